@@ -1,0 +1,73 @@
+"""`credit bundle`: look at a bundle, and verify it as a door would."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.console import metric_rows, say, say_table
+from scoring.bundle import read_bundle
+from scoring.machine import cpu_family
+from scoring.scorer import Scorer
+
+app = typer.Typer(no_args_is_help=True, help="Show or verify a bundle.")
+
+BundlePath = Annotated[Path, typer.Argument(help="The bundle's folder, or a link to it.", show_default=False)]
+
+
+@app.command(epilog="Example: credit bundle show demo/bundles/current")
+def show(
+    bundle: BundlePath,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Verify a bundle and print what it is, how good it is, and whether its bits hold on this machine."""
+    scorer = Scorer.open(bundle)
+    manifest, spec = scorer.bundle.manifest, scorer.bundle.spec
+    if as_json:
+        say(json.dumps({"bundle_id": scorer.bundle.bundle_id, **manifest}, indent=2, ensure_ascii=False))
+        return
+    model = manifest["model"]
+    say(f"Bundle      {scorer.bundle.bundle_id}")
+    say(f"Spec        {spec.name}: {', '.join(spec.classes)} (worst first), costs in {spec.currency.code}")
+    say(f"Model       {model['kind']}, {model['trees']} trees, {len(model['features'])} features")
+    say(f"Parity      largest difference {manifest['parity']['largest_difference']:.1e} on {_rows(manifest)} rows")
+    say(f"Bits        {_bits(scorer)}")
+    say(f"Libraries   {', '.join(f'{name} {version}' for name, version in manifest['libraries'].items())}")
+    _say_evaluation(manifest["evaluation"])
+
+
+def _rows(manifest: dict[str, Any]) -> int:
+    return sum(manifest["parity"]["rows"].values())
+
+
+def _bits(scorer: Scorer) -> str:
+    made, here, golden = scorer.bundle.manifest["cpu_family"], cpu_family(), scorer.golden
+    if golden.bits:
+        return f"all {golden.rows} golden rows agree to the bit (made on {made}, this is {here})"
+    return (
+        f"{golden.rows} golden rows agree within {golden.largest_difference:.1e} and in class, not to the bit: "
+        f"made on {made}, this is {here}"
+    )
+
+
+def _say_evaluation(evaluation: dict[str, Any]) -> None:
+    for title, part in (
+        ("Customers that the model never saw", evaluation["held_out_customers"]),
+        ("The same, trained before and tested from", evaluation["held_out_customers_and_later"]),
+    ):
+        if part is None:
+            continue
+        policy = part["policy"]
+        say()
+        say(f"{title}{' ' + part['from'] if 'from' in part else ''}: {policy['applications']:,} applications")
+        baselines = [{row[0]: row[1] for row in metric_rows(part[name])} for name in ("argmax", "majority_class")]
+        rows = [(*row, baselines[0][row[0]], baselines[1][row[0]]) for row in metric_rows(policy)]
+        say_table(("metric", "policy", "95 % interval", "argmax", "majority class"), rows)
+
+
+@app.command(epilog="Example: credit bundle verify demo/bundles/current")
+def verify(bundle: BundlePath) -> None:
+    """Check version, files, hashes and golden rows, as every door does before it serves; exit 2 on any difference."""
+    scorer = Scorer(read_bundle(bundle))
+    say(f"{scorer.bundle.bundle_id} verified: {_bits(scorer)}.")

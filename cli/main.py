@@ -1,0 +1,180 @@
+"""The `credit` command. Each function reads its arguments, calls one part of the product and prints the result."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from batch.job import BatchJob, read_inputs, run_batch
+from batch.tables import read_table
+from cli import bundle as bundle_commands
+from cli import dataset as dataset_commands
+from cli.console import metric_rows, read_spec, say, say_table, stages, warn
+from features.errors import CreditError, InputError
+from features.explain_row import describe_application
+from scoring.evaluate_files import evaluate_decisions
+from scoring.bundle import read_bundle
+from scoring.scorer import Scorer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Credit scoring: one verified bundle, the same bits at every door.",
+    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output not written.",
+)
+app.add_typer(dataset_commands.app, name="dataset")
+app.add_typer(bundle_commands.app, name="bundle")
+
+BundleOption = Annotated[Path, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)]
+Applications = Annotated[
+    Path, typer.Option("--applications", help="CSV or Parquet file, or a folder of part files.", show_default=False)
+]
+Events = Annotated[
+    Path, typer.Option("--events", help="CSV or Parquet file, or a folder of part files.", show_default=False)
+]
+
+
+@app.command(epilog="Example: credit train demo/train --bundles demo/bundles")
+def train(
+    folder: Annotated[
+        Path, typer.Argument(help="Holds spec.toml, applications, events and labels (.parquet or .csv).", show_default=False)
+    ],
+    bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Decides the split of the customers.")] = 0,
+) -> None:
+    """Train, calibrate, choose the policy, evaluate, prove the export and publish a bundle; its folder is printed last."""
+    from model_export.export import export
+    from training.run import train as run
+
+    spec = read_spec(folder / "spec.toml")
+    with stages("Training", 6) as stage:
+        stage("read")
+        tables = [read_table(_only_file(folder, name), name, may_be_empty=name == "events") for name in _TABLES]
+        applications, events, labels = (table.frame for table in tables)
+        trained = run(applications, events, labels, spec, seed=seed, progress=stage)
+        stage("export")
+        published = export(trained, bundles)
+    policy = trained.evaluation["held_out_customers"]["policy"]
+    say(f"Held-out customers: {policy['applications']:,} applications; all figures: credit bundle show")
+    say_table(("metric", "value", "95 % interval"), metric_rows(policy))
+    say(str(published))
+
+
+_TABLES = ("applications", "events", "labels")
+
+
+def _only_file(folder: Path, name: str) -> Path:
+    found = [p for suffix in (".parquet", ".csv") if (p := folder / f"{name}{suffix}").exists()]
+    if len(found) != 1:
+        both = "both are there" if found else "neither is there"
+        raise InputError(f"{folder}: expected {name}.parquet or {name}.csv, {both}. See `credit dataset --help`.")
+    return found[0]
+
+
+@app.command(
+    epilog="Example: credit score --bundle demo/bundles/current --applications demo/tonight/applications.csv "
+    "--events demo/tonight/events.csv --out demo/decisions.csv"
+)
+def score(
+    bundle: BundleOption,
+    applications: Applications,
+    events: Events,
+    out: Annotated[Path, typer.Option("--out", help="Decisions, .csv or .parquet.", show_default=False)],
+    max_reject_share: Annotated[
+        float, typer.Option(min=0, max=1, help="More rejected applications than this share end the run with code 3.")
+    ] = 0.05,
+    allow_empty_events: Annotated[
+        bool, typer.Option("--allow-empty-events", help="Score although there is not one event.")
+    ] = False,
+) -> None:
+    """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
+    scorer = Scorer.open(bundle, threads=os.cpu_count() or 1)
+    job = BatchJob(
+        applications=applications,
+        events=events,
+        out=out,
+        max_reject_share=max_reject_share,
+        allow_empty_events=allow_empty_events,
+    )
+    with stages("Scoring", 3) as stage:
+        manifest = run_batch(job, scorer, stage)
+    for note in manifest["notes"]:
+        warn(f"note: {note}")
+    _say_run(manifest, job)
+
+
+def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
+    rows: list[tuple[object, ...]] = [("applications", manifest["applications"]), ("decisions", manifest["decisions"])]
+    rows += [(f"  {name}", count) for name, count in manifest["decisions_by_class"].items()]
+    rows += [("rejected applications", manifest["rejected_applications"])]
+    rows += [(f"  {code}", count) for code, count in manifest["rejects_by_code"].items()]
+    rows += [("cells that became missing", sum(d["cells"] for d in manifest["dirt"] if d["table"] == "applications"))]
+    say_table((), rows)
+    say(f"decisions    {job.out}")
+    say(f"rejects      {job.rejects_path}")
+    say(f"run manifest {job.manifest_path}")
+
+
+@app.command(epilog="Example: credit evaluate --decisions demo/decisions.csv --labels demo/tonight/labels.csv")
+def evaluate(
+    decisions: Annotated[Path, typer.Option("--decisions", help="What `credit score` wrote.", show_default=False)],
+    labels: Annotated[Path, typer.Option("--labels", help="application_id and credit_class.", show_default=False)],
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Adds the expected cost by the bundle's policy.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare decisions with what came true: precision, recall, false negatives, calibration, with intervals."""
+    policy = None if bundle is None else read_bundle(bundle).policy
+    result = evaluate_decisions(read_table(decisions, "decisions").frame, read_table(labels, "labels").frame, policy)
+    if as_json:
+        say(json.dumps(result, indent=2, ensure_ascii=False))
+        return
+    say(f"{result['applications']:,} decisions with a label, of {result['decisions']:,}; {result['customers']:,} customers")
+    say_table(("metric", "value", "95 % interval"), metric_rows(result))
+    say()
+    classes = list(result["confusion"])
+    rows = [(f"actual {a}", *[result["confusion"][a][b] for b in classes]) for a in classes]
+    say_table(("", *[f"assigned {b}" for b in classes]), rows)
+
+
+@app.command(
+    epilog="Example: credit features --bundle demo/bundles/current --applications demo/tonight/applications.csv "
+    "--events demo/tonight/events.csv --application-id A2-0000000"
+)
+def features(
+    bundle: BundleOption,
+    applications: Applications,
+    events: Events,
+    application_id: Annotated[str, typer.Option("--application-id", help="The application.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the feature row of one application, named, with units: the first tool in any dispute."""
+    spec = read_bundle(bundle).spec
+    tables = read_inputs(applications, events, spec, allow_empty_events=True)
+    rows = describe_application(tables[0].frame, tables[1].frame, application_id, spec)
+    if as_json:
+        say(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    say_table(
+        ("feature", "value", "unit", "meaning"),
+        [(r["feature"], "missing" if r["value"] is None else r["text"], r["unit"], r["description"]) for r in rows],
+    )
+
+
+def main() -> None:
+    """Run the command line; every error that a user can act on becomes one message and its exit code."""
+    try:
+        app()
+    except CreditError as error:
+        warn(f"error: {error}")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The applications table: identity, `as_of` and attributes of every row, or the code with which it is rejected."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from features.cleaning import read_attribute
+from features.errors import InputError
+from features.instants import instant
+from features.reading import piece, read_columns
+from features.rejects import APPLICATIONS, count_dirt, rejects_frame
+from features.spec import IDENTITY, Spec
+
+_MOST_ID_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    """Usable applications with clean attributes, in input order (`row` is the 1-based input row), and the rest."""
+
+    accepted: pl.DataFrame
+    rejects: pl.DataFrame
+    dirt: pl.DataFrame
+
+
+def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
+    """Clean every row of a canonical applications table.
+
+    Raises:
+        InputError: a column is missing or of a type that cannot be read.
+
+    """
+    names = [attribute.name for attribute in spec.attributes]
+    require_columns(table, APPLICATIONS, (*IDENTITY, *names))
+    schema = table.schema
+    identities = [identifier(schema, APPLICATIONS, name) for name in ("application_id", "customer_id")]
+    readings = [
+        instant(APPLICATIONS, "as_of", schema["as_of"]),
+        *[read_attribute(attribute, schema[attribute.name], spec.currency) for attribute in spec.attributes],
+    ]
+    read = read_columns(table.select(*identities, "as_of", *names), readings).select(
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row"),
+        "application_id",
+        "customer_id",
+        *[piece(name, part).alias(name + suffix) for name in ("as_of", *names) for part, suffix in _KEPT],
+        *_problem(spec),
+    )
+    good = read["code"].is_null()
+    accepted = read.filter(good)
+    rejected = read.filter(~good).select("row", "application_id", "column", "code")
+    return Applications(
+        accepted=accepted.select("row", *IDENTITY, *names),
+        rejects=rejects_frame(rejected.with_columns(pl.lit(APPLICATIONS).alias("table"))),
+        dirt=count_dirt(APPLICATIONS, accepted.select(pl.col(f"{n}|cause").alias(n) for n in names)),
+    )
+
+
+_KEPT = (("value", ""), ("cause", "|cause"))
+
+
+def _problem(spec: Spec) -> tuple[pl.Expr, pl.Expr]:
+    """Return code and column of what rejects a row, most telling first: identity, as_of, required attributes."""
+    codes = [(name, identifier_code(name)) for name in ("application_id", "customer_id")]
+    codes.append(("as_of", "as_of_" + piece("as_of", "cause")))
+    required = [attribute.name for attribute in spec.attributes if attribute.required]
+    codes += [(name, "attribute_" + piece(name, "cause")) for name in required]
+    columns = [pl.when(code.is_not_null()).then(pl.lit(name)) for name, code in codes]
+    return pl.coalesce(code for _, code in codes).alias("code"), pl.coalesce(columns).alias("column")
+
+
+def identifier(schema: pl.Schema, table: str, column: str) -> pl.Expr:
+    """Take an identifier as text; whole numbers are taken as their digits.
+
+    Raises:
+        InputError: the column holds neither text nor whole numbers.
+
+    """
+    dtype = schema[column]
+    if not (isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)) or dtype.is_integer()):
+        raise InputError(
+            f"{table}: column {column!r} is {dtype}, expected text. Cast it to text where the file is made."
+        )
+    return pl.col(column).cast(pl.String)
+
+
+def identifier_code(column: str, prefix: str = "") -> pl.Expr:
+    """Return the reject code of an identifier, or null where it can be used."""
+    text = pl.col(column)
+    unusable = (text.str.len_bytes() > _MOST_ID_BYTES) | text.str.contains(r"[\x00-\x1f\x7f]")
+    blank = text.is_null() | (text.str.strip_chars() == "")
+    return (
+        pl.when(blank)
+        .then(pl.lit(f"{prefix}{column}_missing"))
+        .when(unusable)
+        .then(pl.lit(f"{prefix}{column}_unusable"))
+    )
+
+
+def require_columns(table: pl.DataFrame, name: str, columns: tuple[str, ...]) -> None:
+    """Check that a table has these columns; more are allowed and ignored.
+
+    Raises:
+        InputError: naming the missing ones.
+
+    """
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise InputError(
+            f"{name}: column {', '.join(map(repr, missing))} is missing. Expected {', '.join(columns)}. "
+            "Add it (an optional attribute may be empty), or train a bundle with a spec that does not declare it."
+        )

@@ -1,0 +1,119 @@
+"""Attribute cells to clean values, as Polars expressions made from the spec.
+
+A clean column is Float64 (number, integer, duration in months), Int64 minor units (money), String (category) or
+List(String) (list). Every null in it has exactly one cause beside it, so that nothing becomes missing uncounted.
+"""
+
+from decimal import Decimal, InvalidOperation
+
+import polars as pl
+
+from features.errors import InputError
+from features.reading import MISSING_TOKEN, UNKNOWN, Condition, Reading, Stage, piece
+from features.spec import Attribute, AttributeKind, Currency
+from features.text_values import (
+    Parser,
+    minor_units,
+    months,
+    number,
+    outside,
+    scaled,
+    typed_number,
+    whole_numbers,
+)
+
+_CATEGORICAL = (AttributeKind.CATEGORY, AttributeKind.LIST)
+
+
+def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> Reading:
+    """Return how an attribute is read from a column of `dtype`.
+
+    Raises:
+        InputError: no attribute of this kind can be read from a column of this type.
+
+    """
+    stages, token = _bare_text(attribute, dtype)
+    more, conditions = _parser(attribute, dtype, currency)
+    if attribute.kind not in _CATEGORICAL:
+        digits = currency.minor_digits if attribute.kind is AttributeKind.MONEY else 0
+        conditions = [
+            *conditions,
+            *_number_tokens(attribute, digits),
+            *outside(attribute.name, attribute.minimum, attribute.maximum, digits),
+        ]
+    return Reading(attribute.name, [*stages, *more], [token, *conditions])
+
+
+def _bare_text(attribute: Attribute, dtype: pl.DataType) -> tuple[list[Stage], Condition]:
+    """Make the pieces `text` (trimmed), `stripped` and `bare` (null where empty or a missing token)."""
+    name = attribute.name
+    text, stripped, token = piece(name, "text"), piece(name, "stripped"), piece(name, "token")
+    tokens = [token.strip() for token in attribute.missing_tokens if token.strip()]
+    listed = text.is_in(tokens) | stripped.is_in(tokens) | (stripped == "")
+    stages = [
+        [_as_text(attribute, dtype).alias(f"{name}|text")],
+        [pl.when(text != "").then(text.str.strip_chars(" \t" + attribute.strip)).alias(f"{name}|stripped")],
+        [listed.fill_null(value=False).alias(f"{name}|token")],
+        [pl.when(~token).then(stripped).alias(f"{name}|bare")],
+    ]
+    return stages, (token, MISSING_TOKEN)
+
+
+def _as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(attribute.name)
+    if attribute.kind is AttributeKind.LIST and dtype == pl.List(pl.String):
+        return column.list.join(",").str.strip_chars()
+    if dtype.is_float() and attribute.kind in _CATEGORICAL:  # 1.0 is the category "1"
+        integral = (column == column.floor()) & (column.abs() < 2**53)
+        digits = pl.when(integral).then(column).cast(pl.Int64).cast(pl.String)
+        return pl.coalesce(digits, column.cast(pl.String))
+    readable = isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)) or dtype.is_numeric()
+    if readable or (dtype == pl.Boolean and attribute.kind is AttributeKind.CATEGORY):
+        return column.cast(pl.String).str.strip_chars()
+    raise InputError(
+        f"column {attribute.name!r} is {dtype}, expected text or numbers for kind {attribute.kind}. "
+        "Cast the column where the file is made, or change the kind in the spec."
+    )
+
+
+def _parser(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> Parser:
+    name = attribute.name
+    if attribute.kind is AttributeKind.MONEY:
+        return minor_units(name, currency.minor_digits)
+    if attribute.kind is AttributeKind.CATEGORY:
+        return _category(attribute)
+    if attribute.kind is AttributeKind.LIST:
+        return _list(attribute)
+    if attribute.kind is AttributeKind.DURATION:
+        stages, conditions = months(name)
+        return stages, conditions + whole_numbers(name)
+    stages, conditions = typed_number(name) if dtype.is_integer() or dtype.is_float() else number(name)
+    return stages, conditions + (whole_numbers(name) if attribute.kind is AttributeKind.INTEGER else [])
+
+
+def _category(attribute: Attribute) -> Parser:
+    bare = piece(attribute.name, "bare")
+    unknown = bare.is_in(attribute.values).not_()
+    return [[bare.alias(f"{attribute.name}|value")]], [(unknown, UNKNOWN)]
+
+
+def _list(attribute: Attribute) -> Parser:
+    """Split `A, B, and C` at its commas; one unknown member makes the whole list unknown."""
+    member = pl.element().str.strip_chars().str.strip_prefix("and ").str.strip_chars()
+    members = piece(attribute.name, "bare").str.split(",").list.eval(member)
+    unknown = piece(attribute.name, "value").list.eval(pl.element().is_in(attribute.values).not_()).list.any()
+    return [[members.alias(f"{attribute.name}|value")]], [(unknown, UNKNOWN)]
+
+
+def _number_tokens(attribute: Attribute, digits: int) -> list[Condition]:
+    """A missing token that is a number (999) is missing in every spelling (999.0), as text and as a number."""
+    tokens = [scaled(n, digits) for n in map(_as_number, attribute.missing_tokens) if n is not None]
+    return [(piece(attribute.name, "value").cast(pl.Float64).is_in(tokens), MISSING_TOKEN)] if tokens else []
+
+
+def _as_number(token: str) -> float | None:
+    try:
+        parsed = Decimal(token.strip())
+    except InvalidOperation:
+        return None
+    return float(parsed) if parsed.is_finite() else None

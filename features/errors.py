@@ -1,0 +1,49 @@
+"""One error tree. The class says who must act; the message says where, expected, found and what to do."""
+
+from typing import ClassVar
+
+
+class CreditError(Exception):
+    """Base of every error that a user of this product is meant to read. Messages never hold a customer's value."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(CreditError):
+    """The data is at fault: a file that cannot be used, or a record that cannot be scored."""
+
+    exit_code = 1
+
+
+class SettingsError(CreditError):
+    """The deployment is at fault: arguments, spec or environment."""
+
+    exit_code = 2
+
+
+class SpecError(SettingsError):
+    """The spec is at fault. The message starts with the key, as in `attributes.age.range`."""
+
+
+class BundleError(CreditError):
+    """The bundle is damaged, incomplete, of another version or does not reproduce its golden rows."""
+
+    exit_code = 2
+
+
+class ExportError(CreditError):
+    """A fitted model could not be exported faithfully; no bundle was written."""
+
+    exit_code = 2
+
+
+class RejectLimitError(CreditError):
+    """Too many applications were rejected: an upstream release went wrong. The previous output is intact."""
+
+    exit_code = 3
+
+
+class DeliveryError(CreditError):
+    """Disk or broker is at fault: the output could not be written. The previous output is intact."""
+
+    exit_code = 4

@@ -1,0 +1,45 @@
+"""One application's feature row with names, units and meanings."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from features.applications import require_columns
+from features.errors import InputError
+from features.matrix import build_features, list_features
+from features.rejects import APPLICATIONS
+from features.spec import Spec
+
+
+def describe_application(
+    applications: pl.DataFrame, events: pl.DataFrame, application_id: str, spec: Spec
+) -> list[dict[str, Any]]:
+    """Return one record per feature: feature, value (null if missing), text (shortest exact), unit, description.
+
+    Raises:
+        InputError: there is no such application, it is there more than once, or it is rejected (says why).
+
+    """
+    require_columns(applications, APPLICATIONS, ("application_id",))
+    own = applications.filter(pl.col("application_id").cast(pl.String) == application_id)
+    if own.height != 1:
+        found = "no such application" if own.is_empty() else f"{own.height} rows bear this id"
+        raise InputError(f"applications: {found}. Expected exactly one row with the given --application-id.")
+    table = build_features(own, events, spec)
+    if table.matrix.shape[0] == 0:
+        reject = table.rejects.filter(pl.col("table") == APPLICATIONS).to_dicts()[0]
+        raise InputError(
+            f"applications: this application is rejected: {reject['code']}, column {reject['column']!r}. "
+            f"Expected {reject['expected']}."
+        )
+    return [
+        {
+            "feature": feature.name,
+            "value": None if np.isnan(value) else float(value),
+            "text": np.format_float_positional(value, trim="-"),
+            "unit": feature.unit,
+            "description": feature.description,
+        }
+        for feature, value in zip(list_features(spec), table.matrix[0], strict=True)
+    ]

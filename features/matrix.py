@@ -1,0 +1,125 @@
+"""The feature matrix: canonical applications and events in, one float32 row per usable application out.
+
+`build_features` is the only way to a feature row, at training and at every door.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from features.applications import read_applications
+from features.events import Events, read_events
+from features.rejects import APPLICATIONS, rejects_frame
+from features.rfm import rfm_columns, rfm_features
+from features.spec import Attribute, AttributeKind, Feature, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Usable applications in input order with their features, and the account of everything else.
+
+    `applications`: row (1-based input row), application_id, customer_id, as_of (Int64 microseconds), clean attributes.
+    `matrix`: float32, one row per application, one column per feature; one NaN pattern, no negative zero.
+    """
+
+    applications: pl.DataFrame
+    matrix: NDArray[np.float32]
+    rejects: pl.DataFrame
+    dirt: pl.DataFrame
+
+
+def list_features(spec: Spec) -> list[Feature]:
+    """List the columns of the feature matrix: attributes in the order of the spec, then RFM groups."""
+    return [feature for attribute in spec.attributes for feature in _attribute_features(attribute, spec)] + (
+        rfm_features(spec)
+    )
+
+
+def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) -> FeatureTable:
+    """Clean, check and compute. Rows in = rows of `matrix` + rejects of the table "applications".
+
+    Raises:
+        InputError: a table lacks a column or holds one of a type that cannot be read.
+
+    """
+    read = read_applications(applications, spec)
+    accepted, customers = _number_customers(read.accepted)
+    account = read_events(events, customers, spec)
+    accepted, event_rejects = _reject_for_events(accepted, account)
+    columns = [*_attribute_columns(accepted, spec), *_rfm(accepted, account, spec)]
+    return FeatureTable(
+        applications=accepted.drop("customer"),
+        matrix=_to_float32(columns, accepted.height),
+        rejects=pl.concat([read.rejects, event_rejects, account.rejects]).sort("table", "row"),
+        dirt=pl.concat([read.dirt, account.dirt]),
+    )
+
+
+def _number_customers(accepted: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    customers = accepted.select(pl.col("customer_id").unique(maintain_order=True)).with_columns(
+        customer=pl.int_range(pl.len(), dtype=pl.Int64)
+    )
+    return accepted.join(customers, on="customer_id", how="left", maintain_order="left"), customers
+
+
+def _reject_for_events(accepted: pl.DataFrame, account: Events) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """An unusable event rejects every application of its customer: without it the features would be a guess."""
+    rejected = accepted.join(account.unusable, on="customer", how="inner", maintain_order="left").select(
+        pl.lit(APPLICATIONS).alias("table"), "row", "application_id", "column", "code", "event_row"
+    )
+    kept = accepted.join(account.unusable, on="customer", how="anti", maintain_order="left")
+    return kept, rejects_frame(rejected)
+
+
+def _attribute_features(attribute: Attribute, spec: Spec) -> Iterator[Feature]:
+    name, text = attribute.name, attribute.description or attribute.name
+    if attribute.kind is AttributeKind.CATEGORY and attribute.ordered:
+        order = ", ".join(f"{i} {value}" for i, value in enumerate(attribute.values))
+        yield Feature(name=name, unit="rank", description=f"{text} ({order})", source=name)
+    elif attribute.kind in (AttributeKind.CATEGORY, AttributeKind.LIST):
+        unit = "0 or 1" if attribute.kind is AttributeKind.CATEGORY else "occurrences"
+        for value in attribute.values:
+            yield Feature(name=f"{name}={value}", unit=unit, description=f"{text}: {value}", source=name)
+    else:
+        defaults = {AttributeKind.MONEY: spec.currency.code, AttributeKind.DURATION: "months"}
+        unit = attribute.unit or defaults.get(attribute.kind, "")
+        yield Feature(name=name, unit=unit, description=text, source=name)
+
+
+def _attribute_columns(accepted: pl.DataFrame, spec: Spec) -> list[NDArray[np.float64]]:
+    expressions = [e for attribute in spec.attributes for e in _feature_expressions(attribute, spec)]
+    if not expressions:
+        return []
+    table = accepted.select(e.cast(pl.Float64).alias(str(i)) for i, e in enumerate(expressions))
+    return [column.to_numpy() for column in table.iter_columns()]
+
+
+def _feature_expressions(attribute: Attribute, spec: Spec) -> list[pl.Expr]:
+    value = pl.col(attribute.name)
+    if attribute.kind is AttributeKind.MONEY:
+        return [value / 10**spec.currency.minor_digits]
+    if attribute.kind is AttributeKind.LIST:
+        return [value.list.count_matches(member) for member in attribute.values]
+    if attribute.kind is AttributeKind.CATEGORY and attribute.ordered:
+        ranks = {name: rank for rank, name in enumerate(attribute.values)}
+        return [value.replace_strict(ranks, default=None, return_dtype=pl.Float64)]
+    if attribute.kind is AttributeKind.CATEGORY:
+        return [value == name for name in attribute.values]
+    return [value]
+
+
+def _rfm(accepted: pl.DataFrame, account: Events, spec: Spec) -> list[NDArray[np.float64]]:
+    return rfm_columns(accepted["customer"].to_numpy(), accepted["as_of"].to_numpy(), account.usable, spec)
+
+
+def _to_float32(columns: list[NDArray[np.float64]], height: int) -> NDArray[np.float32]:
+    """The one cast to float32, with one pattern for NaN and one zero, so that equal rows are equal bytes."""
+    matrix = np.empty((height, len(columns)), dtype=np.float32)
+    for i, column in enumerate(columns):
+        matrix[:, i] = column
+    matrix[np.isnan(matrix)] = np.float32(np.nan)
+    matrix += np.float32(0)  # -0 + 0 = 0
+    return matrix

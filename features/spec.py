@@ -1,0 +1,134 @@
+"""The spec: the declared contract between data and model, as frozen records.
+
+`features.spec_file.parse_spec` makes one from TOML; nothing else should build these records in production code.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+MICROSECONDS_PER_DAY = 86_400_000_000
+IDENTITY = ("application_id", "customer_id", "as_of")
+EVENT_COLUMNS = ("customer_id", "occurred_at", "kind", "amount")
+
+
+class AttributeKind(StrEnum):
+    """How the text or number of an attribute is read."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    MONEY = "money"
+    CATEGORY = "category"
+    DURATION = "duration"
+    LIST = "list"
+
+
+class Monetary(StrEnum):
+    """What is computed from the amounts of a group of events in a window."""
+
+    SUM = "sum"
+    MEAN = "mean"
+    MIN = "min"
+    MAX = "max"
+    STANDARD_DEVIATION = "std"
+    SHARE = "share"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Currency:
+    """ISO 4217 code and the number of decimals of the smallest unit (2 for cents)."""
+
+    code: str
+    minor_digits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """A fact stated with the application or by a bureau."""
+
+    name: str
+    kind: AttributeKind
+    unit: str
+    description: str
+    required: bool
+    minimum: float | None
+    maximum: float | None
+    values: tuple[str, ...]
+    ordered: bool
+    missing_tokens: tuple[str, ...]
+    strip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RfmGroup:
+    """A group of event kinds and what is measured of it, in windows (days) that end at `as_of` (exclusive)."""
+
+    name: str
+    kinds: tuple[str, ...]
+    windows_days: tuple[int, ...]
+    description: str
+    unit: str
+    recency: bool
+    frequency: bool
+    monetary: tuple[Monetary, ...]
+    trend_days: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreScaling:
+    """Scorecard scaling: `base_score` points at odds `base_odds` of (1 - p_worst) : p_worst."""
+
+    base_score: float
+    base_odds: float
+    points_to_double_odds: float
+    minimum: int = 300
+    maximum: int = 850
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floors:
+    """Least precision and recall of the best class that the chosen policy must reach; None: no floor."""
+
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One column of the feature matrix."""
+
+    name: str
+    unit: str
+    description: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """The whole contract. `costs[actual][assigned]` is money in `currency`, in the order of `classes`."""
+
+    name: str
+    classes: tuple[str, ...]
+    currency: Currency
+    attributes: tuple[Attribute, ...]
+    event_kinds: tuple[str, ...]
+    ignored_kinds: tuple[str, ...]
+    groups: tuple[RfmGroup, ...]
+    costs: tuple[tuple[float, ...], ...]
+    floors: Floors
+    scaling: ScoreScaling
+    text: str
+
+    @property
+    def best_class(self) -> str:
+        """The positive class, the last of `classes`."""
+        return self.classes[-1]
+
+    @property
+    def probability_columns(self) -> tuple[str, ...]:
+        """`p_poor`, `p_standard`, `p_good`: one per class, worst first."""
+        return tuple(probability_column(name) for name in self.classes)
+
+
+def probability_column(class_name: str) -> str:
+    """The decision column that holds the probability of a class. >>> probability_column("Good") -> 'p_good'"""
+    return "p_" + class_name.lower().replace(" ", "_")

@@ -1,0 +1,246 @@
+"""Read a spec from TOML. Every error names the key that is wrong, what was expected and what to do."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from typing import TypeVar
+
+from features.errors import SpecError
+from features.spec import (
+    EVENT_COLUMNS,
+    IDENTITY,
+    Attribute,
+    AttributeKind,
+    Currency,
+    Floors,
+    Monetary,
+    RfmGroup,
+    ScoreScaling,
+    Spec,
+    probability_column,
+)
+from features.toml_table import Table
+
+SPEC_VERSION = 1
+LONGEST_WINDOW_DAYS = 36_500
+_NAME = re.compile(r"[^\s=,\"][^=,\"\n]{0,98}")
+_RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "credit_class", "credit_score", "decision_id", "bundle_id"}
+_Member = TypeVar("_Member")
+_Choice = TypeVar("_Choice", AttributeKind, Monetary)
+
+
+def parse_spec(text: str, source: str = "spec.toml") -> Spec:
+    """Parse and validate a spec. `source` is named in errors.
+
+    Raises:
+        SpecError: the text is not TOML, or a key is missing, unknown, of the wrong type or contradicts another.
+
+    """
+    try:
+        root = Table("", tomllib.loads(text))
+        return _spec(root, text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{source}: not valid TOML: {error}.") from error
+    except SpecError as error:
+        raise SpecError(f"{source}: {error}") from error
+
+
+def _spec(root: Table, text: str) -> Spec:
+    root.allow(
+        ["spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"]
+    )
+    version = root.integer("spec_version", 0, 2**31)
+    if version != SPEC_VERSION:
+        raise SpecError(f"spec_version: this release reads version {SPEC_VERSION}, found {version}.")
+    classes = _classes(root)
+    kinds, ignored = _event_kinds(root.table("events", optional=True))
+    spec = Spec(
+        name=root.text("name"),
+        classes=classes,
+        currency=_currency(root.table("currency")),
+        attributes=_attributes(root),
+        event_kinds=kinds,
+        ignored_kinds=ignored,
+        groups=_members(root, "rfm", lambda name, table: _group(name, table, kinds)),
+        costs=_costs(root.table("policy"), classes),
+        floors=_floors(root.table("policy")),
+        scaling=_scaling(root.table("score")),
+        text=text,
+    )
+    if not spec.attributes and not spec.groups:
+        raise SpecError("attributes: the spec declares no attribute and no rfm group, so there is nothing to score on.")
+    return spec
+
+
+def _classes(root: Table) -> tuple[str, ...]:
+    classes = root.texts("classes", ("Poor", "Standard", "Good"))
+    columns = {probability_column(name) for name in classes}
+    if len(classes) < 2 or len(columns) != len(classes) or not all(_NAME.fullmatch(name) for name in classes):
+        raise SpecError('classes: expected two or more different names, worst first, as in ["Poor", "Good"].')
+    return classes
+
+
+def _currency(table: Table) -> Currency:
+    table.allow(["code", "minor_digits"])
+    return Currency(code=table.text("code"), minor_digits=table.integer("minor_digits", 0, 4))
+
+
+def _members(root: Table, section: str, make: Callable[[str, Table], _Member]) -> tuple[_Member, ...]:
+    tables = root.table(section, optional=True)
+    for name in tables.values:
+        if not _NAME.fullmatch(name) or name in _RESERVED:
+            raise SpecError(
+                f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without '=', ',' or quotes, "
+                f"and none of {', '.join(sorted(_RESERVED))}."
+            )
+    return tuple(make(name, tables.table(name)) for name in tables.values)
+
+
+def _attributes(root: Table) -> tuple[Attribute, ...]:
+    missing = root.table("missing", optional=True)
+    missing.allow(["tokens", "strip"])
+    tokens, strip = missing.texts("tokens", ()), missing.text("strip", "")
+    return _members(root, "attributes", lambda name, table: _attribute(name, table, tokens, strip))
+
+
+def _attribute(name: str, table: Table, tokens: tuple[str, ...], strip: str) -> Attribute:
+    table.allow(["kind", "unit", "description", "required", "range", "values", "ordered", "missing_tokens", "strip"])
+    kind = _choice(table, "kind", AttributeKind)
+    values = table.texts("values", ())
+    categorical = kind in (AttributeKind.CATEGORY, AttributeKind.LIST)
+    if categorical and (not values or len(set(values)) != len(values) or any(not v.strip() for v in values)):
+        raise SpecError(f"{table.key('values')}: a {kind} needs its values: a list of different, non-empty texts.")
+    if not categorical and values:
+        raise SpecError(f"{table.key('values')}: only a category or a list has values, this is a {kind}.")
+    minimum, maximum = _range(table, categorical=categorical)
+    return Attribute(
+        name=name,
+        kind=kind,
+        unit=table.text("unit", "" if not categorical else "category"),
+        description=table.text("description", ""),
+        required=table.flag("required", default=False),
+        minimum=minimum,
+        maximum=maximum,
+        values=values,
+        ordered=table.flag("ordered", default=False),
+        missing_tokens=tuple(dict.fromkeys((*tokens, *table.texts("missing_tokens", ())))),
+        strip=table.text("strip", strip),
+    )
+
+
+def _range(table: Table, *, categorical: bool) -> tuple[float | None, float | None]:
+    bounds = table.numbers("range", ())
+    if not bounds:
+        return None, None
+    if categorical:
+        raise SpecError(f"{table.key('range')}: a category or list has values, not a range.")
+    if len(bounds) != 2 or bounds[0] > bounds[1]:
+        raise SpecError(f"{table.key('range')}: expected [lowest, highest], as in range = [18, 100].")
+    return bounds[0], bounds[1]
+
+
+def _choice(table: Table, name: str, choices: type[_Choice]) -> _Choice:
+    value = table.text(name)
+    if value not in list(choices):
+        raise SpecError(f"{table.key(name)}: expected one of {', '.join(choices)}, found {value!r}.")
+    return choices(value)
+
+
+def _event_kinds(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    table.allow(["kinds", "ignored"])
+    kinds, ignored = table.texts("kinds", ()), table.texts("ignored", ())
+    doubled = sorted({k for k in (*kinds, *ignored) if (*kinds, *ignored).count(k) > 1})
+    if doubled:
+        raise SpecError(f"events.kinds: {', '.join(doubled)} appears twice; a kind is used or ignored, once.")
+    return kinds, ignored
+
+
+def _group(name: str, table: Table, known: tuple[str, ...]) -> RfmGroup:
+    table.allow(["kinds", "windows_days", "description", "unit", "recency", "frequency", "monetary", "trend_days"])
+    kinds = table.texts("kinds")
+    unknown = [kind for kind in kinds if kind not in known]
+    if not kinds or unknown:
+        found = f"{', '.join(unknown)} is not there" if unknown else "found none"
+        raise SpecError(f"{table.key('kinds')}: expected kinds that events.kinds declares, {found}.")
+    windows = table.integers("windows_days")
+    if not windows or len(set(windows)) != len(windows) or not all(0 < w <= LONGEST_WINDOW_DAYS for w in windows):
+        raise SpecError(f"{table.key('windows_days')}: expected different numbers of days, 1 to {LONGEST_WINDOW_DAYS}.")
+    group = RfmGroup(
+        name=name,
+        kinds=tuple(dict.fromkeys(kinds)),
+        windows_days=tuple(sorted(windows)),
+        description=table.text("description", ""),
+        unit=table.text("unit", ""),
+        recency=table.flag("recency", default=False),
+        frequency=table.flag("frequency", default=False),
+        monetary=_monetary(table),
+        trend_days=_trend(table, windows),
+    )
+    if not (group.recency or group.frequency or group.monetary or group.trend_days):
+        raise SpecError(f"{table.path}: measures nothing. Set recency, frequency, monetary or trend_days.")
+    return group
+
+
+def _monetary(table: Table) -> tuple[Monetary, ...]:
+    names = table.texts("monetary", ())
+    for name in names:
+        if name not in list(Monetary):
+            raise SpecError(f"{table.key('monetary')}: expected some of {', '.join(Monetary)}, found {name!r}.")
+    return tuple(member for member in Monetary if member in names)
+
+
+def _trend(table: Table, windows: tuple[int, ...]) -> tuple[int, int] | None:
+    days = table.integers("trend_days", ())
+    if not days:
+        return None
+    if len(days) != 2 or days[0] >= days[1] or not set(days) <= set(windows):
+        raise SpecError(f"{table.key('trend_days')}: expected [shorter, longer], both from windows_days.")
+    return days[0], days[1]
+
+
+def _costs(table: Table, classes: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
+    table.allow(["costs", "floors"])
+    costs = table.table("costs")
+    costs.allow(classes)
+    rows = []
+    for actual in classes:
+        row = costs.table(actual)
+        row.allow(classes)
+        rows.append(tuple(row.number(assigned) for assigned in classes))
+        check_cost_row(row.path, rows[-1], own=classes.index(actual))
+    return tuple(rows)
+
+
+def check_cost_row(path: str, row: tuple[float, ...], own: int) -> None:
+    """Refuse negative costs and a right answer that costs more than a wrong one.
+
+    Raises:
+        SpecError: with `path` in front.
+
+    """
+    if any(not 0 <= cost <= 1e12 for cost in row):
+        raise SpecError(f"{path}: expected costs from 0 to 1e12.")
+    if row[own] > min(row):
+        raise SpecError(f"{path}: calling the class by its own name must not cost more than another name.")
+
+
+def _floors(policy: Table) -> Floors:
+    table = policy.table("floors", optional=True)
+    table.allow(["precision", "recall"])
+    values = {name: table.number(name) for name in ("precision", "recall") if name in table.values}
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise SpecError(f"{table.key(name)}: expected a share from 0 to 1, found {value}.")
+    return Floors(precision=values.get("precision"), recall=values.get("recall"))
+
+
+def _scaling(table: Table) -> ScoreScaling:
+    table.allow(["base_score", "base_odds", "points_to_double_odds"])
+    scaling = ScoreScaling(
+        base_score=table.number("base_score"),
+        base_odds=table.number("base_odds"),
+        points_to_double_odds=table.number("points_to_double_odds"),
+    )
+    if scaling.base_odds <= 0 or scaling.points_to_double_odds <= 0:
+        raise SpecError(f"{table.path}: base_odds and points_to_double_odds must be greater than 0.")
+    return scaling

@@ -1,0 +1,82 @@
+"""A TOML table whose getters check presence, type and range, and name the key in every error."""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from features.errors import SpecError
+
+
+class Table:
+    """A TOML table that remembers its key path and refuses keys that nobody asked for."""
+
+    def __init__(self, path: str, value: object) -> None:
+        if not isinstance(value, Mapping):
+            raise SpecError(f"{path}: expected a table, found {_toml_type(value)}. Write it as [{path}].")
+        self.path = path
+        self.values = cast("Mapping[str, object]", value)
+
+    def key(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def allow(self, names: Collection[str]) -> None:
+        for name in self.values:
+            if name not in names:
+                raise SpecError(f"{self.key(name)}: unknown key. Known keys here: {', '.join(sorted(names))}.")
+
+    def table(self, name: str, *, optional: bool = False) -> "Table":
+        if name not in self.values and not optional:
+            raise SpecError(f"{self.key(name)}: missing. Add the table [{self.key(name)}].")
+        return Table(self.key(name), self.values.get(name, {}))
+
+    def text(self, name: str, default: str | None = None) -> str:
+        return cast(str, self._get(name, str, "text", default))
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        return cast(bool, self._get(name, bool, "true or false", default))
+
+    def integer(self, name: str, lowest: int, highest: int, default: int | None = None) -> int:
+        value = cast(int, self._get(name, int, "a whole number", default))
+        if not lowest <= value <= highest:
+            raise SpecError(f"{self.key(name)}: expected {lowest} to {highest}, found {value}.")
+        return value
+
+    def number(self, name: str, default: float | None = None) -> float:
+        return float(cast(float, self._get(name, (int, float), "a finite number", default)))
+
+    def texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        return cast(tuple[str, ...], self._list(name, (str,), "texts", default))
+
+    def integers(self, name: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        return cast(tuple[int, ...], self._list(name, (int,), "whole numbers", default))
+
+    def numbers(self, name: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
+        return tuple(float(v) for v in cast(tuple[float, ...], self._list(name, (int, float), "numbers", default)))
+
+    def _get(self, name: str, kind: type | tuple[type, ...], expected: str, default: object) -> object:
+        if name not in self.values:
+            if default is None:
+                raise SpecError(f"{self.key(name)}: missing, expected {expected}.")
+            return default
+        value = self.values[name]
+        if not _is_a(value, kind):
+            raise SpecError(f"{self.key(name)}: expected {expected}, found {_toml_type(value)}.")
+        return value
+
+    def _list(self, name: str, kind: tuple[type, ...], expected: str, default: object) -> tuple[object, ...]:
+        values = self._get(name, list, f"a list of {expected}", None if default is None else list(cast(Any, default)))
+        for value in cast("list[object]", values):
+            if not _is_a(value, kind):
+                raise SpecError(f"{self.key(name)}: expected a list of {expected}, found {_toml_type(value)} in it.")
+        return tuple(cast("list[object]", values))
+
+
+def _is_a(value: object, kind: type | tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, kind) and not (isinstance(value, float) and not math.isfinite(value))
+
+
+def _toml_type(value: object) -> str:
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
+    return names.get(type(value), "a table" if isinstance(value, Mapping) else type(value).__name__)

@@ -1,0 +1,79 @@
+"""Export a trained model: trees, graph, parity gate, golden rows, bundle."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from features.matrix import build_features, list_features
+from model_export.adversarial import Case, adversarial_cases
+from model_export.gate import check_parity
+from model_export.golden_inputs import invent
+from model_export.graph import to_onnx
+from model_export.publish import publish
+from model_export.trees import Ensemble, from_xgboost
+from scoring.bundle import GOLDEN, MODEL, POLICY, SPEC
+from scoring.decisions import make_decisions
+from scoring.golden import golden_frame
+from scoring.machine import cpu_family, library_versions
+from scoring.scorer import Model
+from training.fit import margins
+from training.run import Trained
+
+_NO_ID = "00" * 32
+
+
+def export(trained: Trained, bundles: Path) -> Path:
+    """Convert, prove and publish; return the bundle's folder.
+
+    Raises:
+        ExportError: the model has a part that does not export faithfully, or the parity gate found a difference.
+        DeliveryError: the bundle could not be written.
+
+    """
+    return export_ensemble(trained, from_xgboost(trained.booster), bundles)
+
+
+def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path:
+    """Export with these trees, which the gate compares with the native model of `trained`."""
+    spec, policy = trained.spec, trained.policy
+    content = to_onnx(ensemble, trained.calibration.scale, trained.calibration.offset)
+    names = [feature.name for feature in list_features(spec)]
+    model = Model(content, len(names), len(spec.classes))
+    applications, events = invent(spec)
+    golden = build_features(applications, events, spec)
+
+    def native(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        return trained.calibration.probabilities(margins(trained.booster, rows))
+
+    everywhere = Case("golden", golden.matrix, np.full(len(golden.matrix), -1))
+    certificate = check_parity(
+        [everywhere, *adversarial_cases(ensemble)], native, model.probabilities, policy, names
+    )
+    decisions = make_decisions(
+        golden.applications, golden.matrix, model.probabilities(golden.matrix), spec, policy, _NO_ID
+    )
+    contents = {
+        MODEL: content,
+        SPEC: spec.text.encode(),
+        POLICY: policy.to_toml().encode(),
+        GOLDEN: _parquet(golden_frame(applications, events, decisions)),
+    }
+    facts = {
+        "name": spec.name,
+        "model": {"kind": "xgboost", "trees": len(ensemble.trees), "features": names},
+        "training_data": {"sha256": trained.fingerprint},
+        "evaluation": trained.evaluation,
+        "parity": certificate,
+        "cpu_family": cpu_family(),
+        "libraries": library_versions("numpy", "polars", "onnxruntime", "xgboost-cpu", "scikit-learn", "skl2onnx"),
+    }
+    return publish(contents, facts, bundles)
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Public and synthetic data sets to canonical applications, events and labels, each with a complete spec."""

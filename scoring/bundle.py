@@ -1,0 +1,113 @@
+"""Read a bundle: version first, then the set of files and their hashes, then content. Golden rows: `scoring.golden`."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from features.errors import BundleError, SpecError
+from features.spec import Spec
+from features.spec_file import parse_spec
+from scoring.policy import Policy
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+MODEL = "model.onnx"
+SPEC = "spec.toml"
+POLICY = "policy.toml"
+GOLDEN = "golden.parquet"
+FILES = (MODEL, SPEC, POLICY, GOLDEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """The verified content of a bundle folder. `model` are the very bytes that were hashed."""
+
+    bundle_id: str
+    path: Path
+    manifest: dict[str, Any]
+    model: bytes
+    spec: Spec
+    policy: Policy
+    golden: pl.DataFrame
+
+
+def canonical_json(value: object) -> bytes:
+    """Write JSON in the one form that is hashed: sorted keys, two spaces, UTF-8, a final newline."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle folder; a link is resolved once, here.
+
+    Raises:
+        BundleError: not a bundle, another format version, or a file that is missing, extra or changed; names the file.
+
+    """
+    folder = path.resolve()
+    if not folder.is_dir():
+        raise BundleError(f"{path}: no such folder. Expected a bundle, as `credit train` prints it on its last line.")
+    contents = _read_files(folder)
+    manifest = _manifest(folder, contents)
+    bundle_id = sha256(contents[MANIFEST])
+    if folder.name != bundle_id:
+        raise BundleError(
+            f"{folder / MANIFEST}: its SHA-256 is {bundle_id}, but the folder bears another name. Either the manifest "
+            "was changed or the folder renamed; publish the bundle again under its own name (a link may point to it)."
+        )
+    _check_files(folder, manifest["files"], contents)
+    try:
+        return Bundle(
+            bundle_id=bundle_id,
+            path=folder,
+            manifest=manifest,
+            model=contents[MODEL],
+            spec=parse_spec(contents[SPEC].decode()),
+            policy=Policy.from_toml(contents[POLICY].decode()),
+            golden=pl.read_parquet(io.BytesIO(contents[GOLDEN])),
+        )
+    except (SpecError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        raise BundleError(f"{folder}: {error}") from error
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    try:
+        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if not p.is_dir()}
+    except OSError as error:
+        raise BundleError(f"{error.filename}: {error.strerror}. The bundle's files must be readable.") from error
+
+
+def _manifest(folder: Path, contents: dict[str, bytes]) -> dict[str, Any]:
+    if MANIFEST not in contents:
+        raise BundleError(f"{folder}: {MANIFEST} is missing, so this is not a bundle.")
+    try:
+        manifest = json.loads(contents[MANIFEST])
+        version, files = manifest["format_version"], dict(manifest["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder / MANIFEST}: not readable as a bundle's manifest. Publish it again.") from error
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{folder / MANIFEST}: format version {version!r}, this release reads {FORMAT_VERSION}. "
+            "Use the release that wrote the bundle, or train and export again."
+        )
+    return {**manifest, "files": files}
+
+
+def _check_files(folder: Path, hashes: dict[str, str], contents: dict[str, bytes]) -> None:
+    for name in sorted({*hashes, *FILES} - set(contents)):
+        raise BundleError(f"{folder / name}: this file of the bundle is missing. Publish the bundle again.")
+    for name in sorted(set(contents) - {*hashes, MANIFEST}):
+        raise BundleError(f"{folder / name}: this file does not belong to the bundle. Remove it.")
+    for name, expected in sorted(hashes.items()):
+        if sha256(contents[name]) != expected:
+            raise BundleError(f"{folder / name}: changed since the bundle was written. Publish the bundle again.")

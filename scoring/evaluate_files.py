@@ -1,0 +1,76 @@
+"""Compare written decisions with labels."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from features.errors import InputError
+from features.spec import probability_column
+from scoring.metrics import Outcome, evaluate
+from scoring.policy import Policy
+
+
+def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Policy | None = None) -> dict[str, Any]:
+    """Join by application_id and evaluate; with a policy also the cost. Text columns (CSV) are taken as well.
+
+    The classes and their order are those of the decisions' probability columns.
+
+    Raises:
+        InputError: columns are missing, an id is repeated, a class or number is unusable, or nothing matches.
+
+    """
+    for table, name, columns in (
+        (decisions, "decisions", ("application_id", "customer_id", "credit_class")),
+        (labels, "labels", ("application_id", "credit_class")),
+    ):
+        missing = [column for column in columns if column not in table.columns]
+        if missing:
+            raise InputError(f"{name}: column {', '.join(missing)} is missing. Expected {', '.join(columns)}.")
+        if table["application_id"].is_duplicated().any():
+            raise InputError(f"{name}: an application_id is repeated. Keep one row per application.")
+    joined = decisions.with_columns(pl.col("application_id").cast(pl.String)).join(
+        labels.select(pl.col("application_id").cast(pl.String), pl.col("credit_class").cast(pl.String).alias("actual")),
+        on="application_id",
+        how="inner",
+        maintain_order="left",
+    )
+    joined = joined.drop_nulls("actual")
+    if joined.is_empty():
+        raise InputError("labels: no application_id of the labels is among the decisions. Check that they belong together.")
+    columns = [name for name in decisions.columns if name.startswith("p_")]
+    classes = _class_names(columns, joined, policy)
+    index = {name: i for i, name in enumerate(classes)}
+    result = evaluate(
+        Outcome(
+            classes=classes,
+            actual=joined["actual"].replace_strict(index, return_dtype=pl.Int64).to_numpy(),
+            assigned=joined["credit_class"].replace_strict(index, return_dtype=pl.Int64).to_numpy(),
+            probabilities=_probabilities(joined, columns),
+            customers=joined["customer_id"].cast(pl.String).rank("dense").cast(pl.Int64).to_numpy(),
+            costs=None if policy is None else np.array(policy.costs),
+        )
+    )
+    return {"decisions": decisions.height, **result}
+
+
+def _class_names(columns: list[str], joined: pl.DataFrame, policy: Policy | None) -> tuple[str, ...]:
+    """Name the classes of the probability columns, worst first, as decisions and labels (or the policy) spell them."""
+    spelled = set(joined["credit_class"].drop_nulls()) | set(joined["actual"])
+    spelled |= set(policy.classes) if policy else set()
+    names = {probability_column(name): name for name in spelled}
+    strangers = sorted(set(names) - set(columns))
+    if strangers or len(names) != len(spelled):
+        raise InputError(
+            "labels: a credit_class has no probability column in the decisions. Expected one of "
+            f"{', '.join(column.removeprefix('p_') for column in columns)}."
+        )
+    return tuple(names.get(column, column.removeprefix("p_").capitalize()) for column in columns)
+
+
+def _probabilities(joined: pl.DataFrame, columns: list[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    table = joined.select(pl.col(name).cast(pl.Float32, strict=False).cast(pl.Float64) for name in columns)
+    values = table.to_numpy()
+    if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
+        raise InputError("decisions: a probability is not a number from 0 to 1. Expected what `credit score` writes.")
+    return values

@@ -1,0 +1,1 @@
+"""Split, fit, calibrate, choose the policy and evaluate. Offline only."""

@@ -1,0 +1,60 @@
+"""Choose the policy on calibration customers: the spec's costs, and the least multiplier that meets its floors."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import SpecError
+from features.spec import Floors, Spec
+from scoring.policy import Policy
+
+
+def choose_policy(spec: Spec, probabilities: NDArray[np.float32], actual: NDArray[np.int64]) -> Policy:
+    """Return the spec's policy; where it sets floors, with the smallest multiplier >= 1 that meets them.
+
+    Raises:
+        SpecError: no multiplier meets the floors; names the closest precision and recall.
+
+    """
+    if spec.floors.precision is None and spec.floors.recall is None:
+        return Policy.of(spec)
+    closest: tuple[float, float, float] | None = None
+    for multiplier in _candidates(Policy.of(spec), probabilities):
+        policy = Policy.of(spec, multiplier)
+        precision, recall = precision_and_recall(policy.assign(probabilities), actual, len(spec.classes) - 1)
+        shortfall = _shortfall(spec.floors, precision, recall)
+        if shortfall == 0:
+            return policy
+        if closest is None or shortfall < closest[0]:
+            closest = (shortfall, precision, recall)
+    found = f"precision {closest[1]:.3f} with recall {closest[2]:.3f}" if closest else "nothing"
+    raise SpecError(
+        f"policy.floors: no policy meets them on calibration customers; the closest reaches {found}. "
+        "Lower a floor, or improve the model's features."
+    )
+
+
+def _candidates(policy: Policy, probabilities: NDArray[np.float32], most: int = 2000) -> list[float]:
+    """List multipliers at which some application stops being assigned the best class, thinned out to `most`."""
+    costs, p = np.array(policy.costs), probabilities.astype(np.float64)
+    expected = p @ costs
+    others = expected[:, :-1].min(axis=1) - p[:, -1] * costs[-1, -1]
+    raised = p[:, :-1] @ costs[:-1, -1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        switches = others / raised
+    switches = np.unique(switches[np.isfinite(switches) & (switches > 1)])
+    if len(switches) > most:
+        switches = switches[np.linspace(0, len(switches) - 1, most).astype(int)]
+    return [1.0, *np.nextafter(switches, np.inf).tolist()]
+
+
+def precision_and_recall(
+    assigned: NDArray[np.int64], actual: NDArray[np.int64], positive: int
+) -> tuple[float, float]:
+    """Return precision and recall of a class; 0 where there is nothing to divide by."""
+    hits = int(((assigned == positive) & (actual == positive)).sum())
+    called, present = int((assigned == positive).sum()), int((actual == positive).sum())
+    return hits / max(called, 1), hits / max(present, 1)
+
+
+def _shortfall(floors: Floors, precision: float, recall: float) -> float:
+    return max(0.0, (floors.precision or 0.0) - precision, (floors.recall or 0.0) - recall)

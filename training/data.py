@@ -1,0 +1,160 @@
+"""The training table: features with labels, and who belongs to which side of the splits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from features.errors import InputError
+from features.matrix import FeatureTable, build_features
+from features.spec import Spec
+
+SHARES = {"train": 0.65, "calibration": 0.15, "test": 0.20}
+_LEAST_CUSTOMERS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Labelled feature rows. `customers` are codes, `as_of` microseconds, `actual` class indices, worst first."""
+
+    matrix: NDArray[np.float32]
+    actual: NDArray[np.int64]
+    customers: NDArray[np.int64]
+    as_of: NDArray[np.int64]
+
+    def only(self, wanted: NDArray[np.bool_]) -> "Examples":
+        """Select rows by mask."""
+        return Examples(
+            matrix=self.matrix[wanted],
+            actual=self.actual[wanted],
+            customers=self.customers[wanted],
+            as_of=self.as_of[wanted],
+        )
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.actual)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Examples by side. No customer is on two sides."""
+
+    train: Examples
+    calibration: Examples
+    test: Examples
+
+
+def label_examples(
+    applications: pl.DataFrame, events: pl.DataFrame, labels: pl.DataFrame, spec: Spec
+) -> tuple[Examples, FeatureTable]:
+    """Build features and join the labels. Applications without a label, and rejected ones, are left out.
+
+    Raises:
+        InputError: the labels lack a column, repeat an application, name an unknown class, or match too few rows.
+
+    """
+    table = build_features(applications, events, spec)
+    classes = check_labels(labels, spec.classes)
+    if table.applications["application_id"].is_duplicated().any():
+        raise InputError("applications: an application_id is repeated. Training needs each application once.")
+    joined = table.applications.select("application_id", "customer_id", "as_of").join(
+        classes, on="application_id", how="left", maintain_order="left"
+    )
+    customers = joined["customer_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    examples = Examples(
+        matrix=table.matrix,
+        actual=joined["actual"].fill_null(-1).to_numpy(),
+        customers=customers,
+        as_of=joined["as_of"].to_numpy(),
+    )
+    labelled = examples.only(examples.actual >= 0)
+    _check_size(labelled, spec)
+    return labelled, table
+
+
+def check_labels(labels: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
+    """Return labels as (application_id, actual), `actual` being the index of the class.
+
+    Raises:
+        InputError: a column is missing, an application repeated or a class unknown.
+
+    """
+    missing = [name for name in ("application_id", "credit_class") if name not in labels.columns]
+    if missing:
+        raise InputError(f"labels: column {', '.join(missing)} is missing. Expected application_id and credit_class.")
+    ids = labels["application_id"].cast(pl.String)
+    if ids.is_duplicated().any() or ids.null_count():
+        raise InputError("labels: application_id must be present and not repeated. Keep one label per application.")
+    indexes = {name: index for index, name in enumerate(classes)}
+    actual = labels["credit_class"].cast(pl.String).replace_strict(indexes, default=None, return_dtype=pl.Int64)
+    unknown = int((actual.is_null() & labels["credit_class"].is_not_null()).sum())
+    if unknown:
+        raise InputError(
+            f"labels: {unknown} rows have a credit_class that is none of {', '.join(classes)}. "
+            "Correct them, or declare the class in the spec."
+        )
+    return pl.DataFrame({"application_id": ids, "actual": actual}).drop_nulls("actual")
+
+
+def _check_size(examples: Examples, spec: Spec) -> None:
+    customers = len(np.unique(examples.customers))
+    if customers < _LEAST_CUSTOMERS:
+        raise InputError(
+            f"labels: {customers} customers have a scorable, labelled application, expected {_LEAST_CUSTOMERS} or more. "
+            "Check that the application_ids of labels and applications agree."
+        )
+    absent = [name for i, name in enumerate(spec.classes) if not (examples.actual == i).any()]
+    if absent:
+        raise InputError(f"labels: no application of class {', '.join(absent)}. Training needs examples of each class.")
+
+
+def split_by_customer(examples: Examples, seed: int) -> Split:
+    """Give 65 % of the customers to training, 15 % to calibration and 20 % to the test, by a seeded shuffle."""
+    customers = np.unique(examples.customers)
+    np.random.default_rng(seed).shuffle(customers)
+    bounds = np.rint(np.cumsum(list(SHARES.values()))[:-1] * len(customers)).astype(int)
+    sides = [examples.only(np.isin(examples.customers, side)) for side in np.split(customers, bounds)]
+    split = Split(*sides)
+    check_no_leak(split)
+    return split
+
+
+def check_no_leak(split: Split) -> None:
+    """Fail if a customer is on two sides: the test would measure memory.
+
+    Raises:
+        InputError: a customer is on two sides.
+
+    """
+    sides = {"train": split.train, "calibration": split.calibration, "test": split.test}
+    names = list(sides)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            shared = np.intersect1d(sides[one].customers, sides[other].customers)
+            if len(shared):
+                raise InputError(f"split: {len(shared)} customers are in {one} and in {other}; figures would be wrong.")
+
+
+def before(split: Split, cutoff: int) -> Split:
+    """Return the split as it was known at `cutoff`: training and calibration before it, the test from it on."""
+    return Split(
+        split.train.only(split.train.as_of < cutoff),
+        split.calibration.only(split.calibration.as_of < cutoff),
+        split.test.only(split.test.as_of >= cutoff),
+    )
+
+
+def last_period(as_of: NDArray[np.int64], share: float = 0.25) -> int | None:
+    """Return the first instant of the last label periods (calendar months) that hold up to `share` of the rows.
+
+    At least one month; None where all applications fall into one month, so that there is no later period to test on.
+    """
+    months = pl.Series(as_of).cast(pl.Datetime("us")).dt.truncate("1mo").cast(pl.Int64)
+    counts = pl.DataFrame({"month": months}).group_by("month").agg(pl.len().alias("rows"))
+    counts = counts.sort("month", descending=True)
+    if counts.height < 2:
+        return None
+    fitting = int((counts["rows"].cum_sum() <= share * len(as_of)).sum())
+    return int(counts["month"][max(1, min(fitting, counts.height - 1)) - 1])
