@@ -46,7 +46,9 @@ def _check_text(content: bytes, source: str) -> None:
         raise InputError(f"{source}: the file is empty. Expected CSV with a header line.")
     nul = content.find(b"\0")
     if nul >= 0:
-        raise InputError(f"{source}: line {_line(content, nul)} holds a NUL byte. Expected UTF-8 text; export it again.")
+        raise InputError(
+            f"{source}: line {_line(content, nul)} holds a NUL byte. Expected UTF-8 text; export it again."
+        )
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -73,7 +75,9 @@ def _header(content: bytes, source: str) -> tuple[str, ...]:
         raise InputError(f"{source}: line 1 is not a header: {error}. Expected column names.") from error
     for separator, name in _OTHER_SEPARATORS.items():
         if len(columns) == 1 and separator in first:
-            raise InputError(f"{source}: fields seem to be separated by {name}. Expected commas; export it with commas.")
+            raise InputError(
+                f"{source}: fields seem to be separated by {name}. Expected commas; export it with commas."
+            )
     doubled = sorted({column for column in columns if columns.count(column) > 1})
     if doubled:
         raise InputError(f"{source}: column {', '.join(map(repr, doubled))} appears twice. Expected each column once.")
@@ -117,9 +121,11 @@ def _chunks(content: bytes, source: str) -> Iterator[_Chunk]:
         part = whole[start : start + _CHUNK]
         quotes = part == _QUOTE
         after = (np.cumsum(quotes) + inside) & 1
-        before = np.concatenate([whole[start - 1 : start] if start > first else np.uint8([_LINE_FEED]), part[:-1]])
+        before = np.concatenate(
+            [whole[start - 1 : start] if start > first else np.array([_LINE_FEED], dtype=np.uint8), part[:-1]]
+        )
         behind = np.append(part[1:], whole[start + _CHUNK : start + _CHUNK + 1])
-        behind = np.append(behind, np.uint8([_LINE_FEED] * (len(part) - len(behind))))
+        behind = np.append(behind, np.full(len(part) - len(behind), _LINE_FEED, dtype=np.uint8))
         outside = after == 0
         opening, closing = quotes & ~outside, quotes & outside
         stray = opening & ~np.isin(before, (_COMMA, _LINE_FEED, _QUOTE))

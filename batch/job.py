@@ -68,7 +68,7 @@ class Stopwatch:
             self.announce(name)
 
 
-def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda stage: None) -> dict[str, Any]:
+def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage: None) -> dict[str, Any]:
     """Score a file and return the run manifest that was written beside the output.
 
     Raises:
@@ -146,7 +146,9 @@ def score_tables(scorer: Scorer, applications: pl.DataFrame, events: pl.DataFram
     doubled = rejects_frame(
         pl.DataFrame({"row": rows, "application_id": ids.cast(pl.String)})
         .filter(repeated)
-        .with_columns(table=pl.lit(APPLICATIONS), column=pl.lit("application_id"), code=pl.lit("application_id_repeated"))
+        .with_columns(
+            table=pl.lit(APPLICATIONS), column=pl.lit("application_id"), code=pl.lit("application_id_repeated")
+        )
     )
     rejects = pl.concat([pl.concat([original, doubled]).sort("row"), scored.rejects.filter(~own)])
     return Scored(scored.decisions, rejects, scored.dirt)

@@ -31,7 +31,9 @@ def check_target(path: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise DeliveryError(f"{path.parent}: cannot be written to ({error.strerror}). Check its permissions.") from error
+        raise DeliveryError(
+            f"{path.parent}: cannot be written to ({error.strerror}). Check its permissions."
+        ) from error
 
 
 def encode(frame: pl.DataFrame, suffix: str) -> bytes:
@@ -56,7 +58,7 @@ def replace_files(contents: dict[Path, bytes]) -> None:
         for path, content in contents.items():
             _write(parts[path], content)
         for path, part in parts.items():
-            os.replace(part, path)
+            part.replace(path)
         for folder in {path.parent for path in contents}:
             _sync(folder)
     except OSError as error:

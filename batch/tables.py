@@ -44,7 +44,9 @@ class SourceTable:
         return located["file"], located["row"]
 
 
-def read_table(path: Path, name: str, *, known: Collection[str] | None = None, may_be_empty: bool = False) -> SourceTable:
+def read_table(
+    path: Path, name: str, *, known: Collection[str] | None = None, may_be_empty: bool = False
+) -> SourceTable:
     """Read a table strictly. `name` ("applications") stands in messages; columns beside `known` are left out and noted.
 
     Raises:
@@ -60,9 +62,7 @@ def read_table(path: Path, name: str, *, known: Collection[str] | None = None, m
         notes.append(f"{name}: not in the spec and ignored: {', '.join(extra)}")
     frame = pl.concat([f.drop(extra) for f in frames])
     if frame.is_empty() and not may_be_empty:
-        raise InputError(
-            f"{path}: the {name} have a header but no rows. Expected at least one; check the export that makes the file."
-        )
+        raise InputError(f"{path}: the {name} have a header but no rows. Expected at least one; check the export.")
     return SourceTable(frame, tuple(file for _, file, _ in parts), tuple(notes))
 
 
@@ -77,8 +77,8 @@ def _files(path: Path, name: str) -> list[Path]:
     suffixes = sorted({p.suffix.lower() for p in found})
     if len(suffixes) > 1 or any(p.is_dir() for p in found):
         raise InputError(
-            f"{path}: expected part files of one kind, .csv or .parquet, found {', '.join(s or 'others' for s in suffixes)}"
-            ". Move what does not belong to the table elsewhere (names that begin with . or _ are skipped)."
+            f"{path}: expected part files of one kind, .csv or .parquet, found {', '.join(suffixes)}. "
+            "Move other files elsewhere (names that begin with . or _ are skipped)."
         )
     return found
 
@@ -99,7 +99,12 @@ def _read_csv(content: bytes, path: Path) -> tuple[pl.DataFrame, list[str]]:
     notes = [f"{path.name}: byte order mark skipped"] if content.startswith(BOM) else []
     try:
         frame = pl.read_csv(
-            content.removeprefix(BOM), infer_schema=False, has_header=True, separator=",", quote_char='"', encoding="utf8"
+            content.removeprefix(BOM),
+            infer_schema=False,
+            has_header=True,
+            separator=",",
+            quote_char='"',
+            encoding="utf8",
         )
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path}: not readable as CSV ({type(error).__name__}). Export the file again.") from error
@@ -117,13 +122,15 @@ def _read_parquet(content: bytes, path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(io.BytesIO(content))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: not readable as Parquet ({type(error).__name__}). Copy or export it again.") from error
+        raise InputError(
+            f"{path}: not readable as Parquet ({type(error).__name__}). Copy or export it again."
+        ) from error
 
 
 def _check_same_columns(frames: list[pl.DataFrame], files: list[SourceFile]) -> None:
     for frame, file in zip(frames[1:], files[1:], strict=True):
         if frame.schema != frames[0].schema:
             raise InputError(
-                f"{file.path}: its columns or types differ from those of {files[0].path.name}. Expected part files of one "
-                "table with the same columns in the same order."
+                f"{file.path}: columns or types differ from {files[0].path.name}. Expected parts of one table, "
+                "with the same columns in the same order."
             )

@@ -68,12 +68,14 @@ def read_spec(path: Path) -> Spec:
     try:
         return parse_spec(path.read_bytes().decode(), str(path))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected a spec, as `credit dataset` writes.") from error
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Expected a spec, as `credit dataset` writes."
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
 
 
-def metric_rows(evaluation: dict[str, Any]) -> list[tuple[str, ...]]:
+def metric_rows(evaluation: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Format metrics as rows: name, value, 95 % interval."""
     rows = []
     for name, figure in evaluation["metrics"].items():

@@ -42,7 +42,9 @@ def synthetic(
 
 
 @app.command(epilog="Example: credit dataset kaggle credit_score_panel.parquet --out data/kaggle")
-def kaggle(panel: Annotated[Path, typer.Argument(help="The cleaned panel, Parquet.", show_default=False)], out: Out) -> None:
+def kaggle(
+    panel: Annotated[Path, typer.Argument(help="The cleaned panel, Parquet.", show_default=False)], out: Out
+) -> None:
     """Turn the Kaggle credit score panel into applications, events of earlier months, and labels."""
     from recipes.kaggle import kaggle as make
 
@@ -55,13 +57,15 @@ def kaggle(panel: Annotated[Path, typer.Argument(help="The cleaned panel, Parque
 
 @app.command(
     "kaggle-raw",
-    epilog="Example: credit dataset kaggle-raw credit_score_raw_august.csv --history credit_score_panel.parquet --out data/august",
+    epilog="Example: credit dataset kaggle-raw credit_score_raw_august.csv --history credit_score_panel.parquet "
+    "--out data/august",
 )
 def kaggle_raw(
     raw: Annotated[Path, typer.Argument(help="The raw rows of August, CSV.", show_default=False)],
     out: Out,
     history: Annotated[
-        Path | None, typer.Option(help="The panel, whose earlier months become the customers' events.", show_default=False)
+        Path | None,
+        typer.Option(help="The panel, whose earlier months become the customers' events.", show_default=False),
     ] = None,
 ) -> None:
     """Turn the raw, dirty Kaggle rows into applications.csv, cells untouched; names and SSNs are dropped."""
@@ -69,7 +73,9 @@ def kaggle_raw(
 
     with stages("Making data", 2) as stage:
         stage("read")
-        dataset = make(read_table(raw, "raw file").frame, None if history is None else read_table(history, "panel").frame)
+        dataset = make(
+            read_table(raw, "raw file").frame, None if history is None else read_table(history, "panel").frame
+        )
         stage("write")
         _write(dataset, out, Format.PARQUET)
 
@@ -87,8 +93,9 @@ def _write(dataset: Dataset, out: Path, file_format: Format) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DeliveryError(f"{out}: cannot be made ({error.strerror}). Choose a folder that can be written.") from error
+        raise DeliveryError(
+            f"{out}: cannot be made ({error.strerror}). Choose a folder that can be written."
+        ) from error
     replace_files(contents)
     for path in contents:
         say(str(path))
-

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 
 from batch.job import BatchJob, read_inputs, run_batch
@@ -16,8 +15,8 @@ from cli import dataset as dataset_commands
 from cli.console import metric_rows, read_spec, say, say_table, stages, warn
 from features.errors import CreditError, InputError
 from features.explain_row import describe_application
-from scoring.evaluate_files import evaluate_decisions
 from scoring.bundle import read_bundle
+from scoring.evaluate_files import evaluate_decisions
 from scoring.scorer import Scorer
 
 app = typer.Typer(
@@ -25,12 +24,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Credit scoring: one verified bundle, the same bits at every door.",
-    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output not written.",
+    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed.",
 )
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
 
-BundleOption = Annotated[Path, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)]
+BundleOption = Annotated[
+    Path, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)
+]
 Applications = Annotated[
     Path, typer.Option("--applications", help="CSV or Parquet file, or a folder of part files.", show_default=False)
 ]
@@ -42,21 +43,22 @@ Events = Annotated[
 @app.command(epilog="Example: credit train demo/train --bundles demo/bundles")
 def train(
     folder: Annotated[
-        Path, typer.Argument(help="Holds spec.toml, applications, events and labels (.parquet or .csv).", show_default=False)
+        Path,
+        typer.Argument(help="spec.toml, applications, events, labels (.parquet or .csv).", show_default=False),
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="Decides the split of the customers.")] = 0,
 ) -> None:
-    """Train, calibrate, choose the policy, evaluate, prove the export and publish a bundle; its folder is printed last."""
+    """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
     from model_export.export import export
+    from training.data import TrainingData
     from training.run import train as run
 
     spec = read_spec(folder / "spec.toml")
     with stages("Training", 6) as stage:
         stage("read")
         tables = [read_table(_only_file(folder, name), name, may_be_empty=name == "events") for name in _TABLES]
-        applications, events, labels = (table.frame for table in tables)
-        trained = run(applications, events, labels, spec, seed=seed, progress=stage)
+        trained = run(TrainingData(*[table.frame for table in tables]), spec, seed=seed, progress=stage)
         stage("export")
         published = export(trained, bundles)
     policy = trained.evaluation["held_out_customers"]["policy"]
@@ -80,7 +82,7 @@ def _only_file(folder: Path, name: str) -> Path:
     epilog="Example: credit score --bundle demo/bundles/current --applications demo/tonight/applications.csv "
     "--events demo/tonight/events.csv --out demo/decisions.csv"
 )
-def score(
+def score(  # noqa: PLR0917 - typer takes options by name
     bundle: BundleOption,
     applications: Applications,
     events: Events,
@@ -135,7 +137,8 @@ def evaluate(
     if as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False))
         return
-    say(f"{result['applications']:,} decisions with a label, of {result['decisions']:,}; {result['customers']:,} customers")
+    labelled, total = result["applications"], result["decisions"]
+    say(f"{labelled:,} decisions with a label, of {total:,}; {result['customers']:,} customers")
     say_table(("metric", "value", "95 % interval"), metric_rows(result))
     say()
     classes = list(result["confusion"])

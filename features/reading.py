@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 MISSING = "missing"
-MISSING_TOKEN = "missing_token"
+MISSING_TOKEN = "missing_token"  # noqa: S105 - a token of missing data, not a secret
 UNREADABLE = "unreadable"
 NOT_FINITE = "not_finite"
 NOT_WHOLE = "not_a_whole_number"

@@ -39,7 +39,7 @@ EXPECTED = {
     "event_customer_id_missing": "a customer_id on every event",
     "event_customer_id_unusable": "at most 256 bytes of text without control characters",
     "event_kind_missing": "a kind on every event",
-    "event_kind_unknown_category": "an event kind that the spec uses or ignores; add it to events.kinds or events.ignored",
+    "event_kind_unknown_category": "a kind that the spec declares in events.kinds or events.ignored",
     "event_occurred_at_missing": "an instant such as 2026-08-31T00:00:00Z, or a date",
     "event_occurred_at_unreadable": "an instant such as 2026-08-31T00:00:00Z, or a date that exists",
     "event_occurred_at_out_of_range": "an instant from 1970 to 2199",

@@ -130,5 +130,5 @@ class Spec:
 
 
 def probability_column(class_name: str) -> str:
-    """The decision column that holds the probability of a class. >>> probability_column("Good") -> 'p_good'"""
+    """Name the decision column that holds the probability of a class: `p_good` for Good."""
     return "p_" + class_name.lower().replace(" ", "_")

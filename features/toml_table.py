@@ -11,46 +11,57 @@ class Table:
     """A TOML table that remembers its key path and refuses keys that nobody asked for."""
 
     def __init__(self, path: str, value: object) -> None:
+        """Take a value that should be a table; `path` is its key."""
         if not isinstance(value, Mapping):
             raise SpecError(f"{path}: expected a table, found {_toml_type(value)}. Write it as [{path}].")
         self.path = path
         self.values = cast("Mapping[str, object]", value)
 
     def key(self, name: str) -> str:
+        """Return the full key of a member, as in `attributes.age.range`."""
         return f"{self.path}.{name}" if self.path else name
 
     def allow(self, names: Collection[str]) -> None:
+        """Refuse members that are not among `names`."""
         for name in self.values:
             if name not in names:
                 raise SpecError(f"{self.key(name)}: unknown key. Known keys here: {', '.join(sorted(names))}.")
 
     def table(self, name: str, *, optional: bool = False) -> "Table":
+        """Get a table; an optional one that is absent is empty."""
         if name not in self.values and not optional:
             raise SpecError(f"{self.key(name)}: missing. Add the table [{self.key(name)}].")
         return Table(self.key(name), self.values.get(name, {}))
 
     def text(self, name: str, default: str | None = None) -> str:
+        """Get a text."""
         return cast(str, self._get(name, str, "text", default))
 
     def flag(self, name: str, *, default: bool) -> bool:
+        """Get true or false."""
         return cast(bool, self._get(name, bool, "true or false", default))
 
     def integer(self, name: str, lowest: int, highest: int, default: int | None = None) -> int:
+        """Get a whole number from `lowest` to `highest`."""
         value = cast(int, self._get(name, int, "a whole number", default))
         if not lowest <= value <= highest:
             raise SpecError(f"{self.key(name)}: expected {lowest} to {highest}, found {value}.")
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
+        """Get a finite number."""
         return float(cast(float, self._get(name, (int, float), "a finite number", default)))
 
     def texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Get a list of texts."""
         return cast(tuple[str, ...], self._list(name, (str,), "texts", default))
 
     def integers(self, name: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        """Get a list of whole numbers."""
         return cast(tuple[int, ...], self._list(name, (int,), "whole numbers", default))
 
     def numbers(self, name: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
+        """Get a list of finite numbers."""
         return tuple(float(v) for v in cast(tuple[float, ...], self._list(name, (int, float), "numbers", default)))
 
     def _get(self, name: str, kind: type | tuple[type, ...], expected: str, default: object) -> object:

@@ -64,6 +64,7 @@ class Bounds:
 
     @property
     def count(self) -> Int64s:
+        """Number of events in each window."""
         return self.high - self.low
 
 

@@ -49,19 +49,15 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         return trained.calibration.probabilities(margins(trained.booster, rows))
 
     everywhere = Case("golden", golden.matrix, np.full(len(golden.matrix), -1))
-    certificate = check_parity(
-        [everywhere, *adversarial_cases(ensemble)], native, model.probabilities, policy, names
-    )
-    decisions = make_decisions(
-        golden.applications, golden.matrix, model.probabilities(golden.matrix), spec, policy, _NO_ID
-    )
+    certificate = check_parity([everywhere, *adversarial_cases(ensemble)], native, model.probabilities, policy, names)
+    decisions = make_decisions(golden, model.probabilities(golden.matrix), spec, policy, _NO_ID)
     contents = {
         MODEL: content,
         SPEC: spec.text.encode(),
         POLICY: policy.to_toml().encode(),
         GOLDEN: _parquet(golden_frame(applications, events, decisions)),
     }
-    facts = {
+    facts: dict[str, object] = {
         "name": spec.name,
         "model": {"kind": "xgboost", "trees": len(ensemble.trees), "features": names},
         "training_data": {"sha256": trained.fingerprint},

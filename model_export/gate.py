@@ -35,7 +35,7 @@ def check_parity(
         difference = np.abs(expected - found).max(axis=1, initial=0)
         other, near_tie = _compare_classes(policy, expected.astype(np.float32), found)
         wrong = ~(difference <= TOLERANCE) | (other & ~near_tie)
-        failures += [_describe(case, i, difference[i], feature_names) for i in np.flatnonzero(wrong)]
+        failures += [_describe(case, int(i), float(difference[i]), feature_names) for i in np.flatnonzero(wrong)]
         worst, ties = max(worst, float(difference.max(initial=0))), ties + int((other & near_tie).sum())
     if failures:
         raise ExportError(

@@ -44,6 +44,10 @@ def _cell(attribute: Attribute, spec: Spec, generator: np.random.Generator) -> s
         return str(generator.choice(attribute.values))
     if attribute.kind is AttributeKind.LIST:
         return ", ".join(generator.choice(attribute.values, generator.integers(1, 4)))
+    return _number_cell(attribute, spec, generator)
+
+
+def _number_cell(attribute: Attribute, spec: Spec, generator: np.random.Generator) -> str:
     lowest = attribute.minimum if attribute.minimum is not None else 0.0
     highest = attribute.maximum if attribute.maximum is not None else lowest + 1000
     value = lowest + (highest - lowest) * generator.random() ** 2

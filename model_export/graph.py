@@ -1,5 +1,7 @@
 """Neutral trees and calibration to one ONNX graph: float32 features in, calibrated probabilities out."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from skl2onnx.algebra.onnx_operator import OnnxOperator
@@ -45,7 +47,7 @@ def _regressor(ensemble: Ensemble, target: int) -> OnnxOperator:
     sizes = [len(tree.left) for tree in trees]
     tree_ids, node_ids = np.repeat(np.arange(len(trees)), sizes), np.concatenate([np.arange(n) for n in sizes])
 
-    def joined(name: str) -> NDArray[np.generic]:
+    def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(tree, name) for tree in trees])
 
     leaf = joined("left") < 0
@@ -68,4 +70,3 @@ def _regressor(ensemble: Ensemble, target: int) -> OnnxOperator:
         aggregate_function="SUM",
         post_transform="NONE",
     )
-

@@ -74,7 +74,9 @@ def _refuse_unfaithful(learner: dict[str, Any]) -> None:
 
 def _tree(tree: dict[str, Any], target: int) -> Tree:
     if any(tree["split_type"]):
-        raise ExportError("the model has categorical splits. Train on the feature matrix, whose categories are numbers.")
+        raise ExportError(
+            "the model has categorical splits. Train on the feature matrix, whose categories are numbers."
+        )
     left = np.array(tree["left_children"], dtype=np.int64)
     conditions = np.array(tree["split_conditions"], dtype=np.float32)
     return Tree(

@@ -35,5 +35,3 @@ class Dataset:
 def spec_text(name: str) -> str:
     """Return the commented spec of a recipe."""
     return (SPECS / f"{name}.toml").read_text(encoding="utf-8")
-
-

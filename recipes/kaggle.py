@@ -90,7 +90,9 @@ def kaggle_raw(raw: pl.DataFrame, history: pl.DataFrame | None) -> Dataset:
     _require(raw, ("Customer_ID", "Credit_Score", *_NUMBERS, *_CATEGORIES), "the raw file")
     number = raw["Customer_ID"].str.extract("^CUS_0x([0-9a-f]+)$", 1).str.to_integer(base=16, strict=False)
     if number.null_count():
-        raise InputError(f"the raw file: {number.null_count()} rows have a Customer_ID that is not CUS_0x and hex digits.")
+        raise InputError(
+            f"the raw file: {number.null_count()} rows have a Customer_ID that is not CUS_0x and hex digits."
+        )
     rows = raw.with_columns(
         pl.format("{}-08", number.cast(pl.String)).alias("application_id"),
         number.cast(pl.String).alias("customer_id"),

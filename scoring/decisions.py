@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.matrix import FeatureTable
 from features.spec import ScoreScaling, Spec
 from scoring.policy import Policy
 
@@ -29,17 +30,13 @@ def decision_schema(spec: Spec) -> pl.Schema:
 
 
 def make_decisions(
-    applications: pl.DataFrame,
-    matrix: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    spec: Spec,
-    policy: Policy,
-    bundle_id: str,
+    table: FeatureTable, probabilities: NDArray[np.float32], spec: Spec, policy: Policy, bundle_id: str
 ) -> pl.DataFrame:
-    """Put decisions together, one row per row of `applications` (application_id, customer_id, as_of)."""
+    """Put decisions together, one per application of `table`, in its order."""
+    applications = table.applications
     classes = np.array(policy.classes, dtype=object)[policy.assign(probabilities)]
     columns = {
-        "decision_id": pl.Series(_decision_ids(applications, matrix, bundle_id), dtype=pl.String),
+        "decision_id": pl.Series(_decision_ids(applications, table.matrix, bundle_id), dtype=pl.String),
         "application_id": applications["application_id"],
         "customer_id": applications["customer_id"],
         "as_of": applications["as_of"].cast(pl.Datetime("us", "UTC")),
@@ -60,7 +57,8 @@ def credit_scores(p_worst: NDArray[np.float32], scaling: ScoreScaling) -> NDArra
     with np.errstate(divide="ignore"):
         log_odds = np.log1p(-p) - np.log(p) - np.log(scaling.base_odds)
     points = scaling.base_score + scaling.points_to_double_odds / np.log(2) * log_odds
-    return np.clip(np.rint(points), scaling.minimum, scaling.maximum).astype(np.int32)
+    result: NDArray[np.int32] = np.clip(np.rint(points), scaling.minimum, scaling.maximum).astype(np.int32)
+    return result
 
 
 def _decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundle_id: str) -> Iterator[str]:

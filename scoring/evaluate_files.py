@@ -20,15 +20,8 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
         InputError: columns are missing, an id is repeated, a class or number is unusable, or nothing matches.
 
     """
-    for table, name, columns in (
-        (decisions, "decisions", ("application_id", "customer_id", "credit_class")),
-        (labels, "labels", ("application_id", "credit_class")),
-    ):
-        missing = [column for column in columns if column not in table.columns]
-        if missing:
-            raise InputError(f"{name}: column {', '.join(missing)} is missing. Expected {', '.join(columns)}.")
-        if table["application_id"].is_duplicated().any():
-            raise InputError(f"{name}: an application_id is repeated. Keep one row per application.")
+    _check(decisions, "decisions", "application_id", "customer_id", "credit_class")
+    _check(labels, "labels", "application_id", "credit_class")
     joined = decisions.with_columns(pl.col("application_id").cast(pl.String)).join(
         labels.select(pl.col("application_id").cast(pl.String), pl.col("credit_class").cast(pl.String).alias("actual")),
         on="application_id",
@@ -37,7 +30,9 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
     )
     joined = joined.drop_nulls("actual")
     if joined.is_empty():
-        raise InputError("labels: no application_id of the labels is among the decisions. Check that they belong together.")
+        raise InputError(
+            "labels: no application_id of the labels is among the decisions. Check that they belong together."
+        )
     columns = [name for name in decisions.columns if name.startswith("p_")]
     classes = _class_names(columns, joined, policy)
     index = {name: i for i, name in enumerate(classes)}
@@ -52,6 +47,14 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
         )
     )
     return {"decisions": decisions.height, **result}
+
+
+def _check(table: pl.DataFrame, name: str, *expected: str) -> None:
+    missing = [column for column in expected if column not in table.columns]
+    if missing:
+        raise InputError(f"{name}: column {', '.join(missing)} is missing. Expected {', '.join(expected)}.")
+    if table["application_id"].is_duplicated().any():
+        raise InputError(f"{name}: an application_id is repeated. Keep one row per application.")
 
 
 def _class_names(columns: list[str], joined: pl.DataFrame, policy: Policy | None) -> tuple[str, ...]:

@@ -3,15 +3,15 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-# numpy knows no public name for it; this is what `numpy.show_config()` prints from.
-from numpy._core._multiarray_umath import __cpu_features__ as _CPU_FEATURES
+import numpy as np
 
-_LEVELS = ("AVX512_SKX", "AVX512F", "AVX2", "SSE42", "ASIMD")
+_LEVELS = ("X86_V4", "X86_V3", "X86_V2", "SVE", "ASIMD")
 
 
 def cpu_family() -> str:
-    """Name the instruction set that decides the last bits of exp and log. >>> 'x86_64-avx512_skx'"""
-    level = next((name for name in _LEVELS if _CPU_FEATURES.get(name)), "generic")
+    """Name the instruction set that decides the last bits of exp and log, such as `x86_64-x86_v3`."""
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
+    level = next((name for name in _LEVELS if name in (*simd["baseline"], *simd["found"])), "generic")
     return f"{platform.machine()}-{level.lower()}"
 
 

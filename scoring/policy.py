@@ -44,7 +44,8 @@ class Policy:
 
     def assign(self, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the index of the cheapest class of each row; ties go to the worse class, which stands first."""
-        return np.argmin(self.expected_costs(probabilities), axis=1)
+        cheapest: NDArray[np.int64] = np.argmin(self.expected_costs(probabilities), axis=1)
+        return cheapest
 
     def to_toml(self) -> str:
         """Write the policy as `policy.toml`."""
@@ -79,7 +80,9 @@ class Policy:
                 multiplier=float(values["multiplier"]),
             )
         except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"policy.toml: not a policy of this release ({type(error).__name__}: {error}).") from error
+            raise BundleError(
+                f"policy.toml: not a policy of this release ({type(error).__name__}: {error})."
+            ) from error
         if [len(row) for row in policy.costs] != [len(policy.classes)] * len(policy.classes):
             raise BundleError("policy.toml: costs must have one row and one column per class.")
         return policy

@@ -58,7 +58,9 @@ class Model:
         (model_input,), (model_output,) = self._session.get_inputs(), self._session.get_outputs()
         self._input, self._output = model_input.name, model_output.name
         if (model_input.shape[-1], model_output.shape[-1]) != (features, classes):
-            raise BundleError(f"{MODEL}: takes and gives other columns than the spec: expected {features} -> {classes}.")
+            raise BundleError(
+                f"{MODEL}: takes and gives other columns than the spec: expected {features} -> {classes}."
+            )
 
     def probabilities(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
         """Return calibrated probabilities, one row per row of `matrix`, one column per class."""
@@ -70,8 +72,8 @@ class Model:
             return np.concatenate(list(pool.map(self._run, chunks)))
 
     def _run(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = self._session.run([self._output], {self._input: chunk})[0]
-        return result
+        (result,) = self._session.run([self._output], {self._input: chunk})
+        return np.asarray(result, dtype=np.float32)
 
 
 class Scorer:
@@ -112,7 +114,5 @@ class Scorer:
         spec = self.bundle.spec
         table = build_features(applications, events, spec)
         probabilities = self._model.probabilities(table.matrix, self._threads)
-        decisions = make_decisions(
-            table.applications, table.matrix, probabilities, spec, self.bundle.policy, self.bundle.bundle_id
-        )
+        decisions = make_decisions(table, probabilities, spec, self.bundle.policy, self.bundle.bundle_id)
         return Scored(decisions, table.rejects, table.dirt)

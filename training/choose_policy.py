@@ -47,9 +47,7 @@ def _candidates(policy: Policy, probabilities: NDArray[np.float32], most: int = 
     return [1.0, *np.nextafter(switches, np.inf).tolist()]
 
 
-def precision_and_recall(
-    assigned: NDArray[np.int64], actual: NDArray[np.int64], positive: int
-) -> tuple[float, float]:
+def precision_and_recall(assigned: NDArray[np.int64], actual: NDArray[np.int64], positive: int) -> tuple[float, float]:
     """Return precision and recall of a class; 0 where there is nothing to divide by."""
     hits = int(((assigned == positive) & (actual == positive)).sum())
     called, present = int((assigned == positive).sum()), int((actual == positive).sum())

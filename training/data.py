@@ -14,6 +14,15 @@ SHARES = {"train": 0.65, "calibration": 0.15, "test": 0.20}
 _LEAST_CUSTOMERS = 60
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The canonical tables of a training run."""
+
+    applications: pl.DataFrame
+    events: pl.DataFrame
+    labels: pl.DataFrame
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
     """Labelled feature rows. `customers` are codes, `as_of` microseconds, `actual` class indices, worst first."""
@@ -46,17 +55,15 @@ class Split:
     test: Examples
 
 
-def label_examples(
-    applications: pl.DataFrame, events: pl.DataFrame, labels: pl.DataFrame, spec: Spec
-) -> tuple[Examples, FeatureTable]:
+def label_examples(data: TrainingData, spec: Spec) -> tuple[Examples, FeatureTable]:
     """Build features and join the labels. Applications without a label, and rejected ones, are left out.
 
     Raises:
         InputError: the labels lack a column, repeat an application, name an unknown class, or match too few rows.
 
     """
-    table = build_features(applications, events, spec)
-    classes = check_labels(labels, spec.classes)
+    table = build_features(data.applications, data.events, spec)
+    classes = check_labels(data.labels, spec.classes)
     if table.applications["application_id"].is_duplicated().any():
         raise InputError("applications: an application_id is repeated. Training needs each application once.")
     joined = table.applications.select("application_id", "customer_id", "as_of").join(
@@ -102,12 +109,12 @@ def _check_size(examples: Examples, spec: Spec) -> None:
     customers = len(np.unique(examples.customers))
     if customers < _LEAST_CUSTOMERS:
         raise InputError(
-            f"labels: {customers} customers have a scorable, labelled application, expected {_LEAST_CUSTOMERS} or more. "
+            f"labels: {customers} customers have a usable, labelled application, expected {_LEAST_CUSTOMERS} at least. "
             "Check that the application_ids of labels and applications agree."
         )
     absent = [name for i, name in enumerate(spec.classes) if not (examples.actual == i).any()]
     if absent:
-        raise InputError(f"labels: no application of class {', '.join(absent)}. Training needs examples of each class.")
+        raise InputError(f"labels: no application of class {', '.join(absent)}. Expected examples of each.")
 
 
 def split_by_customer(examples: Examples, seed: int) -> Split:

@@ -16,7 +16,7 @@ from scoring.metrics import Outcome, evaluate
 from scoring.policy import Policy
 from training.calibrate import Calibration, fit_calibration
 from training.choose_policy import choose_policy
-from training.data import Examples, Split, before, label_examples, last_period, split_by_customer
+from training.data import Examples, Split, TrainingData, before, label_examples, last_period, split_by_customer
 from training.fit import fit_xgboost, margins
 
 Progress = Callable[[str], None]
@@ -48,15 +48,7 @@ class Fit:
         return self.calibration.probabilities(margins(self.booster, matrix)).astype(np.float32)
 
 
-def train(
-    applications: pl.DataFrame,
-    events: pl.DataFrame,
-    labels: pl.DataFrame,
-    spec: Spec,
-    *,
-    seed: int = 0,
-    progress: Progress = lambda stage: None,
-) -> Trained:
+def train(data: TrainingData, spec: Spec, *, seed: int = 0, progress: Progress = lambda _stage: None) -> Trained:
     """Train, calibrate, choose the policy and evaluate on customers that none of the former saw.
 
     Raises:
@@ -65,7 +57,7 @@ def train(
 
     """
     progress("features")
-    examples, table = label_examples(applications, events, labels, spec)
+    examples, table = label_examples(data, spec)
     split = split_by_customer(examples, seed)
     progress("fit")
     fit = fit_side(split, spec, seed)

@@ -1,0 +1,1 @@
+"""Measurements that are quoted in docs/ and the README; run by hand, never asserted in tests."""
