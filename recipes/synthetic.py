@@ -6,6 +6,7 @@ given z, kept in `truth`, are the best that any model could state.
 """
 
 from datetime import UTC, datetime
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -64,8 +65,7 @@ def synthetic(customers: int, seed: int) -> Dataset:
 def _class_probabilities(state: Floats) -> Floats:
     """P(class | state) where the later state is Normal(0.9 state, _MOVE)."""
     low, high = (np.asarray(ndtr((cut - 0.9 * state) / _MOVE), dtype=np.float64) for cut in _CUTS)
-    stacked: Floats = np.stack([low, high - low, 1 - high], axis=1)
-    return stacked
+    return cast("Floats", np.stack([low, high - low, 1 - high], axis=1))
 
 
 def _attributes(z: Floats, generator: np.random.Generator) -> dict[str, Texts]:

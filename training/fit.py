@@ -14,7 +14,6 @@ PARAMETERS = {
     "grow_policy": "lossguide",
     "learning_rate": 0.15,
     "tree_method": "hist",
-    "min_child_weight": 5,
 }
 ROUNDS = 60
 

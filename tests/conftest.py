@@ -1,0 +1,92 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import settings
+
+from features.spec import Spec
+from features.spec_file import parse_spec
+from model_export.export import export
+from recipes.dataset import Dataset
+from recipes.synthetic import synthetic
+from scoring.scorer import Scorer
+from training.data import TrainingData
+from training.run import Trained, train
+
+PROJECT = Path(__file__).parents[1]
+CUSTOMERS = 700
+
+# Derandomized: the same commit gives the same verdict. CREDIT_TEST_EXAMPLES=2000 searches further.
+settings.register_profile(
+    "credit", deadline=None, derandomize=True, max_examples=int(os.environ.get("CREDIT_TEST_EXAMPLES", "60"))
+)
+settings.load_profile("credit")
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    return synthetic(CUSTOMERS, seed=7)
+
+
+@pytest.fixture(scope="session")
+def spec(dataset: Dataset) -> Spec:
+    return parse_spec(dataset.spec_text)
+
+
+@pytest.fixture(scope="session")
+def trained(dataset: Dataset, spec: Spec) -> Trained:
+    return train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
+
+
+@pytest.fixture(scope="session")
+def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(trained, tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="session")
+def scorer(bundle: Path) -> Scorer:
+    return Scorer.open(bundle)
+
+
+@pytest.fixture
+def tonight(dataset: Dataset, tmp_path: Path) -> Path:
+    """A folder with applications.csv and events.csv as a core system would export them; 200 applications."""
+    applications = dataset.applications.head(200)
+    events = dataset.events.join(applications, on="customer_id", how="semi")
+    applications.write_csv(tmp_path / "applications.csv")
+    events.write_csv(tmp_path / "events.csv", datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
+    return tmp_path
+
+
+Credit = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def credit() -> Credit:
+    """The command as a user runs it: a process of its own."""
+
+    def run(*arguments: object, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "error"}
+        return subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300, check=False
+        )
+
+    return run
+
+
+def real_data(name: str) -> Path:
+    """Find a real data set in a `data` folder of a sibling of the checkout, or skip with the reason."""
+    found = sorted(PROJECT.parent.glob(f"*/data/{name}"))
+    if not found:
+        pytest.skip(f"real data set {name} is not on this machine")
+    return found[0]
+
+
+def one_row(frame: pl.DataFrame, **columns: object) -> pl.DataFrame:
+    """The first row of a frame with some cells replaced."""
+    return frame.head(1).with_columns(**{name: pl.lit(value) for name, value in columns.items()})

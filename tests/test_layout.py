@@ -1,0 +1,75 @@
+"""The layout is the architecture: a folder is a layer, and imports point one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+
+MAY_IMPORT = {
+    "features": set(),
+    "recipes": {"features"},
+    "scoring": {"features"},
+    "batch": {"features", "scoring"},
+    "training": {"features", "scoring"},
+    "model_export": {"features", "scoring", "training"},
+    "cli": {"features", "scoring", "batch", "training", "model_export", "recipes"},
+}
+ONLY_IN = {"onnxruntime": {"scoring"}, "xgboost": {"training", "model_export"}, "skl2onnx": {"model_export"}}
+MODULES = [path for package in MAY_IMPORT for path in sorted((PROJECT / package).rglob("*.py"))]
+
+
+def imported_packages(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PROJECT)))
+def test_imports_point_down(path: Path) -> None:
+    own = path.relative_to(PROJECT).parts[0]
+    assert imported_packages(path) & MAY_IMPORT.keys() <= MAY_IMPORT[own] | {own}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PROJECT)))
+def test_libraries_stay_in_their_layer(path: Path) -> None:
+    own = path.relative_to(PROJECT).parts[0]
+    for library, layers in ONLY_IN.items():
+        assert library not in imported_packages(path) or own in layers
+
+
+def test_every_top_level_package_is_in_the_agreement() -> None:
+    packages = {p.parent.name for p in PROJECT.glob("*/__init__.py")}
+    assert packages == {*MAY_IMPORT, "tests", "benchmarks"}
+
+
+def test_serving_never_loads_training_libraries() -> None:
+    code = (
+        "import sys, cli.main; "
+        "print([m for m in ('xgboost', 'sklearn', 'skl2onnx', 'onnx', 'scipy', 'training', 'model_export') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_pickle_and_no_eval_in_the_product() -> None:
+    for path in MODULES:
+        assert not imported_packages(path) & {"pickle", "joblib", "cloudpickle", "dill"}, path
+        called = {
+            n.func.id
+            for n in ast.walk(ast.parse(path.read_text()))
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
+        assert not called & {"eval", "exec"}, path
+
+
+def test_no_file_is_long() -> None:
+    assert max(len(path.read_text().splitlines()) for path in MODULES) <= 250

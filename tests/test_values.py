@@ -1,0 +1,233 @@
+"""Text to money, numbers, months and instants, against Python's own exact arithmetic."""
+
+import math
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.cleaning import read_attribute
+from features.instants import instant
+from features.reading import read_columns
+from features.spec import Attribute, AttributeKind, Currency
+from features.text_values import MOST_MINOR_UNITS
+
+EXACT = Context(prec=20_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
+EURO = Currency(code="EUR", minor_digits=2)
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+
+
+def attribute(kind: str, **changes: object) -> Attribute:
+    defaults: dict[str, object] = {
+        "name": "x",
+        "unit": "",
+        "description": "",
+        "required": False,
+        "minimum": None,
+        "maximum": None,
+        "values": (),
+        "ordered": False,
+        "missing_tokens": (),
+        "strip": "",
+    }
+    return Attribute(kind=AttributeKind(kind), **{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def read(cells: list[object] | pl.Series, of: Attribute, currency: Currency = EURO) -> list[tuple[object, str | None]]:
+    table = pl.DataFrame({"x": cells}) if isinstance(cells, pl.Series) else pl.DataFrame({"x": cells}, strict=False)
+    done = read_columns(table, [read_attribute(of, table.schema["x"], currency)])
+    return list(zip(done["x|value"].to_list(), done["x|cause"].to_list(), strict=True))
+
+
+numbers = st.from_regex(NUMBER, fullmatch=True) | st.decimals(allow_nan=False, allow_infinity=False).map(str)
+any_text = (
+    st.text(st.characters(codec="utf-8"), max_size=30) | numbers | st.sampled_from(["1e400", "-0", "1_0", "1,5", "٣"])
+)
+
+
+@given(any_text)
+def test_money_is_exact_or_refused(text: str) -> None:
+    ((value, cause),) = read([text], attribute("money"))
+    bare = text.strip()
+    if not NUMBER.fullmatch(bare):
+        assert value is None
+        assert cause in ("unreadable", "missing", "not_finite")
+        return
+    minor = EXACT.multiply(Decimal(bare), Decimal(100))
+    if value is None:
+        assert cause in ("too_many_decimals", "out_of_range")
+        assert minor != minor.to_integral_value(context=EXACT) or abs(minor) > MOST_MINOR_UNITS
+    else:
+        assert Decimal(int(str(value))) == minor
+
+
+@given(any_text)
+def test_a_number_is_what_python_reads_or_refused(text: str) -> None:
+    ((value, cause),) = read([text], attribute("number"))
+    if value is None:
+        assert cause in ("unreadable", "missing", "not_finite")
+        assert not NUMBER.fullmatch(text.strip()) or abs(float(text)) > 3.4028234663852886e38
+    else:
+        assert value == float(text)
+
+
+@given(st.integers(-MOST_MINOR_UNITS, MOST_MINOR_UNITS))
+def test_money_is_the_same_from_text_float_decimal_and_exponent_form(minor: int) -> None:
+    exact = Decimal(minor).scaleb(-2)
+    money = attribute("money")
+    assert read([str(exact)], money) == [(minor, None)]
+    assert read([f"{exact:E}"], money) == [(minor, None)]
+    assert read(pl.Series([exact], dtype=pl.Decimal(18, 2)), money) == [(minor, None)]
+    assert read(pl.Series([exact], dtype=pl.Decimal(20, 4)), money) == [(minor, None)]
+    if repr(float(exact)) == str(exact):
+        assert read(pl.Series([float(exact)]), money) == [(minor, None)]
+    if minor % 100 == 0:
+        assert read(pl.Series([minor // 100]), money) == [(minor, None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "value", "cause"),
+    [
+        ("money", "1.00E+05", 10_000_000, None),
+        ("money", "34847.84_", 3_484_784, None),
+        ("money", "1.005", None, "too_many_decimals"),
+        ("money", "1.00500", None, "too_many_decimals"),
+        ("money", "1.500", 150, None),
+        ("money", "1e400", None, "out_of_range"),
+        ("money", "0e400", 0, None),
+        ("money", "100000000000.01", None, "out_of_range"),
+        ("money", "1,234.50", None, "unreadable"),
+        ("money", "€5", None, "unreadable"),
+        ("number", "NaN", None, "not_finite"),
+        ("number", "-inf", None, "not_finite"),
+        ("number", "1e39", None, "not_finite"),
+        ("number", "0x10", None, "unreadable"),
+        ("number", "١٢", None, "unreadable"),
+        ("number", "  5\t", 5.0, None),
+        ("integer", "28_", 28.0, None),
+        ("integer", "__-5__", -5.0, None),
+        ("integer", "2.5", None, "not_a_whole_number"),
+        ("integer", "2.0", 2.0, None),
+        ("integer", "9007199254740993", 9007199254740992.0, None),
+        ("integer", "1e17", None, "not_a_whole_number"),
+        ("duration", "22 Years and 1 Months", 265.0, None),
+        ("duration", "1 Year", 12.0, None),
+        ("duration", "7 Months", 7.0, None),
+        ("duration", "265", 265.0, None),
+        ("duration", "2 Years and", None, "unreadable"),
+        ("duration", "NA", None, "unreadable"),
+    ],
+)
+def test_cells_of_real_files(kind: str, cell: str, value: float | None, cause: str | None) -> None:
+    assert read([cell], attribute(kind, strip="_")) == [(value, cause)]
+
+
+@given(any_text)
+def test_a_number_that_is_a_missing_token_is_missing_in_every_spelling(text: str) -> None:
+    for spelling in ("999", "999.0", "9.99e2", "+999"):
+        assert read([spelling, text], attribute("number", missing_tokens=("999",)))[0] == (None, "missing_token")
+    assert read(pl.Series([999]), attribute("number", missing_tokens=("999",))) == [(None, "missing_token")]
+
+
+def test_categories_and_lists() -> None:
+    mix = attribute("category", values=("Bad", "Good"), missing_tokens=("_______",), strip="_")
+    assert read(["Good", " Bad_", "good", "_______", "", None, "__"], mix) == [
+        ("Good", None),
+        ("Bad", None),
+        (None, "unknown_category"),
+        (None, "missing_token"),
+        (None, "missing"),
+        (None, "missing"),
+        (None, "missing_token"),
+    ]
+    codes = attribute("category", values=("1", "2"))
+    assert read(pl.Series([1, 3]), codes) == [("1", None), (None, "unknown_category")]
+    assert read(pl.Series([2.0, 2.5, math.nan]), codes) == [("2", None)] + [(None, "unknown_category")] * 2
+    loans = attribute("list", values=("A", "B"))
+    assert read(["A, B, and A", "A, and B", "A", "A, C", ""], loans) == [
+        (["A", "B", "A"], None),
+        (["A", "B"], None),
+        (["A"], None),
+        (None, "unknown_category"),
+        (None, "missing"),
+    ]
+
+
+@given(st.lists(any_text, min_size=1, max_size=8), st.sampled_from(list(AttributeKind)))
+def test_a_cell_is_read_alone_as_among_others_and_null_has_exactly_one_cause(
+    cells: list[str], kind: AttributeKind
+) -> None:
+    values = ("A", "B") if kind in (AttributeKind.CATEGORY, AttributeKind.LIST) else ()
+    of = attribute(kind, values=values, strip="_", missing_tokens=("?",))
+    together = read(list(cells), of)
+    assert together == [read([cell], of)[0] for cell in cells]
+    assert all((value is None) == (cause is not None) for value, cause in together)
+
+
+def read_instants(column: pl.Series) -> list[tuple[int | None, str | None]]:
+    table = pl.DataFrame({"x": column})
+    done = read_columns(table, [instant("applications", "x", table.schema["x"])])
+    return list(zip(done["x|value"].to_list(), done["x|cause"].to_list(), strict=True))
+
+
+moments = st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30))  # noqa: DTZ001 - zones are added below
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@given(moments, st.integers(-12 * 60, 14 * 60))
+def test_instants_agree_with_datetime_in_every_form(moment: datetime, offset: int) -> None:
+    zoned = moment.replace(tzinfo=timezone(timedelta(minutes=offset)))
+    expected = [((zoned - EPOCH) // timedelta(microseconds=1), None)]
+    assert read_instants(pl.Series([zoned.isoformat()])) == expected
+    assert read_instants(pl.Series([zoned.isoformat(sep=" ")])) == expected
+    utc = zoned.astimezone(UTC)
+    assert read_instants(pl.Series([utc.replace(tzinfo=None).isoformat() + "Z"])) == expected
+    for unit in ("us", "ns"):
+        assert read_instants(pl.Series([utc], dtype=pl.Datetime(unit, "UTC"))) == expected  # type: ignore[arg-type]
+        berlin = pl.Series([utc], dtype=pl.Datetime(unit, "UTC")).dt.convert_time_zone("Europe/Berlin")  # type: ignore[arg-type]
+        assert read_instants(berlin) == expected
+
+
+@given(st.dates(date(1970, 1, 1), date(2199, 12, 31)))
+def test_a_date_means_midnight_utc(day: date) -> None:
+    expected = [((day - date(1970, 1, 1)).days * 86_400_000_000, None)]
+    assert read_instants(pl.Series([day.isoformat()])) == expected
+    assert read_instants(pl.Series([day])) == expected
+    assert read_instants(pl.Series([day]).cast(pl.Datetime("ms"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("2023-02-29", "unreadable"),
+        ("2024-02-30T00:00:00Z", "unreadable"),
+        ("2024-13-01", "unreadable"),
+        ("2024-01-01T24:00:00", "unreadable"),
+        ("2024-01-01T23:59:60", "unreadable"),
+        ("2024-01-01T00:00:00.1234567", "unreadable"),
+        ("01/02/2024", "unreadable"),
+        ("1704067200", "unreadable"),
+        ("2024-01-01T00:00:00+25:00", "unreadable"),
+        ("1969-12-31", "out_of_range"),
+        ("1970-01-01T00:00:00+01:00", "out_of_range"),
+        ("2200-01-01", "out_of_range"),
+        ("", "missing"),
+        ("  ", "missing"),
+    ],
+)
+def test_instants_that_are_none(text: str, cause: str) -> None:
+    assert read_instants(pl.Series([text])) == [(None, cause)]
+
+
+def test_nanoseconds_that_are_no_microseconds_are_unreadable() -> None:
+    assert read_instants(pl.Series([1_000, 1_001]).cast(pl.Datetime("ns"))) == [(1, None), (None, "unreadable")]
+    assert read_instants(pl.Series(["2024-01-01T00:00:00.123456000"])) == [(1704067200123456, None)]
+
+
+def test_milliseconds_far_out_do_not_wrap_into_the_range() -> None:
+    wraps = (2**64 // 1000) + 10
+    assert read_instants(pl.Series([wraps]).cast(pl.Datetime("ms"))) == [(None, "out_of_range")]
