@@ -24,7 +24,7 @@ lint: setup ## style and types
 	$(BIN)/mypy
 
 test: lint ## lint, types and all tests
-	$(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 # two workers on two cores: more threads would only wait for each other
 
 lock: ## resolve requirements.txt anew (needs uv)
 	uv pip compile pyproject.toml --extra train --extra dev --python-version 3.11 --generate-hashes \

@@ -41,7 +41,7 @@ def read_events(table: pl.DataFrame, customers: pl.DataFrame, spec: Spec) -> Eve
     orphans = keyed.select("row", pl.lit("customer_id").alias("column"), code.alias("code")).drop_nulls("code")
     own = keyed.join(customers, on="customer_id", how="inner", maintain_order="left")
     read = _read(own, spec)
-    ignored = read["kind"] == _IGNORED
+    ignored = read["kind"].eq_missing(_IGNORED)
     usable = ignored.not_() & read["code"].is_null()
     bad = read.filter(ignored.not_() & read["code"].is_not_null())
     return Events(

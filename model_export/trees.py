@@ -65,10 +65,11 @@ def _refuse_unfaithful(learner: dict[str, Any]) -> None:
         raise ExportError(f"objective is {objective}, expected multi:softprob. Train with that objective.")
     if booster != "gbtree":
         raise ExportError(f"booster is {booster}, expected gbtree: other boosters do not export faithfully.")
-    parallel = int(learner["gradient_booster"]["model"]["gbtree_model_param"]["num_parallel_tree"])
+    model = learner["gradient_booster"]["model"]
+    parallel = int(model["gbtree_model_param"]["num_parallel_tree"])
     if parallel != 1:
         raise ExportError(f"num_parallel_tree is {parallel}, expected 1: several trees a round change the weights.")
-    if int(learner["learner_model_param"]["num_target"]) != 1:
+    if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in model["trees"]):
         raise ExportError("multi_output_tree models are not exported. Train with one_output_per_tree.")
 
 

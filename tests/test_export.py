@@ -1,0 +1,174 @@
+"""The export is faithful or it is not written: the gate is broken by hand and must close each time."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import xgboost
+
+from features.errors import DeliveryError, ExportError
+from features.matrix import list_features
+from model_export.adversarial import adversarial_cases
+from model_export.export import export, export_ensemble
+from model_export.graph import INPUT, OUTPUT, to_onnx
+from model_export.trees import Ensemble, Tree, from_xgboost
+from scoring.bundle import read_bundle
+from scoring.scorer import Model
+from training.fit import margins
+from training.run import Trained
+
+
+@pytest.fixture(scope="module")
+def ensemble(trained: Trained) -> Ensemble:
+    return from_xgboost(trained.booster)
+
+
+def changed(ensemble: Ensemble, **arrays: object) -> Ensemble:
+    """The ensemble with arrays of its first tree replaced."""
+    return replace(ensemble, trees=(replace(ensemble.trees[0], **arrays), *ensemble.trees[1:]))  # type: ignore[arg-type]
+
+
+def first(tree: Tree, *, leaf: bool) -> int:
+    return int(np.flatnonzero((tree.left < 0) == leaf)[0])
+
+
+def wrong_missing_direction(e: Ensemble) -> Ensemble:
+    flipped = e.trees[0].missing_left.copy()
+    flipped[first(e.trees[0], leaf=False)] ^= True
+    return changed(e, missing_left=flipped)
+
+
+def wrong_threshold(e: Ensemble) -> Ensemble:
+    moved, at = e.trees[0].threshold.copy(), first(e.trees[0], leaf=False)
+    moved[at] = np.nextafter(moved[at], np.float32(np.inf))
+    return changed(e, threshold=moved)
+
+
+def wrong_leaf(e: Ensemble) -> Ensemble:
+    values, at = e.trees[0].value.copy(), first(e.trees[0], leaf=True)
+    values[at] += np.float32(0.001)
+    return changed(e, value=values)
+
+
+def swapped_classes(e: Ensemble) -> Ensemble:
+    return replace(e, trees=tuple(replace(t, target=2 - t.target) for t in e.trees))
+
+
+def forgotten_base(e: Ensemble) -> Ensemble:
+    return replace(e, base_values=np.zeros_like(e.base_values))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [wrong_missing_direction, wrong_threshold, wrong_leaf, swapped_classes, forgotten_base],
+    ids=lambda f: f.__name__,
+)
+def test_the_gate_closes_on(damage: object, trained: Trained, ensemble: Ensemble, tmp_path: Path) -> None:
+    damaged = damage(ensemble)  # type: ignore[operator]
+    with pytest.raises(ExportError, match=r"parity gate: \d+ rows differ .*First: ") as error:
+        export_ensemble(trained, damaged, tmp_path)
+    assert not list(tmp_path.iterdir()), "a failing export writes no bundle"
+    assert "(row " in str(error.value)
+
+
+def test_the_error_names_the_feature_whose_threshold_is_wrong(
+    trained: Trained, ensemble: Ensemble, tmp_path: Path
+) -> None:
+    tree = ensemble.trees[0]
+    feature = list_features(trained.spec)[tree.feature[first(tree, leaf=False)]].name
+    with pytest.raises(ExportError, match=rf"threshold of {feature} \(row \d+\) by"):
+        export_ensemble(trained, wrong_threshold(ensemble), tmp_path)
+
+
+def test_the_graph_equals_xgboost_on_random_rows_with_missing_values(trained: Trained, ensemble: Ensemble) -> None:
+    generator = np.random.default_rng(1)
+    rows = np.concatenate(
+        [c.rows for c in adversarial_cases(ensemble, seed=5) if np.isfinite(c.rows).any() and "inf" not in c.kind]
+    )
+    rows[generator.random(rows.shape) < 0.3] = np.nan
+    content = to_onnx(ensemble, trained.calibration.scale, trained.calibration.offset)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    found = session.run([OUTPUT], {INPUT: rows})[0]
+    expected = trained.calibration.probabilities(margins(trained.booster, rows))
+    assert np.abs(np.asarray(found) - expected).max() <= 1e-6
+    assert np.abs(np.asarray(found).sum(axis=1) - 1).max() < 1e-6
+
+
+def test_the_certificate_says_what_was_compared(bundle: Path, ensemble: Ensemble) -> None:
+    parity = read_bundle(bundle).manifest["parity"]
+    thresholds = {
+        (f, t)
+        for tree in ensemble.trees
+        for f, t, left in zip(tree.feature, tree.threshold, tree.left, strict=True)
+        if left >= 0
+    }
+    assert 0 < parity["largest_difference"] <= parity["tolerance"] == 1e-6
+    for kind in ("threshold", "just below threshold", "just above threshold"):
+        assert parity["rows"][kind] == len(thresholds)
+    assert parity["rows"]["missing"] == parity["rows"]["infinity"] == ensemble.features
+    assert parity["rows"]["golden"] >= 50
+
+
+def booster(**parameters: object) -> xgboost.Booster:
+    generator = np.random.default_rng(0)
+    data = xgboost.DMatrix(generator.normal(size=(300, 4)).astype(np.float32), label=generator.integers(0, 3, 300))
+    defaults = {"objective": "multi:softprob", "num_class": 3, "max_depth": 3, "verbosity": 0}
+    return xgboost.train({**defaults, **parameters}, data, num_boost_round=3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"booster": "dart"}, "booster is dart"),
+        ({"booster": "gblinear"}, "booster is gblinear"),
+        ({"num_parallel_tree": 3}, "num_parallel_tree is 3"),
+        ({"objective": "multi:softmax"}, "objective is multi:softmax"),
+        ({"multi_strategy": "multi_output_tree"}, "multi_output_tree"),
+    ],
+)
+def test_what_cannot_be_exported_faithfully_is_refused(parameters: dict[str, object], reason: str) -> None:
+    with pytest.raises(ExportError, match=reason):
+        from_xgboost(booster(**parameters))
+
+
+def test_categorical_splits_are_refused() -> None:
+    generator = np.random.default_rng(0)
+    codes = generator.integers(0, 5, (300, 1)).astype(np.float32)
+    data = xgboost.DMatrix(codes, label=(codes[:, 0] % 3), feature_types=["c"], enable_categorical=True)
+    model = xgboost.train(
+        {"objective": "multi:softprob", "num_class": 3, "tree_method": "hist"}, data, num_boost_round=3
+    )
+    with pytest.raises(ExportError, match="categorical splits"):
+        from_xgboost(model)
+
+
+def test_trees_without_a_split_are_exported() -> None:
+    stump = from_xgboost(booster(gamma=1e9))
+    assert all(len(tree.left) == 1 for tree in stump.trees)
+    content = to_onnx(stump, np.ones(3, dtype=np.float32), np.zeros(3, dtype=np.float32))
+    rows = np.zeros((2, 4), dtype=np.float32)
+    native = booster(gamma=1e9).predict(xgboost.DMatrix(rows))
+    assert np.abs(Model(content, 4, 3).probabilities(rows) - native).max() <= 1e-6
+
+
+def test_exporting_twice_gives_the_same_bundle(trained: Trained, bundle: Path) -> None:
+    assert export(trained, bundle.parent) == bundle
+    assert [p.name for p in bundle.parent.iterdir()] == [bundle.name]
+
+
+def test_the_manifest_holds_no_clock_and_no_row_of_the_data(bundle: Path, trained: Trained) -> None:
+    text = (bundle / "manifest.json").read_text()
+    assert json.loads(text)["training_data"]["sha256"] == trained.fingerprint
+    for path in bundle.iterdir():
+        content = path.read_bytes()
+        assert b"C7-0" not in content, "no customer of the training data"
+        assert b"A7-0" not in content, "no application of the training data"
+
+
+def test_a_folder_that_cannot_be_written_is_named(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DeliveryError, match="file"):
+        export(trained, tmp_path / "file" / "bundles")

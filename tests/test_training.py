@@ -1,0 +1,175 @@
+"""Training: splits that do not leak, calibration, policy and evaluation."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.errors import InputError, SpecError
+from features.spec import Floors, Spec
+from features.spec_file import parse_spec
+from recipes.dataset import Dataset, spec_text
+from recipes.synthetic import synthetic
+from scoring.policy import Policy
+from training.calibrate import fit_calibration
+from training.choose_policy import choose_policy, precision_and_recall
+from training.data import (
+    Examples,
+    Split,
+    TrainingData,
+    before,
+    check_no_leak,
+    label_examples,
+    last_period,
+    split_by_customer,
+)
+from training.run import Trained, train
+
+
+SPEC = parse_spec(spec_text("synthetic"))
+
+
+def data(dataset: Dataset) -> TrainingData:
+    return TrainingData(dataset.applications, dataset.events, dataset.labels)
+
+
+@pytest.fixture(scope="module")
+def examples(dataset: Dataset, spec: Spec) -> Examples:
+    return label_examples(data(dataset), spec)[0]
+
+
+def test_no_customer_is_on_two_sides_and_the_shares_are_kept(examples: Examples) -> None:
+    split = split_by_customer(examples, seed=0)
+    sides = [set(side.customers) for side in (split.train, split.calibration, split.test)]
+    total = len(set(examples.customers))
+    assert sum(len(side) for side in sides) == total == len(set.union(*sides))
+    assert [round(len(side) / total, 2) for side in sides] == [0.65, 0.15, 0.2]
+
+
+def test_a_leak_ends_the_run(examples: Examples) -> None:
+    split = split_by_customer(examples, seed=0)
+    leaking = Split(
+        split.train, split.calibration, examples.only(np.isin(examples.customers, split.train.customers[:1]))
+    )
+    with pytest.raises(InputError, match="1 customers are in train and in test"):
+        check_no_leak(leaking)
+
+
+def test_splits_in_time_keep_the_future_out(examples: Examples) -> None:
+    cutoff = last_period(examples.as_of)
+    assert cutoff is not None
+    past = before(split_by_customer(examples, seed=0), cutoff)
+    assert past.train.as_of.max() < cutoff <= past.test.as_of.min()
+    assert past.calibration.as_of.max() < cutoff
+    assert 0.05 < len(past.test) / (0.2 * len(examples)) <= 0.3
+
+
+def test_one_label_period_has_no_later_one() -> None:
+    may = int(datetime(2025, 5, 3, tzinfo=UTC).timestamp() * 1e6)
+    assert last_period(np.array([may, may + 86_400_000_000])) is None
+    june = may + 40 * 86_400_000_000
+    assert last_period(np.array([may, june])) == int(datetime(2025, 6, 1, tzinfo=UTC).timestamp() * 1e6)
+
+
+def test_training_twice_gives_the_same_model_and_figures(dataset: Dataset, spec: Spec, trained: Trained) -> None:
+    again = train(data(dataset), spec)
+    assert again.booster.save_raw("json") == trained.booster.save_raw("json")
+    assert again.evaluation == trained.evaluation
+    assert again.fingerprint == trained.fingerprint
+
+
+def test_the_model_is_between_the_majority_class_and_the_best_reachable(dataset: Dataset, trained: Trained) -> None:
+    held_out = trained.evaluation["held_out_customers"]
+    truth = dataset.extras["truth"].join(dataset.labels, on="application_id")
+    p = truth.select("p_poor", "p_standard", "p_good").to_numpy()
+    actual = truth["credit_class"].replace_strict({"Poor": 0, "Standard": 1, "Good": 2}).to_numpy()
+    best = -np.log(p[np.arange(len(p)), actual]).mean()
+    reached = held_out["policy"]["metrics"]["log_loss"]
+    majority = held_out["majority_class"]["metrics"]["log_loss"]["value"]
+    assert best < reached["high"]
+    assert reached["value"] < majority - 0.1
+    assert held_out["policy"]["metrics"]["calibration_error"]["value"] < 0.08
+    assert trained.evaluation["held_out_customers_and_later"]["from"] >= "2025-10"
+
+
+def test_the_policy_saves_money_against_the_majority_class(trained: Trained) -> None:
+    held_out = trained.evaluation["held_out_customers"]
+    cost = {name: held_out[name]["metrics"]["expected_cost"]["value"] for name in ("policy", "majority_class")}
+    assert cost["policy"] < cost["majority_class"]
+
+
+def test_outcomes_follow_the_hidden_state_and_not_the_features() -> None:
+    dataset = synthetic(3000, seed=3)
+    truth = dataset.extras["truth"].join(dataset.labels, on="application_id")
+    for column, name in (("p_poor", "Poor"), ("p_standard", "Standard"), ("p_good", "Good")):
+        assert truth[column].mean() == pytest.approx((truth["credit_class"] == name).mean(), abs=0.015)
+    assert synthetic(50, seed=3).applications.equals(synthetic(50, seed=3).applications)
+    assert not synthetic(50, seed=4).applications.equals(synthetic(50, seed=3).applications)
+
+
+def test_calibration_undoes_a_known_distortion() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(40_000, 3))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    actual = (generator.random(len(p))[:, None] > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    distorted = ((logits - [0.5, 0, -0.3]) / [0.5, 0.5, 0.5]).astype(np.float32)
+    found = fit_calibration(distorted, actual).probabilities(distorted)
+    assert np.abs(found - p).mean() < 0.01
+    assert (fit_calibration(-distorted, actual).scale > 0).all()
+
+
+LOSSES = [
+    (lambda d: d.labels.rename({"credit_class": "class"}), "credit_class is missing"),
+    (lambda d: pl.concat([d.labels, d.labels.head(1)]), "not repeated"),
+    (lambda d: d.labels.with_columns(credit_class=pl.lit("Great")), "none of Poor, Standard, Good"),
+    (lambda d: d.labels.with_columns(credit_class=pl.lit("Good")), "no application of class Poor, Standard"),
+    (lambda d: d.labels.head(20), "customers have a usable, labelled application"),
+    (lambda d: d.labels.with_columns(application_id="x" + pl.col("application_id")), "0 customers"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), LOSSES, ids=[m for _, m in LOSSES])
+def test_labels_that_cannot_be_used_are_refused(change: object, message: str, dataset: Dataset, spec: Spec) -> None:
+    wrong = TrainingData(dataset.applications, dataset.events, change(dataset))  # type: ignore[operator]
+    with pytest.raises(InputError, match=message):
+        label_examples(wrong, spec)
+
+
+def probabilities(rows: int = 500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    generator = np.random.default_rng(seed)
+    p = generator.dirichlet((1, 1, 1), rows).astype(np.float32)
+    return p, np.array([generator.choice(3, p=row / row.sum()) for row in p.astype(float)])
+
+
+def test_the_policy_takes_the_cheapest_class_and_ties_go_to_the_worse() -> None:
+    policy = Policy(classes=("Poor", "Standard", "Good"), currency="EUR", costs=((0, 2, 5), (2, 0, 1), (6, 1, 0)))
+    p, _ = probabilities()
+    by_hand = [min(range(3), key=lambda j: (sum(float(row[i]) * policy.costs[i][j] for i in range(3)), j)) for row in p]
+    assert policy.assign(p).tolist() == by_hand
+    tie = Policy(classes=("Poor", "Good"), currency="EUR", costs=((0, 1), (1, 0)))
+    assert tie.assign(np.array([[0.5, 0.5]], dtype=np.float32)).tolist() == [0]
+
+
+@given(st.floats(0.3, 0.95), st.integers(0, 20))
+def test_a_floor_binds_with_the_least_multiplier_or_training_fails(floor: float, seed: int) -> None:
+    spec = replace(SPEC, floors=Floors(precision=floor, recall=None))
+    p, actual = probabilities(seed=seed)
+    try:
+        policy = choose_policy(spec, p, actual)
+    except SpecError as error:
+        assert "closest reaches precision" in str(error)
+        return
+    assert precision_and_recall(policy.assign(p), actual, 2)[0] >= floor
+    if policy.multiplier > 1:
+        for less in np.linspace(1, policy.multiplier, 40, endpoint=False):
+            assert precision_and_recall(Policy.of(spec, float(less)).assign(p), actual, 2)[0] < floor
+
+
+def test_floors_that_contradict_each_other_name_the_closest() -> None:
+    p, actual = probabilities()
+    with pytest.raises(SpecError, match=r"policy\.floors: no policy meets them .* precision 0\.\d+ with recall"):
+        choose_policy(replace(SPEC, floors=Floors(precision=0.999, recall=0.999)), p, actual)
