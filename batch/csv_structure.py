@@ -82,7 +82,8 @@ def _header(content: bytes, source: str) -> tuple[str, ...]:
     if doubled:
         raise InputError(f"{source}: column {', '.join(map(repr, doubled))} appears twice. Expected each column once.")
     if any(not column.strip() for column in columns):
-        raise InputError(f"{source}: column {[bool(c.strip()) for c in columns].index(False) + 1} has no name.")
+        number = [bool(column.strip()) for column in columns].index(False) + 1
+        raise InputError(f"{source}: column {number} has no name. Expected a name in every column.")
     return columns
 
 

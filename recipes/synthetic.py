@@ -5,8 +5,8 @@ Each customer has a hidden financial health z. Attributes and events are noisy s
 given z, kept in `truth`, are the best that any model could state.
 """
 
+import math
 from datetime import UTC, datetime
-from typing import cast
 
 import numpy as np
 import polars as pl
@@ -65,14 +65,15 @@ def synthetic(customers: int, seed: int) -> Dataset:
 def _class_probabilities(state: Floats) -> Floats:
     """P(class | state) where the later state is Normal(0.9 state, _MOVE)."""
     low, high = (np.asarray(ndtr((cut - 0.9 * state) / _MOVE), dtype=np.float64) for cut in _CUTS)
-    return cast("Floats", np.stack([low, high - low, 1 - high], axis=1))
+    return np.stack([low, high - low, 1 - high], axis=1)
 
 
 def _attributes(z: Floats, generator: np.random.Generator) -> dict[str, Texts]:
     n = len(z)
 
     def sign(strength: float) -> Floats:
-        return strength * z + np.sqrt(1 - strength**2) * generator.normal(size=n)
+        noise: Floats = generator.normal(size=n)
+        return strength * z + math.sqrt(1 - strength * strength) * noise
 
     months = np.clip(np.exp(4.6 + 0.6 * sign(0.5)), 0, 700).astype(int)
     loans = [", ".join(np.array(_LOANS)[mask]) or "none" for mask in generator.random((n, 4)) < _loan_odds(z)]
@@ -114,10 +115,13 @@ def _dirty(attributes: dict[str, Texts], generator: np.random.Generator) -> dict
 
 
 def _with_unusable_rows(applications: pl.DataFrame, generator: np.random.Generator) -> pl.DataFrame:
-    luck = pl.Series(generator.random(applications.height))
+    """Break `as_of` or `customer_id` in 0.15 % of the rows each, at least one row each where there are three."""
+    count = -(-applications.height * 15 // 10_000) if applications.height > 2 else 0
+    chosen = generator.permutation(applications.height)[: 2 * count]
+    row = pl.int_range(pl.len())
     return applications.with_columns(
-        as_of=pl.when(luck < 0.0015).then(pl.lit("2025-02-30")).otherwise("as_of"),
-        customer_id=pl.when(luck > 0.9985).then(pl.lit("")).otherwise("customer_id"),
+        as_of=pl.when(row.is_in(chosen[:count].tolist())).then(pl.lit("2025-02-30")).otherwise("as_of"),
+        customer_id=pl.when(row.is_in(chosen[count:].tolist())).then(pl.lit("")).otherwise("customer_id"),
     )
 
 

@@ -53,10 +53,8 @@ def _features(application: Row, events: list[Row], spec: Spec) -> Iterator[tuple
 
 def _measure(measure: str, mine: list[Row], everything: list[Row], as_of: int, scale: int) -> float:
     amounts = [e["amount"] for e in mine]
-    if measure == "count":
-        return float(len(mine))
-    if measure == Monetary.SUM:
-        return float(Fraction(sum(amounts), scale))
+    if measure in ("count", Monetary.SUM):
+        return float(len(mine) if measure == "count" else Fraction(sum(amounts), scale))
     if measure == Monetary.SHARE:
         total = sum(abs(e["amount"]) for e in everything)
         return float(Fraction(sum(map(abs, amounts)), total)) if total else math.nan
@@ -117,6 +115,8 @@ def _sql(group: RfmGroup, name: str, spec: Spec) -> str:
     days = int(text[:-1])
     count, total = f"count(e.kind) {where(days)}", f"coalesce(sum(amount::HUGEINT) {where(days)}, 0)"
     squares = f"sum(amount::HUGEINT * amount::HUGEINT) {where(days)}"
+    spread = f"({count} * {squares} - {total} * {total})"
+    moved = f"coalesce(sum(abs(amount::HUGEINT)) {where(days)}, 0)"
     everything = f"sum(abs(amount::HUGEINT)) {where(days, spec.event_kinds)}"
     return {
         "count": count,
@@ -125,6 +125,6 @@ def _sql(group: RfmGroup, name: str, spec: Spec) -> str:
         "mean": f"CASE WHEN {count} > 0 THEN {total}::DOUBLE / ({count} * {scale}) END",
         "min": f"min(amount) {where(days)}::DOUBLE / {scale}",
         "max": f"max(amount) {where(days)}::DOUBLE / {scale}",
-        "std": f"CASE WHEN {count} > 0 THEN sqrt(({count} * {squares} - {total} * {total})::DOUBLE) / {count} / {scale} END",
-        "share": f"CASE WHEN {everything} > 0 THEN coalesce(sum(abs(amount::HUGEINT)) {where(days)}, 0)::DOUBLE / {everything} END",
+        "std": f"CASE WHEN {count} > 0 THEN sqrt({spread}::DOUBLE) / {count} / {scale} END",
+        "share": f"CASE WHEN {everything} > 0 THEN {moved}::DOUBLE / {everything} END",
     }[measure]

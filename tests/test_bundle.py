@@ -21,7 +21,7 @@ def copy(bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(bundle, tmp_path / bundle.name))
 
 
-def republish(folder: Path, change: Callable[[dict[str, object]], None] = lambda manifest: None) -> Path:
+def republish(folder: Path, change: Callable[[dict[str, object]], None] = lambda _: None) -> Path:
     """Sign the folder's content anew, as someone would who damaged it before it was published."""
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest["files"]}
@@ -95,7 +95,7 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, name: str) -> None:
         read_bundle(tmp_path / name)
 
 
-def test_a_model_that_decides_otherwise_fails_the_golden_rows(copy: Path, bundle: Path) -> None:
+def test_a_model_that_decides_otherwise_fails_the_golden_rows(copy: Path) -> None:
     """Hashes cannot see a wrong policy that was published; golden rows do."""
     policy = (copy / "policy.toml").read_text().replace("multiplier = 1.0", "multiplier = 3.0")
     (copy / "policy.toml").write_text(policy)

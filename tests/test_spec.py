@@ -72,7 +72,7 @@ WRONG = [
 @pytest.mark.parametrize(("old", "new", "named"), WRONG, ids=[named for _, _, named in WRONG])
 def test_an_error_names_the_key(old: str, new: str, named: str) -> None:
     assert old in MINIMAL
-    with pytest.raises(SpecError, match="my.toml") as error:
+    with pytest.raises(SpecError, match=r"my\.toml") as error:
         parse_spec(MINIMAL.replace(old, new, 1), "my.toml")
     assert named in str(error.value)
 

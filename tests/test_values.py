@@ -187,8 +187,8 @@ def test_instants_agree_with_datetime_in_every_form(moment: datetime, offset: in
     utc = zoned.astimezone(UTC)
     assert read_instants(pl.Series([utc.replace(tzinfo=None).isoformat() + "Z"])) == expected
     for unit in ("us", "ns"):
-        assert read_instants(pl.Series([utc], dtype=pl.Datetime(unit, "UTC"))) == expected  # type: ignore[arg-type]
-        berlin = pl.Series([utc], dtype=pl.Datetime(unit, "UTC")).dt.convert_time_zone("Europe/Berlin")  # type: ignore[arg-type]
+        assert read_instants(pl.Series([utc], dtype=pl.Datetime(unit, "UTC"))) == expected
+        berlin = pl.Series([utc], dtype=pl.Datetime(unit, "UTC")).dt.convert_time_zone("Europe/Berlin")
         assert read_instants(berlin) == expected
 
 

@@ -1,0 +1,205 @@
+"""The command as users meet it: the demo, the README's commands, the cron line, every --help with its example."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.main import get_command
+
+from cli.main import app
+from features.rejects import EXPECTED
+from recipes.dataset import Dataset
+from tests.conftest import PROJECT, Credit
+
+README = (PROJECT / "README.md").read_text()
+
+
+def commands() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        found += [(name, sub) for sub in inner] if inner else [(name,)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo ran, with `credit` on the PATH as `make demo` has it."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = shell(f"sh {PROJECT / 'demo.sh'}", folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "said.txt").write_text(done.stdout)
+    return folder
+
+
+def shell(line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["sh", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_demo_scores_a_dirty_file_and_says_where_everything_lies(demo: Path) -> None:
+    said = (demo / "said.txt").read_text()
+    assert "$ credit score --bundle demo/bundles/current" in said
+    assert "cells that became missing" in said
+    run = json.loads((demo / "demo/decisions.run.json").read_text())
+    assert run["applications"] == run["decisions"] + run["rejected_applications"] > 1500
+    assert run["rejected_applications"] > 0, "the demo shows a reject"
+    for path in ("train/spec.toml", "bundles/current/manifest.json", "decisions.csv", "decisions.rejects.csv"):
+        assert (demo / "demo" / path).exists()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines()])
+def test_a_command_of_the_readme_runs(line: str, demo: Path) -> None:
+    done = shell(line, demo)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_cron_line_runs(demo: Path, tmp_path: Path) -> None:
+    (line,) = (line for block in blocks("cron") for line in block.splitlines())
+    *when, command = line.split(maxsplit=5)
+    assert all(re.fullmatch(r"[0-9*]+", field) for field in when)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    for name in ("applications.csv", "events.csv"):
+        shutil.copy(demo / "demo/tonight" / name, tmp_path / "in" / name)
+    (tmp_path / "bundles").symlink_to(demo / "demo/bundles")
+    assert "cd /srv/credit" in command
+    local = command.replace("/srv/credit", str(tmp_path)).replace(".venv/bin/credit", "credit")
+    done = shell(local, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/decisions.csv").read_bytes() == (demo / "demo/decisions.csv").read_bytes()
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    for target in re.findall(r"make ([a-z-]+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+    assert "make test" in (PROJECT / ".ci/run").read_text()
+
+
+def test_the_tables_attribute_example_is_all_that_a_new_attribute_needs(
+    tmp_path: Path, credit: Credit, dataset: Dataset
+) -> None:
+    (example,) = blocks("toml")
+    dataset.applications.with_columns(years_at_address=pl.lit("4.5")).write_parquet(tmp_path / "applications.parquet")
+    dataset.events.write_parquet(tmp_path / "events.parquet")
+    dataset.labels.write_parquet(tmp_path / "labels.parquet")
+    (tmp_path / "spec.toml").write_text(dataset.spec_text + "\n" + example)
+    done = credit("train", tmp_path, "--bundles", tmp_path / "bundles")
+    assert done.returncode == 0, done.stderr
+    bundle = Path(done.stdout.splitlines()[-1])
+    arguments = ("--applications", tmp_path / "applications.parquet", "--events", tmp_path / "events.parquet")
+    shown = credit(
+        "features",
+        "--bundle",
+        bundle,
+        *arguments,
+        "--application-id",
+        dataset.applications["application_id"][0],
+        "--json",
+    )
+    row = {r["feature"]: (r["value"], r["unit"]) for r in json.loads(shown.stdout)}
+    assert row["years_at_address"] == (4.5, "years")
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_help_has_an_example_of_that_command(command: tuple[str, ...], credit: Credit) -> None:
+    done = credit(*command, "--help")
+    assert done.returncode == 0
+    text = " ".join(done.stdout.split())
+    assert f"Example: credit {' '.join(command)}" in text
+
+
+def test_the_examples_of_help_run(demo: Path, credit: Credit) -> None:
+    """Those that need no file from elsewhere, in the folder of the demo."""
+    root = get_command(app).commands  # type: ignore[attr-defined]
+    for command in commands():
+        node = root[command[0]] if len(command) == 1 else root[command[0]].commands[command[1]]
+        example = shlex.split(node.epilog.removeprefix("Example: "))
+        if "kaggle" in " ".join(example):
+            continue
+        done = credit(*example[1:], cwd=demo)
+        assert done.returncode == 0, (example, done.stderr)
+
+
+def test_the_bundle_is_the_last_line_of_train_and_can_be_shown_and_verified(bundle: Path, credit: Credit) -> None:
+    shown = credit("bundle", "show", bundle)
+    assert shown.stdout.splitlines()[0].split()[-1] == bundle.name
+    assert "64 golden rows agree to the bit" in shown.stdout
+    assert json.loads(credit("bundle", "show", bundle, "--json").stdout)["bundle_id"] == bundle.name
+    assert credit("bundle", "verify", bundle).stdout.startswith(f"{bundle.name} verified")
+
+
+def test_verify_ends_with_2_and_names_the_file(bundle: Path, tmp_path: Path, credit: Credit) -> None:
+    broken = shutil.copytree(bundle, tmp_path / bundle.name)
+    (broken / "policy.toml").write_text("")
+    done = credit("bundle", "verify", broken)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "policy.toml" in done.stderr
+
+
+def test_evaluate_as_json_and_its_errors(demo: Path, credit: Credit) -> None:
+    decisions, labels = demo / "demo/decisions.csv", demo / "demo/tonight/labels.csv"
+    result = json.loads(credit("evaluate", "--decisions", decisions, "--labels", labels, "--json").stdout)
+    assert 0.5 < result["metrics"]["accuracy"]["value"] < 0.8
+    assert sum(sum(row.values()) for row in result["confusion"].values()) == result["applications"]
+    other = demo / "other.csv"
+    for content, message in (
+        ("application_id,class\nA,Good\n", "credit_class is missing"),
+        ("application_id,credit_class\nnobody,Good\n", "no application_id of the labels is among the decisions"),
+        ("application_id,credit_class\nA2-0000000,Great\n", "has no probability column"),
+        ("application_id,credit_class\nA,Good\nA,Good\n", "an application_id is repeated"),
+    ):
+        other.write_text(content)
+        done = credit("evaluate", "--decisions", decisions, "--labels", other)
+        assert done.returncode == 1
+        assert message in done.stderr
+
+
+def test_features_of_an_application_that_is_not_there_or_rejected(tonight: Path, bundle: Path, credit: Credit) -> None:
+    arguments = ("--bundle", bundle, "--applications", tonight / "applications.csv", "--events", tonight / "events.csv")
+    done = credit("features", *arguments, "--application-id", "nobody")
+    assert (done.returncode, done.stderr.count("no such application")) == (1, 1)
+    with (tonight / "applications.csv").open("a") as file:
+        file.write("X1,C9,someday,41,1,nurse,,12.5,2,Good,1000,none\n")
+    done = credit("features", *arguments, "--application-id", "X1")
+    assert done.returncode == 1
+    assert "as_of_unreadable" in done.stderr
+
+
+def test_train_refuses_a_folder_without_its_files(tmp_path: Path, credit: Credit, dataset: Dataset) -> None:
+    assert "spec.toml: cannot be read" in credit("train", tmp_path, "--bundles", tmp_path).stderr
+    (tmp_path / "spec.toml").write_text(dataset.spec_text)
+    done = credit("train", tmp_path, "--bundles", tmp_path)
+    assert (done.returncode, "expected applications.parquet or applications.csv" in done.stderr) == (1, True)
+    (tmp_path / "spec.toml").write_text("spec_version = 2")
+    assert credit("train", tmp_path, "--bundles", tmp_path).returncode == 2
+
+
+def test_the_documented_reject_codes_are_those_of_the_product() -> None:
+    table = re.findall(
+        r"^\| `([a-z_]+)` \| (.+) \|$",
+        (PROJECT / "docs/data.md").read_text().split("## Decisions")[0],
+        flags=re.MULTILINE,
+    )
+    assert dict(table) == EXPECTED
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for document in [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"

@@ -1,0 +1,73 @@
+"""Real data sets, where they are on the machine; each absence is a visible skip."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from benchmarks.kaggle_cleaning import compare
+from tests.conftest import Credit, real_data
+
+# Columns that the panel's makers imputed in another way, and in how many cells in range they differ.
+DIFFERENT = {
+    "Amount_invested_monthly": 7729,
+    "Credit_History_Age": 887,
+    "Num_of_Delayed_Payment": 226,
+    "Monthly_Balance": 96,
+    "Num_Credit_Inquiries": 17,
+    "Monthly_Inhand_Salary": 14,
+}
+
+
+@pytest.fixture(scope="module")
+def panel() -> Path:
+    return real_data("credit_score_panel.parquet")
+
+
+@pytest.fixture(scope="module")
+def raw() -> Path:
+    return real_data("credit_score_raw_august.csv")
+
+
+def test_dirty_cells_equal_the_cleaned_copy_or_are_counted_as_missing(raw: Path, panel: Path) -> None:
+    table = compare(raw, panel)
+    assert table["missing"].equals(table["counted as missing"])
+    assert {name: n for name, n in table.select("column", "different").iter_rows() if n} == DIFFERENT
+    assert table.select(pl.sum_horizontal("equal", "missing", "different")).to_series().unique().to_list() == [10_012]
+
+
+def test_the_raw_august_file_is_scored_end_to_end(raw: Path, panel: Path, tmp_path: Path, credit: Credit) -> None:
+    for arguments in (
+        ("dataset", "kaggle", panel, "--out", tmp_path / "panel"),
+        ("dataset", "kaggle-raw", raw, "--history", panel, "--out", tmp_path / "august"),
+    ):
+        assert credit(*arguments).returncode == 0
+    untouched = pl.read_csv(tmp_path / "august/applications.csv", infer_schema=False)
+    source = pl.read_csv(raw, infer_schema=False)
+    assert "Name" not in untouched.columns
+    assert "SSN" not in untouched.columns
+    assert all(untouched[name].equals(source[name]) for name in untouched.columns if name in source.columns)
+    trained = credit("train", tmp_path / "panel", "--bundles", tmp_path / "bundles")
+    assert trained.returncode == 0, trained.stderr
+    bundle = trained.stdout.splitlines()[-1]
+    held_out = json.loads(credit("bundle", "show", bundle, "--json").stdout)["evaluation"]["held_out_customers"]
+    assert held_out["argmax"]["metrics"]["accuracy"]["high"] > 0.708
+    policy, argmax = held_out["policy"]["metrics"], held_out["argmax"]["metrics"]
+    assert policy["false_negative_rate"]["value"] < argmax["false_negative_rate"]["value"]
+    out = tmp_path / "decisions.csv"
+    inputs = ("--applications", tmp_path / "august/applications.csv", "--events", tmp_path / "august/events.parquet")
+    scored = credit("score", "--bundle", bundle, *inputs, "--out", out)
+    assert scored.returncode == 0, scored.stderr
+    assert pl.read_csv(out).height == 10_012
+    assert credit("evaluate", "--decisions", out, "--labels", tmp_path / "august/labels.parquet").returncode == 0
+
+
+def test_an_application_never_sees_its_own_month(panel: Path) -> None:
+    from recipes.kaggle import kaggle  # noqa: PLC0415
+
+    dataset = kaggle(pl.read_parquet(panel).filter(pl.col("Customer_ID") == 4096))
+    for as_of in dataset.applications["as_of"]:
+        seen = dataset.events.filter(pl.col("occurred_at") < as_of)
+        assert seen.filter(pl.col("occurred_at").dt.month() >= as_of.month).is_empty()
+    assert set(dataset.events["kind"]).isdisjoint({"Poor", "Standard", "Good", "Credit_Score"})
