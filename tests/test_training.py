@@ -81,7 +81,9 @@ def test_training_twice_gives_the_same_model_and_figures(dataset: Dataset, spec:
     assert again.fingerprint == trained.fingerprint
 
 
-def test_the_model_is_between_the_majority_class_and_the_best_reachable(dataset: Dataset, trained: Trained) -> None:
+def test_the_model_is_between_the_majority_class_and_the_best_reachable() -> None:
+    dataset = synthetic(4000, seed=5)
+    trained = train(data(dataset), SPEC)
     held_out = trained.evaluation["held_out_customers"]
     truth = dataset.extras["truth"].join(dataset.labels, on="application_id")
     p = truth.select("p_poor", "p_standard", "p_good").to_numpy()
@@ -90,8 +92,8 @@ def test_the_model_is_between_the_majority_class_and_the_best_reachable(dataset:
     reached = held_out["policy"]["metrics"]["log_loss"]
     majority = held_out["majority_class"]["metrics"]["log_loss"]["value"]
     assert best < reached["high"]
-    assert reached["value"] < majority - 0.1
-    assert held_out["policy"]["metrics"]["calibration_error"]["value"] < 0.08
+    assert reached["value"] < majority - 0.2
+    assert held_out["policy"]["metrics"]["calibration_error"]["value"] < 0.04
     assert trained.evaluation["held_out_customers_and_later"]["from"] >= "2025-10"
 
 
