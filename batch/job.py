@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from batch.output import check_target, encode, replace_files
+from batch.output import check_target, encode, refuse_overwriting, replace_files
 from batch.tables import SourceTable, read_table
 from features.errors import CreditError, RejectLimitError
 from features.rejects import APPLICATIONS, EVENTS, rejects_frame
@@ -79,6 +79,8 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
     """
     watch = Stopwatch(progress)
     check_target(job.out)
+    for source in (job.applications, job.events):
+        refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
     watch.stage("read")
     spec = scorer.bundle.spec
     applications, events = read_inputs(job.applications, job.events, spec, allow_empty_events=job.allow_empty_events)

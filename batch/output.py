@@ -36,6 +36,19 @@ def check_target(path: Path) -> None:
         ) from error
 
 
+def refuse_overwriting(source: Path, targets: list[Path]) -> None:
+    """Refuse targets that are the input, or lie in the folder that is.
+
+    Raises:
+        SettingsError: naming the target.
+
+    """
+    for target in targets:
+        place = target.resolve()
+        if source.resolve() in (place, place.parent):
+            raise SettingsError(f"{target}: is or lies in the input {source}. Choose another place for the output.")
+
+
 def encode(frame: pl.DataFrame, suffix: str) -> bytes:
     """Write a frame as CSV or Parquet bytes: floats in their shortest exact form, instants as RFC 3339 in UTC."""
     buffer = io.BytesIO()

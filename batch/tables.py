@@ -1,6 +1,8 @@
 """Read a table: one CSV or Parquet file, or a folder of part files in order of file name."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from batch import parquet_probe
 from batch.csv_structure import BOM, check_csv
 from features.errors import InputError
 from scoring.bundle import sha256
@@ -119,12 +122,10 @@ def _read_csv(content: bytes, path: Path) -> tuple[pl.DataFrame, list[str]]:
 def _read_parquet(content: bytes, path: Path) -> pl.DataFrame:
     if not content:
         raise InputError(f"{path}: the file is empty. Expected Parquet.")
-    try:
-        return pl.read_parquet(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(
-            f"{path}: not readable as Parquet ({type(error).__name__}). Copy or export it again."
-        ) from error
+    probe = [sys.executable, "-m", parquet_probe.__name__]
+    if subprocess.run(probe, input=content, capture_output=True, check=False).returncode != 0:  # noqa: S603 - our own
+        raise InputError(f"{path}: not readable as Parquet, or damaged. Copy or export it again.")
+    return pl.read_parquet(io.BytesIO(content))
 
 
 def _check_same_columns(frames: list[pl.DataFrame], files: list[SourceFile]) -> None:

@@ -36,7 +36,8 @@ def read_events(table: pl.DataFrame, customers: pl.DataFrame, spec: Spec) -> Eve
     """
     require_columns(table, EVENTS, EVENT_COLUMNS)
     row = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row")
-    keyed = table.with_columns(identifier(table.schema, EVENTS, "customer_id"), row)
+    known = [name for name in (*EVENT_COLUMNS, "recorded_at") if name in table.columns]
+    keyed = table.select(known).with_columns(identifier(table.schema, EVENTS, "customer_id"), row)
     code = identifier_code("customer_id", "event_")
     orphans = keyed.select("row", pl.lit("customer_id").alias("column"), code.alias("code")).drop_nulls("code")
     own = keyed.join(customers, on="customer_id", how="inner", maintain_order="left")

@@ -23,8 +23,8 @@ from features.toml_table import Table
 
 SPEC_VERSION = 1
 LONGEST_WINDOW_DAYS = 36_500
-_NAME = re.compile(r"[^\s=,\"][^=,\"\n]{0,98}")
-_RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "credit_class", "credit_score", "decision_id", "bundle_id"}
+_NAME = re.compile(r"[^\s=,|\"][^=,|\"\n]{0,98}")
+_RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
 _Member = TypeVar("_Member")
 _Choice = TypeVar("_Choice", AttributeKind, Monetary)
 
@@ -90,7 +90,7 @@ def _members(root: Table, section: str, make: Callable[[str, Table], _Member]) -
     for name in tables.values:
         if not _NAME.fullmatch(name) or name in _RESERVED:
             raise SpecError(
-                f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without '=', ',' or quotes, "
+                f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without '=', ',', '|' or quotes, "
                 f"and none of {', '.join(sorted(_RESERVED))}."
             )
     return tuple(make(name, tables.table(name)) for name in tables.values)

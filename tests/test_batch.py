@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from batch.job import BatchJob, run_batch
-from features.errors import DeliveryError, InputError, RejectLimitError
+from batch.tables import read_table
+from features.errors import DeliveryError, InputError, RejectLimitError, SettingsError
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
 
@@ -322,6 +324,15 @@ def test_the_output_is_checked_before_anything_is_read(job: BatchJob, scorer: Sc
         run_batch(replace(unread, out=Path("/proc/decisions.csv")), scorer)
 
 
+def test_the_input_is_never_the_output(job: BatchJob, scorer: Scorer) -> None:
+    before = job.applications.read_bytes()
+    with pytest.raises(SettingsError, match=r"applications\.csv: is or lies in the input"):
+        run_batch(replace(job, out=job.applications), scorer)
+    with pytest.raises(SettingsError, match="is or lies in the input"):
+        run_batch(replace(job, events=job.out.parent), scorer)
+    assert job.applications.read_bytes() == before
+
+
 def test_a_full_disk_leaves_the_previous_output(job: BatchJob, scorer: Scorer) -> None:
     run_batch(job, scorer)
     before = outputs(job)
@@ -432,3 +443,23 @@ def test_exit_codes(job: BatchJob, bundle: Path, credit: Credit) -> None:
     assert done.returncode == 3
     assert "--max-reject-share" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_damaged_parquet_is_refused_or_read_and_never_a_crash(job: BatchJob, tmp_path: Path) -> None:
+    """Polars aborts the process on some damage, so a process of its own has to die of it."""
+    path = tmp_path / "applications.parquet"
+    pl.read_csv(job.applications, infer_schema=False).write_parquet(path)
+    good, generator = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for i in range(30):
+        content = bytearray(good)
+        first = 0 if i % 2 else max(0, len(content) - 2500)  # anywhere, or in the footer
+        for at in generator.integers(first, len(content), 3):
+            content[at] ^= 1 << int(generator.integers(0, 8))
+        path.write_bytes(bytes(content[: len(content) if i % 3 else int(generator.integers(0, len(content)))]))
+        try:
+            read_table(path, "applications")
+        except InputError as error:
+            assert str(path) in str(error)  # noqa: PT017 - some of the damage goes unnoticed
+            refused += 1
+    assert refused >= 10

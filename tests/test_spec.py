@@ -46,6 +46,8 @@ WRONG = [
     ("minor_digits = 2", "minor_digits = true", "currency.minor_digits"),
     ('kind = "integer"', 'kind = "int"', "attributes.age.kind"),
     ("[attributes.age]", "[attributes.as_of]", "attributes.as_of"),
+    ("[attributes.age]", "[attributes.row]", "attributes.row"),
+    ("[attributes.age]", '[attributes."a|b"]', "attributes.a|b"),
     ("range = [18, 100]", "range = [100, 18]", "attributes.age.range"),
     ("range = [18, 100]", "range = [18, inf]", "attributes.age.range"),
     ("range = [18, 100]", 'range = "18-100"', "attributes.age.range"),
