@@ -90,7 +90,7 @@ def _members(root: Table, section: str, make: Callable[[str, Table], _Member]) -
     for name in tables.values:
         if not _NAME.fullmatch(name) or name in _RESERVED:
             raise SpecError(
-                f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without '=', ',', '|' or quotes, "
+                f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without = , | or quotes, "
                 f"and none of {', '.join(sorted(_RESERVED))}."
             )
     return tuple(make(name, tables.table(name)) for name in tables.values)
