@@ -7,7 +7,7 @@ rm -rf demo
 run dataset synthetic --customers 5000 --seed 1 --out demo/train
 run dataset synthetic --customers 1000 --seed 2 --format csv --out demo/tonight
 run train demo/train --bundles demo/bundles | tee demo/train.log
-ln -s "$(basename "$(tail -n 1 demo/train.log)")" demo/bundles/current
+run bundle promote "$(tail -n 1 demo/train.log)" --as current
 run bundle verify demo/bundles/current
 run score --bundle demo/bundles/current --applications demo/tonight/applications.csv \
     --events demo/tonight/events.csv --out demo/decisions.csv

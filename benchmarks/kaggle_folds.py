@@ -20,6 +20,7 @@ from features.spec_file import parse_spec
 from recipes.kaggle import kaggle
 from scoring.metrics import Outcome, evaluate
 from training.data import Examples, Split, TrainingData, check_no_leak, label_examples
+from training.fit import ModelKind
 from training.run import fit_side
 
 SEEDS = (0, 1)
@@ -65,7 +66,7 @@ def main(panel: Path) -> None:
             some = narrowed(examples, columns)
             probabilities = np.zeros((len(some), len(spec.classes)), dtype=np.float32)
             for split, test in folds(some, seed):
-                probabilities[test] = fit_side(split, spec, seed).probabilities(split.test.matrix)
+                probabilities[test] = fit_side(split, spec, ModelKind.XGBOOST, seed).probabilities(split.test.matrix)
             assigned = probabilities.argmax(axis=1)
             right[name] = (assigned == some.actual).astype(float)
             result = evaluate(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.console import metric_rows, say, say_table
+from scoring import links
 from scoring.bundle import read_bundle
 from scoring.machine import cpu_family
 from scoring.scorer import Scorer
@@ -64,6 +65,25 @@ def _say_evaluation(evaluation: dict[str, Any]) -> None:
         baselines = [{row[0]: row[1] for row in metric_rows(part[name])} for name in ("argmax", "majority_class")]
         rows = [(*row, baselines[0][row[0]], baselines[1][row[0]]) for row in metric_rows(policy)]
         say_table(("metric", "policy", "95 % interval", "argmax", "majority class"), rows)
+
+
+@app.command(epilog="Example: credit bundle promote demo/bundles/current --as current")
+def promote(
+    bundle: BundlePath,
+    name: Annotated[str, typer.Option("--as", help="Name of the link, beside the bundle.")] = "current",
+) -> None:
+    """Verify a bundle and let the link point to it, in one step; doors that start from now on use it."""
+    link = links.promote(bundle, name)
+    say(f"{link} -> {link.readlink()}")
+
+
+@app.command(epilog="Example: credit bundle rollback --bundles demo/bundles")
+def rollback(
+    bundles: Annotated[Path, typer.Option("--bundles", help="The folder of bundles.")] = Path("bundles"),
+    name: Annotated[str, typer.Option("--as", help="Name of the link.")] = "current",
+) -> None:
+    """Let the link point to the bundle before, after verifying it; once more brings the newer one back."""
+    say(f"{bundles / name} -> {links.rollback(bundles, name).name}")
 
 
 @app.command(epilog="Example: credit bundle verify demo/bundles/current")

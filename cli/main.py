@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from batch.job import BatchJob, read_inputs, run_batch
+from batch.job import BatchJob, run_batch
 from batch.tables import read_table
 from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
-from cli.console import metric_rows, read_spec, say, say_table, stages, warn
-from features.errors import CreditError, InputError
-from features.explain_row import describe_application
+from cli import features as features_commands
+from cli import model as model_commands
+from cli.console import metric_rows, say, say_table, stages, warn
+from cli.options import Applications, BundleOption, Events
+from features.errors import CreditError
 from scoring.bundle import read_bundle
 from scoring.evaluate_files import evaluate_decisions
 from scoring.scorer import Scorer
@@ -26,56 +28,10 @@ app = typer.Typer(
     help="Credit scoring: one verified bundle, the same bits at every door.",
     epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed.",
 )
+app.add_typer(model_commands.app)
+app.add_typer(features_commands.app)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
-
-BundleOption = Annotated[
-    Path, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)
-]
-Applications = Annotated[
-    Path, typer.Option("--applications", help="CSV or Parquet file, or a folder of part files.", show_default=False)
-]
-Events = Annotated[
-    Path, typer.Option("--events", help="CSV or Parquet file, or a folder of part files.", show_default=False)
-]
-
-
-@app.command(epilog="Example: credit train demo/train --bundles demo/bundles")
-def train(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="spec.toml, applications, events, labels (.parquet or .csv).", show_default=False),
-    ],
-    bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
-    seed: Annotated[int, typer.Option(min=0, help="Decides the split of the customers.")] = 0,
-) -> None:
-    """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
-    from model_export.export import export
-    from training.data import TrainingData
-    from training.run import train as run
-
-    spec = read_spec(folder / "spec.toml")
-    with stages("Training", 6) as stage:
-        stage("read")
-        tables = [read_table(_only_file(folder, name), name, may_be_empty=name == "events") for name in _TABLES]
-        trained = run(TrainingData(*[table.frame for table in tables]), spec, seed=seed, progress=stage)
-        stage("export")
-        published = export(trained, bundles)
-    policy = trained.evaluation["held_out_customers"]["policy"]
-    say(f"Held-out customers: {policy['applications']:,} applications; all figures: credit bundle show")
-    say_table(("metric", "value", "95 % interval"), metric_rows(policy))
-    say(str(published))
-
-
-_TABLES = ("applications", "events", "labels")
-
-
-def _only_file(folder: Path, name: str) -> Path:
-    found = [p for suffix in (".parquet", ".csv") if (p := folder / f"{name}{suffix}").exists()]
-    if len(found) != 1:
-        both = "both are there" if found else "neither is there"
-        raise InputError(f"{folder}: expected {name}.parquet or {name}.csv, {both}. See `credit dataset --help`.")
-    return found[0]
 
 
 @app.command(
@@ -144,30 +100,6 @@ def evaluate(
     classes = list(result["confusion"])
     rows = [(f"actual {a}", *[result["confusion"][a][b] for b in classes]) for a in classes]
     say_table(("", *[f"assigned {b}" for b in classes]), rows)
-
-
-@app.command(
-    epilog="Example: credit features --bundle demo/bundles/current --applications demo/tonight/applications.csv "
-    "--events demo/tonight/events.csv --application-id A2-0000000"
-)
-def features(
-    bundle: BundleOption,
-    applications: Applications,
-    events: Events,
-    application_id: Annotated[str, typer.Option("--application-id", help="The application.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Print the feature row of one application, named, with units: the first tool in any dispute."""
-    spec = read_bundle(bundle).spec
-    tables = read_inputs(applications, events, spec, allow_empty_events=True)
-    rows = describe_application(tables[0].frame, tables[1].frame, application_id, spec)
-    if as_json:
-        say(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    say_table(
-        ("feature", "value", "unit", "meaning"),
-        [(r["feature"], "missing" if r["value"] is None else r["text"], r["unit"], r["description"]) for r in rows],
-    )
 
 
 def main() -> None:

@@ -7,9 +7,19 @@ import polars as pl
 
 from features.applications import require_columns
 from features.errors import InputError
-from features.matrix import build_features, list_features
+from features.matrix import FeatureTable, build_features, list_features
 from features.rejects import APPLICATIONS
 from features.spec import Spec
+
+
+def matrix_frame(table: FeatureTable, spec: Spec) -> pl.DataFrame:
+    """Return application_id, customer_id, as_of and the float32 features by name, one row per usable application."""
+    identity = table.applications.select(
+        "application_id", "customer_id", pl.col("as_of").cast(pl.Datetime("us", "UTC"))
+    )
+    names = [feature.name for feature in list_features(spec)]
+    columns = {name: table.matrix[:, i] for i, name in enumerate(names)}
+    return identity.with_columns(pl.DataFrame(columns).fill_nan(None) if columns else [])
 
 
 def describe_application(

@@ -55,7 +55,7 @@ def _background(splits: NDArray[np.float64], features: int, rows: int, generator
     """Draw each feature from its thresholds, a little beside them, or missing: invented rows, never a customer's."""
     background = np.zeros((rows, features), dtype=np.float32)
     for feature in range(features):
-        thresholds = splits[splits[:, 0] == feature, 1]
+        thresholds = splits[(splits[:, 0] == feature) & np.isfinite(splits[:, 1]), 1]
         if len(thresholds):
             background[:, feature] = generator.choice(thresholds, rows) * generator.uniform(0.9, 1.1, rows)
     background[generator.random(background.shape) < 0.1] = np.nan

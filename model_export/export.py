@@ -13,13 +13,12 @@ from model_export.gate import check_parity
 from model_export.golden_inputs import invent
 from model_export.graph import to_onnx
 from model_export.publish import publish
-from model_export.trees import Ensemble, from_xgboost
+from model_export.trees import Ensemble, from_model
 from scoring.bundle import GOLDEN, MODEL, POLICY, SPEC
 from scoring.decisions import make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
 from scoring.scorer import Model
-from training.fit import margins
 from training.run import Trained
 
 _NO_ID = "00" * 32
@@ -33,7 +32,7 @@ def export(trained: Trained, bundles: Path) -> Path:
         DeliveryError: the bundle could not be written.
 
     """
-    return export_ensemble(trained, from_xgboost(trained.booster), bundles)
+    return export_ensemble(trained, from_model(trained.model), bundles)
 
 
 def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path:
@@ -46,7 +45,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     golden = build_features(applications, events, spec)
 
     def native(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        return trained.calibration.probabilities(margins(trained.booster, rows))
+        return trained.calibration.probabilities(trained.model.margins(rows))
 
     everywhere = Case("golden", golden.matrix, np.full(len(golden.matrix), -1))
     certificate = check_parity([everywhere, *adversarial_cases(ensemble)], native, model.probabilities, policy, names)
@@ -59,7 +58,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     }
     facts: dict[str, object] = {
         "name": spec.name,
-        "model": {"kind": "xgboost", "trees": len(ensemble.trees), "features": names},
+        "model": {"kind": str(trained.model.kind), "trees": len(ensemble.trees), "features": names},
         "training_data": {"sha256": trained.fingerprint},
         "evaluation": trained.evaluation,
         "parity": certificate,

@@ -8,13 +8,16 @@ from skl2onnx.algebra.onnx_operator import OnnxOperator
 from skl2onnx.algebra.onnx_ops import (
     OnnxAdd,
     OnnxConcat,
+    OnnxLog,
+    OnnxMax,
+    OnnxMin,
     OnnxMul,
     OnnxSoftmax,
     OnnxTreeEnsembleRegressor_3,
 )
 from skl2onnx.common.data_types import FloatTensorType
 
-from model_export.trees import Ensemble
+from model_export.trees import Ensemble, Tree
 
 INPUT = "features"
 OUTPUT = "probabilities"
@@ -22,15 +25,14 @@ _OPSETS = {"": 18, "ai.onnx.ml": 3}
 
 
 def to_onnx(ensemble: Ensemble, scale: NDArray[np.float32], offset: NDArray[np.float32]) -> bytes:
-    """Build the graph: one regressor of trees per class, concatenated, scaled and shifted, then softmax.
+    """Build the graph: regressors of trees, for forests a logarithm, then scale, shift and softmax.
 
-    One regressor per class is the fastest of the layouts that were measured. Its trees and the missing direction of
-    each node are written by hand from the neutral form; no converter interprets the model.
+    One regressor per class is the fastest of the layouts that were measured for scalar trees. Its trees and the missing
+    direction of each node are written by hand from the neutral form; no converter interprets the model.
     """
     opset = _OPSETS[""]
     classes = len(ensemble.base_values)
-    margins = [_regressor(ensemble, target) for target in range(classes)]
-    scaled = OnnxMul(OnnxConcat(*margins, axis=1, op_version=opset), scale.reshape(1, -1), op_version=opset)
+    scaled = OnnxMul(_margins(ensemble), scale.reshape(1, -1), op_version=opset)
     logits = OnnxAdd(scaled, offset.reshape(1, -1), op_version=opset)
     softmax = OnnxSoftmax(logits, axis=1, op_version=opset, output_names=[OUTPUT])
     model = softmax.to_onnx(
@@ -42,31 +44,46 @@ def to_onnx(ensemble: Ensemble, scale: NDArray[np.float32], offset: NDArray[np.f
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _regressor(ensemble: Ensemble, target: int) -> OnnxOperator:
-    trees = [tree for tree in ensemble.trees if tree.target == target]
+def _margins(ensemble: Ensemble) -> OnnxOperator:
+    opset = _OPSETS[""]
+    if ensemble.least_probability is None:
+        targets = range(len(ensemble.base_values))
+        parts = [
+            _regressor([t for t in ensemble.trees if t.target == target], ensemble.base_values[target : target + 1])
+            for target in targets
+        ]
+        return OnnxConcat(*parts, axis=1, op_version=opset)
+    probabilities = _regressor(list(ensemble.trees), ensemble.base_values)
+    bounds = [np.array([bound], dtype=np.float32) for bound in (ensemble.least_probability, 1)]
+    floored = OnnxMax(probabilities, bounds[0], op_version=13)
+    return OnnxLog(OnnxMin(floored, bounds[1], op_version=13), op_version=13)
+
+
+def _regressor(trees: list[Tree], base_values: NDArray[np.float32]) -> OnnxOperator:
     sizes = [len(tree.left) for tree in trees]
     tree_ids, node_ids = np.repeat(np.arange(len(trees)), sizes), np.concatenate([np.arange(n) for n in sizes])
 
     def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(tree, name) for tree in trees])
 
-    leaf = joined("left") < 0
+    leaf, targets = joined("left") < 0, len(base_values)
+    branch = np.repeat(["BRANCH_LEQ" if tree.inclusive else "BRANCH_LT" for tree in trees], sizes)
     return OnnxTreeEnsembleRegressor_3(
         INPUT,
         nodes_treeids=tree_ids.tolist(),
         nodes_nodeids=node_ids.tolist(),
-        nodes_modes=np.where(leaf, "LEAF", "BRANCH_LT").tolist(),
+        nodes_modes=np.where(leaf, "LEAF", branch).tolist(),
         nodes_featureids=np.where(leaf, 0, joined("feature")).tolist(),
         nodes_values=np.where(leaf, 0, joined("threshold")).tolist(),
         nodes_truenodeids=np.where(leaf, 0, joined("left")).tolist(),
         nodes_falsenodeids=np.where(leaf, 0, joined("right")).tolist(),
         nodes_missing_value_tracks_true=np.where(leaf, 0, joined("missing_left")).tolist(),
-        target_treeids=tree_ids[leaf].tolist(),
-        target_nodeids=node_ids[leaf].tolist(),
-        target_ids=[0] * int(leaf.sum()),
-        target_weights=joined("value")[leaf].tolist(),
-        n_targets=1,
-        base_values=[float(ensemble.base_values[target])],
+        target_treeids=np.repeat(tree_ids[leaf], targets).tolist(),
+        target_nodeids=np.repeat(node_ids[leaf], targets).tolist(),
+        target_ids=np.tile(np.arange(targets), int(leaf.sum())).tolist(),
+        target_weights=joined("value")[leaf].ravel().tolist(),
+        n_targets=targets,
+        base_values=base_values.tolist(),
         aggregate_function="SUM",
         post_transform="NONE",
     )

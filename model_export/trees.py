@@ -7,19 +7,29 @@ from typing import Any
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from features.errors import ExportError
+from training.fit import BINARY, LEAST_PROBABILITY, Fitted, FittedForest, FittedXgboost
+
+ALL_CLASSES = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """One binary tree in arrays, node 0 the root. A row goes to `left` where `x[feature] < threshold`.
+    """One binary tree in arrays, node 0 the root.
 
-    `left` is -1 in leaves. Missing values go left where `missing_left`. `value` is what a leaf adds to the margin of
-    class `target`; `cover` is the weight of the training rows that reached a node.
+    A row goes to `left` where `x[feature] < threshold`, or where `x[feature] <= threshold` if `inclusive`. An infinite
+    inclusive threshold parts missing from present values.
+
+    `left` is -1 in leaves. Missing values go left where `missing_left`. `value` (nodes x 1) is what a leaf adds to
+    class `target`, or (nodes x classes) to each class where the target is `ALL_CLASSES`. `cover` is the weight of the
+    training rows that reached a node.
     """
 
     target: int
+    inclusive: bool
     feature: NDArray[np.int64]
     threshold: NDArray[np.float32]
     left: NDArray[np.int64]
@@ -31,11 +41,72 @@ class Tree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """Margins: for each class its base value plus the sum of its trees' leaves."""
+    """For each class its base value plus the sum of its trees' leaves.
+
+    These are margins; or, where `least_probability` is set, probabilities, and the margins are log(clip(p, least, 1)).
+    """
 
     features: int
     base_values: NDArray[np.float32]
     trees: tuple[Tree, ...]
+    least_probability: float | None = None
+
+
+def from_model(model: Fitted) -> Ensemble:
+    """Read a fitted model.
+
+    Raises:
+        ExportError: the model has something that is not known to export faithfully; the message names it.
+
+    """
+    if isinstance(model, FittedXgboost):
+        return from_xgboost(model.booster)
+    if isinstance(model, FittedForest):
+        return from_forest(model.estimator)
+    raise ExportError(f"{type(model).__name__} is not a kind of model that is exported.")
+
+
+def from_forest(estimator: RandomForestClassifier | DecisionTreeClassifier) -> Ensemble:
+    """Read a random forest, or a single tree, of scikit-learn.
+
+    scikit-learn goes left where float32 x <= float64 t. That is x <= t', t' being the largest float32 that is not
+    greater than t.
+
+    Raises:
+        ExportError: it is of another class, was fitted to several outputs, or its classes are not 0, 1, 2 ...
+
+    """
+    if type(estimator) not in (RandomForestClassifier, DecisionTreeClassifier):
+        raise ExportError(f"{type(estimator).__name__} is not exported. Use a random forest or a decision tree.")
+    if estimator.n_outputs_ != 1:
+        raise ExportError(f"the model has {estimator.n_outputs_} outputs, expected 1.")
+    if estimator.classes_.tolist() != list(range(len(estimator.classes_))):
+        raise ExportError("the model's classes are not the indices 0, 1, 2 ... of the spec's classes, worst first.")
+    members = estimator.estimators_ if isinstance(estimator, RandomForestClassifier) else [estimator]
+    return Ensemble(
+        features=estimator.n_features_in_,
+        base_values=np.zeros(len(estimator.classes_), dtype=np.float32),
+        trees=tuple(_forest_tree(member.tree_, len(members)) for member in members),
+        least_probability=LEAST_PROBABILITY,
+    )
+
+
+def _forest_tree(tree: Any, members: int) -> Tree:
+    leaf = tree.children_left < 0
+    nearest = tree.threshold.astype(np.float32)
+    below = np.where(nearest.astype(np.float64) <= tree.threshold, nearest, np.nextafter(nearest, np.float32(-np.inf)))
+    shares = tree.value[:, 0, :] / tree.value[:, 0, :].sum(axis=1, keepdims=True)
+    return Tree(
+        target=ALL_CLASSES,
+        inclusive=True,
+        feature=np.where(leaf, 0, tree.feature).astype(np.int64),
+        threshold=np.where(leaf, np.float32(0), below),
+        left=tree.children_left.astype(np.int64),
+        right=tree.children_right.astype(np.int64),
+        missing_left=tree.missing_go_to_left.astype(bool),
+        value=np.where(leaf[:, None], shares / members, 0).astype(np.float32),
+        cover=tree.weighted_n_node_samples.astype(np.float32),
+    )
 
 
 def from_xgboost(booster: xgboost.Booster) -> Ensemble:
@@ -49,20 +120,37 @@ def from_xgboost(booster: xgboost.Booster) -> Ensemble:
     parameters = learner["learner_model_param"]
     _refuse_unfaithful(learner)
     model = learner["gradient_booster"]["model"]
-    classes = int(parameters["num_class"])
-    trees = [_tree(t, target) for t, target in zip(model["trees"], model["tree_info"], strict=True)]
     base = np.array(json.loads(parameters["base_score"]), dtype=np.float32).ravel()
-    return Ensemble(
-        features=int(parameters["num_feature"]),
-        base_values=np.broadcast_to(base, (classes,)).copy(),
-        trees=tuple(trees),
+    features = int(parameters["num_feature"])
+    if learner["objective"]["name"] == BINARY:  # the margin of the worse class is 0
+        trees = [_nothing(0), *[_tree(t, 1) for t in model["trees"]]]
+        log_odds = np.log(base[0]) - np.log1p(-base[0])
+        return Ensemble(features=features, base_values=np.array([0, log_odds], dtype=np.float32), trees=tuple(trees))
+    trees = [_tree(t, target) for t, target in zip(model["trees"], model["tree_info"], strict=True)]
+    base = np.broadcast_to(base, (int(parameters["num_class"]),)).copy()
+    return Ensemble(features=features, base_values=base, trees=tuple(trees))
+
+
+def _nothing(target: int) -> Tree:
+    """Return a tree that is one leaf and adds nothing."""
+    zero, none = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.float32)
+    return Tree(
+        target=target,
+        inclusive=False,
+        feature=zero,
+        threshold=none,
+        left=zero - 1,
+        right=zero - 1,
+        missing_left=np.zeros(1, dtype=bool),
+        value=none[:, None],
+        cover=none,
     )
 
 
 def _refuse_unfaithful(learner: dict[str, Any]) -> None:
     objective, booster = learner["objective"]["name"], learner["gradient_booster"]["name"]
-    if objective != "multi:softprob":
-        raise ExportError(f"objective is {objective}, expected multi:softprob. Train with that objective.")
+    if objective not in ("multi:softprob", BINARY):
+        raise ExportError(f"objective is {objective}, expected multi:softprob or {BINARY}. Train with one of these.")
     if booster != "gbtree":
         raise ExportError(f"booster is {booster}, expected gbtree: other boosters do not export faithfully.")
     model = learner["gradient_booster"]["model"]
@@ -82,11 +170,12 @@ def _tree(tree: dict[str, Any], target: int) -> Tree:
     conditions = np.array(tree["split_conditions"], dtype=np.float32)
     return Tree(
         target=target,
+        inclusive=False,
         feature=np.array(tree["split_indices"], dtype=np.int64),
         threshold=conditions,
         left=left,
         right=np.array(tree["right_children"], dtype=np.int64),
         missing_left=np.array(tree["default_left"], dtype=bool),
-        value=np.where(left < 0, conditions, np.float32(0)),
+        value=np.where(left < 0, conditions, np.float32(0))[:, None],
         cover=np.array(tree["sum_hessian"], dtype=np.float32),
     )

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+import xgboost
 from typer.main import get_command
 
 from cli.main import app
@@ -76,7 +78,9 @@ def test_the_cron_line_runs(demo: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for name in ("applications.csv", "events.csv"):
         shutil.copy(demo / "demo/tonight" / name, tmp_path / "in" / name)
-    (tmp_path / "bundles").symlink_to(demo / "demo/bundles")
+    decided = json.loads((demo / "demo/decisions.run.json").read_text())["bundle_id"]
+    (tmp_path / "bundles").mkdir()
+    (tmp_path / "bundles/current").symlink_to(demo / "demo/bundles" / decided)
     assert "cd /srv/credit" in command
     local = command.replace("/srv/credit", str(tmp_path)).replace(".venv/bin/credit", "credit")
     done = shell(local, tmp_path)
@@ -125,7 +129,14 @@ def test_help_has_an_example_of_that_command(command: tuple[str, ...], credit: C
 
 
 def test_the_examples_of_help_run(demo: Path, credit: Credit) -> None:
-    """Those that need no file from elsewhere, in the folder of the demo."""
+    """Those that need no file from elsewhere, in the folder of the demo, with a model and a second bundle made here."""
+    inputs = ("--applications", "demo/train/applications.parquet", "--events", "demo/train/events.parquet")
+    credit("features", "--spec", "demo/train/spec.toml", *inputs, "--out", "matrix.parquet", cwd=demo)
+    matrix = pl.read_parquet(demo / "matrix.parquet").drop("application_id", "customer_id", "as_of").to_numpy()
+    data = xgboost.DMatrix(matrix, label=np.arange(len(matrix)) % 3)
+    xgboost.train({"objective": "multi:softprob", "num_class": 3}, data, 2).save_model(demo / "model.json")
+    tree = credit("train", "demo/train", "--bundles", "demo/bundles", "--model", "decision-tree", cwd=demo)
+    assert credit("bundle", "promote", tree.stdout.splitlines()[-1], cwd=demo).returncode == 0
     root = get_command(app).commands  # type: ignore[attr-defined]
     for command in commands():
         node = root[command[0]] if len(command) == 1 else root[command[0]].commands[command[1]]

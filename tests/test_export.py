@@ -8,22 +8,33 @@ import numpy as np
 import onnxruntime
 import pytest
 import xgboost
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from features.errors import DeliveryError, ExportError
 from features.matrix import list_features
+from features.spec import Spec
 from model_export.adversarial import adversarial_cases
 from model_export.export import export, export_ensemble
 from model_export.graph import INPUT, OUTPUT, to_onnx
-from model_export.trees import Ensemble, Tree, from_xgboost
+from model_export.trees import Ensemble, Tree, from_forest, from_model, from_xgboost
+from recipes.dataset import Dataset
 from scoring.bundle import read_bundle
-from scoring.scorer import Model
-from training.fit import margins
-from training.run import Trained
+from scoring.scorer import Model, Scorer
+from training.data import TrainingData
+from training.fit import ModelKind
+from training.run import Trained, train
 
 
 @pytest.fixture(scope="module")
 def ensemble(trained: Trained) -> Ensemble:
-    return from_xgboost(trained.booster)
+    return from_model(trained.model)
+
+
+@pytest.fixture(scope="module", params=[ModelKind.RANDOM_FOREST, ModelKind.DECISION_TREE])
+def forest(request: pytest.FixtureRequest, dataset: Dataset, spec: Spec) -> Trained:
+    """A forest or a tree that learned from missing values."""
+    return train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec, request.param)
 
 
 def changed(ensemble: Ensemble, **arrays: object) -> Ensemble:
@@ -92,7 +103,7 @@ def test_the_graph_equals_xgboost_on_random_rows_with_missing_values(trained: Tr
     content = to_onnx(ensemble, trained.calibration.scale, trained.calibration.offset)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     found = session.run([OUTPUT], {INPUT: rows})[0]
-    expected = trained.calibration.probabilities(margins(trained.booster, rows))
+    expected = trained.calibration.probabilities(trained.model.margins(rows))
     assert np.abs(np.asarray(found) - expected).max() <= 1e-6
     assert np.abs(np.asarray(found).sum(axis=1) - 1).max() < 1e-6
 
@@ -110,6 +121,36 @@ def test_the_certificate_says_what_was_compared(bundle: Path, ensemble: Ensemble
         assert parity["rows"][kind] == len(thresholds)
     assert parity["rows"]["missing"] == parity["rows"]["infinity"] == ensemble.features
     assert parity["rows"]["golden"] >= 50
+
+
+def test_forests_and_trees_are_exported_with_their_missing_directions(forest: Trained, tmp_path: Path) -> None:
+    assert np.isnan(forest.features.matrix).any()
+    scorer = Scorer.open(export(forest, tmp_path))
+    assert scorer.bundle.manifest["model"]["kind"] == forest.model.kind
+    generator = np.random.default_rng(2)
+    rows = forest.features.matrix.copy()
+    rows[generator.random(rows.shape) < 0.3] = np.nan
+    ensemble = from_model(forest.model)
+    content = to_onnx(ensemble, forest.calibration.scale, forest.calibration.offset)
+    found = Model(content, ensemble.features, 3).probabilities(rows)
+    assert np.abs(found - forest.calibration.probabilities(forest.model.margins(rows))).max() <= 1e-6
+
+
+@pytest.mark.parametrize("damage", [wrong_missing_direction, wrong_threshold, wrong_leaf], ids=lambda f: f.__name__)
+def test_the_gate_closes_on_a_forest(damage: object, forest: Trained, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"parity gate: \d+ rows differ"):
+        export_ensemble(forest, damage(from_model(forest.model)), tmp_path)  # type: ignore[operator]
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_estimators_and_classes_are_refused() -> None:
+    x, y = np.arange(60, dtype=np.float32).reshape(30, 2), np.arange(30) % 3
+    with pytest.raises(ExportError, match="ExtraTreesClassifier is not exported"):
+        from_forest(ExtraTreesClassifier(2).fit(x, y))
+    with pytest.raises(ExportError, match="classes are not the indices"):
+        from_forest(DecisionTreeClassifier().fit(x, y + 1))
+    with pytest.raises(ExportError, match="2 outputs"):
+        from_forest(DecisionTreeClassifier().fit(x, np.column_stack([y, y])))
 
 
 def booster(**parameters: object) -> xgboost.Booster:

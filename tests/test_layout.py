@@ -18,7 +18,12 @@ MAY_IMPORT = {
     "model_export": {"features", "scoring", "training"},
     "cli": {"features", "scoring", "batch", "training", "model_export", "recipes"},
 }
-ONLY_IN = {"onnxruntime": {"scoring"}, "xgboost": {"training", "model_export"}, "skl2onnx": {"model_export"}}
+ONLY_IN = {
+    "onnxruntime": {"scoring"},
+    "xgboost": {"training", "model_export"},
+    "sklearn": {"training", "model_export"},
+    "skl2onnx": {"model_export"},
+}
 MODULES = [path for package in MAY_IMPORT for path in sorted((PROJECT / package).rglob("*.py"))]
 
 

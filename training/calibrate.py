@@ -21,25 +21,25 @@ class Calibration:
     scale: NDArray[np.float32]
     offset: NDArray[np.float32]
 
-    def probabilities(self, margins: NDArray[np.float32]) -> NDArray[np.float64]:
+    def probabilities(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return softmax(scale * margins + offset)."""
-        result: NDArray[np.float64] = softmax(self.scale * margins.astype(np.float64) + self.offset, axis=1)
+        result: NDArray[np.float64] = softmax(self.scale * margins + self.offset, axis=1)
         return result
 
 
-def fit_calibration(margins: NDArray[np.float32], actual: NDArray[np.int64]) -> Calibration:
+def fit_calibration(margins: NDArray[np.float64], actual: NDArray[np.int64]) -> Calibration:
     """Minimise the log loss. `margins` has one row per example, `actual` holds class indices."""
-    wide, count = margins.astype(np.float64), margins.shape[1]
+    count = margins.shape[1]
     rows = np.arange(len(actual))
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         log_scale, offset = parameters[:count], parameters[count:]
-        logits = np.exp(log_scale) * wide + offset
+        logits = np.exp(log_scale) * margins + offset
         gradient = np.exp(log_softmax(logits, axis=1))
         value = -float(log_softmax(logits, axis=1)[rows, actual].mean()) + _RIDGE * float(parameters @ parameters)
         gradient[rows, actual] -= 1
         gradient /= len(rows)
-        scale_part = (gradient * wide).sum(axis=0) * np.exp(log_scale)
+        scale_part = (gradient * margins).sum(axis=0) * np.exp(log_scale)
         return value, np.concatenate([scale_part, gradient.sum(axis=0)]) + 2 * _RIDGE * parameters
 
     bounds = [(-_LOG_SCALE_BOUND, _LOG_SCALE_BOUND)] * count + [(None, None)] * count

@@ -1,13 +1,19 @@
-"""Fit XGBoost on the feature matrix."""
+"""Fit one of three kinds of model on the feature matrix. What they share: margins, one per class, to calibrate."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from training.data import Examples
 
 # Found sufficient by measurement (docs/model.md): more or deeper trees are within noise and cost serving time.
-PARAMETERS = {
+XGBOOST = {
     "objective": "multi:softprob",
     "max_depth": 6,
     "max_leaves": 16,
@@ -16,19 +22,76 @@ PARAMETERS = {
     "tree_method": "hist",
 }
 ROUNDS = 60
+BINARY = "binary:logistic"  # two classes with one margin; models trained elsewhere often are
+FOREST = {"n_estimators": 100, "max_depth": 6, "min_samples_leaf": 10, "max_features": 0.4}
+TREE = {"max_depth": 6, "min_samples_leaf": 25}
+LEAST_PROBABILITY = 1e-6  # of forests and trees, before the logarithm
+
+Floats = NDArray[np.float32]
 
 
-def fit_xgboost(examples: Examples, classes: int, seed: int, threads: int = 0) -> xgboost.Booster:
-    """Fit one scalar tree per class and round; missing values are routed as the model learns. Same input, same bits.
+class ModelKind(StrEnum):
+    """The kinds of model that can be trained and exported."""
 
-    Two classes are fitted as two margins as well, so that calibration and export know one form only.
-    """
+    XGBOOST = "xgboost"
+    RANDOM_FOREST = "random-forest"
+    DECISION_TREE = "decision-tree"
+
+
+class Fitted(Protocol):
+    """A native model, as far as calibration, evaluation and the parity gate look at it."""
+
+    @property
+    def kind(self) -> ModelKind:
+        """Which kind of model this is."""
+
+    def margins(self, matrix: Floats) -> NDArray[np.float64]:
+        """Return the raw scores, one column per class, worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedXgboost:
+    """Gradient boosted trees; the margins are XGBoost's own, in a binary model 0 for the worse class."""
+
+    booster: xgboost.Booster
+    kind: ModelKind = ModelKind.XGBOOST
+
+    def margins(self, matrix: Floats) -> NDArray[np.float64]:
+        """Return the raw scores, one column per class, worst first."""
+        data = xgboost.DMatrix(matrix, feature_names=self.booster.feature_names)
+        raw: Floats = self.booster.predict(data, output_margin=True)
+        columns = raw if raw.ndim == 2 else np.column_stack([np.zeros_like(raw), raw])
+        return columns.astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedForest:
+    """A random forest or a single tree of scikit-learn; the margins are logarithms of its probabilities."""
+
+    estimator: RandomForestClassifier | DecisionTreeClassifier
+    kind: ModelKind
+
+    def margins(self, matrix: Floats) -> NDArray[np.float64]:
+        """Return log(clip(p, 1e-6, 1)), one column per class, worst first."""
+        probabilities: NDArray[np.float64] = self.estimator.predict_proba(matrix)
+        return np.log(np.clip(probabilities, LEAST_PROBABILITY, 1))
+
+
+def fit(kind: ModelKind, examples: Examples, classes: int, seed: int) -> Fitted:
+    """Fit a model; missing values are routed as it learns. Same input, same bits."""
+    if kind is ModelKind.XGBOOST:
+        return _fit_xgboost(examples, classes, seed)
+    estimator = RandomForestClassifier(**FOREST, n_jobs=-1, random_state=seed)
+    if kind is ModelKind.DECISION_TREE:
+        estimator = DecisionTreeClassifier(**TREE, random_state=seed)
+    estimator.fit(examples.matrix, examples.actual)
+    if kind is ModelKind.RANDOM_FOREST:
+        estimator.set_params(n_jobs=1)  # with threads, the trees' probabilities are added in any order
+    return FittedForest(estimator, kind)
+
+
+def _fit_xgboost(examples: Examples, classes: int, seed: int) -> FittedXgboost:
+    """Fit one scalar tree per class and round; two classes have two margins as well, so that export knows one form."""
     data = xgboost.DMatrix(examples.matrix, label=examples.actual)
-    parameters = {**PARAMETERS, "num_class": classes, "seed": seed, "nthread": threads, "verbosity": 0}
-    return xgboost.train(parameters, data, num_boost_round=ROUNDS)
-
-
-def margins(booster: xgboost.Booster, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the raw scores, one column per class."""
-    result: NDArray[np.float32] = booster.predict(xgboost.DMatrix(matrix), output_margin=True)
-    return result
+    parameters = {**XGBOOST, "num_class": classes, "seed": seed, "verbosity": 0}
+    return FittedXgboost(xgboost.train(parameters, data, num_boost_round=ROUNDS))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import xgboost
 from numpy.typing import NDArray
 
 from features.matrix import FeatureTable
@@ -17,9 +16,13 @@ from scoring.policy import Policy
 from training.calibrate import Calibration, fit_calibration
 from training.choose_policy import choose_policy
 from training.data import Examples, Split, TrainingData, before, label_examples, last_period, split_by_customer
-from training.fit import fit_xgboost, margins
+from training.fit import Fitted, ModelKind, fit
 
 Progress = Callable[[str], None]
+
+
+def _silent(_stage: str) -> None:
+    """Show no progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class Trained:
     """A fitted model with all that its bundle needs."""
 
     spec: Spec
-    booster: xgboost.Booster
+    model: Fitted
     calibration: Calibration
     policy: Policy
     evaluation: dict[str, Any]
@@ -39,16 +42,18 @@ class Trained:
 class Fit:
     """Model, calibration and policy from the training and calibration side of one split."""
 
-    booster: xgboost.Booster
+    model: Fitted
     calibration: Calibration
     policy: Policy
 
     def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities of the native model."""
-        return self.calibration.probabilities(margins(self.booster, matrix)).astype(np.float32)
+        return self.calibration.probabilities(self.model.margins(matrix)).astype(np.float32)
 
 
-def train(data: TrainingData, spec: Spec, *, seed: int = 0, progress: Progress = lambda _stage: None) -> Trained:
+def train(
+    data: TrainingData, spec: Spec, kind: ModelKind = ModelKind.XGBOOST, *, seed: int = 0, progress: Progress = _silent
+) -> Trained:
     """Train, calibrate, choose the policy and evaluate on customers that none of the former saw.
 
     Raises:
@@ -60,39 +65,40 @@ def train(data: TrainingData, spec: Spec, *, seed: int = 0, progress: Progress =
     examples, table = label_examples(data, spec)
     split = split_by_customer(examples, seed)
     progress("fit")
-    fit = fit_side(split, spec, seed)
+    fitted = fit_side(split, spec, kind, seed)
     progress("evaluate")
     evaluation = {
         "rows": {"train": len(split.train), "calibration": len(split.calibration), "test": len(split.test)},
         "rejected_applications": int((table.rejects["table"] == "applications").sum()),
-        "held_out_customers": evaluate_fit(fit, split, spec),
+        "held_out_customers": evaluate_fit(fitted, split, spec),
     }
     progress("evaluate out of time")
-    evaluation["held_out_customers_and_later"] = _out_of_time(split, spec, seed)
+    evaluation["held_out_customers_and_later"] = _out_of_time(split, spec, kind, seed)
     return Trained(
         spec=spec,
-        booster=fit.booster,
-        calibration=fit.calibration,
-        policy=fit.policy,
+        model=fitted.model,
+        calibration=fitted.calibration,
+        policy=fitted.policy,
         evaluation=evaluation,
         features=table,
-        fingerprint=_fingerprint(examples),
+        fingerprint=fingerprint(examples),
     )
 
 
-def fit_side(split: Split, spec: Spec, seed: int) -> Fit:
+def fit_side(split: Split, spec: Spec, kind: ModelKind, seed: int) -> Fit:
     """Fit on the training customers, calibrate and choose the policy on the calibration customers."""
-    booster = fit_xgboost(split.train, len(spec.classes), seed)
-    calibration = fit_calibration(margins(booster, split.calibration.matrix), split.calibration.actual)
-    probabilities = calibration.probabilities(margins(booster, split.calibration.matrix)).astype(np.float32)
-    return Fit(booster, calibration, choose_policy(spec, probabilities, split.calibration.actual))
+    model = fit(kind, split.train, len(spec.classes), seed)
+    margins, actual = model.margins(split.calibration.matrix), split.calibration.actual
+    calibration = fit_calibration(margins, actual)
+    return Fit(model, calibration, choose_policy(spec, calibration.probabilities(margins).astype(np.float32), actual))
 
 
-def evaluate_fit(fit: Fit, split: Split, spec: Spec) -> dict[str, Any]:
+def evaluate_fit(fitted: Fit, split: Split, spec: Spec) -> dict[str, Any]:
     """Evaluate the policy's classes on the test side, beside the argmax and the majority class."""
     test = split.test
-    probabilities = fit.probabilities(test.matrix)
-    counts = np.bincount(split.train.actual, minlength=len(spec.classes))
+    probabilities = fitted.probabilities(test.matrix)
+    known = split.train if len(split.train) else split.calibration
+    counts = np.bincount(known.actual, minlength=len(spec.classes))
     prior = np.tile((counts / counts.sum()).astype(np.float32), (len(test), 1))
     costs = np.array(spec.costs)
 
@@ -109,13 +115,13 @@ def evaluate_fit(fit: Fit, split: Split, spec: Spec) -> dict[str, Any]:
         )
 
     return {
-        "policy": figures(fit.policy.assign(probabilities), probabilities),
+        "policy": figures(fitted.policy.assign(probabilities), probabilities),
         "argmax": figures(probabilities.argmax(axis=1), probabilities),
         "majority_class": figures(prior.argmax(axis=1), prior),
     }
 
 
-def _out_of_time(split: Split, spec: Spec, seed: int) -> dict[str, Any] | None:
+def _out_of_time(split: Split, spec: Spec, kind: ModelKind, seed: int) -> dict[str, Any] | None:
     """Repeat the run as if the last label periods had not come yet, and test on them; None with one period only."""
     cutoff = last_period(split.test.as_of)
     if cutoff is None:
@@ -125,10 +131,10 @@ def _out_of_time(split: Split, spec: Spec, seed: int) -> dict[str, Any] | None:
     if min(len(classes) for classes in present) < len(spec.classes) or len(past.test) == 0:
         return None
     first = pl.Series([cutoff]).cast(pl.Datetime("us", "UTC"))[0].isoformat()
-    return {"from": first, **evaluate_fit(fit_side(past, spec, seed), past, spec)}
+    return {"from": first, **evaluate_fit(fit_side(past, spec, kind, seed), past, spec)}
 
 
-def _fingerprint(examples: Examples) -> str:
+def fingerprint(examples: Examples) -> str:
     """SHA-256 of what the model was trained and tested on: features, labels, instants, in their order."""
     digest = hashlib.sha256()
     for array in (examples.matrix, examples.actual, examples.as_of):

@@ -1,0 +1,63 @@
+"""`credit features`: the feature row of one application, or the matrix of all."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from batch.job import read_inputs
+from batch.output import check_target, encode, replace_files
+from cli.console import read_spec, say, say_table
+from cli.options import Applications, Events
+from features.errors import SettingsError
+from features.explain_row import describe_application, matrix_frame
+from features.matrix import build_features
+from features.spec import Spec
+from scoring.bundle import read_bundle
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Example: credit features --bundle demo/bundles/current --applications demo/tonight/applications.csv "
+    "--events demo/tonight/events.csv --application-id A2-0000000"
+)
+def features(  # noqa: PLR0917 - typer takes options by name
+    applications: Applications,
+    events: Events,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Takes its spec.", show_default=False)] = None,
+    spec: Annotated[Path | None, typer.Option("--spec", help="Instead of a bundle.", show_default=False)] = None,
+    application_id: Annotated[
+        str | None, typer.Option("--application-id", help="Print this application's row.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the matrix of all, .parquet or .csv.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the row as JSON.")] = False,
+) -> None:
+    """Print one application's features, named, with units; or write the matrix of all for a notebook."""
+    if (bundle is None) == (spec is None) or (application_id is None) == (out is None):
+        raise SettingsError("expected --bundle or --spec, and --application-id or --out. See credit features --help.")
+    contract = read_bundle(bundle).spec if bundle is not None else read_spec(spec or Path())
+    tables = read_inputs(applications, events, contract, allow_empty_events=True)
+    if out is not None:
+        _write_matrix(out, tables[0].frame, tables[1].frame, contract)
+        return
+    rows = describe_application(tables[0].frame, tables[1].frame, application_id or "", contract)
+    if as_json:
+        say(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    say_table(
+        ("feature", "value", "unit", "meaning"),
+        [(r["feature"], "missing" if r["value"] is None else r["text"], r["unit"], r["description"]) for r in rows],
+    )
+
+
+def _write_matrix(out: Path, applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) -> None:
+    check_target(out)
+    table = build_features(applications, events, spec)
+    rejected = table.rejects.filter(pl.col("table") == "applications").height
+    replace_files({out: encode(matrix_frame(table, spec), out.suffix)})
+    say(f"{table.matrix.shape[0]:,} rows, {table.matrix.shape[1]} features, {rejected:,} rejected: {out}")

@@ -1,0 +1,16 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BundleOption = Annotated[
+    Path, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)
+]
+Applications = Annotated[
+    Path, typer.Option("--applications", help="CSV or Parquet file, or a folder of part files.", show_default=False)
+]
+Events = Annotated[
+    Path, typer.Option("--events", help="CSV or Parquet file, or a folder of part files.", show_default=False)
+]

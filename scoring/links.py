@@ -1,0 +1,64 @@
+"""Which bundle is in service: a link beside the bundles, switched atomically, and the one before for the way back."""
+
+import os
+from pathlib import Path
+
+from features.errors import BundleError, DeliveryError
+from scoring.scorer import Scorer
+
+
+def promote(bundle: Path, name: str) -> Path:
+    """Verify a bundle and let the link `name` beside it point to it; the link's former target is kept for `rollback`.
+
+    Raises:
+        BundleError: the bundle does not verify, or a file that is no link bears that name.
+        DeliveryError: the link could not be written.
+
+    """
+    folder = Scorer.open(bundle).bundle.path
+    link = folder.parent / name
+    if link.is_symlink():
+        if link.resolve() == folder:
+            return link
+        _point(_previous(link), link.readlink())
+    elif link.exists():
+        raise BundleError(f"{link}: is not a link. Choose another name, or move it away.")
+    _point(link, Path(folder.name))
+    return link
+
+
+def rollback(bundles: Path, name: str) -> Path:
+    """Exchange the link with the one before, after verifying where that leads; return the bundle now in service.
+
+    Raises:
+        BundleError: there is no bundle before this one, or it does not verify.
+        DeliveryError: the link could not be written.
+
+    """
+    link = bundles / name
+    previous = _previous(link)
+    if not (link.is_symlink() and previous.is_symlink()):
+        raise BundleError(f"{link}: there is no bundle before this one. Promote one with `credit bundle promote`.")
+    now, then = link.readlink(), previous.readlink()
+    Scorer.open(bundles / then)
+    _point(link, then)
+    _point(previous, now)
+    return (bundles / then).resolve()
+
+
+def _previous(link: Path) -> Path:
+    return link.with_name(f"{link.name}.previous")
+
+
+def _point(link: Path, target: Path) -> None:
+    """Replace a link in one step, so that a reader finds the old bundle or the new one."""
+    part = link.with_name(f".{link.name}.{os.getpid()}.part")
+    try:
+        part.symlink_to(target)
+        part.replace(link)
+    except OSError as error:
+        raise DeliveryError(
+            f"{link}: could not be written ({error.strerror}). Check the folder's permissions."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

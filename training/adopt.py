@@ -1,0 +1,74 @@
+"""Take a model that was trained elsewhere on our feature matrix: calibrate it, choose the policy, evaluate it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from features.errors import InputError
+from features.matrix import list_features
+from features.spec import Spec
+from training.calibrate import fit_calibration
+from training.choose_policy import choose_policy
+from training.data import Examples, Split, TrainingData, check_no_leak, label_examples
+from training.fit import Fitted
+from training.run import Fit, Trained, evaluate_fit, fingerprint
+
+
+def adopt(model: Fitted, data: TrainingData, spec: Spec, *, seed: int = 0) -> Trained:
+    """Calibrate on half of the customers of `data` and evaluate on the other half. None should be known to the model.
+
+    Raises:
+        InputError: the data cannot be used.
+        SpecError: no policy meets the floors.
+
+    """
+    examples, table = label_examples(data, spec)
+    split = _halves(examples, seed)
+    margins, actual = model.margins(split.calibration.matrix), split.calibration.actual
+    calibration = fit_calibration(margins, actual)
+    policy = choose_policy(spec, calibration.probabilities(margins).astype(np.float32), actual)
+    evaluation = {
+        "rows": {"calibration": len(split.calibration), "test": len(split.test)},
+        "rejected_applications": int((table.rejects["table"] == "applications").sum()),
+        "held_out_customers": evaluate_fit(Fit(model, calibration, policy), split, spec),
+        "held_out_customers_and_later": None,
+    }
+    return Trained(
+        spec=spec,
+        model=model,
+        calibration=calibration,
+        policy=policy,
+        evaluation=evaluation,
+        features=table,
+        fingerprint=fingerprint(examples),
+    )
+
+
+def check_columns(names: Sequence[str] | None, count: int, spec: Spec) -> None:
+    """Check that a model's columns are those of the feature matrix.
+
+    Raises:
+        InputError: other names, another order or another number; names the first difference.
+
+    """
+    expected = [feature.name for feature in list_features(spec)]
+    if count != len(expected):
+        raise InputError(
+            f"the model takes {count} columns, the spec makes {len(expected)}. Train it on the matrix that "
+            "`credit features --spec ... --out` writes, without the first three columns."
+        )
+    for i, (found, wanted) in enumerate(zip(names or expected, expected, strict=True)):
+        if found != wanted:
+            raise InputError(
+                f"the model's column {i + 1} is {found!r}, the spec's {wanted!r}. Keep the matrix's order."
+            )
+
+
+def _halves(examples: Examples, seed: int) -> Split:
+    customers = np.unique(examples.customers)
+    np.random.default_rng(seed).shuffle(customers)
+    calibration = np.isin(examples.customers, customers[: len(customers) // 2])
+    nobody = np.zeros(len(examples), dtype=bool)
+    split = Split(examples.only(nobody), examples.only(calibration), examples.only(~calibration))
+    check_no_leak(split)
+    return split
