@@ -9,7 +9,7 @@ import typer
 from batch.output import encode, replace_files
 from batch.tables import read_table
 from cli.console import say, stages
-from features.errors import DeliveryError
+from features.errors import DeliveryError, InputError
 from recipes.dataset import Dataset
 
 app = typer.Typer(no_args_is_help=True, help="Make canonical tables and a spec from a public or synthetic data set.")
@@ -78,6 +78,30 @@ def kaggle_raw(
         )
         stage("write")
         _write(dataset, out, Format.PARQUET)
+
+
+@app.command(epilog="Example: credit dataset uci uci_default_of_credit_card_clients.csv --out data/uci")
+def uci(clients: Annotated[Path, typer.Argument(help="The clients, CSV.", show_default=False)], out: Out) -> None:
+    """Turn the UCI credit card default data into applications, events and labels of two classes."""
+    from recipes.uci import uci as make
+
+    with stages("Making data", 2) as stage:
+        stage("read")
+        dataset = make(read_table(clients, "clients").frame)
+        stage("write")
+        _write(dataset, out, Format.PARQUET)
+
+
+@app.command(epilog="Example: credit dataset cdnow cdnow_transactions.txt --out data/cdnow")
+def cdnow(purchases: Annotated[Path, typer.Argument(help="The published text.", show_default=False)], out: Out) -> None:
+    """Turn the CDNOW purchase log into events, with an application per customer and whether they bought again."""
+    from recipes.cdnow import cdnow as make
+
+    try:
+        text = purchases.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{purchases}: cannot be read as text. Expected the file as published.") from error
+    _write(make(text), out, Format.PARQUET)
 
 
 def _write(dataset: Dataset, out: Path, file_format: Format) -> None:

@@ -71,3 +71,36 @@ def test_an_application_never_sees_its_own_month(panel: Path) -> None:
         seen = dataset.events.filter(pl.col("occurred_at") < as_of)
         assert seen.filter(pl.col("occurred_at").dt.month() >= as_of.month).is_empty()
     assert set(dataset.events["kind"]).isdisjoint({"Poor", "Standard", "Good", "Credit_Score"})
+
+
+def test_cdnow_totals_to_the_cent_and_later_purchases_are_invisible(tmp_path: Path, credit: Credit) -> None:
+    source = real_data("cdnow_transactions.txt")
+    assert credit("dataset", "cdnow", source, "--out", tmp_path).returncode == 0
+    events = pl.read_parquet(tmp_path / "events.parquet").filter(pl.col("kind") == "purchase")
+    assert (events.height, str(events["amount"].sum()), events["customer_id"].n_unique()) == (
+        69_659,
+        "2500315.63",
+        23_570,
+    )
+    inputs = ("--applications", tmp_path / "applications.parquet", "--events", tmp_path / "events.parquet")
+    spec = ("--spec", tmp_path / "spec.toml")
+    assert credit("features", *spec, *inputs, "--out", tmp_path / "matrix.parquet").returncode == 0
+    before = events.filter(pl.col("occurred_at").dt.date() < pl.date(1997, 10, 1))
+    matrix = pl.read_parquet(tmp_path / "matrix.parquet")
+    assert matrix["purchases_count_365d"].sum() == before.height
+
+
+def test_uci_exponent_cells_are_exact_and_months_are_in_order(tmp_path: Path, credit: Credit) -> None:
+    source = real_data("uci_default_of_credit_card_clients.csv")
+    assert credit("dataset", "uci", source, "--out", tmp_path).returncode == 0
+    inputs = ("--applications", tmp_path / "applications.parquet", "--events", tmp_path / "events.parquet")
+    done = credit("features", "--spec", tmp_path / "spec.toml", *inputs, "--out", tmp_path / "matrix.parquet")
+    assert done.returncode == 0, done.stderr
+    matrix, raw = pl.read_parquet(tmp_path / "matrix.parquet"), pl.read_csv(source, infer_schema=False)
+    exponents = raw.filter(pl.col("LIMIT_BAL").str.contains("E"))
+    assert exponents.height > 1000
+    wanted = raw["LIMIT_BAL"].cast(pl.Float64).cast(pl.Float32)
+    assert matrix["LIMIT_BAL"].equals(wanted)
+    last = pl.when(pl.col("PAY_0").cast(pl.Float64) >= 1).then(pl.col("PAY_0").cast(pl.Float64)).otherwise(0)
+    assert matrix["delays_sum_30d"].equals(raw.select(last.cast(pl.Float32)).to_series(), check_names=False)
+    assert matrix["EDUCATION=1"].null_count() == raw["EDUCATION"].is_in(["0", "5", "6"]).sum()

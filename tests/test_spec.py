@@ -83,10 +83,12 @@ def test_an_error_names_the_key(old: str, new: str, named: str) -> None:
 def test_the_recipes_specs_are_complete_and_commented(path: object) -> None:
     text = path.read_text()  # type: ignore[attr-defined]
     spec = parse_spec(text)
-    assert spec.classes == ("Poor", "Standard", "Good")
-    assert spec.best_class == "Good"
+    assert (spec.classes[0], spec.best_class) == ("Poor", "Good")
     assert text.count("\n#") >= 10
-    assert spec.costs[2][0] == max(max(row) for row in spec.costs), "refusing a good applicant is the dearest mistake"
+    if len(spec.classes) == 3:
+        assert spec.costs[2][0] == max(max(row) for row in spec.costs), (
+            "refusing a good applicant is the dearest mistake"
+        )
 
 
 def test_the_synthetic_spec_shows_every_kind_and_measure() -> None:
