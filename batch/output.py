@@ -22,6 +22,16 @@ def check_target(path: Path) -> None:
     """
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise SettingsError(f"{path}: its name ends in {path.suffix or 'nothing'}, expected .csv or .parquet.")
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Check that a file of this name can be written.
+
+    Raises:
+        DeliveryError: the folder does not exist or cannot be written to.
+
+    """
     if not path.parent.is_dir():
         raise DeliveryError(f"{path.parent}: no such folder. Create it, or choose another place for the output.")
     if path.is_dir():

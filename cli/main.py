@@ -14,6 +14,7 @@ from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
 from cli import features as features_commands
 from cli import model as model_commands
+from cli import spec as spec_commands
 from cli.console import metric_rows, say, say_table, stages, warn
 from cli.options import Applications, BundleOption, Events
 from features.errors import CreditError
@@ -32,6 +33,7 @@ app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
+app.add_typer(spec_commands.app, name="spec")
 
 
 @app.command(

@@ -88,12 +88,17 @@ def _currency(table: Table) -> Currency:
 def _members(root: Table, section: str, make: Callable[[str, Table], _Member]) -> tuple[_Member, ...]:
     tables = root.table(section, optional=True)
     for name in tables.values:
-        if not _NAME.fullmatch(name) or name in _RESERVED:
+        if not is_usable_name(name):
             raise SpecError(
                 f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without = , | or quotes, "
                 f"and none of {', '.join(sorted(_RESERVED))}."
             )
     return tuple(make(name, tables.table(name)) for name in tables.values)
+
+
+def is_usable_name(name: str) -> bool:
+    """Tell whether an attribute or a group may have this name."""
+    return bool(_NAME.fullmatch(name)) and name not in _RESERVED
 
 
 def _attributes(root: Table) -> tuple[Attribute, ...]:

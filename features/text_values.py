@@ -27,6 +27,7 @@ LARGEST_EXACT_INTEGER = 2**53
 _NOT_FINITE = r"^[+-]?(?i:nan|inf|infinity)$"
 _MONTHS = r"^([0-9]{1,4}) Years?(?:(?:,? and |, | )([0-9]{1,2}) Months?)?$"
 _ONLY_MONTHS = r"^([0-9]{1,5}) Months?$"
+DURATION = f"{_MONTHS}|{_ONLY_MONTHS}"
 _MOST_DIGITS = 15
 
 Parser = tuple[list[Stage], list[Condition]]

@@ -1,0 +1,43 @@
+"""`credit spec`: a spec for your own data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch.output import check_folder, replace_files
+from batch.tables import read_table
+from cli.console import say
+from cli.options import Applications, Events
+from features.draft import draft_spec
+from features.spec_file import parse_spec
+
+app = typer.Typer(no_args_is_help=True, help="Draft a spec for your own data.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `draft` a subcommand although it is the only one."""
+
+
+@app.command(
+    epilog="Example: credit spec draft --applications demo/tonight/applications.csv --events demo/tonight/events.csv "
+    "--labels demo/tonight/labels.csv --out demo/my-spec.toml"
+)
+def draft(
+    applications: Applications,
+    events: Events,
+    out: Annotated[Path, typer.Option("--out", help="The spec to write, .toml.", show_default=False)],
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Their classes, if you have them.", show_default=False)
+    ] = None,
+) -> None:
+    """Read your tables and write a commented spec: kinds, ranges, missing tokens, groups. EDIT marks decisions."""
+    check_folder(out)
+    tables = read_table(applications, "applications").frame, read_table(events, "events", may_be_empty=True).frame
+    text = draft_spec(*tables, None if labels is None else read_table(labels, "labels").frame)
+    spec = parse_spec(text, str(out))
+    replace_files({out: text.encode()})
+    left_out = text.count("# Left out: ")
+    say(f"{len(spec.attributes)} attributes, {left_out} columns left out, {len(spec.groups)} groups of events: {out}")
+    say("Look for EDIT in it, then: credit train DIR --bundles BUNDLES, with the spec as DIR/spec.toml")

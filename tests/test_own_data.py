@@ -1,0 +1,127 @@
+"""Your data in 15 minutes: the guide runs on a lender whose columns the product has never seen."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.draft import draft_spec
+from features.draft_column import guess_column
+from features.matrix import build_features
+from features.spec import AttributeKind
+from features.spec_file import parse_spec
+from recipes.dataset import Dataset
+from tests.conftest import PROJECT, Credit, real_data
+from tests.test_cli import shell
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A lender in złoty, two classes with names of their own, odd columns, dirt."""
+    generator = np.random.default_rng(4)
+    n = 900
+    worth = generator.normal(size=n)
+    (tmp_path / "mine").mkdir()
+    rent = np.char.mod("%.2f", np.exp(6 + 0.4 * worth))
+    rent[::50], rent[1::60] = "brak", "-1"
+    pl.DataFrame(
+        {
+            "application_id": [f"wniosek-{i}" for i in range(n)],
+            "customer_id": [f"k{i // 2}" for i in range(n)],
+            "as_of": [f"2026-{1 + i % 5:02d}-15" for i in range(n)],
+            "czynsz / rent": rent,
+            "Żywiciel": generator.choice(["tak", "nie"], n),
+            "years": generator.integers(0, 40, n),
+            "free text": [f"note {i}" for i in range(n)],
+            "empty": [None] * n,
+            "products": generator.choice(["loan", "card", "loan, and card", ""], n),
+        }
+    ).write_csv(tmp_path / "mine/applications.csv")
+    owner = generator.integers(0, n // 2, 6000)
+    pl.DataFrame(
+        {
+            "customer_id": np.char.add("k", owner.astype(str)),
+            "occurred_at": (np.datetime64("2025-06-01") + generator.integers(0, 330, 6000)).astype(str),
+            "kind": generator.choice(["przelew", "karta: zakup", "opłata"], 6000),
+            "amount": np.char.mod("%.2f", generator.normal(50, 30, 6000) + 20 * worth[owner * 2]),
+        }
+    ).write_csv(tmp_path / "mine/events.csv")
+    classes = np.where(worth + 0.5 * generator.normal(size=n) > 0, "spłacony", "windykacja")
+    labels = pl.DataFrame({"application_id": [f"wniosek-{i}" for i in range(n)], "credit_class": classes})
+    labels.write_csv(tmp_path / "mine/labels.csv")
+    return tmp_path
+
+
+def test_the_guide_runs_with_only_the_edits_it_asks_for(mine: Path) -> None:
+    steps = re.findall(r"```sh\n(.*?)```", (PROJECT / "docs/your-data.md").read_text(), flags=re.DOTALL)
+    assert len(steps) == 4
+    done = shell(steps[0], mine)
+    assert done.returncode == 0, done.stderr
+    spec = mine / "mine/spec.toml"
+    drafted = spec.read_text()
+    assert drafted.count("EDIT") >= 4
+    assert '# Left out: "free text" has 900 different texts.' in drafted
+    assert '# Left out: "empty" has no values.' in drafted
+    edited = drafted.replace('["spłacony", "windykacja"]', '["windykacja", "spłacony"]').replace(
+        'code = "EUR"', 'code = "PLN"'
+    )
+    assert edited != drafted
+    spec.write_text(edited)
+    for step in steps[1:]:
+        done = shell("set -e\n" + step, mine)
+        assert done.returncode == 0, done.stderr
+    kinds = {a.name: a.kind for a in parse_spec(edited).attributes}
+    assert kinds == {
+        "czynsz / rent": AttributeKind.NUMBER,
+        "Żywiciel": AttributeKind.CATEGORY,
+        "years": AttributeKind.INTEGER,
+        "products": AttributeKind.LIST,
+    }
+    decisions = pl.read_csv(mine / "mine/decisions.csv")
+    assert {"p_windykacja", "p_spłacony"} <= set(decisions.columns)
+    assert decisions.height == 900
+    accuracy = decisions.join(pl.read_csv(mine / "mine/labels.csv"), on="application_id", suffix="_true")
+    assert (accuracy["credit_class"] == accuracy["credit_class_true"]).mean() > 0.6  # type: ignore[operator]
+
+
+def test_the_draft_of_uci_trains_untouched(tmp_path: Path, credit: Credit) -> None:
+    source = real_data("uci_default_of_credit_card_clients.csv")
+    assert credit("dataset", "uci", source, "--out", tmp_path).returncode == 0
+    tables = [part for n in ("applications", "events", "labels") for part in (f"--{n}", tmp_path / f"{n}.parquet")]
+    assert credit("spec", "draft", *tables, "--out", tmp_path / "spec.toml").returncode == 0
+    done = credit("train", tmp_path, "--bundles", tmp_path / "bundles")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_draft_of_dirty_columns_finds_tokens_strips_and_ranges(dataset: Dataset) -> None:
+    spec = parse_spec(draft_spec(dataset.applications, dataset.events, dataset.labels))
+    attributes = {a.name: a for a in spec.attributes}
+    written = {a.name: a.kind for a in parse_spec(dataset.spec_text).attributes}
+    money_is_a_number = {n: AttributeKind.NUMBER if k is AttributeKind.MONEY else k for n, k in written.items()}
+    assert {n: a.kind for n, a in attributes.items()} == money_is_a_number
+    assert attributes["age"].strip == "_"
+    assert "_______" in attributes["age"].missing_tokens
+    assert attributes["age"].minimum == 0, "one cell in a hundred that is -500 does not widen the range"
+    assert spec.classes == ("Poor", "Standard", "Good")
+    table = build_features(dataset.applications, dataset.events, spec)
+    assert table.rejects.filter(pl.col("code").str.starts_with("event_")).is_empty()
+
+
+@given(
+    st.lists(st.text(max_size=12) | st.sampled_from(["1", "2.5", "_3", "NA", "a, b"]), max_size=12), st.text(max_size=8)
+)
+def test_any_column_drafts_to_a_spec_that_parses(cells: list[str], name: str) -> None:
+    column = pl.Series(name, cells, dtype=pl.String)
+    assert guess_column(column).note
+    identity = {"application_id": "a", "customer_id": "c", "as_of": "2026-01-01"}
+    if name in identity:
+        return
+    applications = pl.DataFrame([column]).with_columns(**{k: pl.lit(v) for k, v in identity.items()})
+    kinds = [cell.strip() for cell in cells if cell.strip()] or ["payment"]
+    events = pl.DataFrame({"customer_id": "c", "occurred_at": "2026-01-01", "kind": kinds, "amount": "1"})
+    spec = parse_spec(draft_spec(applications, events, None))
+    build_features(applications, events, spec)
