@@ -1,6 +1,6 @@
 """One batch run, as cron starts it.
 
-1. check    the output can be written; nothing is read before
+1. check    the output can be written and no other run is writing it; nothing is read before
 2. read     both tables strictly, hashed as they are read; a file that cannot be used ends the run
 3. score    every application becomes one decision or one reject
 4. account  rows in = decisions + rejects, or the run ends; too many rejects end it with the previous output intact
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from batch.lock import only_run
 from batch.output import check_target, encode, refuse_overwriting, replace_files
 from batch.tables import SourceTable, read_table
 from features.errors import CreditError, RejectLimitError
@@ -77,10 +78,14 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
         DeliveryError: the output could not be written.
 
     """
-    watch = Stopwatch(progress)
     check_target(job.out)
     for source in (job.applications, job.events):
         refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
+    with only_run(job.out):
+        return _run(job, scorer, Stopwatch(progress))
+
+
+def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
     watch.stage("read")
     spec = scorer.bundle.spec
     applications, events = read_inputs(job.applications, job.events, spec, allow_empty_events=job.allow_empty_events)

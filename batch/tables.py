@@ -1,6 +1,7 @@
 """Read a table: one CSV or Parquet file, or a folder of part files in order of file name."""
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Collection
@@ -90,11 +91,22 @@ def _read_file(path: Path) -> tuple[pl.DataFrame, SourceFile, list[str]]:
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(f"{path}: its name ends in {path.suffix or 'nothing'}, expected .csv or .parquet.")
     try:
-        content = path.read_bytes()  # once: what is checked and hashed is what is read
+        content = _read_once(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions.") from error
     frame, notes = _read_csv(content, path) if path.suffix.lower() == ".csv" else (_read_parquet(content, path), [])
     return frame, SourceFile(path, sha256(content), frame.height), notes
+
+
+def _read_once(path: Path) -> bytes:
+    """Read a file once: what is checked and hashed is what is parsed. Refuse a file that changes meanwhile."""
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        content = file.read()
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(content) != after.st_size:
+        raise InputError(f"{path}: changed while it was read. Start the run when the file is complete.")
+    return content
 
 
 def _read_csv(content: bytes, path: Path) -> tuple[pl.DataFrame, list[str]]:

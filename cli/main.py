@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,6 +107,7 @@ def evaluate(
 
 def main() -> None:
     """Run the command line; every error that a user can act on becomes one message and its exit code."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that temporary files are removed
     try:
         app()
     except CreditError as error:

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 from batch.job import BatchJob, run_batch
+from batch.lock import only_run
 from batch.tables import read_table
 from features.errors import DeliveryError, InputError, RejectLimitError, SettingsError
 from scoring.scorer import Scorer
@@ -463,3 +464,40 @@ def test_damaged_parquet_is_refused_or_read_and_never_a_crash(job: BatchJob, tmp
             assert str(path) in str(error)  # noqa: PT017 - some of the damage goes unnoticed
             refused += 1
     assert refused >= 10
+
+
+def test_a_second_run_on_the_same_output_ends_with_a_clear_message(job: BatchJob, scorer: Scorer) -> None:
+    with only_run(job.out), pytest.raises(DeliveryError, match=r"decisions\.csv: another run is writing this output"):
+        run_batch(job, scorer)
+    run_batch(job, scorer)
+    assert not list(job.out.parent.glob(".*"))
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(job: BatchJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = os.fstat, []
+
+    def growing(descriptor: int) -> os.stat_result:
+        calls.append(descriptor)
+        if len(calls) == 2:
+            with job.applications.open("a") as file:
+                file.write("more\n")
+        return real(descriptor)
+
+    monkeypatch.setattr("batch.tables.os.fstat", growing)
+    with pytest.raises(InputError, match=r"applications\.csv: changed while it was read"):
+        read_table(job.applications, "applications")
+
+
+def test_sigterm_leaves_the_old_output_and_no_litter(job: BatchJob, bundle: Path) -> None:
+    job.out.write_text("yesterday")
+    fifo = job.out.parent / "slow.csv"
+    os.mkfifo(fifo)
+    arguments = ["score", "--bundle", bundle, "--applications", fifo, "--events", job.events, "--out", job.out]
+    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with fifo.open("w"):  # opens once the run reads, which holds the lock by then
+        assert (job.out.parent / ".decisions.csv.lock").exists()
+        process.terminate()
+        assert process.wait(timeout=30) == 128 + 15
+    assert job.out.read_text() == "yesterday"
+    assert not list(job.out.parent.glob(".*"))
