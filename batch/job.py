@@ -20,6 +20,7 @@ import polars as pl
 from batch.lock import only_run
 from batch.output import check_target, encode, refuse_overwriting, replace_files
 from batch.tables import SourceTable, read_table
+from features.applications import identifier
 from features.errors import CreditError, RejectLimitError
 from features.rejects import APPLICATIONS, EVENTS, rejects_frame
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
@@ -143,15 +144,15 @@ def score_tables(scorer: Scorer, applications: pl.DataFrame, events: pl.DataFram
     """Score tables of files, in which an application_id may be repeated: then every row of it is rejected."""
     if "application_id" not in applications.columns:
         return scorer.score(applications, events)
-    ids = applications["application_id"]
-    repeated = ids.is_duplicated() & ids.is_not_null() & (ids.cast(pl.String).str.strip_chars() != "")
+    ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
+    repeated = ids.is_duplicated() & ids.is_not_null() & (ids.str.strip_chars() != "")
     rows = pl.Series(np.arange(1, applications.height + 1))
     scored = scorer.score(applications.filter(~repeated), events)
     kept = rows.filter(~repeated)
     own = pl.col("table") == APPLICATIONS
     original = scored.rejects.filter(own).with_columns(row=kept.gather(scored.rejects.filter(own)["row"] - 1))
     doubled = rejects_frame(
-        pl.DataFrame({"row": rows, "application_id": ids.cast(pl.String)})
+        pl.DataFrame({"row": rows, "application_id": ids})
         .filter(repeated)
         .with_columns(
             table=pl.lit(APPLICATIONS), column=pl.lit("application_id"), code=pl.lit("application_id_repeated")

@@ -65,7 +65,7 @@ def read_table(
     if extra:
         notes.append(f"{name}: not in the spec and ignored: {', '.join(extra)}")
     frame = pl.concat([f.drop(extra) for f in frames])
-    if frame.is_empty() and not may_be_empty:
+    if not may_be_empty and not any(file.rows for _, file, _ in parts):
         raise InputError(f"{path}: the {name} have a header but no rows. Expected at least one; check the export.")
     return SourceTable(frame, tuple(file for _, file, _ in parts), tuple(notes))
 

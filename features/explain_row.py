@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from features.applications import require_columns
+from features.applications import identifier, require_columns
 from features.errors import InputError
 from features.matrix import FeatureTable, build_features, list_features
 from features.rejects import APPLICATIONS
@@ -32,7 +32,7 @@ def describe_application(
 
     """
     require_columns(applications, APPLICATIONS, ("application_id",))
-    own = applications.filter(pl.col("application_id").cast(pl.String) == application_id)
+    own = applications.filter(identifier(applications.schema, APPLICATIONS, "application_id") == application_id)
     if own.height != 1:
         found = "no such application" if own.is_empty() else f"{own.height} rows bear this id"
         raise InputError(f"applications: {found}. Expected exactly one row with the given --application-id.")
