@@ -359,7 +359,7 @@ def document(outcomes: dict[tuple[str, str], str]) -> str:
         "# Hostile input",
         "",
         f"What becomes of {len(outcomes)} kinds of bad files and cells: a decision (what cannot be used is missing and",
-        "counted), a named reject, or a named refusal of the file. `python -m tests.hostile` writes this, a test runs it.",
+        "counted), a named reject, or a named refusal of the file. `python -m tests.hostile` writes, a test runs it.",
     ]
     group = ""
     for (of, name), result in outcomes.items():
