@@ -12,13 +12,13 @@ from features.spec import (
     Attribute,
     AttributeKind,
     Currency,
-    Floors,
     Monetary,
     RfmGroup,
     ScoreScaling,
     Spec,
     probability_column,
 )
+from features.spec_policy import read_costs, read_floors
 from features.toml_table import Table
 
 SPEC_VERSION = 1
@@ -62,8 +62,8 @@ def _spec(root: Table, text: str) -> Spec:
         event_kinds=kinds,
         ignored_kinds=ignored,
         groups=_members(root, "rfm", lambda name, table: _group(name, table, kinds)),
-        costs=_costs(root.table("policy"), classes),
-        floors=_floors(root.table("policy")),
+        costs=read_costs(root.table("policy"), classes),
+        floors=read_floors(root.table("policy")),
         scaling=_scaling(root.table("score")),
         text=text,
     )
@@ -201,42 +201,6 @@ def _trend(table: Table, windows: tuple[int, ...]) -> tuple[int, int] | None:
     if len(days) != 2 or days[0] >= days[1] or not set(days) <= set(windows):
         raise SpecError(f"{table.key('trend_days')}: expected [shorter, longer], both from windows_days.")
     return days[0], days[1]
-
-
-def _costs(table: Table, classes: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
-    table.allow(["costs", "floors"])
-    costs = table.table("costs")
-    costs.allow(classes)
-    rows = []
-    for actual in classes:
-        row = costs.table(actual)
-        row.allow(classes)
-        rows.append(tuple(row.number(assigned) for assigned in classes))
-        check_cost_row(row.path, rows[-1], own=classes.index(actual))
-    return tuple(rows)
-
-
-def check_cost_row(path: str, row: tuple[float, ...], own: int) -> None:
-    """Refuse negative costs and a right answer that costs more than a wrong one.
-
-    Raises:
-        SpecError: with `path` in front.
-
-    """
-    if any(not 0 <= cost <= 1e12 for cost in row):
-        raise SpecError(f"{path}: expected costs from 0 to 1e12.")
-    if row[own] > min(row):
-        raise SpecError(f"{path}: calling the class by its own name must not cost more than another name.")
-
-
-def _floors(policy: Table) -> Floors:
-    table = policy.table("floors", optional=True)
-    table.allow(["precision", "recall"])
-    values = {name: table.number(name) for name in ("precision", "recall") if name in table.values}
-    for name, value in values.items():
-        if not 0 <= value <= 1:
-            raise SpecError(f"{table.key(name)}: expected a share from 0 to 1, found {value}.")
-    return Floors(precision=values.get("precision"), recall=values.get("recall"))
 
 
 def _scaling(table: Table) -> ScoreScaling:
