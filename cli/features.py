@@ -9,7 +9,7 @@ import typer
 
 from batch.job import read_inputs
 from batch.output import check_target, encode, replace_files
-from cli.console import read_spec, say, say_table
+from cli.console import read_spec, say, say_table, stages
 from cli.options import Applications, Events
 from features.errors import SettingsError
 from features.explain_row import describe_application, matrix_frame
@@ -41,11 +41,14 @@ def features(  # noqa: PLR0917 - typer takes options by name
     if (bundle is None) == (spec is None) or (application_id is None) == (out is None):
         raise SettingsError("expected --bundle or --spec, and --application-id or --out. See credit features --help.")
     contract = read_bundle(bundle).spec if bundle is not None else read_spec(spec or Path())
-    tables = read_inputs(applications, events, contract, allow_empty_events=True)
-    if out is not None:
-        _write_matrix(out, tables[0].frame, tables[1].frame, contract)
-        return
-    rows = describe_application(tables[0].frame, tables[1].frame, application_id or "", contract)
+    with stages("Features", 2) as stage:
+        stage("read")
+        tables = read_inputs(applications, events, contract, allow_empty_events=True)
+        stage("compute")
+        if out is not None:
+            _write_matrix(out, tables[0].frame, tables[1].frame, contract)
+            return
+        rows = describe_application(tables[0].frame, tables[1].frame, application_id or "", contract)
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
         return

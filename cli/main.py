@@ -92,7 +92,11 @@ def evaluate(
 ) -> None:
     """Compare decisions with what came true: precision, recall, false negatives, calibration, with intervals."""
     policy = None if bundle is None else read_bundle(bundle).policy
-    result = evaluate_decisions(read_table(decisions, "decisions").frame, read_table(labels, "labels").frame, policy)
+    with stages("Evaluating", 2) as stage:
+        stage("read")
+        tables = read_table(decisions, "decisions").frame, read_table(labels, "labels").frame
+        stage("evaluate")
+        result = evaluate_decisions(*tables, policy)
     if as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False))
         return

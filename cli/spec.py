@@ -7,7 +7,7 @@ import typer
 
 from batch.output import check_folder, replace_files
 from batch.tables import read_table
-from cli.console import say
+from cli.console import say, stages
 from cli.options import Applications, Events
 from features.draft import draft_spec
 from features.spec_file import parse_spec
@@ -34,8 +34,11 @@ def draft(
 ) -> None:
     """Read your tables and write a commented spec: kinds, ranges, missing tokens, groups. EDIT marks decisions."""
     check_folder(out)
-    tables = read_table(applications, "applications").frame, read_table(events, "events", may_be_empty=True).frame
-    text = draft_spec(*tables, None if labels is None else read_table(labels, "labels").frame)
+    with stages("Drafting", 2) as stage:
+        stage("read")
+        tables = read_table(applications, "applications").frame, read_table(events, "events", may_be_empty=True).frame
+        stage("guess")
+        text = draft_spec(*tables, None if labels is None else read_table(labels, "labels").frame)
     spec = parse_spec(text, str(out))
     replace_files({out: text.encode()})
     left_out = text.count("# Left out: ")
