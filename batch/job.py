@@ -111,7 +111,7 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         "dirt": scored.dirt.to_dicts(),
         "notes": [*applications.notes, *events.notes],
         "inputs": [
-            {"table": name, "file": str(file.path), "rows": file.rows, "sha256": file.sha256}
+            {"table": name, "file": file.label, "rows": file.rows, "sha256": file.sha256}
             for name, table in ((APPLICATIONS, applications), (EVENTS, events))
             for file in table.files
         ],

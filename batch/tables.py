@@ -27,6 +27,11 @@ class SourceFile:
     sha256: str
     rows: int
 
+    @property
+    def label(self) -> str:
+        """The path as text; bytes that are no UTF-8 are escaped, so that it can be written anywhere."""
+        return str(self.path).encode("utf-8", "backslashreplace").decode()
+
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
@@ -40,7 +45,7 @@ class SourceTable:
         """Turn 1-based rows of the table into file names and 1-based rows of the file; null stays null."""
         ends = np.cumsum([file.rows for file in self.files])
         index = pl.Series(np.searchsorted(ends, rows.fill_null(1).to_numpy()))
-        names = pl.Series([file.path.name for file in self.files], dtype=pl.String)
+        names = pl.Series([Path(file.label).name for file in self.files], dtype=pl.String)
         starts = pl.Series([0, *ends[:-1].tolist()], dtype=pl.Int64)
         known = rows.is_not_null()
         located = pl.DataFrame({"known": known, "file": names.gather(index), "row": rows - starts.gather(index)})

@@ -1,5 +1,6 @@
 """The `credit` command. Each function reads its arguments, calls one part of the product and prints the result."""
 
+import io
 import json
 import os
 import signal
@@ -111,6 +112,9 @@ def evaluate(
 
 def main() -> None:
     """Run the command line; every error that a user can act on becomes one message and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name need not be UTF-8
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that temporary files are removed
     try:
         app()

@@ -501,3 +501,14 @@ def test_sigterm_leaves_the_old_output_and_no_litter(job: BatchJob, bundle: Path
         assert process.wait(timeout=30) == 128 + 15
     assert job.out.read_text() == "yesterday"
     assert not list(job.out.parent.glob(".*"))
+
+
+def test_a_file_name_that_is_no_utf8_is_escaped(job: BatchJob, bundle: Path, credit: Credit) -> None:
+    odd = Path(os.fsdecode(os.fsencode(job.out.parent) + b"/bad\xff.csv"))
+    with_rows(job, f"X1,,2025-06-30,{REST}").applications.rename(odd)
+    done = credit("score", "--bundle", bundle, "--applications", odd, "--events", job.events, "--out", job.out)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(job.manifest_path.read_text())["inputs"][0]["file"].endswith(r"bad\udcff.csv")
+    assert rejects(job)[-1]["file"] == r"bad\udcff.csv"
+    done = credit("score", "--bundle", bundle, "--applications", odd, "--events", "absent", "--out", job.out)
+    assert done.returncode == 1
