@@ -67,6 +67,8 @@ def _as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
         integral = (column == column.floor()) & (column.abs() < 2**53)
         digits = pl.when(integral).then(column).cast(pl.Int64).cast(pl.String)
         return pl.coalesce(digits, column.cast(pl.String))
+    if dtype == pl.Float16:
+        column = column.cast(pl.Float32)
     readable = isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)) or dtype.is_numeric()
     if readable or (dtype == pl.Boolean and attribute.kind is AttributeKind.CATEGORY):
         return column.cast(pl.String).str.strip_chars()
@@ -87,7 +89,8 @@ def _parser(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> Par
     if attribute.kind is AttributeKind.DURATION:
         stages, conditions = months(name)
         return stages, conditions + whole_numbers(name)
-    stages, conditions = typed_number(name) if dtype.is_integer() or dtype.is_float() else number(name)
+    exact = dtype.is_integer() or dtype == pl.Float64  # a shorter float means its shortest decimal, as in text
+    stages, conditions = typed_number(name) if exact else number(name)
     return stages, conditions + (whole_numbers(name) if attribute.kind is AttributeKind.INTEGER else [])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from features.errors import SpecError
+from features.matrix import list_features
 from features.spec import (
     EVENT_COLUMNS,
     IDENTITY,
@@ -23,7 +24,7 @@ from features.toml_table import Table
 
 SPEC_VERSION = 1
 LONGEST_WINDOW_DAYS = 36_500
-_NAME = re.compile(r"[^\s=,|\"][^=,|\"\n]{0,98}")
+_NAME = re.compile(r"[^\s=,|\"^][^=,|\"\n]{0,98}")
 _RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
 _Member = TypeVar("_Member")
 _Choice = TypeVar("_Choice", AttributeKind, Monetary)
@@ -69,15 +70,23 @@ def _spec(root: Table, text: str) -> Spec:
     )
     if not spec.attributes and not spec.groups:
         raise SpecError("attributes: the spec declares no attribute and no rfm group, so there is nothing to score on.")
+    names = [feature.name for feature in list_features(spec)]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise SpecError(f"attributes and rfm: both make a feature {', '.join(doubled)}. Rename one of them.")
     return spec
 
 
 def _classes(root: Table) -> tuple[str, ...]:
     classes = root.texts("classes", ("Poor", "Standard", "Good"))
     columns = {probability_column(name) for name in classes}
-    if len(classes) < 2 or len(columns) != len(classes) or not all(_NAME.fullmatch(name) for name in classes):
+    if len(classes) < 2 or len(columns) != len(classes) or not all(_is_class_name(n) for n in classes):
         raise SpecError('classes: expected two or more different names, worst first, as in ["Poor", "Good"].')
     return classes
+
+
+def _is_class_name(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and name == name.strip()
 
 
 def _currency(table: Table) -> Currency:
@@ -90,8 +99,8 @@ def _members(root: Table, section: str, make: Callable[[str, Table], _Member]) -
     for name in tables.values:
         if not is_usable_name(name):
             raise SpecError(
-                f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without = , | or quotes, "
-                f"and none of {', '.join(sorted(_RESERVED))}."
+                f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without = , | or quotes, not "
+                f"beginning with ^, and none of {', '.join(sorted(_RESERVED))}."
             )
     return tuple(make(name, tables.table(name)) for name in tables.values)
 
@@ -117,6 +126,8 @@ def _attribute(name: str, table: Table, tokens: tuple[str, ...], strip: str) -> 
         raise SpecError(f"{table.key('values')}: a {kind} needs its values: a list of different, non-empty texts.")
     if not categorical and values:
         raise SpecError(f"{table.key('values')}: only a category or a list has values, this is a {kind}.")
+    strip = table.text("strip", strip)
+    _check_reachable(table.key("values"), values, " \t" + strip)
     minimum, maximum = _range(table, categorical=categorical)
     return Attribute(
         name=name,
@@ -129,8 +140,15 @@ def _attribute(name: str, table: Table, tokens: tuple[str, ...], strip: str) -> 
         values=values,
         ordered=table.flag("ordered", default=False),
         missing_tokens=tuple(dict.fromkeys((*tokens, *table.texts("missing_tokens", ())))),
-        strip=table.text("strip", strip),
+        strip=strip,
     )
+
+
+def _check_reachable(key: str, values: tuple[str, ...], around: str) -> None:
+    """Refuse values that no cell can equal, because white space and `strip` are taken off the cells first."""
+    for value in values:
+        if value != value.strip().strip(around):
+            raise SpecError(f"{key}: {value!r} begins or ends with what is stripped from cells, so none can equal it.")
 
 
 def _range(table: Table, *, categorical: bool) -> tuple[float | None, float | None]:
@@ -157,6 +175,7 @@ def _event_kinds(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
     doubled = sorted({k for k in (*kinds, *ignored) if (*kinds, *ignored).count(k) > 1})
     if doubled:
         raise SpecError(f"events.kinds: {', '.join(doubled)} appears twice; a kind is used or ignored, once.")
+    _check_reachable(table.key("kinds"), (*kinds, *ignored), "")
     return kinds, ignored
 
 

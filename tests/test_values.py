@@ -133,6 +133,13 @@ def test_a_number_that_is_a_missing_token_is_missing_in_every_spelling(text: str
     assert read(pl.Series([999]), attribute("number", missing_tokens=("999",))) == [(None, "missing_token")]
 
 
+def test_a_short_float_means_its_shortest_decimal_as_text_does() -> None:
+    share = attribute("number", minimum=0, maximum=0.1)
+    for column in (pl.Series(["0.1"]), pl.Series([0.1]), pl.Series([0.1], dtype=pl.Float32)):
+        assert read(column, share) == [(0.1, None)]
+    assert read(pl.Series([21.46875]).cast(pl.Float16), attribute("number")) == [(21.46875, None)]
+
+
 def test_categories_and_lists() -> None:
     mix = attribute("category", values=("Bad", "Good"), missing_tokens=("_______",), strip="_")
     assert read(["Good", " Bad_", "good", "_______", "", None, "__"], mix) == [
