@@ -6,6 +6,7 @@ with missing values. Here the file is refused, with the line.
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -78,7 +79,9 @@ def _header(content: bytes, source: str) -> tuple[str, ...]:
             raise InputError(
                 f"{source}: fields seem to be separated by {name}. Expected commas; export it with commas."
             )
-    doubled = sorted({column for column in columns if columns.count(column) > 1})
+    doubled = sorted(column for column, count in Counter(columns).items() if count > 1)
+    if doubled and not {"application_id", "customer_id"} & set(columns):  # perhaps no header but a customer's values
+        raise InputError(f"{source}: line 1 has equal fields, expected a header with each column once. Add the header.")
     if doubled:
         raise InputError(f"{source}: column {', '.join(map(repr, doubled))} appears twice. Expected each column once.")
     if any(not column.strip() for column in columns):

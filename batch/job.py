@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from batch.lock import only_run
-from batch.output import check_target, encode, refuse_overwriting, replace_files
+from batch.output import check_target, encode, refuse_folders, refuse_overwriting, replace_files
 from batch.tables import SourceTable, read_table
 from features.applications import identifier
 from features.errors import CreditError, RejectLimitError
@@ -80,7 +80,8 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
 
     """
     check_target(job.out)
-    for source in (job.applications, job.events):
+    refuse_folders([job.rejects_path, job.manifest_path])
+    for source in (job.applications, job.events, scorer.bundle.path):
         refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
     with only_run(job.out):
         return _run(job, scorer, Stopwatch(progress))

@@ -25,6 +25,18 @@ def check_target(path: Path) -> None:
     check_folder(path)
 
 
+def refuse_folders(targets: list[Path]) -> None:
+    """Refuse targets that are folders.
+
+    Raises:
+        DeliveryError: naming the target.
+
+    """
+    for target in targets:
+        if target.is_dir():
+            raise DeliveryError(f"{target}: is a folder. Move it away, or choose another name for the output.")
+
+
 def check_folder(path: Path) -> None:
     """Check that a file of this name can be written.
 
@@ -34,8 +46,7 @@ def check_folder(path: Path) -> None:
     """
     if not path.parent.is_dir():
         raise DeliveryError(f"{path.parent}: no such folder. Create it, or choose another place for the output.")
-    if path.is_dir():
-        raise DeliveryError(f"{path}: is a folder. Choose a file name for the output.")
+    refuse_folders([path])
     probe = path.with_name(f".{path.name}.part")
     try:
         probe.touch()
@@ -56,7 +67,9 @@ def refuse_overwriting(source: Path, targets: list[Path]) -> None:
     for target in targets:
         place = target.resolve()
         if source.resolve() in (place, place.parent):
-            raise SettingsError(f"{target}: is or lies in the input {source}. Choose another place for the output.")
+            raise SettingsError(
+                f"{target}: is or lies in the input or bundle {source}. Choose another place for the output."
+            )
 
 
 def encode(frame: pl.DataFrame, suffix: str) -> bytes:

@@ -139,7 +139,7 @@ def _read_csv(content: bytes, path: Path) -> tuple[pl.DataFrame, list[str]]:
 def _read_parquet(content: bytes, path: Path) -> pl.DataFrame:
     if not content:
         raise InputError(f"{path}: the file is empty. Expected Parquet.")
-    probe = [sys.executable, "-m", parquet_probe.__name__]
+    probe = [sys.executable, "-P", "-m", parquet_probe.__name__]
     if subprocess.run(probe, input=content, capture_output=True, check=False).returncode != 0:  # noqa: S603 - our own
         raise InputError(f"{path}: not readable as Parquet, or damaged. Copy or export it again.")
     return pl.read_parquet(io.BytesIO(content))

@@ -27,7 +27,7 @@ class Format(StrEnum):
 @app.command(epilog="Example: credit dataset synthetic --customers 5000 --seed 1 --out demo/train")
 def synthetic(
     customers: Annotated[int, typer.Option(min=1, help="Number of customers.", show_default=False)],
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, same bytes.", show_default=False)],
     out: Out,
     file_format: Annotated[Format, typer.Option("--format", help="File format of the tables.")] = Format.PARQUET,
 ) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 
 from batch.job import BatchJob, run_batch
@@ -19,7 +20,7 @@ from cli import model as model_commands
 from cli import spec as spec_commands
 from cli.console import metric_rows, say, say_table, stages, warn
 from cli.options import Applications, BundleOption, Events
-from features.errors import CreditError
+from features.errors import CreditError, InputError
 from scoring.bundle import read_bundle
 from scoring.evaluate_files import evaluate_decisions
 from scoring.scorer import Scorer
@@ -121,6 +122,12 @@ def main() -> None:
     except CreditError as error:
         warn(f"error: {error}")
         sys.exit(error.exit_code)
+    except pl.exceptions.PolarsError as error:  # its text may hold cells
+        warn(f"error: a column holds what this command cannot compute with ({type(error).__name__}). Check its cells.")
+        sys.exit(InputError.exit_code)
+    except (OSError, RuntimeError) as error:  # paths that no part expects: a loop of links, a name that is too long
+        warn(f"error: {error}. Expected paths that can be opened.")
+        sys.exit(InputError.exit_code)
 
 
 if __name__ == "__main__":

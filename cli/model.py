@@ -32,7 +32,7 @@ def train(
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
     model: Annotated[Kind, typer.Option("--model", help="Kind of model.")] = Kind.XGBOOST,
-    seed: Annotated[int, typer.Option(min=0, help="Decides the split of the customers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Decides the split of the customers.")] = 0,
 ) -> None:
     """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
     from model_export.export import export as publish

@@ -69,7 +69,7 @@ def _problem(spec: Spec) -> tuple[pl.Expr, pl.Expr]:
 
 
 def identifier(schema: pl.Schema, table: str, column: str) -> pl.Expr:
-    """Take an identifier as text; whole numbers are taken as their digits.
+    """Take an identifier as text without white space around it; whole numbers are taken as their digits.
 
     Raises:
         InputError: the column holds neither text nor whole numbers.
@@ -78,9 +78,9 @@ def identifier(schema: pl.Schema, table: str, column: str) -> pl.Expr:
     dtype = schema[column]
     if not (isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)) or dtype.is_integer()):
         raise InputError(
-            f"{table}: column {column!r} is {dtype}, expected text. Cast it to text where the file is made."
+            f"{table}: column {column!r} is {dtype.base_type()}, expected text. Cast it to text where the file is made."
         )
-    return pl.col(column).cast(pl.String)
+    return pl.col(column).cast(pl.String).str.strip_chars()
 
 
 def identifier_code(column: str, prefix: str = "") -> pl.Expr:

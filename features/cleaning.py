@@ -62,7 +62,7 @@ def _bare_text(attribute: Attribute, dtype: pl.DataType) -> tuple[list[Stage], C
 def _as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(attribute.name)
     if attribute.kind is AttributeKind.LIST and dtype == pl.List(pl.String):
-        return column.list.join(",").str.strip_chars()
+        return column.list.join(",", ignore_nulls=False).str.strip_chars()
     if dtype.is_float() and attribute.kind in _CATEGORICAL:  # 1.0 is the category "1"
         integral = (column == column.floor()) & (column.abs() < 2**53)
         digits = pl.when(integral).then(column).cast(pl.Int64).cast(pl.String)
@@ -73,7 +73,7 @@ def _as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
     if readable or (dtype == pl.Boolean and attribute.kind is AttributeKind.CATEGORY):
         return column.cast(pl.String).str.strip_chars()
     raise InputError(
-        f"column {attribute.name!r} is {dtype}, expected text or numbers for kind {attribute.kind}. "
+        f"column {attribute.name!r} is {dtype.base_type()}, expected text or numbers for kind {attribute.kind}. "
         "Cast the column where the file is made, or change the kind in the spec."
     )
 

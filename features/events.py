@@ -94,7 +94,7 @@ def _column_of_code() -> pl.Expr:
 
 def _kind(spec: Spec, dtype: pl.DataType) -> Reading:
     if not isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)):
-        raise InputError(f"{EVENTS}: column 'kind' is {dtype}, expected text. Cast it to text where the file is made.")
+        raise InputError(f"{EVENTS}: column 'kind' is {dtype.base_type()}, expected text. Cast it at its source.")
     indexes = {kind: index for index, kind in enumerate(spec.event_kinds)} | dict.fromkeys(spec.ignored_kinds, _IGNORED)
     text = pl.col("kind").cast(pl.String).str.strip_chars()
     index = text.replace_strict(indexes, default=None, return_dtype=pl.Int64)
@@ -115,7 +115,7 @@ def _amount(dtype: pl.DataType, currency: Currency) -> Reading:
         return Reading("amount", [[clipped.alias("amount|value")]], [too_large])
     if not (dtype.is_numeric() or isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null))):
         raise InputError(
-            f"{EVENTS}: column 'amount' is {dtype}, expected text or numbers. Cast it where the file is made."
+            f"{EVENTS}: column 'amount' is {dtype.base_type()}, expected text or numbers. Cast it at its source."
         )
     text = source.cast(pl.String).str.strip_chars()
     stages, conditions = minor_units("amount", currency.minor_digits)

@@ -13,7 +13,7 @@ TEXT = (
 )
 FIRST = 0  # 1970-01-01
 LAST = 7_258_118_400_000_000  # 2200-01-01
-_TICKS_PER_MILLISECOND = 1000
+_DAY = 86_400_000_000
 
 
 def instant(table: str, column: str, dtype: pl.DataType) -> Reading:
@@ -31,7 +31,7 @@ def instant(table: str, column: str, dtype: pl.DataType) -> Reading:
     if isinstance(dtype, (pl.Date, pl.Datetime)):
         return _from_ticks(column, dtype)
     raise InputError(
-        f"{table}: column {column!r} is {dtype}, expected a timestamp, a date or text. Cast it where the file is made."
+        f"{table}: column {column!r} is {dtype.base_type()}, expected a timestamp, a date or text. Cast it."
     )
 
 
@@ -43,7 +43,7 @@ def _from_ticks(column: str, dtype: pl.Date | pl.Datetime) -> Reading:
     ticks, value = pl.col(column).to_physical().cast(pl.Int64), piece(column, "value")
     conditions = [(_outside(value), OUT_OF_RANGE)]
     if isinstance(dtype, pl.Date):
-        converted = ticks * 86_400_000_000
+        converted = ticks.clip(-1, LAST // _DAY) * _DAY  # clipped first, so that the product cannot wrap
     elif dtype.time_unit == "ns":
         converted = ticks // 1000
         conditions.insert(0, (ticks % 1000 != 0, UNREADABLE))

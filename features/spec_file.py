@@ -24,7 +24,7 @@ from features.toml_table import Table
 
 SPEC_VERSION = 1
 LONGEST_WINDOW_DAYS = 36_500
-_NAME = re.compile(r"[^\s=,|\"^][^=,|\"\n]{0,98}")
+_NAME = re.compile(r"[^\s=,|\"^*][^=,|\"\n]{0,98}")
 _RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
 _Member = TypeVar("_Member")
 _Choice = TypeVar("_Choice", AttributeKind, Monetary)
@@ -42,6 +42,8 @@ def parse_spec(text: str, source: str = "spec.toml") -> Spec:
         return _spec(root, text)
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{source}: not valid TOML: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"{source}: not readable: a number of thousands of digits, or nested too deep.") from error
     except SpecError as error:
         raise SpecError(f"{source}: {error}") from error
 
@@ -86,11 +88,13 @@ def _classes(root: Table) -> tuple[str, ...]:
 
 
 def _is_class_name(name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and name == name.strip()
+    return bool(_NAME.fullmatch(name)) and name == name.strip() and name.isprintable()
 
 
 def _currency(table: Table) -> Currency:
     table.allow(["code", "minor_digits"])
+    if not re.fullmatch("[A-Z]{3}", table.text("code")):
+        raise SpecError(f"{table.key('code')}: expected three capital letters, as in EUR.")
     return Currency(code=table.text("code"), minor_digits=table.integer("minor_digits", 0, 4))
 
 
@@ -100,7 +104,7 @@ def _members(root: Table, section: str, make: Callable[[str, Table], _Member]) -
         if not is_usable_name(name):
             raise SpecError(
                 f"{tables.key(name)}: not usable as a name. Expected up to 99 characters without = , | or quotes, not "
-                f"beginning with ^, and none of {', '.join(sorted(_RESERVED))}."
+                f"beginning with ^ or *, and none of {', '.join(sorted(_RESERVED))}."
             )
     return tuple(make(name, tables.table(name)) for name in tables.values)
 

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from features.errors import SpecError
 
+LARGEST_NUMBER = 1e15
+
 
 class Table:
     """A TOML table that remembers its key path and refuses keys that nobody asked for."""
@@ -50,7 +52,10 @@ class Table:
 
     def number(self, name: str, default: float | None = None) -> float:
         """Get a finite number."""
-        return float(cast(float, self._get(name, (int, float), "a finite number", default)))
+        value = cast(float, self._get(name, (int, float), "a finite number", default))
+        if abs(value) > LARGEST_NUMBER:
+            raise SpecError(f"{self.key(name)}: expected a number of at most {LARGEST_NUMBER:g}.")
+        return float(value)
 
     def texts(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Get a list of texts."""

@@ -34,7 +34,7 @@ def adversarial_cases(ensemble: Ensemble, seed: int = 0) -> list[Case]:
 
     feature, threshold = splits[:, 0].astype(np.int64), splits[:, 1].astype(np.float32)
     constants = {"missing": np.nan, "infinity": np.inf, "-infinity": -np.inf, "zero": 0, "-zero": -0.0}
-    return [
+    made = [
         *[case(kind, features, np.full(len(features), value, np.float32)) for kind, value in constants.items()],
         case("threshold", feature, threshold),
         case("just below threshold", feature, np.nextafter(threshold, np.float32(-np.inf))),
@@ -43,6 +43,7 @@ def adversarial_cases(ensemble: Ensemble, seed: int = 0) -> list[Case]:
         Case("all missing", np.full((1, ensemble.features), np.nan, np.float32), np.array([-1])),
         Case("all zero: categories never seen", np.zeros((1, ensemble.features), np.float32), np.array([-1])),
     ]
+    return [some for some in made if len(some.rows)]  # a model without any split has no thresholds
 
 
 def _splits(ensemble: Ensemble) -> NDArray[np.float64]:

@@ -81,8 +81,12 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:
+    found = [p for p in sorted(folder.rglob("*")) if p.is_symlink() or not p.is_dir()]
+    for path in found:
+        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{path}: is not a plain file. A bundle holds plain files only; remove it.")
     try:
-        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if not p.is_dir()}
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
     except OSError as error:
         raise BundleError(f"{error.filename}: {error.strerror}. The bundle's files must be readable.") from error
 
@@ -93,7 +97,7 @@ def _manifest(folder: Path, contents: dict[str, bytes]) -> dict[str, Any]:
     try:
         manifest = json.loads(contents[MANIFEST])
         version, files = manifest["format_version"], dict(manifest["files"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{folder / MANIFEST}: not readable as a bundle's manifest. Publish it again.") from error
     if version != FORMAT_VERSION:
         raise BundleError(

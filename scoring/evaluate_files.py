@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from features.applications import identifier
 from features.errors import InputError
 from features.spec import probability_column
 from scoring.metrics import Outcome, evaluate
 from scoring.policy import Policy
+
+_ROUNDING = 1e-3
 
 
 def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Policy | None = None) -> dict[str, Any]:
@@ -20,20 +23,19 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
         InputError: columns are missing, an id is repeated, a class or number is unusable, or nothing matches.
 
     """
-    _check(decisions, "decisions", "application_id", "customer_id", "credit_class")
-    _check(labels, "labels", "application_id", "credit_class")
-    joined = decisions.with_columns(pl.col("application_id").cast(pl.String)).join(
-        labels.select(pl.col("application_id").cast(pl.String), pl.col("credit_class").cast(pl.String).alias("actual")),
-        on="application_id",
-        how="inner",
-        maintain_order="left",
+    columns = _probability_columns(decisions, policy)
+    truth = _texts(labels, "labels", "application_id", "credit_class").rename({"credit_class": "actual"})
+    decided = _texts(decisions, "decisions", "application_id", "customer_id", "credit_class")
+    if decided["credit_class"].null_count():
+        raise InputError("decisions: a credit_class is missing. Expected what `credit score` writes.")
+    joined = decided.hstack(decisions.select(columns)).join(
+        truth, on="application_id", how="inner", maintain_order="left"
     )
     joined = joined.drop_nulls("actual")
     if joined.is_empty():
         raise InputError(
             "labels: no application_id of the labels is among the decisions. Check that they belong together."
         )
-    columns = [name for name in decisions.columns if name.startswith("p_")]
     classes = _class_names(columns, joined, policy)
     index = {name: i for i, name in enumerate(classes)}
     result = evaluate(
@@ -49,12 +51,28 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
     return {"decisions": decisions.height, **result}
 
 
-def _check(table: pl.DataFrame, name: str, *expected: str) -> None:
+def _texts(table: pl.DataFrame, name: str, *expected: str) -> pl.DataFrame:
     missing = [column for column in expected if column not in table.columns]
     if missing:
         raise InputError(f"{name}: column {', '.join(missing)} is missing. Expected {', '.join(expected)}.")
-    if table["application_id"].is_duplicated().any():
+    texts = table.select(identifier(table.schema, name, column) for column in expected)
+    if texts["application_id"].is_duplicated().any():
         raise InputError(f"{name}: an application_id is repeated. Keep one row per application.")
+    return texts
+
+
+def _probability_columns(decisions: pl.DataFrame, policy: Policy | None) -> list[str]:
+    """Name the probability columns, worst class first: in the policy's order, or else as they stand."""
+    columns = [name for name in decisions.columns if name.startswith("p_")]
+    if policy is not None:
+        wanted = [probability_column(name) for name in policy.classes]
+        if sorted(wanted) != sorted(columns):
+            raise InputError(f"decisions: expected the bundle's columns {', '.join(wanted)}. Name their bundle.")
+        columns = wanted
+    unreadable = [c for c in columns if not (decisions.schema[c].is_numeric() or decisions.schema[c] == pl.String)]
+    if unreadable or not columns:
+        raise InputError("decisions: expected probability columns p_... with numbers, as `credit score` writes.")
+    return columns
 
 
 def _class_names(columns: list[str], joined: pl.DataFrame, policy: Policy | None) -> tuple[str, ...]:
@@ -74,6 +92,8 @@ def _class_names(columns: list[str], joined: pl.DataFrame, policy: Policy | None
 def _probabilities(joined: pl.DataFrame, columns: list[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     table = joined.select(pl.col(name).cast(pl.Float32, strict=False).cast(pl.Float64) for name in columns)
     values = table.to_numpy()
-    if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
-        raise InputError("decisions: a probability is not a number from 0 to 1. Expected what `credit score` writes.")
+    if not (np.isfinite(values).all() and (values >= 0).all() and (abs(values.sum(axis=1) - 1) < _ROUNDING).all()):
+        raise InputError(
+            "decisions: probabilities are not numbers from 0 to 1 that add up to 1. Expected what was scored."
+        )
     return values

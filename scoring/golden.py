@@ -59,11 +59,15 @@ def check_golden(
         BundleError: they differ.
 
     """
-    golden = bundle.golden
-    events = golden.select(pl.col("events").explode()).drop_nulls("events").unnest("events")
-    expected = golden.select("decision").unnest("decision")
-    decisions = score(golden.select("application").unnest("application"), events).decisions
+    try:
+        expected, decisions = _replay(bundle.golden, score)
+    except pl.exceptions.PolarsError as error:
+        raise BundleError(f"{bundle.path / GOLDEN}: does not hold golden rows. Publish the bundle again.") from error
     found = decisions.select(_compared(decisions))
+    if expected.is_empty():
+        raise BundleError(
+            f"{bundle.path / GOLDEN}: holds no rows, so that nothing is proved. Publish the bundle again."
+        )
     if found.schema != expected.schema or found.height != expected.height:
         raise BundleError(f"{bundle.path / GOLDEN}: {expected.height} golden rows expected, {found.height} came out.")
     if found.equals(expected):
@@ -78,3 +82,11 @@ def check_golden(
             "install the pinned ones, or train and export on this machine."
         )
     return GoldenMatch(expected.height, bits=False, largest_difference=difference)
+
+
+def _replay(
+    golden: pl.DataFrame, score: Callable[[pl.DataFrame, pl.DataFrame], HasDecisions]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    events = golden.select(pl.col("events").explode()).drop_nulls("events").unnest("events")
+    decisions = score(golden.select("application").unnest("application"), events).decisions
+    return golden.select("decision").unnest("decision"), decisions

@@ -135,4 +135,4 @@ def _with_interval(value: float | None, resampled: list[float | None]) -> dict[s
     if value is None or not known:
         return {"value": value, "low": None, "high": None}
     low, high = np.percentile(known, INTERVAL) - (np.mean(known) - value)
-    return {"value": round(value, 6), "low": round(float(low), 6), "high": round(float(high), 6)}
+    return {"value": round(value, 6), "low": round(max(0.0, float(low)), 6), "high": round(float(high), 6)}

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.applications import identifier
 from features.errors import InputError
 from features.matrix import FeatureTable, build_features
 from features.spec import Spec
@@ -91,7 +92,7 @@ def check_labels(labels: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame
     missing = [name for name in ("application_id", "credit_class") if name not in labels.columns]
     if missing:
         raise InputError(f"labels: column {', '.join(missing)} is missing. Expected application_id and credit_class.")
-    ids = labels["application_id"].cast(pl.String)
+    ids = labels.select(identifier(labels.schema, "labels", "application_id")).to_series()
     if ids.is_duplicated().any() or ids.null_count():
         raise InputError("labels: application_id must be present and not repeated. Keep one label per application.")
     indexes = {name: index for index, name in enumerate(classes)}

@@ -1,0 +1,134 @@
+"""What an attacker found, each with a guard."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from batch.job import BatchJob, run_batch
+from features.errors import BundleError, DeliveryError, InputError, SpecError
+from features.matrix import build_features
+from features.spec_file import parse_spec
+from model_export.export import export
+from recipes.dataset import Dataset
+from recipes.kaggle import _CATEGORIES, _NUMBERS
+from scoring.bundle import read_bundle
+from scoring.evaluate_files import evaluate_decisions
+from scoring.scorer import Scorer
+from tests.conftest import Credit
+from tests.test_features import SPEC, applications, events
+from tests.test_values import attribute, read, read_instants
+from training.data import TrainingData
+from training.run import train
+
+
+def test_white_space_around_an_identifier_does_not_lose_the_history() -> None:
+    plain = build_features(applications({}), events({}), SPEC)
+    spaced = build_features(applications({"customer_id": "C1 "}), events({"customer_id": " C1"}), SPEC)
+    assert spaced.matrix.tobytes() == plain.matrix.tobytes()
+    assert spaced.applications["customer_id"].to_list() == ["C1"]
+
+
+def test_a_date_far_out_does_not_wrap_into_the_range() -> None:
+    days = pl.Series([213_503_983, -213_503_983], dtype=pl.Int32).cast(pl.Date)
+    assert read_instants(days) == [(None, "out_of_range")] * 2
+
+
+def test_99_months_are_no_part_of_a_year_and_a_list_without_a_member_is_missing() -> None:
+    assert read(["1 Years and 99 Months"], attribute("duration")) == [(None, "unreadable")]
+    lists = pl.Series([["A", None]], dtype=pl.List(pl.String))
+    assert read(lists, attribute("list", values=("A",))) == [(None, "missing")]
+
+
+def test_evaluate_takes_the_truth_from_the_labels_and_the_order_from_the_policy(
+    scorer: Scorer, dataset: Dataset
+) -> None:
+    decisions = scorer.score(dataset.applications, dataset.events).decisions
+    policy = scorer.bundle.policy
+    expected = evaluate_decisions(decisions, dataset.labels, policy)
+    named = decisions.with_columns(actual=pl.lit("Good"))
+    turned = decisions.select(
+        *[c for c in decisions.columns if not c.startswith("p_")], "p_good", "p_standard", "p_poor"
+    )
+    assert evaluate_decisions(named, dataset.labels, policy) == expected
+    assert evaluate_decisions(turned, dataset.labels, policy) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pl.lit(None, dtype=pl.String).alias("credit_class"),
+        pl.lit(3.0).alias("p_poor"),
+        pl.lit("x").alias("p_poor"),
+        pl.concat_list("customer_id").alias("customer_id"),
+        pl.struct("p_poor").alias("p_poor"),
+        pl.lit("a note").alias("p_note"),
+    ],
+)
+def test_decisions_that_are_none_are_refused(change: pl.Expr, scorer: Scorer, dataset: Dataset) -> None:
+    decisions = scorer.score(dataset.applications, dataset.events).decisions.with_columns(change)
+    with pytest.raises(InputError, match=r"decisions: "):
+        evaluate_decisions(decisions, dataset.labels, scorer.bundle.policy)
+
+
+def test_a_model_without_any_split_is_exported(dataset: Dataset, tmp_path: Path) -> None:
+    text = dataset.spec_text
+    attributes, policy = text.index("[attributes.age]"), text.index("# What each mistake costs")
+    age = '[attributes.age]\nkind = "integer"\n[events]\nkinds = []\nignored = ["salary"]\n'
+    only_age = text[:attributes] + age + text[policy:]
+    constant = dataset.applications.with_columns(age=pl.lit("30"))
+    no_events = dataset.events.head(0)
+    trained = train(TrainingData(constant, no_events, dataset.labels), parse_spec(only_age))
+    scorer = Scorer.open(export(trained, tmp_path))
+    p = scorer.score(constant, no_events).decisions["p_good"]
+    assert p.n_unique() == 1
+
+
+def test_enum_values_are_not_repeated_in_messages() -> None:
+    secret = applications({}).with_columns(pl.lit("SECRET").cast(pl.Enum(["SECRET"])).alias("as_of"))
+    with pytest.raises(InputError) as error:
+        build_features(secret, events({}), SPEC)
+    assert "SECRET" not in str(error.value)
+
+
+def test_specs_that_no_bundle_could_hold_are_refused() -> None:
+    text = SPEC.text
+    for old, new in (
+        ('code = "EUR"', 'code = "E\\"R"'),
+        ('"Standard"', '"Stand\\u0001ard"'),
+        ("base_score = 600", f"base_score = 1{'0' * 400}"),
+        ("base_score = 600", f"base_score = 1{'0' * 5000}"),
+        ("spec_version = 1", "spec_version = " + "[" * 5000),
+        ("[attributes.age]", '[attributes."*"]'),
+    ):
+        assert old in text
+        with pytest.raises(SpecError):
+            parse_spec(text.replace(old, new))
+
+
+def test_a_bundle_holds_plain_files_only(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / bundle.name
+    copy.mkdir()
+    for path in bundle.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "model.onnx").unlink()
+    (copy / "model.onnx").symlink_to(bundle / "model.onnx")
+    with pytest.raises(BundleError, match=r"model\.onnx: is not a plain file"):
+        read_bundle(copy)
+    assert np.isfinite(Scorer.open(bundle).golden.largest_difference)
+
+
+def test_a_bad_cell_of_a_recipe_is_no_traceback_and_is_not_repeated(tmp_path: Path, credit: Credit) -> None:
+    columns = ("Customer_ID", "Month", "Credit_Score", *_NUMBERS, *_CATEGORIES)
+    pl.DataFrame({name: ["SECRET"] for name in columns}).write_csv(tmp_path / "panel.csv")
+    done = credit("dataset", "kaggle", tmp_path / "panel.csv", "--out", tmp_path)
+    assert (done.returncode, "SECRET" in done.stderr, "Traceback" in done.stderr) == (1, False, False)
+
+
+def test_a_folder_in_the_manifests_place_is_refused_before_anything_is_written(tonight: Path, scorer: Scorer) -> None:
+    out = tonight / "decisions.csv"
+    (tonight / "decisions.run.json").mkdir()
+    with pytest.raises(DeliveryError, match=r"decisions\.run\.json: is a folder"):
+        run_batch(BatchJob(applications=tonight / "applications.csv", events=tonight / "events.csv", out=out), scorer)
+    assert not out.exists()
