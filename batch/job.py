@@ -146,7 +146,7 @@ def score_tables(scorer: Scorer, applications: pl.DataFrame, events: pl.DataFram
     if "application_id" not in applications.columns:
         return scorer.score(applications, events)
     ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
-    repeated = ids.is_duplicated() & ids.is_not_null() & (ids.str.strip_chars() != "")
+    repeated = ids.is_duplicated() & ids.is_not_null() & (ids != "")
     rows = pl.Series(np.arange(1, applications.height + 1))
     scored = scorer.score(applications.filter(~repeated), events)
     kept = rows.filter(~repeated)

@@ -17,7 +17,7 @@ _ROUNDING = 1e-3
 def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Policy | None = None) -> dict[str, Any]:
     """Join by application_id and evaluate; with a policy also the cost. Text columns (CSV) are taken as well.
 
-    The classes and their order are those of the decisions' probability columns.
+    The classes are in the policy's order; without one, in the order of the decisions' probability columns.
 
     Raises:
         InputError: columns are missing, an id is repeated, a class or number is unusable, or nothing matches.

@@ -19,8 +19,8 @@ import pytest
 from batch.job import BatchJob, run_batch
 from batch.lock import only_run
 from batch.tables import read_table
-from features.errors import DeliveryError, InputError, RejectLimitError, SettingsError
-from scoring.scorer import Scorer
+from features.errors import CreditError, DeliveryError, InputError, RejectLimitError, SettingsError
+from scoring.scorer import Scored, Scorer
 from tests.conftest import PROJECT, Credit
 
 
@@ -49,6 +49,19 @@ def test_a_run_accounts_for_every_row_and_says_what_it_read_and_wrote(job: Batch
     for path in (job.out, job.rejects_path):
         assert manifest["outputs"][path.name] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest["inputs"][0]["sha256"] == hashlib.sha256(job.applications.read_bytes()).hexdigest()
+
+
+def test_a_scorer_that_loses_a_row_ends_the_run(job: BatchJob, scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = scorer.score
+
+    def losing(applications: pl.DataFrame, events: pl.DataFrame) -> Scored:
+        scored = real(applications, events)
+        return Scored(scored.decisions.head(-1), scored.rejects, scored.dirt)
+
+    monkeypatch.setattr(scorer, "score", losing)
+    with pytest.raises(CreditError, match=r"200 applications came in, .* Nothing was written"):
+        run_batch(job, scorer)
+    assert not job.out.exists()
 
 
 def test_decisions_come_in_input_order_and_a_rerun_gives_the_same_bytes(job: BatchJob, scorer: Scorer) -> None:

@@ -58,6 +58,12 @@ def test_a_leak_ends_the_run(examples: Examples) -> None:
         check_no_leak(leaking)
 
 
+def test_a_split_that_leaks_ends_the_training_run(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.data.np.split", lambda customers, _bounds: [customers] * 3)
+    with pytest.raises(InputError, match="customers are in train and in calibration"):
+        train(data(dataset), SPEC)
+
+
 def test_splits_in_time_keep_the_future_out(examples: Examples) -> None:
     cutoff = last_period(examples.as_of)
     assert cutoff is not None
