@@ -27,7 +27,7 @@ test: lint ## lint, types and all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 # two workers on two cores: more threads would only wait for each other
 
 lock: ## resolve requirements.txt anew (needs uv)
-	uv pip compile pyproject.toml --extra train --extra dev --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --output-file requirements.txt
 
 clean: ## remove what make made

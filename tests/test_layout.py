@@ -13,16 +13,25 @@ MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
     "scoring": {"features"},
-    "batch": {"features", "scoring"},
+    "monitoring": {"features", "scoring"},
+    "batch": {"features", "scoring", "monitoring"},
+    "stream": {"features", "scoring", "monitoring"},
+    "api": {"features", "scoring", "monitoring"},
     "training": {"features", "scoring"},
     "model_export": {"features", "scoring", "training"},
-    "cli": {"features", "scoring", "batch", "training", "model_export", "recipes"},
+    "cli": {"features", "scoring", "monitoring", "batch", "stream", "api", "training", "model_export", "recipes"},
 }
 ONLY_IN = {
     "onnxruntime": {"scoring"},
     "xgboost": {"training", "model_export"},
     "sklearn": {"training", "model_export"},
     "skl2onnx": {"model_export"},
+    "optuna": {"training"},
+    "matplotlib": {"training"},
+    "confluent_kafka": {"stream"},
+    "fastapi": {"api"},
+    "flask": {"api"},
+    "prometheus_client": {"monitoring"},
 }
 MODULES = [path for package in MAY_IMPORT for path in sorted((PROJECT / package).rglob("*.py"))]
 
@@ -58,7 +67,8 @@ def test_every_top_level_package_is_in_the_agreement() -> None:
 def test_serving_never_loads_training_libraries() -> None:
     code = (
         "import sys, cli.main; "
-        "print([m for m in ('xgboost', 'sklearn', 'skl2onnx', 'onnx', 'scipy', 'training', 'model_export') "
+        "print([m for m in ('xgboost', 'sklearn', 'skl2onnx', 'onnx', 'scipy', 'optuna', 'matplotlib', 'training', 'model_export', "
+        "'confluent_kafka', 'fastapi', 'flask') "
         "if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)

@@ -1,0 +1,1 @@
+"""What is watched in service: metric names in one list. The only user of prometheus_client."""
