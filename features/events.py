@@ -71,7 +71,7 @@ def read_carried_events(table: pl.DataFrame, accepted: pl.DataFrame, rows: int, 
 def _account(own: pl.DataFrame, rejects: pl.DataFrame, spec: Spec) -> Events:
     names = [name for name in _READ if name in own.columns]
     _, cells = _reader(spec, tuple((name, own.schema[name]) for name in names)).read(own)
-    known_at = cells["recorded_at"].values if "recorded_at" in cells else pl.Series([None], dtype=pl.Int64)
+    known_at = cells["recorded_at"].values if "recorded_at" in cells else pl.lit(None, dtype=pl.Int64)
     read = pl.DataFrame([own["customer"], cells["occurred_at"].values, cells["kind"].values, cells["amount"].values])
     read = read.with_columns(known_at.alias("known_at")).select(_USABLE)
     ignored = read["kind"].eq_missing(_IGNORED)
