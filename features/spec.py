@@ -103,6 +103,18 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the owner states for the report and the model card; empty where it is not stated."""
+
+    owner: str
+    purpose: str
+    not_for: str
+    data: str
+    limits: str
+    monitoring: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """The whole contract. `costs[actual][assigned]` is money in `currency`, in the order of `classes`."""
 
@@ -117,6 +129,7 @@ class Spec:
     floors: Floors
     scaling: ScoreScaling
     text: str
+    about: About
 
     @property
     def best_class(self) -> str:

@@ -19,6 +19,7 @@ from features.spec import (
     Spec,
     probability_column,
 )
+from features.spec_about import read_about
 from features.spec_policy import read_costs, read_floors
 from features.toml_table import Table
 
@@ -50,7 +51,19 @@ def parse_spec(text: str, source: str = "spec.toml") -> Spec:
 
 def _spec(root: Table, text: str) -> Spec:
     root.allow(
-        ["spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"]
+        [
+            "spec_version",
+            "name",
+            "classes",
+            "currency",
+            "missing",
+            "attributes",
+            "events",
+            "rfm",
+            "policy",
+            "score",
+            "about",
+        ]
     )
     version = root.integer("spec_version", 0, 2**31)
     if version != SPEC_VERSION:
@@ -69,6 +82,7 @@ def _spec(root: Table, text: str) -> Spec:
         floors=read_floors(root.table("policy")),
         scaling=_scaling(root.table("score")),
         text=text,
+        about=read_about(root.table("about", optional=True)),
     )
     if not spec.attributes and not spec.groups:
         raise SpecError("attributes: the spec declares no attribute and no rfm group, so there is nothing to score on.")
