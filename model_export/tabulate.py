@@ -66,13 +66,12 @@ def _expected(tree: Tree, node: int, classes: int) -> Floats:
         return _leaf(tree, node, classes)
     children = int(tree.left[node]), int(tree.right[node])
     left, right = (_share(tree, node, child) * _expected(tree, child, classes) for child in children)
-    total: Floats = left + right
-    return total
+    return left + right
 
 
 def _leaf(tree: Tree, node: int, classes: int) -> Floats:
     if tree.target == ALL_CLASSES:
-        return tree.value[node].astype(np.float64)
+        return np.asarray(tree.value[node], dtype=np.float64)
     values = np.zeros(classes)
     values[tree.target] = tree.value[node, 0]
     return values

@@ -150,13 +150,18 @@ class ShapTables:
         return np.moveaxis(sums * self.step, (0, 1, 2), (2, 1, 0))
 
     def against(self, matrix: Floats, assigned: int) -> NDArray[np.float64]:
-        """Return features x rows: what spoke for the class `assigned` and against the best one; positive is against.
+        """Return features x rows: what spoke for the class `assigned` and against the best one; positive is against."""
+        return self.weigh(self.sums(matrix, (assigned, int(self.shape[1]) - 1)), assigned)
 
-        scale[assigned] * contribution to `assigned` - scale[best] * contribution to the best class.
+    def weigh(self, sums: NDArray[np.int64] | Int32s, assigned: int) -> NDArray[np.float64]:
+        """Return scale[assigned] * sums[0] - scale[best] * sums[1] in raw scores.
+
+        `sums` are those of the class `assigned` and of the best class, in units of `step`. With the calibration's
+        scales these are log-odds of `assigned` against the best class.
         """
-        worse, best = self.sums(matrix, (assigned, self.shape[1] - 1))
-        result: NDArray[np.float64] = worse * (self.scale[assigned] * self.step)
-        result -= best * (self.scale[-1] * self.step)
+        worse, best = self.scale[assigned] * self.step, self.scale[-1] * self.step
+        result: NDArray[np.float64] = sums[0] * worse
+        result -= sums[1] * best
         return result
 
     def sums(self, matrix: Floats, classes: Sequence[int]) -> Int32s:
