@@ -63,7 +63,7 @@ def train(  # noqa: PLR0917 - typer takes options by name
         stage("read")
         search = None if limits is None else make_search(limits, study or bundles / "study.jsonl", spec, stage)
         options = RunOptions(seed=seed, search=search, progress=stage)
-        trained = run(_training_data(folder), spec, ModelKind(model), options)
+        trained = run(training_data(folder), spec, ModelKind(model), options)
         stage("export")
         published = publish(trained, bundles)
     _say_trained(trained.evaluation, published)
@@ -91,7 +91,7 @@ def export(
     with stages("Exporting", 3) as stage:
         stage("read")
         fitted = load_xgboost(model, contract)
-        data = _training_data(calibration)
+        data = training_data(calibration)
         stage("calibrate")
         trained = adopt(fitted, data, contract)
         stage("export")
@@ -102,7 +102,13 @@ def export(
 _TABLES = ("applications", "events", "labels")
 
 
-def _training_data(folder: Path) -> "TrainingData":
+def training_data(folder: Path) -> "TrainingData":
+    """Read applications, events and labels of a folder, and the truth behind synthetic ones.
+
+    Raises:
+        InputError: a table is missing, is there twice or cannot be read.
+
+    """
     from training.data import TrainingData
 
     tables = (read_table(_only_file(folder, name), name, may_be_empty=name == "events").frame for name in _TABLES)

@@ -25,7 +25,7 @@ def adopt(model: Fitted, data: TrainingData, spec: Spec, *, seed: int = 0) -> Tr
 
     """
     examples, table = label_examples(data, spec)
-    split = _halves(examples, seed)
+    split = halves(examples, seed)
     margins, actual = model.margins(split.calibration.matrix), split.calibration.actual
     calibration = fit_calibration(margins, actual)
     policy = choose_policy(spec, calibration.probabilities(margins).astype(np.float32), actual)
@@ -71,7 +71,8 @@ def check_columns(names: Sequence[str] | None, count: int, spec: Spec) -> None:
             )
 
 
-def _halves(examples: Examples, seed: int) -> Split:
+def halves(examples: Examples, seed: int) -> Split:
+    """Give half of the customers to calibration and half to the test."""
     customers = np.unique(examples.customers)
     np.random.default_rng(seed).shuffle(customers)
     calibration = np.isin(examples.customers, customers[: len(customers) // 2])

@@ -9,8 +9,8 @@ from typing import Any
 
 from training.report import html
 from training.report.content import Content, purpose
-from training.report.sections_curves import LABELS
-from training.report.sections_model import SIDES, gains
+from training.report.sections_curves import LABELS, in_order
+from training.report.sections_model import SIDES, gains, metric_order
 
 _NOT_STATED = "Not stated by the owner; set `about.{}` in the spec."
 
@@ -21,10 +21,10 @@ def render_card(content: Content) -> str:
     parts = [
         f"# Model card: {content.facts['name']}",
         (
-            "Made from the run; where only the owner can know something, the card says so. The keys in brackets name the "
-            "part of SR 26-2 (US guidance on model risk management, 2026) and of annex IV of the EU AI Act (Regulation "
-            "2024/1689) that asks for the section. The card is an index for a reader of either; it claims compliance with "
-            "neither."
+            "Made from the run; where only the owner can know something, the card says so. The keys in brackets name "
+            "the part of SR 26-2 (US guidance on model risk management, 2026) and of annex IV of the EU AI Act "
+            "(Regulation 2024/1689) that asks for the section. The card is an index for a reader of either; it claims "
+            "compliance with neither."
         ),
     ]
     for section in sections:
@@ -55,8 +55,8 @@ def _design(content: Content) -> Iterator[str]:
                 "missing values are routed as the trees learned."
             ),
             (
-                "Probabilities are calibrated by vector scaling on customers of their own; the class is the one of least "
-                "expected cost; the score is scorecard points on the odds of the worst class."
+                "Probabilities are calibrated by vector scaling on customers of their own; the class is the one of "
+                "least expected cost; the score is scorecard points on the odds of the worst class."
             ),
             (
                 "Features end at the instant of the application and are exact (integer sums), the same in batch, "
@@ -93,7 +93,7 @@ def _performance(content: Content) -> Iterator[str]:
     columns = [name for name in ("policy", "argmax", "majority_class", "best_reachable") if name in content.evaluation]
     rows = [
         (metric, *[html.number(content.evaluation[name]["metrics"].get(metric)) for name in columns])
-        for metric in content.metrics
+        for metric in sorted(content.metrics, key=metric_order)
     ]
     yield _table(("metric", *[name.replace("_", " ") for name in columns]), rows)
     yield "In brackets: 95 % intervals of a bootstrap over customers. Curves, months and slices: `report.html`."
@@ -117,7 +117,7 @@ def _policy(content: Content) -> Iterator[str]:
             *[html.percent(point[key], 2) for key in ("precision", "false_negative_rate")],
             html.number(point["expected_cost"], 2),
         )
-        for name, point in points.items()
+        for name, point in in_order(points)
     ]
     best = content.spec.best_class
     yield _table(
@@ -158,8 +158,8 @@ def _limits(content: Content) -> Iterator[str]:
     yield _list(
         [
             (
-                "Labels exist for applications that were granted or followed up; what refused applicants would have done "
-                "is not known unless the owner says otherwise."
+                "Labels exist for applications that were granted or followed up; what refused applicants would have "
+                "done is not known unless the owner says otherwise."
             ),
             "Intervals cover sampling of customers, not changes of the economy or of the intake.",
             f"Slices that lose clearly more good applicants than all: {', '.join(flagged) or 'none'}.",
@@ -190,8 +190,8 @@ def _monitoring(content: Content) -> Iterator[str]:
         [
             "Inputs and scores: drift against the bins that the bundle froze.",
             (
-                f"Outcomes, as labels mature: cost above {html.number(cost, 2)} or false negatives above {html.number(miss)}, "
-                "outside these intervals, ask for a review."
+                f"Outcomes, as labels mature: cost above {html.number(cost, 2)} or false negatives above "
+                f"{html.number(miss)}, outside these intervals, ask for a review."
             ),
             "Rejects and cells that became missing, by cause, on every run.",
         ]

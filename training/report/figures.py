@@ -1,14 +1,11 @@
 """All figures of the report as plain data, stored in the bundle: sums and shares, never a customer's row."""
 
-import json
 from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.errors import BundleError
-from scoring.bundle import Bundle, sha256
 from scoring.shap_tables import ShapTables
 from training.data import Examples, Split
 from training.judged import Judged
@@ -19,7 +16,6 @@ from training.report.leaks import leaks
 from training.report.slices import months, slices
 from training.report.trade_off import trade_off
 
-FIGURES = "figures.json"
 _SLICED = 6
 
 
@@ -68,23 +64,3 @@ def _describe(examples: Examples, classes: tuple[str, ...]) -> dict[str, Any]:
         "from": None if days.is_empty() else str(days.min()),
         "to": None if days.is_empty() else str(days.max()),
     }
-
-
-def read_figures(bundle: Bundle) -> dict[str, Any]:
-    """Read the figures of a bundle.
-
-    Raises:
-        BundleError: the bundle holds none, or they changed since it was read.
-
-    """
-    path = bundle.path / FIGURES
-    if FIGURES not in bundle.manifest["files"]:
-        raise BundleError(f"{bundle.path}: holds no {FIGURES}. Train or export it again with this release.")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: {error.strerror}.") from error
-    if sha256(content) != bundle.manifest["files"][FIGURES]:
-        raise BundleError(f"{path}: changed since the bundle was written. Publish the bundle again.")
-    figures: dict[str, Any] = json.loads(content)
-    return figures

@@ -105,14 +105,14 @@ def cost(found: dict[str, Any], currency: str) -> str:
         return to_svg(figure, "cost", said)
 
 
-def scores(found: dict[str, Any]) -> str:
+def scores(edges: list[float], by_class: dict[str, list[float]]) -> str:
     """Draw the distribution of the credit score by actual class."""
     with canvas() as (figure, axes):
-        for i, (name, shares) in enumerate(found["shares"].items()):
-            axes.stairs(shares, found["edges"], color=SERIES[i % 6], linestyle=STYLES[i % 6], label=name, linewidth=1.6)
+        for i, (name, shares) in enumerate(by_class.items()):
+            axes.stairs(shares, edges, color=SERIES[i % 6], linestyle=STYLES[i % 6], label=name, linewidth=1.6)
         axes.set(xlabel="credit score", ylabel="share of the class")
         axes.legend()
-        tops = {name: found["edges"][shares.index(max(shares))] for name, shares in found["shares"].items()}
+        tops = {name: edges[shares.index(max(shares))] for name, shares in by_class.items()}
         said = ", ".join(f"{name} from {top} points" for name, top in tops.items())
         return to_svg(figure, "scores", f"Distribution of the credit score by actual class. Most frequent: {said}.")
 

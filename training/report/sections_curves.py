@@ -16,6 +16,16 @@ LABELS = {
 }
 
 
+def in_order(points: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return named points of the trade-off in the order of the report."""
+    return [(name, points[name]) for name in LABELS if name in points]
+
+
+def by_class(content: Content, found: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return figures by class, worst first."""
+    return [(name, found[name]) for name in content.spec.classes]
+
+
 def policy(content: Content) -> str:
     """Show what false negatives cost: the curve, the chosen point, and other prices."""
     found, best, worst = content.figures["trade_off"], content.spec.best_class, content.spec.classes[0]
@@ -81,7 +91,7 @@ def _points(content: Content) -> str:
             html.percent(point["false_negative_rate_wide"]),
             html.number(point["expected_cost"], 2),
         )
-        for name, point in points.items()
+        for name, point in in_order(points)
     ]
     best = content.spec.best_class
     header = ("decisions by", f"precision of {best}", f"recall of {best}", "false negatives", "wide", "cost")
@@ -90,8 +100,8 @@ def _points(content: Content) -> str:
 
 def _mix(content: Content) -> str:
     rows = [
-        (LABELS[name], *[f"{100 * share:.1f} %" for share in mix.values()])
-        for name, mix in content.figures["trade_off"]["class_mix"].items()
+        (LABELS[name], *[f"{100 * share:.1f} %" for _, share in by_class(content, mix)])
+        for name, mix in in_order(content.figures["trade_off"]["class_mix"])
     ]
     return html.table(("decisions by", *content.spec.classes), rows, "Classes assigned")
 
@@ -101,11 +111,11 @@ def thresholds(content: Content) -> str:
     curves = content.figures["thresholds"]
     drawn = [
         html.figure(plots.thresholds(name, curve, i), f"{name} against the rest.")
-        for i, (name, curve) in enumerate(curves.items())
+        for i, (name, curve) in enumerate(by_class(content, curves))
     ]
     rows = [
         (f"{name} from {curve['threshold'][i]:.1f} on", _share(curve["precision"][i]), _share(curve["recall"][i]))
-        for name, curve in curves.items()
+        for name, curve in by_class(content, curves)
         for i in range(10, 100, 20)
     ]
     return html.section(
@@ -125,7 +135,7 @@ def calibration(content: Content) -> str:
     text = (
         "A probability of 0.8 should come true eight times in ten. Bars are 95 % intervals; bins under 20 are left out."
     )
-    drawn = plots.calibration(content.figures["calibration"])
+    drawn = plots.calibration(dict(by_class(content, content.figures["calibration"])))
     error = html.number(content.metrics["calibration_error"])
     return html.section(
         "calibration",
@@ -137,7 +147,7 @@ def calibration(content: Content) -> str:
 
 def scores(content: Content) -> str:
     """Show the distribution of scores by class."""
-    scaling = content.spec.scaling
+    scaling, found = content.spec.scaling, content.figures["scores"]
     return html.section(
         "scores",
         "Score distribution",
@@ -145,7 +155,14 @@ def scores(content: Content) -> str:
             f"{scaling.base_score:g} points where the odds against {content.spec.classes[0]} are {scaling.base_odds:g} "
             f"to 1, {scaling.points_to_double_odds:g} more where they double."
         ),
-        html.grid([html.figure(plots.scores(content.figures["scores"]), "Credit score by what came true.")]),
+        html.grid(
+            [
+                html.figure(
+                    plots.scores(found["edges"], dict(by_class(content, found["shares"]))),
+                    "Credit score by what came true.",
+                )
+            ]
+        ),
     )
 
 

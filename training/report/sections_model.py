@@ -88,12 +88,21 @@ def metrics(content: Content) -> str:
 
 def _metric_table(evaluation: dict[str, Any], caption: str) -> str:
     names = [name for name in _TITLES if name in evaluation]
+    found = evaluation["policy"]["metrics"]
     rows = [
         (metric.replace("_", " "), *[_metric(evaluation[name]["metrics"], metric) for name in names])
-        for metric in evaluation["policy"]["metrics"]
+        for metric in sorted(found, key=metric_order)
     ]
     count = evaluation["policy"]["applications"]
     return html.table(("metric", *[_TITLES[n] for n in names]), rows, f"{caption}; {count:,} applications")
+
+
+def metric_order(name: str) -> tuple[int, str]:
+    """Sort metrics by what a reader asks for first."""
+    first = ("false_negative_rate", "false_negative_rate_wide", "expected_cost", "precision", "recall", "accuracy")
+    stem = name.partition("_")[0]
+    place = first.index(name) if name in first else first.index(stem) if stem in first else len(first)
+    return place, name
 
 
 def _metric(metrics: dict[str, Any], name: str) -> str:
@@ -107,7 +116,9 @@ def confusion(content: Content) -> str:
     rows = []
     for actual in classes:
         total = max(sum(table[actual].values()), 1)
-        rows.append((f"is {actual}", *[f"{n:,} ({100 * n / total:.1f} %)" for n in table[actual].values()]))
+        rows.append(
+            (f"is {actual}", *[f"{n:,} ({100 * n / total:.1f} %)" for n in (table[actual][name] for name in classes)])
+        )
     return html.table(("", *[f"called {name}" for name in classes]), rows, "Confusion matrix under the policy")
 
 
