@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from batch.tables import read_table
-from cli.console import metric_rows, read_spec, say, say_table, stages
+from cli.console import metric_rows, read_spec, say, say_table, stages, warn
+from cli.policy import never_assigned
 from cli.tuning import make_search, say_tuning, search_limits
 from features.errors import InputError
 
@@ -122,6 +123,9 @@ def _say_trained(evaluation: dict[str, Any], published: Path) -> None:
     policy = evaluation["held_out_customers"]["policy"]
     say(f"Held-out customers: {policy['applications']:,} applications; all figures: credit bundle show")
     say_table(("metric", "value", "95 % interval"), metric_rows(policy))
+    starved = [name for name in policy["confusion"] if not any(row[name] for row in policy["confusion"].values())]
+    if starved:
+        warn(never_assigned(starved))
     say(str(published))
 
 

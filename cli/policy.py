@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import say, say_table, stages, warn
+from features.errors import SettingsError
 from scoring.bundle import Bundle, read_bundle
 from scoring.policy import Policy
 from scoring.scorer import Scorer
@@ -96,6 +97,8 @@ def set_policy(
         stage("verify")
         old = Scorer.open(bundle).bundle
         policy = choose_new_policy(old, with_costs(old.spec, costs))
+        if policy == old.policy:
+            raise SettingsError(f"{costs}: these are the costs of the bundle already, so there is nothing to publish.")
         stage("judge")
         rejudged = None if data is None else rejudge(old, training_data(data), policy)
         judged = on_histogram(old, policy) if rejudged is None else rejudged.judged

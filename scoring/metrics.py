@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 CALIBRATION_BINS = 15
 REPEATS = 500
 _BLOCK = 50
+_UNBOUNDED = ("log_loss", "brier_score", "expected_cost")
 INTERVAL = (2.5, 97.5)
 _FLOOR = 1e-15
 
@@ -49,7 +50,7 @@ def evaluate(outcome: Outcome, seed: int = 0) -> dict[str, Any]:
     return {
         "applications": len(outcome.actual),
         "customers": len(by_customer["confusion"]),
-        "metrics": {name: _with_interval(value, [r[name] for r in resampled]) for name, value in values.items()},
+        "metrics": {name: _with_interval(name, v, [r[name] for r in resampled]) for name, v in values.items()},
         "confusion": {
             actual: {assigned: int(confusion[i, j]) for j, assigned in enumerate(outcome.classes)}
             for i, actual in enumerate(outcome.classes)
@@ -141,10 +142,11 @@ def resamples(customers: int, seed: int = 0) -> Iterator[NDArray[np.float64]]:
         yield np.stack([np.bincount(draw, minlength=customers) for draw in chosen]).astype(np.float64)
 
 
-def _with_interval(value: float | None, resampled: list[float | None]) -> dict[str, float | None]:
+def _with_interval(name: str, value: float | None, resampled: list[float | None]) -> dict[str, float | None]:
     """Percentile interval, shifted by the bootstrap's own bias (noticeable for the calibration error alone)."""
     known = [r for r in resampled if r is not None]
     if value is None or not known:
         return {"value": value, "low": None, "high": None}
     low, high = np.percentile(known, INTERVAL) - (np.mean(known) - value)
-    return {"value": round(value, 6), "low": round(max(0.0, float(low)), 6), "high": round(float(high), 6)}
+    highest = np.inf if name in _UNBOUNDED else 1.0
+    return {"value": round(value, 6), "low": round(max(0.0, low), 6), "high": round(float(min(highest, high)), 6)}

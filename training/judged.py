@@ -1,6 +1,6 @@
 """What a model is judged by: labelled applications of customers that it never saw, and what it says about them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,5 +74,5 @@ def evaluate_judged(judged: Judged) -> dict[str, Any]:
     }
     if judged.examples.truth is not None:
         truth = judged.examples.truth
-        columns["best_reachable"] = (Policy.of(judged.spec).assign(truth), truth)
+        columns["best_reachable"] = (replace(judged.policy, multiplier=1.0).assign(truth), truth)
     return {name: evaluate(judged.outcome(assigned, p)) for name, (assigned, p) in columns.items()}

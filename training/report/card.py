@@ -138,7 +138,7 @@ def _fairness(content: Content) -> Iterator[str]:
         )
         return
     rows = [
-        (row["group"], f"{row['n']:,}", row["suppressed"], "", "")
+        (row["group"], row["suppressed"], "", "", "")
         if "suppressed" in row
         else (
             row["group"],

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+_LONG = 30  # characters of a cell that may be broken into lines
+
 
 def paragraph(text: str) -> str:
     """Return a paragraph."""
@@ -24,23 +26,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str)
     """Return a table that scrolls by itself where it is too wide; the first cell of a row is its heading."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = "".join(
-        f'<tr><th scope="row">{escape(str(row[0]))}</th>'
-        + "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
+        f'<tr><th scope="row">{escape(str(row[0]))}</th>' + "".join(map(_cell, row[1:])) + "</tr>" for row in rows
     )
     return (
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<p class="caption">{escape(caption)}</p><div class="scroll" tabindex="0" role="group" '
+        f'aria-label="{escape(caption)}"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
 def _cell(cell: object) -> str:
     """Return a number, or a text whose part in brackets, an interval or a share, stands below in small."""
     if isinstance(cell, int):
-        return f"{cell:,}"
+        return f"<td>{cell:,}</td>"
     value, _, aside = str(cell).partition(" (")
-    return escape(value) + (f"<small>{escape(aside.removesuffix(')'))}</small>" if aside else "")
+    if len(value) > _LONG:
+        return f'<td class="long">{escape(str(cell))}</td>'
+    return f"<td>{escape(value)}" + (f"<small>{escape(aside.removesuffix(')'))}</small></td>" if aside else "</td>")
 
 
 def figure(svg: str, caption: str) -> str:

@@ -55,7 +55,7 @@ def bins_of(values: NDArray[np.float32], quantiles: int) -> list[tuple[str, NDAr
     present = ~np.isnan(values)
     distinct = np.unique(values[present])
     if len(distinct) <= _FEW_VALUES:
-        found = [(f"{value:g}", values == value) for value in distinct]
+        found = [(_short(float(value)), values == value) for value in distinct]
     else:
         edges = np.unique(np.quantile(values[present].astype(np.float64), np.linspace(0, 1, quantiles + 1)[1:-1]))
         place = np.searchsorted(edges, values.astype(np.float64), side="right")
@@ -65,7 +65,12 @@ def bins_of(values: NDArray[np.float32], quantiles: int) -> list[tuple[str, NDAr
 
 
 def _between(low: float, high: float) -> str:
-    return f"{low:.4g} to {high:.4g}"
+    return f"{_short(low)} to {_short(high)}"
+
+
+def _short(value: float) -> str:
+    """Four digits, and thousands with a comma instead of an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _course(values: NDArray[np.float32], contributions: Floats) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def render(content: Content) -> str:
 <header><h1>{escape(title)}</h1>
 {html.paragraph(f"{kind}. Judged on {content.judged}.")}
 {_key_figures(content)}
-{curves.starved(content)}</header>
+{curves.starved(content)}{_policy_note(content)}</header>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 <main>
 {body}
@@ -60,6 +60,15 @@ def render(content: Content) -> str:
 </body>
 </html>
 """
+
+
+def _policy_note(content: Content) -> str:
+    if content.facts["evaluation"].get("policy_changed") != "from the stored histogram":
+        return ""
+    return html.note(
+        "The policy was set after training, without data: figures under it come from the stored histogram of "
+        "probabilities, rounded and without intervals; months and slices under the former policy are left out."
+    )
 
 
 def _key_figures(content: Content) -> str:
