@@ -15,6 +15,7 @@ from batch.job import BatchJob, run_batch
 from batch.tables import read_table
 from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
+from cli import explain as explain_commands
 from cli import features as features_commands
 from cli import model as model_commands
 from cli import policy as policy_commands
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
+app.add_typer(explain_commands.app)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")

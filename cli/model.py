@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from batch.tables import read_table
-from cli.console import metric_rows, read_spec, say, say_table, stages, warn
+from cli.console import metric_rows, read_dictionary, read_spec, say, say_table, stages, warn
+from cli.options import DictionaryOption
 from cli.policy import never_assigned
 from cli.tuning import make_search, say_tuning, search_limits
 from features.errors import InputError
+from features.reason_codes import complete_reasons
+from features.spec import Spec
 
 if TYPE_CHECKING:
     from training.data import TrainingData
@@ -51,6 +54,7 @@ def train(  # noqa: PLR0917 - typer takes options by name
         Path | None,
         typer.Option("--study", help="Where candidates are kept, to go on after a stop. [default: in BUNDLES]"),
     ] = None,
+    dictionary: DictionaryOption = None,
 ) -> None:
     """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
     from model_export.export import export as publish
@@ -59,7 +63,7 @@ def train(  # noqa: PLR0917 - typer takes options by name
     from training.run import train as run
 
     limits = search_limits(trials, tune_minutes)
-    spec = read_spec(folder / "spec.toml")
+    spec = _complete(read_spec(folder / "spec.toml"), dictionary)
     with stages("Training", 7 if limits else 6) as stage:
         stage("read")
         search = None if limits is None else make_search(limits, study or bundles / "study.jsonl", spec, stage)
@@ -82,13 +86,14 @@ def export(
         typer.Option("--calibration", help="Data that the model has never seen.", show_default=False),
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
+    dictionary: DictionaryOption = None,
 ) -> None:
     """Take a model trained elsewhere on our feature matrix: calibrate, evaluate, prove the export, publish."""
     from model_export.export import export as run
     from model_export.load import load_xgboost
     from training.adopt import adopt
 
-    contract = read_spec(spec)
+    contract = _complete(read_spec(spec), dictionary)
     with stages("Exporting", 3) as stage:
         stage("read")
         fitted = load_xgboost(model, contract)
@@ -98,6 +103,12 @@ def export(
         stage("export")
         published = run(trained, bundles)
     _say_trained(trained.evaluation, published)
+
+
+def _complete(spec: Spec, dictionary: Path | None) -> Spec:
+    """Check early that every feature has a reason code; take the texts of another language, if they are given."""
+    complete_reasons(spec)
+    return spec if dictionary is None else read_dictionary(dictionary, spec)
 
 
 _TABLES = ("applications", "events", "labels")

@@ -61,7 +61,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     certificate = check_parity(cases, native, model.probabilities, policy, names)
     tables = tabulate(ensemble, trained.calibration.scale)
     certificate["contributions"] = _check_tables(trained, ensemble, tables, cases)
-    book = make_book(spec, tables, trained.features.matrix)
+    book = make_book(spec, tables, trained.features.matrix, margins=ensemble.least_probability is None)
     rules = Rules(spec=spec, policy=policy, explainer=Explainer(tables, book), bundle_id=_NO_ID)
     decisions = make_decisions(golden, model.probabilities(golden.matrix), rules)
     contents = {

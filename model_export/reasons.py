@@ -22,8 +22,10 @@ Floats = NDArray[np.float32]
 Contribute = Callable[[Floats], NDArray[np.float64]]
 
 
-def make_book(spec: Spec, tables: ShapTables, matrix: Floats) -> ReasonBook:
+def make_book(spec: Spec, tables: ShapTables, matrix: Floats, *, margins: bool) -> ReasonBook:
     """Put the spec's texts together with the medians of `matrix`, the applications of the training run.
+
+    `margins`: the model's raw scores are log-odds, else probabilities.
 
     Raises:
         SpecError: a feature has no code.
@@ -45,7 +47,7 @@ def make_book(spec: Spec, tables: ShapTables, matrix: Floats) -> ReasonBook:
                 at_median=at_median,
             )
         )
-    return ReasonBook(spec.language, tuple(entries))
+    return ReasonBook(spec.language, "log-odds" if margins else "probability", tuple(entries))
 
 
 def _reference(values: Floats, sample: Floats, against: NDArray[np.float64]) -> tuple[float | None, str]:

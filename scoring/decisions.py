@@ -14,6 +14,8 @@ from features.spec import ScoreScaling, Spec
 from scoring.policy import Policy
 from scoring.reasons import MOST_REASONS, REASON, Explainer
 
+INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -80,6 +82,12 @@ def _flat() -> list[pl.Expr]:
         for number, (reason, names) in enumerate(zip(reasons, parts, strict=True), start=1)
         for part in names
     ]
+
+
+def decision_lines(decisions: pl.DataFrame) -> list[bytes]:
+    """Write one JSON object per decision: numbers in their shortest exact form, instants as RFC 3339 in UTC."""
+    texts = decisions.with_columns(pl.col("as_of").dt.strftime(INSTANT_FORMAT))
+    return [line.encode() for line in texts.select(pl.struct(pl.all()).struct.json_encode()).to_series()]
 
 
 def credit_scores(p_worst: NDArray[np.float32], scaling: ScoreScaling) -> NDArray[np.int32]:

@@ -27,14 +27,19 @@ class FeatureEntry:
 
 @dataclass(frozen=True, slots=True)
 class ReasonBook:
-    """The dictionary of a bundle; `language` is that of the texts, as in HTML."""
+    """The dictionary of a bundle; `language` is that of the texts, as in HTML, `unit` that of contributions.
+
+    The unit is log-odds (calibrated, of the assigned against the best class) or probability (their difference, before
+    calibration).
+    """
 
     language: str
+    unit: str
     entries: tuple[FeatureEntry, ...]
 
     def to_json(self) -> dict[str, object]:
         """Return what `from_bytes` reads."""
-        return {"language": self.language, "features": [asdict(entry) for entry in self.entries]}
+        return {"language": self.language, "unit": self.unit, "features": [asdict(entry) for entry in self.entries]}
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str, features: list[str]) -> "ReasonBook":
@@ -46,7 +51,9 @@ class ReasonBook:
         """
         try:
             values = json.loads(content)
-            book = cls(str(values["language"]), tuple(_entry(value) for value in values["features"]))
+            book = cls(
+                str(values["language"]), str(values["unit"]), tuple(_entry(value) for value in values["features"])
+            )
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise BundleError(f"{name}: not a dictionary of this release. Publish the bundle again.") from error
         if [entry.feature for entry in book.entries] != features:
