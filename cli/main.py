@@ -18,6 +18,8 @@ from cli import dataset as dataset_commands
 from cli import explain as explain_commands
 from cli import features as features_commands
 from cli import model as model_commands
+from cli import policy as policy_commands
+from cli import report as report_commands
 from cli import spec as spec_commands
 from cli.console import metric_rows, say, say_table, stages, warn
 from cli.options import Applications, BundleOption, Events
@@ -39,6 +41,8 @@ app.add_typer(explain_commands.app)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")
+app.add_typer(policy_commands.app, name="policy")
+app.add_typer(report_commands.app)
 
 
 @app.command(
