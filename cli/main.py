@@ -56,13 +56,15 @@ def score(  # noqa: PLR0917 - typer takes options by name
     ] = False,
 ) -> None:
     """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
-    scorer = Scorer.open(bundle, threads=os.cpu_count() or 1)
+    threads = len(os.sched_getaffinity(0))
+    scorer = Scorer.open(bundle, threads)
     job = BatchJob(
         applications=applications,
         events=events,
         out=out,
         max_reject_share=max_reject_share,
         allow_empty_events=allow_empty_events,
+        threads=threads,
     )
     with stages("Scoring", 3) as stage:
         manifest = run_batch(job, scorer, stage)
@@ -96,7 +98,7 @@ def evaluate(
     policy = None if bundle is None else read_bundle(bundle).policy
     with stages("Evaluating", 2) as stage:
         stage("read")
-        tables = read_table(decisions, "decisions").frame, read_table(labels, "labels").frame
+        tables = read_table(decisions, "decisions"), read_table(labels, "labels")
         stage("evaluate")
         result = evaluate_decisions(*tables, policy)
     if as_json:

@@ -85,7 +85,7 @@ def _training_data(folder: Path) -> "TrainingData":
     from training.data import TrainingData
 
     tables = [read_table(_only_file(folder, name), name, may_be_empty=name == "events") for name in _TABLES]
-    return TrainingData(*[table.frame for table in tables])
+    return TrainingData(*tables)
 
 
 def _say_trained(evaluation: dict[str, Any], published: Path) -> None:
