@@ -109,15 +109,17 @@ class CsvStructure:
         first, rest = content.split(b"\n", 1)
         self._check_text(first)
         self.has_byte_order_mark = first.startswith(BOM)
-        self.columns = _header(first.removeprefix(BOM).decode().rstrip("\r"), self._source)
+        first = first.removeprefix(BOM)
+        self._check_quotes(np.frombuffer(first + b"\n", dtype=np.uint8), first)
+        self.columns = _header(first.decode().rstrip("\r"), self._source)
         self._line = 2
+        self._whole_records(rest)  # uneven records say more than names that are not those of the spec
         return rest
 
     def _whole_records(self, block: bytes) -> tuple[int, int]:
         """Return where the last whole record ends, and how many there are; refuse what is out of place."""
         content = np.frombuffer(block, dtype=np.uint8)
-        quotes = np.flatnonzero(content == _QUOTE)
-        self._check_quotes(content, quotes, block)
+        quotes = self._check_quotes(content, block)
         separators = np.flatnonzero((content == _COMMA) | (content == _LINE_FEED))
         if len(quotes):
             separators = separators[np.searchsorted(quotes, separators) % 2 == 0]
@@ -136,7 +138,8 @@ class CsvStructure:
             )
         return int(separators[ends[-1]]) + 1, len(ends)
 
-    def _check_quotes(self, content: NDArray[np.uint8], quotes: Positions, block: bytes) -> None:
+    def _check_quotes(self, content: NDArray[np.uint8], block: bytes) -> Positions:
+        quotes = np.flatnonzero(content == _QUOTE)
         opening, closing = quotes[::2], quotes[1::2]
         opening = opening[opening > 0]  # a block begins with a record
         closing = closing[closing < len(content) - 1]
@@ -145,6 +148,7 @@ class CsvStructure:
         if len(stray) or len(behind):
             first = int(min([*stray[:1], *behind[:1]]))
             raise self._refused(first, block, "has a quote inside a field that is not quoted, or text behind it")
+        return quotes
 
     def _check_returns(self, content: NDArray[np.uint8], quotes: Positions, block: bytes) -> None:
         returns = np.flatnonzero(content[:-1] == _RETURN)

@@ -17,10 +17,11 @@ from typing import Any
 
 from batch.inputs import open_inputs
 from batch.lock import only_run
-from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, write_frames
+from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, remove_parts, write_frames
 from batch.partitions import PARTITION_BYTES, ROW, spread
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, too_many_rejects, with_files
 from batch.score_partitions import Results, in_order, results, score_partitions
+from batch.spool import remove_spools
 from scoring.decisions import decision_schema
 from scoring.scorer import Scorer
 
@@ -87,6 +88,8 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
     for source in (job.applications, job.events, scorer.bundle.path):
         refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
     with only_run(job.out):
+        remove_spools(job.out)
+        remove_parts([job.rejects_path, job.out, job.manifest_path])
         return _run(job, scorer, Stopwatch(progress))
 
 

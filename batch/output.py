@@ -162,8 +162,7 @@ class Replacement:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Remove what was not put in place."""
-        for path in self._paths:
-            part_of(path).unlink(missing_ok=True)
+        remove_parts(self._paths)
 
 
 class _PartFile:
@@ -205,6 +204,12 @@ def _produce(file: _PartFile, produce: Callable[[IO[bytes]], object]) -> None:
 def part_of(path: Path) -> Path:
     """Return where a target's new content lies until it is complete."""
     return path.with_name(f".{path.name}.part")
+
+
+def remove_parts(targets: list[Path]) -> None:
+    """Remove new content that was not put in place, now or by a run that was killed."""
+    for path in targets:
+        part_of(path).unlink(missing_ok=True)
 
 
 def _failed(path: Path, error: OSError) -> DeliveryError:

@@ -38,20 +38,20 @@ class ParquetDecoder:
             InputError: the file is no Parquet, damaged, or was replaced.
 
         """
-        return self._ask(file, columns=None, rows=False)
+        return self._ask(file, columns=None, rows=0)
 
-    def blocks(self, file: Opened, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
-        """Yield an empty frame with the schema, then the file's rows in order; only these columns if given.
+    def blocks(self, file: Opened, columns: Collection[str] | None, rows: int) -> Iterator[pl.DataFrame]:
+        """Yield an empty frame with the schema, then all rows in order, `rows` at a time; only these columns.
 
         Raises:
             InputError: the file is no Parquet, damaged, or was replaced.
 
         """
-        self._ask(file, columns=columns, rows=True)
+        self._ask(file, columns=columns, rows=rows)
         while content := self._receive(file):
             yield unpacked(content)
 
-    def _ask(self, file: Opened, *, columns: Collection[str] | None, rows: bool) -> ParquetHead:
+    def _ask(self, file: Opened, *, columns: Collection[str] | None, rows: int) -> ParquetHead:
         if file.before.st_size == 0:
             raise InputError(f"{file.path}: the file is empty. Expected Parquet.")
         wanted = None if columns is None else sorted(columns)

@@ -19,11 +19,9 @@ import polars as pl
 from batch.frames import packed, send
 from batch.opened import identity
 
-BLOCK_ROWS = 1 << 18
-
 
 def answer(request: dict[str, Any]) -> Iterator[bytes]:
-    """Yield the messages that answer a request: `path`, `columns` (null for all), `rows` (false: count only)."""
+    """Yield the messages that answer a request: `path`, `columns` (null for all), `rows` in a block (0: none)."""
     with Path(request["path"]).open("rb") as file:
         table = pl.scan_parquet(f"/dev/fd/{file.fileno()}", hive_partitioning=False, glob=False)
         schema = table.collect_schema()
@@ -38,7 +36,7 @@ def answer(request: dict[str, Any]) -> Iterator[bytes]:
         wanted = [name for name in schema if request["columns"] is None or name in request["columns"]]
         table = table.select(wanted)
         yield packed(table.clear().collect(), "uncompressed")
-        for block in table.collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True, lazy=True):
+        for block in table.collect_batches(chunk_size=request["rows"], maintain_order=True, lazy=True):
             yield packed(block, "uncompressed")
         yield b""
 

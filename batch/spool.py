@@ -34,7 +34,7 @@ class Spool:
         self._end = 0
         try:
             self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by __exit__
-                buffering=0, prefix=spool_prefix(out), suffix=SUFFIX, dir=self._folder
+                buffering=0, prefix=_prefix(out), suffix=SUFFIX, dir=self._folder
             )
         except OSError as error:
             raise self._failed(error) from error
@@ -95,6 +95,12 @@ class Spool:
         self._file.close()
 
 
-def spool_prefix(out: Path) -> str:
-    """Return how a temporary file's name begins, on file systems where it has one for a moment."""
+def remove_spools(out: Path) -> None:
+    """Remove what a killed run left on file systems where temporary files have a name for a moment."""
+    for path in out.parent.iterdir():
+        if path.name.startswith(_prefix(out)) and path.suffix == SUFFIX:
+            path.unlink(missing_ok=True)
+
+
+def _prefix(out: Path) -> str:
     return f".{out.name}."

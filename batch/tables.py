@@ -19,6 +19,7 @@ from features.errors import InputError
 _SUFFIXES = (".csv", ".parquet")
 _CHUNK_BYTES = 1 << 24
 _PARQUET_CELL_BYTES = 16  # in memory
+_ROW_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,14 @@ class SourceTable:
 
         """
         for number, path in enumerate(self._parts):
-            rows = 0
             with opened(path) as file:
-                blocks = self._csv_blocks(file) if self._decoder is None else self._parquet_blocks(file)
-                for block in blocks:
-                    rows += block.height
-                    if number == 0 or block.height:
-                        yield block
+                try:
+                    for block in self._csv_blocks(file) if self._decoder is None else self._parquet_blocks(file):
+                        if number == 0 or block.height:
+                            yield block
+                except InputError:
+                    file.check_unchanged()  # what is wrong with a file that changes is that it changes
+                    raise
         extra = [name for name in self._columns if self.known is not None and name not in self.known]
         if extra:
             self.notes.append(f"{self.name}: not in the spec and ignored: {', '.join(extra)}")
@@ -128,7 +130,7 @@ class SourceTable:
             return
         rows = 0
         self._check_columns(file.path, decoder.head(file).columns)
-        for block in decoder.blocks(file, self.known):
+        for block in decoder.blocks(file, self.known, -(-self.chunk_bytes // _ROW_BYTES)):
             rows += block.height
             yield block
         self.files.append(SourceFile(file.path, file.digest(), rows))
@@ -140,7 +142,7 @@ class SourceTable:
             while chunk := file.file.read(self.chunk_bytes):
                 digest.update(chunk)
                 yield chunk
-            file.check_unchanged(file.file.tell())
+            file.check_unchanged()
 
         for content, records in structure.blocks(chunks()):
             if not records:
