@@ -12,9 +12,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from features.errors import DeliveryError, SettingsError
+from scoring.decisions import INSTANT_FORMAT
 
 ROW_GROUP_ROWS = 1 << 16
-INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 def check_target(path: Path) -> None:

@@ -53,7 +53,7 @@ def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency)
 
 def _quick(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> tuple[pl.Expr | None, pl.Expr | None]:
     """Take plain cells at once: known categories, and numbers in range that are no missing token."""
-    text = pl.col(attribute.name) if dtype == pl.String else _as_text(attribute, dtype)
+    text = pl.col(attribute.name) if dtype == pl.String else as_text(attribute, dtype)
     if attribute.kind in _CATEGORICAL:
         unsure = {token.strip() for token in attribute.missing_tokens}
         known = [v for v in attribute.values if v not in unsure and "," not in v and not v.startswith("and ")]
@@ -92,7 +92,7 @@ def _bare_text(attribute: Attribute, dtype: pl.DataType) -> tuple[list[Stage], C
     tokens = [token.strip() for token in attribute.missing_tokens if token.strip()]
     listed = text.is_in(tokens) | stripped.is_in(tokens) | (stripped == "")
     stages = [
-        [_as_text(attribute, dtype).alias(f"{name}|text")],
+        [as_text(attribute, dtype).alias(f"{name}|text")],
         [pl.when(text != "").then(text.str.strip_chars(" \t" + attribute.strip)).alias(f"{name}|stripped")],
         [listed.fill_null(value=False).alias(f"{name}|token")],
         [pl.when(~token).then(stripped).alias(f"{name}|bare")],
@@ -100,7 +100,13 @@ def _bare_text(attribute: Attribute, dtype: pl.DataType) -> tuple[list[Stage], C
     return stages, (token, MISSING_TOKEN)
 
 
-def _as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
+def as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
+    """Return the trimmed text that a cell stands for, as a CSV file or a message would hold it; null stays null.
+
+    Raises:
+        InputError: no attribute of this kind can be read from a column of this type.
+
+    """
     column = pl.col(attribute.name)
     if attribute.kind is AttributeKind.LIST and dtype == pl.List(pl.String):
         return column.list.join(",", ignore_nulls=False).str.strip_chars()
