@@ -18,7 +18,7 @@ from model_export.graph import to_onnx
 from model_export.trees import from_model
 from recipes.kaggle import kaggle
 from scoring.metrics import Outcome, evaluate
-from scoring.scorer import Model
+from scoring.model import Model
 from training.data import TrainingData, label_examples
 from training.fit import ModelKind
 from training.run import fit_side

@@ -18,7 +18,7 @@ from scoring.bundle import GOLDEN, MODEL, POLICY, SPEC
 from scoring.decisions import make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
-from scoring.scorer import Model
+from scoring.model import Model
 from training.run import Trained
 
 _NO_ID = "00" * 32
