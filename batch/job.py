@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from batch.inputs import open_inputs
 from batch.lock import only_run
 from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, remove_parts, write_frames
@@ -22,7 +24,7 @@ from batch.partitions import PARTITION_BYTES, ROW, spread
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, too_many_rejects, with_files
 from batch.score_partitions import Results, in_order, results, score_partitions
 from batch.spool import remove_spools
-from scoring.decisions import decision_schema
+from scoring.decisions import decision_schema, flat_reasons
 from scoring.scorer import Scorer
 
 Progress = Callable[[str], None]
@@ -117,8 +119,9 @@ def _write(job: BatchJob, tables: Tables, scored: Results, scorer: Scorer, watch
             replacement.write(failed, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv"))
             replacement.commit()
             raise too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed)
-        decisions = (frame.drop(ROW) for frame in in_order(scored.decisions, ROW))
-        schema = decision_schema(scorer.bundle.spec)
+        shape = flat_reasons if job.out.suffix.lower() == ".csv" else pl.DataFrame.clone
+        decisions = (shape(frame.drop(ROW)) for frame in in_order(scored.decisions, ROW))
+        schema = shape(pl.DataFrame(schema=decision_schema(scorer.bundle.spec))).schema
         digests = {
             job.rejects_path: replacement.write(
                 job.rejects_path, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv")
