@@ -4,7 +4,8 @@ What is computed for an application depends on its own customer alone, so partit
 order, and tables may be larger than memory. A small input is one partition.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,18 +54,32 @@ def spread(
         spools = {name: resources.enter_context(Spool(out, _numbered(frame, 0))) for name, frame in empty.items()}
         identifiers = resources.enter_context(Spool(out, _identifiers(_numbered(empty[APPLICATIONS], 0))))
         for name, its in blocks.items():
-            rows = 0
-            for block in its:
-                numbered = _numbered(block, rows)
-                rows += block.height
-                spools[name].add(_by_key(numbered, name, "customer_id", count))
-                if name == APPLICATIONS:
-                    identifiers.add(_by_key(_identifiers(numbered), name, "application_id", count))
+            _keep(its, lambda block, name=name: _add(block, name, spools[name], identifiers, count))  # type: ignore[misc]
         yield Partitions(count, spools[APPLICATIONS], spools[EVENTS], _repeated(identifiers))
 
 
+def _keep(blocks: Iterator[pl.DataFrame], add: Callable[[pl.DataFrame], None]) -> None:
+    """Number all rows and add them, each block while the next one is read."""
+    rows = 0
+    with ThreadPoolExecutor(1) as writer:
+        adding = writer.submit(lambda: None)
+        for block in blocks:
+            numbered = _numbered(block, rows)
+            rows += block.height
+            adding.result()
+            adding = writer.submit(add, numbered)
+        adding.result()
+
+
+def _add(numbered: pl.DataFrame, name: str, spool: Spool, identifiers: Spool, count: int) -> None:
+    spool.add(_by_key(numbered, name, "customer_id", count))
+    if name == APPLICATIONS:
+        identifiers.add(_by_key(_identifiers(numbered), name, "application_id", count))
+
+
 def _numbered(block: pl.DataFrame, before: int) -> pl.DataFrame:
-    return block.with_columns(pl.int_range(before + 1, before + 1 + block.height, dtype=pl.Int64).alias(ROW))
+    rows = pl.int_range(before + 1, before + 1 + block.height, dtype=pl.Int64, eager=True)
+    return block.hstack([rows.alias(ROW)])
 
 
 def _identifiers(numbered: pl.DataFrame) -> pl.DataFrame:
@@ -79,7 +94,8 @@ def _by_key(frame: pl.DataFrame, table: str, column: str, count: int) -> dict[in
     text = identifier(frame.schema, table, column)
     blank = text.is_null() | (text == "")
     key = pl.when(blank).then(pl.col(ROW).cast(pl.UInt64)).otherwise(text.hash(seed=0)) % count
-    parts = frame.with_columns(key.alias(_KEY)).partition_by(_KEY, as_dict=True, include_key=False, maintain_order=True)
+    keyed = frame.hstack(frame.select(key.alias(_KEY)))
+    parts = keyed.partition_by(_KEY, as_dict=True, include_key=False, maintain_order=True)
     return {int(number): part for (number,), part in parts.items()}
 
 
