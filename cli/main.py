@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,10 @@ app.add_typer(features_commands.app)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")
+if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") is not None:
+    from cli import stream as stream_commands
+
+    app.add_typer(stream_commands.app, name="stream")
 
 
 @app.command(

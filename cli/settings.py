@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from features.errors import SettingsError
 from stream.settings import FILE_VARIABLE, PREFIX, ConnectionSettings, load_settings
 
-_FILE_HELP = f"TOML file with settings, which flags and the environment go before. [env: {FILE_VARIABLE}]"
+_FILE_HELP = f"TOML file with settings, which flags and the environment go before. ({FILE_VARIABLE})"
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,8 +45,8 @@ def _parameter(name: str, annotation: Any) -> inspect.Parameter:
 
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
-    default = "" if field.is_required() else f" [default: {field.get_default()}]"
-    text = f"{field.description} [env: {PREFIX}{name.upper()}]{default if field.get_default() else ''}"
+    default = f"; default: {field.default}" if isinstance(field.default, (str, int, float)) and field.default else ""
+    text = f"{field.description} ({PREFIX}{name.upper()}{default})"
     option = typer.Option(f"--{name.replace('_', '-')}", help=text, show_default=False)
     return _parameter(name, Annotated[_flag_type(field.annotation) | None, option])
 

@@ -51,9 +51,12 @@ def _positions(topic: str, offsets: Mapping[int, int]) -> list[ck.TopicPartition
 
 
 class GroupConsumer:
-    """One member of a consumer group that reads one topic; each partition begins where `start` says."""
+    """One member of a consumer group that reads one topic; each partition begins where `start` says.
 
-    def __init__(self, config: Config, topic: str, start: Start) -> None:
+    Without `start` it does not join: it knows the group's offsets only.
+    """
+
+    def __init__(self, config: Config, topic: str, start: Start | None = None) -> None:
         """Join the group; partitions come with the first calls of `take`.
 
         Raises:
@@ -62,9 +65,10 @@ class GroupConsumer:
         """
         self.topic = topic
         self.assigned: dict[int, int] = {}
-        self._start, self._rebalanced = start, False
+        self._rebalanced = False
         self._consumer: ck.Consumer = _client(ck.Consumer, config)
-        with translate(f"subscribe to {topic}"):
+        if start is not None:
+            self._start = start
             self._consumer.subscribe([topic], self._on_assign, self._on_revoke, self._on_revoke)
 
     def take(self, most: int, wait_s: float) -> Batch:
@@ -77,7 +81,7 @@ class GroupConsumer:
             OffsetGoneError, DeliveryError: the broker cannot be read from; `start` may raise its own.
 
         """
-        self._rebalanced, membership = False, self._consumer.consumer_group_metadata()
+        self._rebalanced, membership = False, self.membership()
         with translate(f"read {self.topic}"):
             first = self._consumer.poll(wait_s)
             taken = [] if first is None else [first, *(self._consumer.consume(most - 1, 0) if most > 1 else [])]
@@ -86,6 +90,10 @@ class GroupConsumer:
             self.rewind()
             return Batch([], membership)
         return Batch(messages, membership)
+
+    def membership(self) -> Any:
+        """Return the proof of being a member now, by which the broker refuses the writes of one that was replaced."""
+        return self._consumer.consumer_group_metadata()
 
     def rewind(self) -> None:
         """Read again from the committed offsets."""
@@ -267,8 +275,8 @@ class Admin:
             self._admin.create_topics([new], request_timeout=ANSWER_S)[topic].result()
 
 
-def read_records(config: Config, topic: str, starts: Mapping[int, int]) -> Iterator[Message]:
-    """Yield what is committed in the partitions of a topic, from the given offsets to the end as it is now."""
+def read_records(config: Config, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Message]:
+    """Yield what is committed in the partitions of a topic, from `starts` up to `ends` (exclusive) or what there is."""
     own = {
         "group.id": "none",
         "enable.auto.commit": False,
@@ -281,10 +289,11 @@ def read_records(config: Config, topic: str, starts: Mapping[int, int]) -> Itera
         waiting = set(starts)
         while waiting:
             for m in consumer.consume(500, 0.1):
-                if (error := m.error()) is None:
+                error, partition, offset = m.error(), m.partition() or 0, m.offset() or 0
+                if error is None and offset < ends[partition]:
                     yield _message(m)
-                elif error.name() == "_PARTITION_EOF":
-                    waiting.discard(m.partition() or 0)
+                elif error is None or error.name() == "_PARTITION_EOF":
+                    waiting.discard(partition)
                 elif not error.retriable():
                     raise translated(error, f"read {topic}")
         consumer.close()

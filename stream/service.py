@@ -3,27 +3,26 @@
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from features.errors import DeliveryError, SettingsError
 from monitoring.metrics import StreamMetrics
 from stream.breaker import Breaker
-from stream.broker import Admin, Config, GroupConsumer, RecordProducer
+from stream.broker import Admin, GroupConsumer, RecordProducer
+from stream.clients import consumer_config, producer_config
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
 from stream.health import HealthServer
 from stream.instance import Slot
 from stream.loop import AnswerMessages, Routes, Worker
 from stream.pace import Pace
-from stream.settings import MAX_POLL_S, DeliveryMode, GroupProtocol, MissingOffsets, StreamSettings
+from stream.settings import DeliveryMode, MissingOffsets, StreamSettings
 from stream.start import FirstOffsets, check_sizes, check_topics
 from stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 STOP_S = 4.5  # from being asked to stop to the end, in the worst case
-_BATCH_BYTES = 1_000_000
 _FLUSH_S = 30.0
-_DELIVERY_MS = 15_000
+_ANY_SIZE = 1 << 30
 
 
 @dataclass(slots=True)
@@ -108,7 +107,7 @@ def _check(settings: StreamSettings) -> tuple[bool, int]:
             "Use Apache Kafka, or --delivery at-least-once."
         )
     check_topics(cluster, *topics)
-    return cluster.embedded, _BATCH_BYTES if cluster.embedded else min(_BATCH_BYTES, check_sizes(admin, *topics))
+    return cluster.embedded, _ANY_SIZE if cluster.embedded else check_sizes(admin, *topics)
 
 
 def _delivery(settings: StreamSettings, consumer: GroupConsumer, name: str, batch_bytes: int) -> Delivery:
@@ -118,49 +117,3 @@ def _delivery(settings: StreamSettings, consumer: GroupConsumer, name: str, batc
         return AtLeastOnce(consumer, RecordProducer(config), patience, _FLUSH_S)
     config = producer_config(settings.connection, batch_bytes, transactional_id=name)
     return ExactlyOnce(consumer, lambda: RecordProducer(config), patience)
-
-
-def consumer_config(settings: StreamSettings, name: str, *, embedded: bool) -> Config:
-    """Return the consumer's settings; the group's protocol decides which of them exist."""
-    tunable = {
-        "queued.max.messages.kbytes": 16_384,  # bounds memory
-        "fetch.queue.backoff.ms": 5,  # else a full queue stops fetching for a second
-        "check.crcs": True,
-        "client.id": name,
-        **({"fetch.wait.max.ms": 10} if embedded else {}),  # its fetches do not wake up on data
-        **({"partition.assignment.strategy": "cooperative-sticky"} if _classic(settings) else {}),
-    }
-    return {
-        **tunable,
-        **settings.connection,
-        "group.id": settings.group,
-        "group.protocol": settings.group_protocol.value,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "isolation.level": "read_committed",
-        "auto.offset.reset": "error",
-        "allow.auto.create.topics": False,
-        "max.poll.interval.ms": MAX_POLL_S * 1_000,
-    }
-
-
-def _classic(settings: StreamSettings) -> bool:
-    return settings.group_protocol is GroupProtocol.CLASSIC
-
-
-def producer_config(connection: Config, batch_bytes: int, transactional_id: str | None = None) -> Config:
-    """Return the producer's settings. `batch_bytes`: the smallest limit of the topics that are written to."""
-    tunable: dict[str, Any] = {
-        "linger.ms": 5,
-        "compression.type": "lz4",
-        "retry.backoff.ms": 5,  # else each transaction that follows another waits out 100 ms
-        "retry.backoff.max.ms": 100,
-        "delivery.timeout.ms": _DELIVERY_MS,
-        "batch.size": batch_bytes,
-        "partitioner": "murmur2_random",  # as Java clients do
-    }
-    own: dict[str, Any] = {"enable.idempotence": True, "message.max.bytes": 1_000_000_000}  # the topics' own limits hold
-    if transactional_id is not None:
-        tunable["transaction.timeout.ms"] = _DELIVERY_MS  # an orphan blocks readers no longer than this
-        own["transactional.id"] = transactional_id
-    return {**tunable, **connection, **own}

@@ -26,10 +26,11 @@ FILE_VARIABLE = PREFIX + "SETTINGS"
 MAX_POLL_S = 120
 _SEE = "See the table in docs/stream.md, or --help."
 _OWN = {  # what the delivery contract rests on
-    "auto.offset.reset", "bootstrap.servers", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence",
-    "enable.partition.eof", "group.id", "group.protocol", "isolation.level", "max.poll.interval.ms",
-    "message.max.bytes", "transactional.id", "acks", "request.required.acks", "max.in.flight", "max.in.flight.requests.per.connection",
-}  # fmt: skip
+    *("acks", "request.required.acks", "enable.idempotence", "transactional.id", "message.max.bytes"),
+    *("max.in.flight", "max.in.flight.requests.per.connection", "max.poll.interval.ms", "bootstrap.servers"),
+    *("auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof"),
+    *("group.id", "group.protocol", "isolation.level"),
+}
 
 
 class DeliveryMode(StrEnum):

@@ -9,6 +9,7 @@ from stream.broker import Admin, Config, GroupConsumer, read_records
 from stream.dead_letters import HEADROOM_BYTES
 from stream.errors import RESET_OFFSETS, OffsetGoneError
 from stream.records import Cluster
+from stream.settings import TopicSettings
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def check_sizes(admin: Admin, source: str, output: str, dead_letters: str) -> in
     if room < largest + HEADROOM_BYTES:
         raise SettingsError(
             f"topic {dead_letters}: max.message.bytes is {room}, expected at least {largest + HEADROOM_BYTES}: a "
-            f"message of the largest size in {source} must fit with the headers of a dead letter. Raise it, for example with "
+            f"message of the largest size in {source} must fit with a dead letter's headers. Raise it, as with "
             f"kafka-configs --alter --topic {dead_letters} --add-config max.message.bytes={largest + HEADROOM_BYTES}"
         )
     return min(room, admin.largest_message(output))
@@ -86,9 +87,31 @@ class FirstOffsets:
 
     def _refuse_second_start(self, consumer: GroupConsumer, target: str, partition: int) -> None:
         low, high = consumer.watermarks(target, partition)
-        written: Any = low < high and next(read_records(self._config, target, {partition: low}), None)
+        written: Any = low < high and next(
+            read_records(self._config, target, {partition: low}, {partition: high}), None
+        )
         if low == high > 0 or written:
             raise DeliveryError(
                 f"{consumer.topic} partition {partition}: this group has no offset, but {target} holds or held records "
                 f"there. Its offsets may have expired, or the group's name is new. {RESET_OFFSETS}"
             )
+
+
+def create_missing(admin: Admin, settings: TopicSettings, partitions: int, replicas: int) -> list[tuple[str, int, str]]:
+    """Create the topics that do not exist; return each topic with its partitions and whether it is new.
+
+    Raises:
+        DeliveryError: the brokers refuse, for example more copies than brokers.
+
+    """
+    found = admin.cluster().partitions
+    rows = []
+    for topic in (settings.input, settings.output, settings.dead_letters):
+        there = found.get(topic, 0)
+        if not there:
+            settings_of = {}
+            if topic == settings.dead_letters:
+                settings_of["max.message.bytes"] = str(admin.largest_message(settings.input) + HEADROOM_BYTES)
+            admin.create_topic(topic, partitions, replicas, settings_of)
+        rows.append((topic, there or partitions, "was there" if there else "created"))
+    return rows

@@ -1,4 +1,4 @@
-"""A real Apache Kafka for the tests, started by the lines that `make kafka` runs, and an independent view of its topics."""
+"""A real Apache Kafka for the tests, started by the lines that `make kafka` runs, and a view of its topics."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from tests.conftest import PROJECT
-
+PROJECT = Path(__file__).parents[1]
 READY_S = 60
 
 
@@ -53,7 +53,9 @@ class KafkaServer:
         }
         self.data.mkdir(exist_ok=True, parents=True)
         with (self.data / "server.log").open("a") as said:
-            self.process = subprocess.Popen([str(PROJECT / "stream/kafka/start.sh")], env=environment, stdout=said, stderr=said)
+            self.process = subprocess.Popen(
+                [str(PROJECT / "stream/kafka/start.sh")], env=environment, stdout=said, stderr=said
+            )
 
     def wait(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
@@ -145,7 +147,8 @@ def read_topic(address: str, topic: str, *, isolation: str = "read_committed") -
                 if error.code() == ck.KafkaError._PARTITION_EOF:
                     waiting.discard(m.partition() or 0)
                 continue
-            headers = [(name, bytes(value or b"")) for name, value in list(m.headers() or [])]  # type: ignore[misc,arg-type]
+            pairs: Any = m.headers() or []
+            headers = [(str(name), bytes(value or b"")) for name, value in pairs]
             seen.append(
                 Seen(m.partition() or 0, m.offset() or 0, m.key(), m.value(), dict(headers), headers, m.timestamp()[1])
             )
