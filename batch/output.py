@@ -8,8 +8,7 @@ import polars as pl
 
 from features.errors import DeliveryError, SettingsError
 from scoring.bundle import sha256
-
-INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+from scoring.decisions import INSTANT_FORMAT
 
 
 def check_target(path: Path) -> None:

@@ -10,6 +10,7 @@ from cli.console import metric_rows, say, say_table
 from scoring import links
 from scoring.bundle import read_bundle
 from scoring.machine import cpu_family
+from scoring.schema import application_schema, decision_json_schema
 from scoring.scorer import Scorer
 
 app = typer.Typer(no_args_is_help=True, help="Show or verify a bundle.")
@@ -65,6 +66,17 @@ def _say_evaluation(evaluation: dict[str, Any]) -> None:
         baselines = [{row[0]: row[1] for row in metric_rows(part[name])} for name in ("argmax", "majority_class")]
         rows = [(*row, baselines[0][row[0]], baselines[1][row[0]]) for row in metric_rows(policy)]
         say_table(("metric", "policy", "95 % interval", "argmax", "majority class"), rows)
+
+
+@app.command(epilog="Example: credit bundle schema demo/bundles/current")
+def schema(
+    bundle: BundlePath,
+    decision: Annotated[bool, typer.Option("--decision", help="Of the decision instead of the application.")] = False,
+) -> None:
+    """Print the JSON Schema of the application as a message, with an example; stream and REST take the same."""
+    spec = read_bundle(bundle).spec
+    made = decision_json_schema(spec) if decision else application_schema(spec)
+    say(json.dumps(made, indent=2, ensure_ascii=False))
 
 
 @app.command(epilog="Example: credit bundle promote demo/bundles/current --as current")

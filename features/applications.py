@@ -1,13 +1,15 @@
 """The applications table: identity, `as_of` and attributes of every row, or the code with which it is rejected."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import polars as pl
 
 from features.cleaning import read_attribute
 from features.errors import InputError
 from features.instants import instant
-from features.reading import piece, read_columns
+from features.reading import Cells, Columns, Reader, dirt_of, piece
 from features.rejects import APPLICATIONS, count_dirt, rejects_frame
 from features.spec import IDENTITY, Spec
 
@@ -32,43 +34,53 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     """
     names = [attribute.name for attribute in spec.attributes]
     require_columns(table, APPLICATIONS, (*IDENTITY, *names))
-    schema = table.schema
-    identities = [identifier(schema, APPLICATIONS, name) for name in ("application_id", "customer_id")]
+    reader = _reader(spec, tuple((name, table.schema[name]) for name in (*IDENTITY, *names)))
+    others, cells = reader.read(table)
+    values = [*others[:-1], *[cells[name].values for name in ("as_of", *names)]]
+    read = pl.DataFrame(values).with_row_index("row", 1).with_columns(pl.col("row").cast(pl.Int64))
+    required = [attribute.name for attribute in spec.attributes if attribute.required]
+    if bool(others[-1].all()) and not any(cells[name].values.null_count() for name in ("as_of", *required)):
+        return Applications(read, rejects_frame(), count_dirt(APPLICATIONS, dirt_of(cells)))
+    return _split(read, cells, required)
+
+
+def _split(read: pl.DataFrame, cells: dict[str, Cells], required: list[str]) -> Applications:
+    """Part the rejected applications from the others. The dirt of rejected ones is not counted."""
+    causes = {name: cells[name].causes for name in ("as_of", *required)}
+    judged = read.with_columns(pl.DataFrame([series.alias(f"{n}|cause") for n, series in causes.items()]))
+    judged = judged.select("row", "application_id", *_problem(required))
+    good = judged["code"].is_null()
+    rejected = judged.filter(~good).select("row", "application_id", "column", "code")
+    dirt = {name: series.filter(good) for name, series in dirt_of(cells).items() if name != "as_of"}
+    return Applications(
+        accepted=read.filter(good),
+        rejects=rejects_frame(rejected.with_columns(pl.lit(APPLICATIONS).alias("table"))),
+        dirt=count_dirt(APPLICATIONS, dirt),
+    )
+
+
+@lru_cache(maxsize=64)
+def _reader(spec: Spec, columns: Columns) -> Reader:
+    schema = dict(columns)
     readings = [
         instant(APPLICATIONS, "as_of", schema["as_of"]),
         *[read_attribute(attribute, schema[attribute.name], spec.currency) for attribute in spec.attributes],
     ]
-    read = read_columns(table.select(*identities, "as_of", *names), readings).select(
-        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row"),
-        "application_id",
-        "customer_id",
-        *[piece(name, part).alias(name + suffix) for name in ("as_of", *names) for part, suffix in _KEPT],
-        *_problem(spec),
-    )
-    good = read["code"].is_null()
-    accepted = read.filter(good)
-    rejected = read.filter(~good).select("row", "application_id", "column", "code")
-    return Applications(
-        accepted=accepted.select("row", *IDENTITY, *names),
-        rejects=rejects_frame(rejected.with_columns(pl.lit(APPLICATIONS).alias("table"))),
-        dirt=count_dirt(APPLICATIONS, accepted.select(pl.col(f"{n}|cause").alias(n) for n in names)),
-    )
+    ids = [identifier(schema, APPLICATIONS, name) for name in ("application_id", "customer_id")]
+    usable = pl.all_horizontal(is_plain_identifier(id_) for id_ in ids)
+    return Reader(readings, [*ids, usable.fill_null(value=False).alias("usable")])
 
 
-_KEPT = (("value", ""), ("cause", "|cause"))
-
-
-def _problem(spec: Spec) -> tuple[pl.Expr, pl.Expr]:
+def _problem(required: list[str]) -> tuple[pl.Expr, pl.Expr]:
     """Return code and column of what rejects a row, most telling first: identity, as_of, required attributes."""
     codes = [(name, identifier_code(name)) for name in ("application_id", "customer_id")]
     codes.append(("as_of", "as_of_" + piece("as_of", "cause")))
-    required = [attribute.name for attribute in spec.attributes if attribute.required]
     codes += [(name, "attribute_" + piece(name, "cause")) for name in required]
     columns = [pl.when(code.is_not_null()).then(pl.lit(name)) for name, code in codes]
     return pl.coalesce(code for _, code in codes).alias("code"), pl.coalesce(columns).alias("column")
 
 
-def identifier(schema: pl.Schema, table: str, column: str) -> pl.Expr:
+def identifier(schema: Mapping[str, pl.DataType], table: str, column: str) -> pl.Expr:
     """Take an identifier as text without white space around it; whole numbers are taken as their digits.
 
     Raises:
@@ -81,6 +93,11 @@ def identifier(schema: pl.Schema, table: str, column: str) -> pl.Expr:
             f"{table}: column {column!r} is {dtype.base_type()}, expected text. Cast it to text where the file is made."
         )
     return pl.col(column).cast(pl.String).str.strip_chars()
+
+
+def is_plain_identifier(text: pl.Expr) -> pl.Expr:
+    """Tell which trimmed identifiers can be used without a closer look."""
+    return text.str.contains(r"^[!-~]+$") & (text.str.len_bytes() <= _MOST_ID_BYTES)
 
 
 def identifier_code(column: str, prefix: str = "") -> pl.Expr:

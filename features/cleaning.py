@@ -12,11 +12,17 @@ from features.errors import InputError
 from features.reading import MISSING_TOKEN, UNKNOWN, Condition, Reading, Stage, piece
 from features.spec import Attribute, AttributeKind, Currency
 from features.text_values import (
+    LARGEST_FLOAT32,
+    MOST_MINOR_UNITS,
     Parser,
+    is_whole,
     minor_units,
     months,
     number,
     outside,
+    plain_minor_units,
+    plain_months,
+    plain_number,
     scaled,
     typed_number,
     whole_numbers,
@@ -41,7 +47,42 @@ def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency)
             *_number_tokens(attribute, digits),
             *outside(attribute.name, attribute.minimum, attribute.maximum, digits),
         ]
-    return Reading(attribute.name, [*stages, *more], [token, *conditions])
+    quick, check = _quick(attribute, dtype, currency)
+    return Reading(attribute.name, [*stages, *more], [token, *conditions], quick, check)
+
+
+def _quick(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> tuple[pl.Expr | None, pl.Expr | None]:
+    """Take plain cells at once: known categories, and numbers in range that are no missing token."""
+    text = pl.col(attribute.name) if dtype == pl.String else as_text(attribute, dtype)
+    if attribute.kind in _CATEGORICAL:
+        unsure = {token.strip() for token in attribute.missing_tokens}
+        known = [v for v in attribute.values if v not in unsure and "," not in v and not v.startswith("and ")]
+        one = pl.when(text.is_in(known)).then(text)
+        return (one if attribute.kind is AttributeKind.CATEGORY else one.str.split(",")), None
+    if set(attribute.strip) & set("0123456789.-e"):
+        return None, None  # what would be stripped may be part of a number
+    money = attribute.kind is AttributeKind.MONEY
+    digits = currency.minor_digits if money else 0
+    value = pl.col(attribute.name)
+    if money:
+        quick, check = plain_minor_units(text, digits), value.abs() <= MOST_MINOR_UNITS
+    elif _is_exact(dtype) and attribute.kind is not AttributeKind.DURATION:
+        quick, check = value.cast(pl.Float64), value.abs() <= LARGEST_FLOAT32
+    elif attribute.kind is AttributeKind.DURATION:
+        quick, check = plain_months(text), value.is_not_null()
+    else:
+        quick, check = plain_number(text), value.is_not_null()
+    bounds = [attribute.minimum, attribute.maximum]
+    low, high = (None if bound is None else scaled(bound, digits) for bound in bounds)
+    checks = [check, *([] if low is None else [value >= low]), *([] if high is None else [value <= high])]
+    checks += [~value.cast(pl.Float64).is_in(tokens) for tokens in [_numeric_tokens(attribute, digits)] if tokens]
+    checks += [is_whole(value)] if attribute.kind in (AttributeKind.INTEGER, AttributeKind.DURATION) else []
+    return quick, pl.all_horizontal(checks)
+
+
+def _is_exact(dtype: pl.DataType) -> bool:
+    """Tell whether a number is what the column holds; a shorter float means its shortest decimal, as in text."""
+    return dtype.is_integer() or dtype == pl.Float64
 
 
 def _bare_text(attribute: Attribute, dtype: pl.DataType) -> tuple[list[Stage], Condition]:
@@ -51,7 +92,7 @@ def _bare_text(attribute: Attribute, dtype: pl.DataType) -> tuple[list[Stage], C
     tokens = [token.strip() for token in attribute.missing_tokens if token.strip()]
     listed = text.is_in(tokens) | stripped.is_in(tokens) | (stripped == "")
     stages = [
-        [_as_text(attribute, dtype).alias(f"{name}|text")],
+        [as_text(attribute, dtype).alias(f"{name}|text")],
         [pl.when(text != "").then(text.str.strip_chars(" \t" + attribute.strip)).alias(f"{name}|stripped")],
         [listed.fill_null(value=False).alias(f"{name}|token")],
         [pl.when(~token).then(stripped).alias(f"{name}|bare")],
@@ -59,7 +100,13 @@ def _bare_text(attribute: Attribute, dtype: pl.DataType) -> tuple[list[Stage], C
     return stages, (token, MISSING_TOKEN)
 
 
-def _as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
+def as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
+    """Return the trimmed text that a cell stands for, as a CSV file or a message would hold it; null stays null.
+
+    Raises:
+        InputError: no attribute of this kind can be read from a column of this type.
+
+    """
     column = pl.col(attribute.name)
     if attribute.kind is AttributeKind.LIST and dtype == pl.List(pl.String):
         return column.list.join(",", ignore_nulls=False).str.strip_chars()
@@ -89,8 +136,7 @@ def _parser(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> Par
     if attribute.kind is AttributeKind.DURATION:
         stages, conditions = months(name)
         return stages, conditions + whole_numbers(name)
-    exact = dtype.is_integer() or dtype == pl.Float64  # a shorter float means its shortest decimal, as in text
-    stages, conditions = typed_number(name) if exact else number(name)
+    stages, conditions = typed_number(name) if _is_exact(dtype) else number(name)
     return stages, conditions + (whole_numbers(name) if attribute.kind is AttributeKind.INTEGER else [])
 
 
@@ -110,8 +156,12 @@ def _list(attribute: Attribute) -> Parser:
 
 def _number_tokens(attribute: Attribute, digits: int) -> list[Condition]:
     """A missing token that is a number (999) is missing in every spelling (999.0), as text and as a number."""
-    tokens = [scaled(n, digits) for n in map(_as_number, attribute.missing_tokens) if n is not None]
+    tokens = _numeric_tokens(attribute, digits)
     return [(piece(attribute.name, "value").cast(pl.Float64).is_in(tokens), MISSING_TOKEN)] if tokens else []
+
+
+def _numeric_tokens(attribute: Attribute, digits: int) -> list[float]:
+    return [scaled(n, digits) for n in map(_as_number, attribute.missing_tokens) if n is not None]
 
 
 def _as_number(token: str) -> float | None:

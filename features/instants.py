@@ -11,6 +11,8 @@ TEXT = (
     r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6}0{0,3})?)?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?$"
 )
+# The form that programs write, in UTC; it is read several times faster than the rest.
+_PLAIN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{6})?Z$"
 FIRST = 0  # 1970-01-01
 LAST = 7_258_118_400_000_000  # 2200-01-01
 _DAY = 86_400_000_000
@@ -51,7 +53,23 @@ def _from_ticks(column: str, dtype: pl.Date | pl.Datetime) -> Reading:
         converted = ticks.clip(FIRST // 1000 - 1, LAST // 1000) * 1000
     else:
         converted = ticks
-    return Reading(column, [[converted.alias(f"{column}|value")]], conditions)
+    quick = (
+        pl.when(ticks % 1000 == 0).then(converted)
+        if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ns"
+        else converted
+    )
+    return Reading(column, [[converted.alias(f"{column}|value")]], conditions, quick, ~_outside(pl.col(column)))
+
+
+def _plain(text: pl.Expr) -> pl.Expr:
+    plain = pl.when(text.str.contains(_PLAIN)).then(text)
+    return _microseconds(plain.str.head(19), "%Y-%m-%dT%H:%M:%S") + (
+        plain.str.slice(20, 6).cast(pl.Int64, strict=False).fill_null(0)
+    )
+
+
+def _microseconds(text: pl.Expr, form: str) -> pl.Expr:
+    return text.str.to_datetime(form, time_unit="us", strict=False).to_physical()
 
 
 def _from_text(column: str) -> Reading:
@@ -78,15 +96,11 @@ def _from_text(column: str) -> Reading:
             _offset_minutes(shaped, piece(column, "o")).alias(f"{column}|offset"),
         ],
         [
-            (
-                local.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False).to_physical()
-                - offset * 60_000_000
-            ).alias(f"{column}|value")
+            (_microseconds(local, "%Y-%m-%dT%H:%M:%S%.f") - offset * 60_000_000).alias(f"{column}|value"),
         ],
     ]
-    return Reading(
-        column, stages, [(text.is_not_null() & value.is_null(), UNREADABLE), (_outside(value), OUT_OF_RANGE)]
-    )
+    conditions = [(text.is_not_null() & value.is_null(), UNREADABLE), (_outside(value), OUT_OF_RANGE)]
+    return Reading(column, stages, conditions, _plain(pl.col(column).cast(pl.String)), ~_outside(pl.col(column)))
 
 
 def _offset_minutes(shaped: pl.Expr, offset: pl.Expr) -> pl.Expr:

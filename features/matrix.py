@@ -5,13 +5,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from features.applications import read_applications
-from features.events import Events, read_events
+from features.events import APPLICATION_ROW, Events, read_carried_events, read_events
 from features.rejects import APPLICATIONS, rejects_frame
 from features.rfm import rfm_columns, rfm_features
 from features.spec import Attribute, AttributeKind, Feature, Spec
@@ -41,19 +42,27 @@ def list_features(spec: Spec) -> list[Feature]:
 def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) -> FeatureTable:
     """Clean, check and compute. Rows in = rows of `matrix` + rejects of the table "applications".
 
+    Events belong to customers; or, where their frame has a column application_row (1-based row of `applications`), to
+    the application that carries them, as in a message: then no application sees another one's events.
+
     Raises:
         InputError: a table lacks a column or holds one of a type that cannot be read.
 
     """
     read = read_applications(applications, spec)
-    accepted, customers = _number_customers(read.accepted)
-    account = read_events(events, customers, spec)
+    if APPLICATION_ROW in events.columns:
+        accepted = read.accepted.with_columns(customer=pl.int_range(pl.len(), dtype=pl.Int64))
+        account = read_carried_events(events, accepted, applications.height, spec)
+    else:
+        accepted, customers = _number_customers(read.accepted)
+        account = read_events(events, customers, spec)
     accepted, event_rejects = _reject_for_events(accepted, account)
     columns = [*_attribute_columns(accepted, spec), *_rfm(accepted, account, spec)]
+    rejects = [frame for frame in (read.rejects, event_rejects, account.rejects) if frame.height]
     return FeatureTable(
         applications=accepted.drop("customer"),
         matrix=_to_float32(columns, accepted.height),
-        rejects=pl.concat([read.rejects, event_rejects, account.rejects]).sort("table", "row"),
+        rejects=pl.concat(rejects).sort("table", "row") if rejects else read.rejects,
         dirt=pl.concat([read.dirt, account.dirt]),
     )
 
@@ -67,6 +76,8 @@ def _number_customers(accepted: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFram
 
 def _reject_for_events(accepted: pl.DataFrame, account: Events) -> tuple[pl.DataFrame, pl.DataFrame]:
     """An unusable event rejects every application of its customer: without it the features would be a guess."""
+    if account.unusable.is_empty():
+        return accepted, rejects_frame()
     rejected = accepted.join(account.unusable, on="customer", how="inner", maintain_order="left").select(
         pl.lit(APPLICATIONS).alias("table"), "row", "application_id", "column", "code", "event_row"
     )
@@ -90,11 +101,14 @@ def _attribute_features(attribute: Attribute, spec: Spec) -> Iterator[Feature]:
 
 
 def _attribute_columns(accepted: pl.DataFrame, spec: Spec) -> list[NDArray[np.float64]]:
+    expressions = _spec_expressions(spec)
+    return [column.to_numpy() for column in accepted.select(expressions).iter_columns()] if expressions else []
+
+
+@lru_cache(maxsize=64)
+def _spec_expressions(spec: Spec) -> list[pl.Expr]:
     expressions = [e for attribute in spec.attributes for e in _feature_expressions(attribute, spec)]
-    if not expressions:
-        return []
-    table = accepted.select(e.cast(pl.Float64).alias(str(i)) for i, e in enumerate(expressions))
-    return [column.to_numpy() for column in table.iter_columns()]
+    return [e.cast(pl.Float64).alias(str(i)) for i, e in enumerate(expressions)]
 
 
 def _feature_expressions(attribute: Attribute, spec: Spec) -> list[pl.Expr]:
@@ -104,8 +118,7 @@ def _feature_expressions(attribute: Attribute, spec: Spec) -> list[pl.Expr]:
     if attribute.kind is AttributeKind.LIST:
         return [value.list.count_matches(member) for member in attribute.values]
     if attribute.kind is AttributeKind.CATEGORY and attribute.ordered:
-        ranks = {name: rank for rank, name in enumerate(attribute.values)}
-        return [value.replace_strict(ranks, default=None, return_dtype=pl.Float64)]
+        return [value.cast(pl.Enum(attribute.values)).to_physical()]
     if attribute.kind is AttributeKind.CATEGORY:
         return [value == name for name in attribute.values]
     return [value]

@@ -1,5 +1,7 @@
 """Rejects and dirt: the two tables that account for everything that was not scored as it came."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 REJECTS = pl.Schema(
@@ -53,8 +55,13 @@ EXPECTED = {
 }
 
 
-def rejects_frame(rows: pl.DataFrame) -> pl.DataFrame:
-    """Complete a frame that holds some of the columns of `REJECTS`, among them `code`, to that schema."""
+def rejects_frame(rows: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Complete a frame that holds some of the columns of `REJECTS`, among them `code`, to that schema.
+
+    Without a frame, or with one without rows, no reject.
+    """
+    if rows is None or rows.is_empty():
+        return pl.DataFrame(schema=REJECTS)
     missing = [name for name in REJECTS.names() if name not in (*rows.columns, "expected")]
     return rows.with_columns(
         *[pl.lit(None, dtype=REJECTS[name]).alias(name) for name in missing],
@@ -62,15 +69,15 @@ def rejects_frame(rows: pl.DataFrame) -> pl.DataFrame:
     ).select(pl.col(name).cast(dtype) for name, dtype in REJECTS.items())
 
 
-def count_dirt(table: str, causes: pl.DataFrame) -> pl.DataFrame:
+def count_dirt(table: str, causes: Mapping[str, pl.Series]) -> pl.DataFrame:
     """Count the non-null cells of each column of causes, by column and cause, in order of column then cause."""
-    counts = [
-        causes.select(pl.lit(table).alias("table"), pl.lit(name).alias("column"), pl.col(name).alias("cause"))
-        .drop_nulls("cause")
-        .group_by("table", "column", "cause")
-        .agg(pl.len().cast(pl.Int64).alias("cells"))
-        .sort("cause")
-        for name in causes.columns
-        if causes[name].null_count() < causes.height
-    ]
-    return pl.concat([pl.DataFrame(schema=DIRT), *counts])
+    counts = []
+    for name, cells in causes.items():
+        if cells.null_count() < len(cells):
+            found = cells.drop_nulls().rename("cause").value_counts(name="cells").sort("cause")
+            counts.append(
+                found.select(pl.lit(table).alias("table"), pl.lit(name).alias("column"), "cause", pl.col("cells"))
+            )
+    if not counts:
+        return pl.DataFrame(schema=DIRT)
+    return pl.concat(counts).select(pl.col(name).cast(dtype) for name, dtype in DIRT.items())

@@ -12,6 +12,8 @@ from features.matrix import FeatureTable
 from features.spec import ScoreScaling, Spec
 from scoring.policy import Policy
 
+INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+
 
 def decision_schema(spec: Spec) -> pl.Schema:
     """Return the columns of decisions, in order."""
@@ -46,6 +48,12 @@ def make_decisions(
         "bundle_id": pl.repeat(bundle_id, applications.height, dtype=pl.String, eager=True),
     }
     return pl.DataFrame(columns, schema=decision_schema(spec))
+
+
+def decision_lines(decisions: pl.DataFrame) -> list[bytes]:
+    """Write one JSON object per decision: numbers in their shortest exact form, instants as RFC 3339 in UTC."""
+    texts = decisions.with_columns(pl.col("as_of").dt.strftime(INSTANT_FORMAT))
+    return [line.encode() for line in texts.select(pl.struct(pl.all()).struct.json_encode()).to_series()]
 
 
 def credit_scores(p_worst: NDArray[np.float32], scaling: ScoreScaling) -> NDArray[np.int32]:

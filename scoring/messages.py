@@ -5,17 +5,17 @@ Stream and REST share this, so that they cannot disagree; what they add is trans
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import polars as pl
+
+from features.errors import InputError
+from features.events import APPLICATION_ROW
+from features.rejects import APPLICATIONS
+from scoring.decisions import decision_lines
+from scoring.message_decoder import Decoded, MessageDecoder, Refusal, escape
 from scoring.scorer import Scorer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why a message was not scored: a code of the closed list, where (RFC 6901), and what was expected; no value."""
-
-    code: str
-    pointer: str
-    expected: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,37 @@ class MessageScorer:
     def __init__(self, scorer: Scorer) -> None:
         """Prepare the decoder for the spec of the scorer's bundle."""
         self.scorer = scorer
+        self._decoder = MessageDecoder(scorer.bundle.spec)
 
     def answer(self, messages: Sequence[bytes]) -> list[Answer]:
         """Return one answer per message, in order. Nothing in a message can raise."""
-        raise NotImplementedError
+        try:
+            return self._answer(self._decoder.decode(messages))
+        except InputError:  # one message has more events than can be summed; it must not spoil the others
+            if len(messages) == 1:
+                return [Answer(refusal=Refusal.of("events_too_many", "/events"))]
+            return [answer for message in messages for answer in self.answer([message])]
+
+    def _answer(self, decoded: Decoded) -> list[Answer]:
+        scored = self.scorer.score(decoded.applications, decoded.events)
+        refused = scored.rejects.filter(pl.col("table") == APPLICATIONS)
+        starts = np.searchsorted(decoded.events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
+        refusals = {
+            reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
+            for reject, start in zip(refused.to_dicts(), starts, strict=True)
+        }
+        decisions = zip(decision_lines(scored.decisions), scored.decisions["credit_class"], strict=True)
+        answers = [refusals.get(row) or _decided(*next(decisions)) for row in range(1, decoded.applications.height + 1)]
+        return [Answer(refusal=p) if isinstance(p, Refusal) else answers[p] for p in decoded.places]
+
+
+def _decided(line: bytes, credit_class: str) -> Answer:
+    return Answer(decision=line, credit_class=credit_class)
+
+
+def _pointer(reject: dict[str, Any], first_event: int) -> str:
+    """Point at the field: `/as_of`, `/attributes/age`, `/events/3/amount`."""
+    column = reject["column"]
+    if reject["event_row"] is not None:
+        return f"/events/{reject['event_row'] - 1 - first_event}/{column.removeprefix('events.')}"
+    return f"/{column}" if column in ("application_id", "customer_id", "as_of") else f"/attributes/{escape(column)}"

@@ -2,8 +2,10 @@
 
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from features.cleaning import read_attribute
 from features.instants import instant
-from features.reading import read_columns
+from features.reading import Reader, Reading
 from features.spec import Attribute, AttributeKind, Currency
 from features.text_values import MOST_MINOR_UNITS
 
@@ -37,10 +39,17 @@ def attribute(kind: str, **changes: object) -> Attribute:
     return Attribute(kind=AttributeKind(kind), **{**defaults, **changes})  # type: ignore[arg-type]
 
 
-def read(cells: list[object] | pl.Series, of: Attribute, currency: Currency = EURO) -> list[tuple[object, str | None]]:
+def read(cells: list[object] | pl.Series, of: Attribute, currency: Currency = EURO) -> list[tuple[Any, str | None]]:
     table = pl.DataFrame({"x": cells}) if isinstance(cells, pl.Series) else pl.DataFrame({"x": cells}, strict=False)
-    done = read_columns(table, [read_attribute(of, table.schema["x"], currency)])
-    return list(zip(done["x|value"].to_list(), done["x|cause"].to_list(), strict=True))
+    return both_ways(table, read_attribute(of, table.schema["x"], currency))
+
+
+def both_ways(table: pl.DataFrame, reading: Reading) -> list[tuple[Any, str | None]]:
+    """What the quick expression takes must be what the stages make of it."""
+    quick, slow = (Reader([r]).read(table)[1]["x"] for r in (reading, replace(reading, quick=None, quick_check=None)))
+    assert quick.values.equals(slow.values, check_dtypes=True, null_equal=True)
+    assert quick.causes.equals(slow.causes)
+    return list(zip(quick.values.to_list(), quick.causes.to_list(), strict=True))
 
 
 numbers = st.from_regex(NUMBER, fullmatch=True) | st.decimals(allow_nan=False, allow_infinity=False).map(str)
@@ -175,10 +184,9 @@ def test_a_cell_is_read_alone_as_among_others_and_null_has_exactly_one_cause(
     assert all((value is None) == (cause is not None) for value, cause in together)
 
 
-def read_instants(column: pl.Series) -> list[tuple[int | None, str | None]]:
+def read_instants(column: pl.Series) -> list[tuple[Any, str | None]]:
     table = pl.DataFrame({"x": column})
-    done = read_columns(table, [instant("applications", "x", table.schema["x"])])
-    return list(zip(done["x|value"].to_list(), done["x|cause"].to_list(), strict=True))
+    return both_ways(table, instant("applications", "x", table.schema["x"]))
 
 
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30))  # noqa: DTZ001 - zones are added below

@@ -1,0 +1,18 @@
+"""The closed list of codes with which a message can be refused before features see it; the others are reject codes."""
+
+from features.rejects import EXPECTED
+
+MESSAGE_EXPECTED = {
+    "message_not_utf8": "UTF-8 text",
+    "message_not_json": "one JSON object as RFC 8259 has it, without NaN, lone surrogates or text behind it",
+    "message_too_deep": "at most the nesting of the schema: objects in a list in an object",
+    "message_nul_character": "text without the character U+0000",
+    "message_version_unknown": "schema_version 1, or none",
+    "field_missing": "the fields application_id, customer_id, as_of, attributes and events, each there",
+    "field_unknown": "only fields of the schema; print it with `credit bundle schema`",
+    "field_repeated": "each field once",
+    "field_wrong_type": "the type of the schema: text or null for ids, instants and kinds, a number, text or null for "
+    "attributes and amounts",
+    "events_too_many": "fewer events in one window than exact sums are guaranteed for (922,337)",
+}
+CODES = {**MESSAGE_EXPECTED, **EXPECTED}

@@ -1,0 +1,211 @@
+"""JSON messages to the two canonical tables, strictly and exactly: numbers stay the text that they were sent as."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from msgspec import UNSET, UnsetType
+
+from features.events import APPLICATION_ROW
+from features.spec import Spec
+from scoring.message_codes import CODES
+
+SCHEMA_VERSION = 1
+_CELLS = frozenset({str, int, type(None)})
+_WHERE = re.compile(r" - at `\$([^`]*)`$")
+_STEP = re.compile(r"\.(\w+)|\[([0-9]+)\]")
+_VALIDATION = {
+    "Object contains unknown field": "field_unknown",
+    "Object missing required field": "field_missing",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a message was not scored: a code of the closed list, where (RFC 6901), and what was expected; no value."""
+
+    code: str
+    pointer: str
+    expected: str
+
+    @classmethod
+    def of(cls, code: str, pointer: str = "") -> "Refusal":
+        """Make a refusal with the text that belongs to its code."""
+        return cls(code=code, pointer=pointer, expected=CODES[code])
+
+
+class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    occurred_at: str | None
+    kind: str | None
+    amount: Any
+    recorded_at: str | UnsetType | None = UNSET
+
+
+class _Application(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    application_id: str | None
+    customer_id: str | None
+    as_of: str | None
+    attributes: dict[str, Any]
+    events: list[_Event]
+    schema_version: int | UnsetType = UNSET
+
+
+_FIELDS, _FIELDS_OF_EVENT = 5, 3  # that are always there
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: str, pointer: str = "") -> None:
+        super().__init__(code)
+        self.refusal = Refusal.of(code, pointer)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`places[i]` is the row of message i in `applications`, or why it has none. Events carry `application_row`."""
+
+    places: list[int | Refusal]
+    applications: pl.DataFrame
+    events: pl.DataFrame
+
+
+class MessageDecoder:
+    """Decodes messages of one spec. Safe to share between threads."""
+
+    def __init__(self, spec: Spec) -> None:
+        """Prepare the columns of the spec."""
+        self._names = [attribute.name for attribute in spec.attributes]
+        self._known = frozenset(self._names)
+        self._decoder = msgspec.json.Decoder(_Application, float_hook=str)  # a number stays its text
+
+    def decode(self, messages: Sequence[bytes]) -> Decoded:
+        """Decode in bulk. Nothing in a message raises."""
+        table = _Columns(self._names)
+        places: list[int | Refusal] = []
+        for message in messages:
+            try:
+                application = self._parse(message)
+                self._check(application, message)
+                places.append(table.add(application))
+            except _RefusedError as error:
+                places.append(error.refusal)
+        return Decoded(places, *table.frames())
+
+    def _check(self, application: _Application, message: bytes) -> None:
+        attributes, events = application.attributes, application.events
+        if application.schema_version not in (UNSET, SCHEMA_VERSION):
+            raise _RefusedError("message_version_unknown", "/schema_version")
+        if attributes.keys() - self._known:
+            raise _RefusedError("field_unknown", "/attributes")
+        for name, value in attributes.items():
+            if type(value) not in _CELLS:
+                raise _RefusedError("field_wrong_type", f"/attributes/{escape(name)}")
+        if not _CELLS.issuperset({type(event.amount) for event in events}):
+            wrong = next(i for i, event in enumerate(events) if type(event.amount) not in _CELLS)
+            raise _RefusedError("field_wrong_type", f"/events/{wrong}/amount")
+        if b"\\u" in message or message.count(b":") != _colons(application):
+            _look_closely(message)
+
+    def _parse(self, message: bytes) -> _Application:
+        try:
+            if not message.isascii():
+                message.decode()
+            return self._decoder.decode(message)
+        except UnicodeDecodeError:
+            code, pointer = "message_not_utf8", ""
+        except RecursionError:
+            code, pointer = "message_too_deep", ""
+        except msgspec.ValidationError as error:
+            code, pointer = _place(str(error))
+        except (msgspec.DecodeError, ValueError):  # a number of thousands of digits is a ValueError
+            code, pointer = "message_not_json", ""
+        raise _RefusedError(code, pointer)
+
+
+def _place(text: str) -> tuple[str, str]:
+    """Take code and pointer from the text of a validation error, which may name fields and values of the sender."""
+    where = _WHERE.search(text)
+    pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(where[1] if where else ""))
+    for beginning, code in _VALIDATION.items():
+        if text.startswith(beginning):
+            return code, pointer
+    return "field_wrong_type", pointer
+
+
+class _Columns:
+    """The cells of both tables, column by column."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self._applications: list[_Application] = []
+        self._events: list[_Event] = []
+
+    def add(self, application: _Application) -> int:
+        self._applications.append(application)
+        self._events += application.events
+        return len(self._applications) - 1
+
+    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        rows, events = self._applications, self._events
+        attributes = [row.attributes for row in rows]
+        applications = {
+            "application_id": [row.application_id for row in rows],
+            "customer_id": [row.customer_id for row in rows],
+            "as_of": [row.as_of for row in rows],
+            **{name: _texts([cells.get(name) for cells in attributes]) for name in self._names},
+        }
+        counts = np.array([len(row.events) for row in rows], dtype=np.int64)
+        owners = pl.Series(APPLICATION_ROW, np.repeat(np.arange(1, len(rows) + 1), counts), dtype=pl.Int64)
+        carried = {
+            "occurred_at": [event.occurred_at for event in events],
+            "kind": [event.kind for event in events],
+            "amount": _texts([event.amount for event in events]),
+        }
+        late = [event.recorded_at or None for event in events]
+        if any(late):
+            carried["recorded_at"] = late
+        return _frame(applications), _frame(carried).insert_column(0, owners)
+
+
+def _frame(columns: dict[str, list[str | None]]) -> pl.DataFrame:
+    return pl.DataFrame([pl.Series(name, values, dtype=pl.String) for name, values in columns.items()])
+
+
+def _texts(cells: list[Any]) -> list[str | None]:
+    return [str(cell) if type(cell) is int else cell for cell in cells] if int in set(map(type, cells)) else cells
+
+
+def escape(name: str) -> str:
+    """Escape a name for a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _colons(application: _Application) -> int:
+    """Count the colons of a message with these fields, each once: one a field, and those within texts."""
+    attributes, events = application.attributes, application.events
+    occurred = "".join([event.occurred_at or "" for event in events])
+    kinds = "".join([event.kind or "" for event in events])
+    amounts = "".join([event.amount for event in events if type(event.amount) is str])
+    recorded = "".join([event.recorded_at or "" for event in events])
+    ids = f"{application.application_id}{application.customer_id}{application.as_of}"
+    cells = "".join([*attributes, *[cell for cell in attributes.values() if type(cell) is str]])
+    inside = sum([text.count(":") for text in (occurred, kinds, amounts, recorded, ids, cells)])
+    late = sum([event.recorded_at is not UNSET for event in events])
+    versioned = application.schema_version is not UNSET
+    return _FIELDS + len(attributes) + versioned + _FIELDS_OF_EVENT * len(events) + late + inside
+
+
+def _look_closely(message: bytes) -> None:
+    """Refuse what the quick look cannot exclude: repeated fields and the character NUL, perhaps written as escapes."""
+
+    def unique(pairs: list[tuple[str, object]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise _RefusedError("field_repeated")
+        if any("\0" in text for pair in pairs for text in pair if isinstance(text, str)):
+            raise _RefusedError("message_nul_character")
+
+    json.loads(message, object_pairs_hook=unique, parse_int=str, parse_float=str)

@@ -1,0 +1,83 @@
+"""Canonical tables to messages: what a core system would publish, one JSON object per application with its events."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from features.applications import identifier, require_columns
+from features.cleaning import as_text
+from features.rejects import APPLICATIONS, EVENTS
+from features.spec import EVENT_COLUMNS, IDENTITY, Spec
+
+_ROWS = 4096
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # years 1 to 9999, which text can say
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One application as JSON, and what names it. Ids may be null: the message is then refused at every door."""
+
+    application_id: str | None
+    customer_id: str | None
+    body: bytes
+
+
+def to_messages(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) -> Iterator[Message]:
+    """Yield a message per application, in order, with all events of its customer, in order. Cells stay as they are.
+
+    A message scores to the same bits as its row. Columns that the spec does not know are left out.
+
+    Raises:
+        InputError: a table lacks a column or holds one of a type that cannot be read.
+
+    """
+    require_columns(applications, APPLICATIONS, (*IDENTITY, *[attribute.name for attribute in spec.attributes]))
+    require_columns(events, EVENTS, EVENT_COLUMNS)
+    rows = applications.select(
+        *[identifier(applications.schema, APPLICATIONS, name) for name in ("application_id", "customer_id")],
+        _instant(applications.schema, "as_of"),
+        *[_attribute(as_text(a, applications.schema[a.name]), applications.schema[a.name]) for a in spec.attributes],
+    )
+    own = events.select(
+        identifier(events.schema, EVENTS, "customer_id"),
+        *[_instant(events.schema, name) for name in ("occurred_at", "recorded_at") if name in events.columns],
+        pl.col("kind").cast(pl.String),
+        _attribute(pl.col("amount").cast(pl.String), events.schema["amount"]),
+    )
+    for start in range(0, rows.height, _ROWS):
+        yield from _messages(rows[start : start + _ROWS], own, [a.name for a in spec.attributes])
+
+
+def _attribute(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Whole numbers go as JSON numbers, all else as text: JSON has no NaN, and readers may round its numbers."""
+    return text.cast(pl.Int128) if dtype.is_integer() else text
+
+
+def _instant(schema: pl.Schema, name: str) -> pl.Expr:
+    column, dtype = pl.col(name), schema[name]
+    if isinstance(dtype, pl.Date):
+        days = 86_400_000_000
+        return column.to_physical().clip(_FIRST // days, _LAST // days).cast(pl.Date).dt.strftime("%Y-%m-%d")
+    if not isinstance(dtype, pl.Datetime):
+        return column.cast(pl.String)
+    per_unit = {"ms": 1000, "us": 1, "ns": 1}[dtype.time_unit]
+    within = _FIRST // per_unit, _LAST // per_unit
+    ticks = column.to_physical() if dtype.time_unit == "ns" else column.to_physical().clip(*within)
+    decimals = "%.9fZ" if dtype.time_unit == "ns" else "%.6fZ"
+    return ticks.cast(pl.Datetime(dtype.time_unit)).dt.strftime(f"%Y-%m-%dT%H:%M:%S{decimals}").alias(name)
+
+
+def _messages(rows: pl.DataFrame, events: pl.DataFrame, names: list[str]) -> Iterator[Message]:
+    own = events.join(rows.select("customer_id").unique(), on="customer_id", how="semi", maintain_order="left")
+    fields = [name for name in own.columns if name != "customer_id"]
+    histories = own.group_by("customer_id", maintain_order=True).agg(pl.struct(fields).alias("events"))
+    joined = rows.join(histories, on="customer_id", how="left", maintain_order="left")
+    nothing = pl.Series([[]], dtype=pl.List(pl.Struct({name: own.schema[name] for name in fields})))
+    attributes = [pl.struct(names).alias("attributes")] if names else []
+    carried = pl.col("events").fill_null(pl.lit(nothing).first())
+    texts = joined.select(pl.struct([*map(pl.col, IDENTITY), *attributes, carried]).struct.json_encode())
+    ids = zip(joined["application_id"], joined["customer_id"], texts.to_series(), strict=True)
+    for application_id, customer_id, text in ids:
+        body = text if names else '{"attributes":{},' + text[1:]
+        yield Message(application_id, customer_id, body.encode())

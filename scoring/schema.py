@@ -1,0 +1,121 @@
+"""JSON Schema of the application as a message, made from the spec, and of the decision; with an example."""
+
+from typing import Any
+
+from features.instants import TEXT
+from features.spec import Attribute, AttributeKind, Spec
+from features.text_values import NUMBER
+from scoring.message_decoder import SCHEMA_VERSION
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_INSTANT = {
+    "type": "string",
+    "pattern": TEXT,
+    "description": "RFC 3339, as in 2026-08-31T00:00:00Z; without an offset UTC; a date means 00:00 UTC; 1970 to 2199",
+}
+_ID = {"type": "string", "minLength": 1, "maxLength": 256}
+
+
+def application_schema(spec: Spec) -> dict[str, Any]:
+    """Return the schema of an application of this spec. A cell that breaks an optional attribute is dirt, no error."""
+    attributes = {attribute.name: _attribute(attribute, spec) for attribute in spec.attributes}
+    event = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["occurred_at", "kind", "amount"],
+        "properties": {
+            "occurred_at": _INSTANT,
+            "kind": {"type": "string", "enum": [*spec.event_kinds, *spec.ignored_kinds]},
+            "amount": {
+                "type": ["number", "string"],
+                "pattern": NUMBER,
+                "description": f"{spec.currency.code}, at most {spec.currency.minor_digits} decimals; + in, - out",
+            },
+            "recorded_at": {**_INSTANT, "type": ["string", "null"]},
+        },
+    }
+    return {
+        "$schema": _DIALECT,
+        "title": f"Application for {spec.name}",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["application_id", "customer_id", "as_of", "attributes", "events"],
+        "properties": {
+            "schema_version": {"const": SCHEMA_VERSION},
+            "application_id": _ID,
+            "customer_id": _ID,
+            "as_of": _INSTANT,
+            "attributes": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": [attribute.name for attribute in spec.attributes if attribute.required],
+                "properties": attributes,
+            },
+            "events": {"type": "array", "description": "all events of the customer that may count", "items": event},
+        },
+        "examples": [example_application(spec)],
+    }
+
+
+def _attribute(attribute: Attribute, spec: Spec) -> dict[str, Any]:
+    unit = spec.currency.code if attribute.kind is AttributeKind.MONEY else attribute.unit
+    words = [attribute.description, str(attribute.kind), unit]
+    bounds = (attribute.minimum, attribute.maximum)
+    if any(bound is not None for bound in bounds):
+        words.append(
+            f"{'' if bounds[0] is None else f'{bounds[0]:g}'} to {'' if bounds[1] is None else f'{bounds[1]:g}'}"
+        )
+    if attribute.values:
+        words.append(f"of {', '.join(attribute.values)}")
+    return {
+        "type": ["number", "string"] if attribute.required else ["number", "string", "null"],
+        "description": "; ".join(word for word in words if word),
+    }
+
+
+def example_application(spec: Spec) -> dict[str, Any]:
+    """Invent an application that scores. Never a customer's."""
+    first = [*spec.event_kinds, *spec.ignored_kinds][:1]
+    events = [{"occurred_at": "2026-08-01T09:30:00Z", "kind": kind, "amount": "-34.50"} for kind in first]
+    if spec.currency.minor_digits < 2:
+        events = [{**event, "amount": "-34"} for event in events]
+    return {
+        "application_id": "A-1001",
+        "customer_id": "C-42",
+        "as_of": "2026-08-31T00:00:00Z",
+        "attributes": {attribute.name: _example(attribute) for attribute in spec.attributes},
+        "events": events,
+    }
+
+
+def _example(attribute: Attribute) -> str | int | float:
+    if attribute.values:
+        return attribute.values[-1]
+    low = 0.0 if attribute.minimum is None else attribute.minimum
+    high = low + 100 if attribute.maximum is None else attribute.maximum
+    middle = low + (high - low) / 4
+    whole = round(middle)
+    return whole if low <= whole <= high else middle
+
+
+def decision_json_schema(spec: Spec) -> dict[str, Any]:
+    """Return the schema of the decision as JSON."""
+    text = {"type": "string"}
+    properties: dict[str, Any] = {
+        "decision_id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "application_id": text,
+        "customer_id": text,
+        "as_of": text,
+        **{name: {"type": "number", "minimum": 0, "maximum": 1} for name in spec.probability_columns},
+        "credit_class": {"type": "string", "enum": list(spec.classes)},
+        "credit_score": {"type": "integer", "minimum": spec.scaling.minimum, "maximum": spec.scaling.maximum},
+        "bundle_id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    }
+    return {
+        "$schema": _DIALECT,
+        "title": f"Decision of {spec.name}",
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties,
+    }
