@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,21 +44,27 @@ def run(settings: StreamSettings) -> None:
 @takes_settings
 def publish(
     settings: ConnectionSettings,
+    *,
     applications: Applications,
     events: Events,
     topic: Annotated[str, typer.Option("--topic", help="Topic to write to.")] = "credit.applications",
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="Send its attributes only; else every column is one.", show_default=False),
+    ] = None,
     per_second: Annotated[
         float | None, typer.Option("--per-second", min=0.001, help="No faster than this.", show_default=False)
     ] = None,
 ) -> None:
     """Send applications with their customers' events to a topic, keyed by customer."""
-    from scoring.publish import to_messages
-
     from batch.tables import read_table
+    from scoring.bundle import read_bundle
+    from scoring.publish import encode_messages, every_column
     from stream.publish import publish as send
 
     tables = read_table(applications, "applications").frame, read_table(events, "events", may_be_empty=True).frame
-    pairs = ((customer, message) for customer, _, message in to_messages(*tables))
+    attributes = every_column(tables[0]) if bundle is None else read_bundle(bundle).spec.attributes
+    pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
     count = send(settings, topic, pairs, per_second)
     say(f"{count:,} applications published to {topic}")
 

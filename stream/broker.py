@@ -64,7 +64,8 @@ class GroupConsumer:
 
         """
         self.topic = topic
-        self.assigned: dict[int, int] = {}
+        self.assigned: dict[int, int] = {}  # where each partition began
+        self._found: dict[int, int | None] = {}  # its committed offset then
         self._rebalanced = False
         self._consumer: ck.Consumer = _client(ck.Consumer, config)
         if start is not None:
@@ -96,9 +97,10 @@ class GroupConsumer:
         return self._consumer.consumer_group_metadata()
 
     def rewind(self) -> None:
-        """Read again from the committed offsets."""
+        """Read again from the committed offsets; from where it began, where nothing was committed since."""
         for partition, offset in self.committed(self.assigned).items():
-            target = ck.TopicPartition(self.topic, partition, self.assigned[partition] if offset is None else offset)
+            unmoved = offset is None or offset == self._found[partition]
+            target = ck.TopicPartition(self.topic, partition, self.assigned[partition] if unmoved else offset or 0)
             try:
                 self._consumer.seek(target)
             except ck.KafkaException as error:
@@ -136,9 +138,11 @@ class GroupConsumer:
 
     def _on_assign(self, consumer: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
         self._rebalanced = True
-        offsets = self._start(self, self.committed(p.partition for p in partitions))
+        found = self.committed(p.partition for p in partitions)
+        offsets = self._start(self, found)
         consumer.incremental_assign(_positions(self.topic, offsets))
         self.assigned.update(offsets)
+        self._found.update(found)
         log.info("assigned: partitions %s of %s", sorted(offsets), self.topic)
 
     def _on_revoke(self, consumer: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scoring.messages import Refusal
+from scoring.message_decoder import Refusal
 from stream.records import Headers, Message, Record
 
 HEADROOM_BYTES = 64 * 1024  # what the headers may add to a message of the largest size

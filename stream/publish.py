@@ -17,7 +17,7 @@ _ARRIVE_S = 60.0
 def publish(
     settings: ConnectionSettings,
     topic: str,
-    messages: Iterable[tuple[str, bytes]],
+    messages: Iterable[tuple[str | None, bytes]],
     per_second: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
@@ -36,7 +36,12 @@ def publish(
     pairs, began = iter(messages), time.monotonic()
     size = _BATCH if per_second is None else max(1, min(_BATCH, int(per_second / 20)))
     while batch := list(itertools.islice(pairs, size)):
-        producer.send([Record(topic, None, customer.encode(), message, ()) for customer, message in batch])
+        producer.send(
+            [
+                Record(topic, None, None if customer is None else customer.encode(), message, ())
+                for customer, message in batch
+            ]
+        )
         try:
             producer.flush(_ARRIVE_S)
         except DeliveryError as error:

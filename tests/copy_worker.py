@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.errors import CreditError
-from scoring.messages import Answer, Refusal
+from scoring.message_decoder import Refusal
+from scoring.messages import Answer
 from stream.service import Control, run_worker
 from stream.settings import StreamSettings, load_settings
 from stream.watchdog import Watchdog

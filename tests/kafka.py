@@ -81,11 +81,12 @@ class KafkaServer:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    def create(self, *topics: str, partitions: int = 4, **settings: str) -> None:
+    def create(self, *topics: str, partitions: int = 4, largest_message: int = 1_048_588) -> None:
         admin = AdminClient({"bootstrap.servers": self.address})
+        settings = {"max.message.bytes": str(largest_message)}
         new = [NewTopic(t, partitions, 1, config=settings) for t in topics]
         for future in admin.create_topics(new).values():
-            future.result()
+            future.result(20)
 
     def aborted_transactions(self, topic: str) -> set[tuple[int, int]]:
         """(producer id, epoch) of each transaction with an ABORT marker in the topic, from the broker's own files."""

@@ -50,6 +50,10 @@ class Load:
         if error is None:
             self.sent[message.partition() or 0, message.offset() or 0] = (message.key() or b"", message.value() or b"")
 
+    def cancel(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
     def end(self) -> None:
         self._ended.set()
         self._thread.join()

@@ -61,7 +61,7 @@ class Stage:
 
     def create(self, server: KafkaServer) -> "Stage":
         server.create(*self.topics[:2])
-        server.create(self.topics[2], **{"max.message.bytes": str(INPUT_LIMIT + HEADROOM_BYTES)})
+        server.create(self.topics[2], largest_message=INPUT_LIMIT + HEADROOM_BYTES)
         return self
 
     def worker(self, **flags: object) -> Running:
@@ -81,10 +81,12 @@ class Stage:
             worker.process.wait()
 
     def publish(self, *values: bytes, partition: int = 0) -> None:
-        producer = ck.Producer({"bootstrap.servers": self.address, "message.max.bytes": 10_000_000})
+        settings = {"bootstrap.servers": self.address, "message.max.bytes": 10_000_000, "compression.type": "gzip"}
+        producer, errors = ck.Producer(settings), []
         for value in values:
-            producer.produce(self.topics[0], value, b"key", partition)
+            producer.produce(self.topics[0], value, b"key", partition, on_delivery=lambda e, _: errors.append(e))
         assert producer.flush(30) == 0
+        assert not any(errors)
 
     def wait_for(self, decisions: int, dead_letters: int = 0, seconds: float = 40) -> None:
         end = time.monotonic() + seconds
@@ -250,11 +252,9 @@ def test_an_offset_that_is_gone_stops_the_worker(stage: Stage) -> None:
     stage.wait_for(10)
     assert first.stop()[0] == 0
     stage.publish(*good(20))
-    deleted = AdminClient({"bootstrap.servers": stage.address}).delete_records(
-        [ck.TopicPartition(stage.topics[0], 0, 25)]
-    )
-    for future in deleted.values():
-        future.result()
+    admin = AdminClient({"bootstrap.servers": stage.address})
+    for future in admin.delete_records([ck.TopicPartition(stage.topics[0], 0, 25)]).values():
+        future.result(20)
     code, said = stage.worker().ended()
     assert code == 4
     assert "the group's next offset is 10, but the topic holds 25 to 30" in said
