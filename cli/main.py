@@ -31,7 +31,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Credit scoring: one verified bundle, the same bits at every door.",
-    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed.",
+    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed, "
+    "5 watchdog, 6 circuit breaker.",
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)

@@ -78,8 +78,9 @@ def decisions(
     """Print committed decisions, one line of JSON each, oldest first by partition."""
     from itertools import islice
 
-    from stream.broker import GroupConsumer, read_records
-    from stream.clients import member_config
+    from stream.broker import GroupConsumer
+    from stream.client_settings import member_config
+    from stream.cluster import read_records
 
     topic = settings.output
     reader = GroupConsumer(member_config(settings.connection, settings.group), topic)
@@ -91,7 +92,7 @@ def decisions(
 
 
 def _partitions(settings: TopicSettings, topic: str) -> int:
-    from stream.broker import Admin
+    from stream.cluster import Admin
 
     count = Admin(settings.connection).cluster(topic).partitions.get(topic, 0)
     if not count:
@@ -107,7 +108,7 @@ def topics(
     replicas: Annotated[int, typer.Option("--replicas", min=1, help="Copies; 3 in production.")] = 3,
 ) -> None:
     """Create the topics that are missing, with room for dead letters of the largest size."""
-    from stream.broker import Admin
+    from stream.cluster import Admin
     from stream.start import create_missing
 
     rows = create_missing(Admin(settings.connection), settings, partitions, replicas)
@@ -121,11 +122,12 @@ def embedded(
     ] = None,
 ) -> None:
     """Run the embedded broker, for demos: prints its address, then serves until SIGTERM. At-least-once only."""
-    from stream.broker import EmbeddedBroker
+    from stream.cluster import EmbeddedBroker
 
     ended = threading.Event()
     _on_signal(ended.set)
-    say(EmbeddedBroker().address)
+    broker = EmbeddedBroker()
+    say(broker.address)
     sys.stdout.flush()
     ended.wait(for_seconds)
 

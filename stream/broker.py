@@ -1,53 +1,37 @@
-"""The only file that knows confluent_kafka: a group's member, a producer, and what a cluster says; errors translated.
+"""A member of a consumer group and a producer, as the loop needs them.
 
 Nothing here decides: what to do about an error is in `stream.delivery`, where to begin reading in `stream.start`.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined] # its public names
-
-from features.errors import DeliveryError, SettingsError
+from features.errors import DeliveryError
+from stream.client import (
+    ClientMessage,
+    Config,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+    build,
+    note,
+    positions,
+    to_message,
+    translate,
+)
 from stream.errors import RESET_OFFSETS, OffsetGoneError, RetriableError, translated
-from stream.records import Batch, Cluster, Message, Record
+from stream.records import Batch, Record
 
 log = logging.getLogger(__name__)
 
-Config = Mapping[str, Any]
 Start = Callable[["GroupConsumer", dict[int, int | None]], dict[int, int]]  # from committed offsets to where to begin
 
 ANSWER_S = 10.0  # for questions
 CALL_S = 1.0  # for calls that are made again when time is up: a signal is seen in between
 _STOP = {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "_BAD_MSG", "_BAD_COMPRESSION", "_LOG_TRUNCATION"}
-
-
-@contextmanager
-def translate(doing: str) -> Iterator[None]:
-    """Raise our error for one of the client's; `doing` says what was tried."""
-    try:
-        yield
-    except ck.KafkaException as error:
-        raise translated(error.args[0], doing) from error
-
-
-def _note(error: ck.KafkaError) -> None:
-    log.warning("broker: %s (%s)", error.name(), error.str())
-
-
-def _client(kind: Callable[..., Any], config: Config) -> Any:
-    try:
-        return kind({**config, "error_cb": _note}, logger=log)
-    except ck.KafkaException as error:  # its text may hold the value, which may be a secret
-        name = next((name for name in config if f'"{name}"' in error.args[0].str()), "one of them")
-        raise SettingsError(f"client settings: {name} is unknown, or its value is refused by the client.") from None
-
-
-def _positions(topic: str, offsets: Mapping[int, int]) -> list[ck.TopicPartition]:
-    return [ck.TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
 
 
 class GroupConsumer:
@@ -67,7 +51,7 @@ class GroupConsumer:
         self.assigned: dict[int, int] = {}  # where each partition began
         self._found: dict[int, int | None] = {}  # its committed offset then
         self._rebalanced = False
-        self._consumer: ck.Consumer = _client(ck.Consumer, config)
+        self._consumer: Consumer = build(Consumer, config)
         if start is not None:
             self._start = start
             self._consumer.subscribe([topic], self._on_assign, self._on_revoke, self._on_revoke)
@@ -86,7 +70,7 @@ class GroupConsumer:
         with translate(f"read {self.topic}"):
             first = self._consumer.poll(wait_s)
             taken = [] if first is None else [first, *(self._consumer.consume(most - 1, 0) if most > 1 else [])]
-        messages = [_message(m) for m in taken if not self._failed(m)]
+        messages = [to_message(m) for m in taken if not self._failed(m)]
         if messages and self._rebalanced:
             self.rewind()
             return Batch([], membership)
@@ -100,16 +84,16 @@ class GroupConsumer:
         """Read again from the committed offsets; from where it began, where nothing was committed since."""
         for partition, offset in self.committed(self.assigned).items():
             unmoved = offset is None or offset == self._found[partition]
-            target = ck.TopicPartition(self.topic, partition, self.assigned[partition] if unmoved else offset or 0)
+            target = TopicPartition(self.topic, partition, self.assigned[partition] if unmoved else offset or 0)
             try:
                 self._consumer.seek(target)
-            except ck.KafkaException as error:
+            except KafkaException as error:
                 if error.args[0].name() != "_STATE":  # _STATE: nothing was read from it yet
                     raise translated(error.args[0], f"return to the committed offset of {self.topic}") from error
 
     def committed(self, partitions: Iterable[int]) -> dict[int, int | None]:
         """Return the group's committed offsets, None where there is none; waits for transactions under way."""
-        asked = [ck.TopicPartition(self.topic, p) for p in partitions]
+        asked = [TopicPartition(self.topic, p) for p in partitions]
         with translate(f"ask for the committed offsets of {self.topic}"):
             answered = self._consumer.committed(asked, ANSWER_S) if asked else []
         return {p.partition: p.offset if p.offset >= 0 else None for p in answered}
@@ -117,16 +101,16 @@ class GroupConsumer:
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit offsets outside a transaction."""
         with translate(f"commit offsets of {self.topic}"):
-            self._consumer.commit(offsets=_positions(self.topic, offsets), asynchronous=False)
+            self._consumer.commit(offsets=positions(self.topic, offsets), asynchronous=False)
 
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset that is still there and the one after the last."""
         with translate(f"ask for the offsets of {topic}"):
-            return self._consumer.get_watermark_offsets(ck.TopicPartition(topic, partition), ANSWER_S)
+            return self._consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_S)
 
     def lag(self) -> dict[int, int]:
         """Return by partition how many offsets lie ahead, as far as the last fetch saw."""
-        positions = self._consumer.position([ck.TopicPartition(self.topic, p) for p in self.assigned])
+        positions = self._consumer.position([TopicPartition(self.topic, p) for p in self.assigned])
         at = {p.partition: p.offset if p.offset >= 0 else self.assigned[p.partition] for p in positions}
         ends = {p.partition: self._consumer.get_watermark_offsets(p, cached=True)[1] for p in positions}
         return {p: max(0, ends[p] - at[p]) for p in at}
@@ -136,23 +120,23 @@ class GroupConsumer:
         with translate("leave the group"):
             self._consumer.close()
 
-    def _on_assign(self, consumer: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalanced = True
         found = self.committed(p.partition for p in partitions)
         offsets = self._start(self, found)
-        consumer.incremental_assign(_positions(self.topic, offsets))
+        consumer.incremental_assign(positions(self.topic, offsets))
         self.assigned.update(offsets)
         self._found.update(found)
         log.info("assigned: partitions %s of %s", sorted(offsets), self.topic)
 
-    def _on_revoke(self, consumer: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalanced = True
         consumer.incremental_unassign(partitions)
         for p in partitions:
             self.assigned.pop(p.partition, None)
         log.info("given up: partitions %s of %s", sorted(p.partition for p in partitions), self.topic)
 
-    def _failed(self, message: ck.Message) -> bool:
+    def _failed(self, message: ClientMessage) -> bool:
         error = message.error()
         if error is None:
             return False
@@ -161,13 +145,8 @@ class GroupConsumer:
             raise OffsetGoneError(f"{where}: the next offset is not there any more. {RESET_OFFSETS}")
         if error.fatal() or error.name() in _STOP:
             raise DeliveryError(f"{where}: {error.name()} ({error.str()})")
-        _note(error)
+        note(error)
         return True
-
-
-def _message(m: ck.Message) -> Message:
-    headers: Any = m.headers() or ()
-    return Message(m.topic() or "", m.partition() or 0, m.offset() or 0, m.key(), m.value(), headers, m.timestamp()[1])
 
 
 class RecordProducer:
@@ -180,8 +159,8 @@ class RecordProducer:
             SettingsError: the client library does not know a setting or refuses its value.
 
         """
-        self._producer: ck.Producer = _client(ck.Producer, config)
-        self._undelivered: list[ck.KafkaError] = []
+        self._producer: Producer = build(Producer, config)
+        self._undelivered: list[KafkaError] = []
         self._on_delivery = None if "transactional.id" in config else self._note_delivery  # there, commit tells
 
     def init(self) -> None:
@@ -211,7 +190,7 @@ class RecordProducer:
     def send_offsets(self, topic: str, offsets: Mapping[int, int], membership: Any) -> None:
         """Put the offsets to read next into the transaction; may be called again after RetriableError."""
         with translate("write offsets"):
-            self._producer.send_offsets_to_transaction(_positions(topic, offsets), membership, CALL_S)
+            self._producer.send_offsets_to_transaction(positions(topic, offsets), membership, CALL_S)
 
     def commit(self) -> None:
         """Commit; may be called again after RetriableError."""
@@ -242,74 +221,6 @@ class RecordProducer:
         if waiting:
             raise RetriableError(f"{waiting} records were not delivered within {wait_s:.0f} s")
 
-    def _note_delivery(self, error: ck.KafkaError | None, _message: ck.Message) -> None:
+    def _note_delivery(self, error: KafkaError | None, _message: ClientMessage) -> None:
         if error is not None:
             self._undelivered.append(error)
-
-
-class Admin:
-    """What a cluster says of itself, and new topics."""
-
-    def __init__(self, config: Config) -> None:
-        """Connect in the background."""
-        self._admin: AdminClient = _client(AdminClient, config)
-
-    def cluster(self, *topics: str) -> Cluster:
-        """Return the cluster's id and numbers of partitions; the embedded broker makes topics that are asked for."""
-        with translate("ask the brokers for their topics"):
-            answer = self._admin.list_topics(timeout=ANSWER_S)
-            found = Cluster(answer.cluster_id or "", {name: len(t.partitions) for name, t in answer.topics.items()})
-            if found.embedded:
-                found.partitions.update(
-                    {n: len(self._admin.list_topics(n, ANSWER_S).topics[n].partitions) for n in topics}
-                )
-        return found
-
-    def largest_message(self, topic: str) -> int:
-        """Return the topic's max.message.bytes."""
-        resource = ConfigResource(ResourceType.TOPIC, topic)
-        with translate(f"ask for the settings of {topic}"):
-            answer = self._admin.describe_configs([resource], request_timeout=ANSWER_S)[resource].result()
-        return int(answer["max.message.bytes"].value)
-
-    def create_topic(self, topic: str, partitions: int, replicas: int, settings: dict[str, str]) -> None:
-        """Create a topic."""
-        new = NewTopic(topic, partitions, replicas, config=settings)
-        with translate(f"create {topic}"):
-            self._admin.create_topics([new], request_timeout=ANSWER_S)[topic].result()
-
-
-def read_records(config: Config, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Message]:
-    """Yield what is committed in the partitions of a topic, from `starts` up to `ends` (exclusive) or what there is."""
-    own = {
-        "group.id": "none",
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
-    }
-    consumer: ck.Consumer = _client(ck.Consumer, {**config, **own, "isolation.level": "read_committed"})
-    with translate(f"read {topic}"):
-        consumer.assign(_positions(topic, starts))
-        waiting = set(starts)
-        while waiting:
-            for m in consumer.consume(500, 0.1):
-                error, partition, offset = m.error(), m.partition() or 0, m.offset() or 0
-                if error is None and offset < ends[partition]:
-                    yield _message(m)
-                elif error is None or error.name() == "_PARTITION_EOF":
-                    waiting.discard(partition)
-                elif not error.retriable():
-                    raise translated(error, f"read {topic}")
-        consumer.close()
-
-
-class EmbeddedBroker:
-    """Librdkafka's mock cluster, for demos and quick tests: at-least-once only, and it forgets old messages."""
-
-    def __init__(self, *topics: str) -> None:
-        """Start it on a free port of the loopback interface, with topics of four partitions."""
-        self._cluster = ck.Producer({"test.mock.num.brokers": 1}, logger=log)
-        broker = self._cluster.list_topics(timeout=ANSWER_S).brokers[1]
-        self.address = f"{broker.host}:{broker.port}"
-        for topic in topics:
-            self._cluster.list_topics(topic, timeout=ANSWER_S)

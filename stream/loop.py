@@ -77,6 +77,7 @@ class Worker:
     watchdog: Watchdog
     metrics: StreamMetrics
     clock: Clock
+    settled: int = 0
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
         """Work until asked to stop, or until nothing has arrived for `stop_when_idle_s`.
@@ -110,6 +111,7 @@ class Worker:
         offsets = {m.partition: m.offset + 1 for m in messages}
         if self.delivery.deliver(records, offsets, batch.membership):
             self.breaker = breaker
+            self.settled += len(messages)
             self.metrics.batch(answers, scored - began, self.clock() - scored)
         else:
             self.metrics.aborted()

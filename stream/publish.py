@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from features.errors import DeliveryError, SettingsError
-from stream.broker import Admin, RecordProducer
-from stream.clients import producer_config
+from stream.broker import RecordProducer
+from stream.client_settings import producer_config
+from stream.cluster import Admin
 from stream.records import Record
 from stream.settings import ConnectionSettings
 

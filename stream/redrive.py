@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from features.errors import DeliveryError
-from stream.broker import Admin, GroupConsumer, RecordProducer, read_records
-from stream.clients import member_config, producer_config
+from stream.broker import GroupConsumer, RecordProducer
+from stream.client_settings import member_config, producer_config
+from stream.cluster import Admin, read_records
 from stream.dead_letters import DeadLetter, take_apart
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
 from stream.records import Message, Record

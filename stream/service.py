@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from features.errors import DeliveryError, SettingsError
 from monitoring.metrics import StreamMetrics
 from stream.breaker import Breaker
-from stream.broker import Admin, GroupConsumer, RecordProducer
-from stream.clients import consumer_config, producer_config
+from stream.broker import GroupConsumer, RecordProducer
+from stream.client_settings import consumer_config, producer_config
+from stream.cluster import Admin
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
 from stream.health import HealthServer
 from stream.instance import Slot
@@ -84,6 +85,7 @@ def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str,
             clock=time.monotonic,
         )
         worker.run(lambda: control.stopping, settings.stop_when_idle)
+        log.info("ended after %s messages", worker.settled)
     finally:
         control.watchdog.alive("leave the group")
         consumer.close()

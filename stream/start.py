@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from features.errors import DeliveryError, SettingsError
-from stream.broker import Admin, Config, GroupConsumer, read_records
+from stream.broker import GroupConsumer
+from stream.client import Config
+from stream.cluster import Admin, read_records
 from stream.dead_letters import HEADROOM_BYTES
 from stream.errors import RESET_OFFSETS, OffsetGoneError
 from stream.records import Cluster

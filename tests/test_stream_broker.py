@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from features.errors import DeliveryError, SettingsError
-from stream.broker import Admin, EmbeddedBroker, GroupConsumer, RecordProducer, read_records
-from stream.clients import consumer_config, producer_config
+from stream.broker import GroupConsumer, RecordProducer
+from stream.client_settings import consumer_config, producer_config
+from stream.cluster import Admin, EmbeddedBroker, read_records
 from stream.delivery import AtLeastOnce, ExactlyOnce, Patience
 from stream.errors import FatalError
 from stream.records import Message, Record

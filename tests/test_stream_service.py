@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from monitoring.metrics import STREAM
-from stream.broker import EmbeddedBroker
+from stream.cluster import EmbeddedBroker
 from stream.dead_letters import HEADROOM_BYTES
 from tests.conftest import PROJECT
 from tests.kafka import KafkaServer, free_port, read_topic

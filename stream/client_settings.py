@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stream.broker import Config
+from stream.client import Config
 from stream.settings import MAX_POLL_S, GroupProtocol, StreamSettings
 
 _BATCH_BYTES = 1_000_000
