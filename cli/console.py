@@ -1,16 +1,17 @@
 """What commands share: tables on standard output, progress on standard error, and reading of small files."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from features.errors import InputError
+from features.reason_codes import translate
 from features.spec import Spec
 from features.spec_file import parse_spec
 
@@ -40,21 +41,36 @@ def say_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     console.print(table)
 
 
+class Stages:
+    """A bar over stages; call it with the name of each as it begins."""
+
+    def __init__(self, progress: Progress, count: int) -> None:
+        """Begin before the first stage."""
+        self._progress, self._task, self._started = progress, progress.add_task("", total=count), False
+        self._inner: TaskID | None = None
+
+    def __call__(self, name: str) -> None:
+        """Begin a stage; ends the one before."""
+        if self._inner is not None:
+            self._progress.remove_task(self._inner)
+            self._inner = None
+        self._progress.update(self._task, description=name, advance=1 if self._started else 0)
+        self._started = True
+
+    def within(self, done: int, total: int | None, text: str) -> None:
+        """Show a second bar for the present stage; without a total it only moves."""
+        if self._inner is None:
+            self._inner = self._progress.add_task("", total=total)
+        self._progress.update(self._inner, completed=done, description=text)
+
+
 @contextmanager
-def stages(title: str, count: int) -> Iterator[Callable[[str], None]]:
+def stages(title: str, count: int) -> Iterator[Stages]:
     """Show a bar over `count` stages on a terminal's standard error; quiet elsewhere."""
     console = Console(stderr=True)
     columns = (TextColumn(title), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=count)
-        started = False
-
-        def stage(name: str) -> None:
-            nonlocal started
-            progress.update(task, description=name, advance=1 if started else 0)
-            started = True
-
-        yield stage
+        yield Stages(progress, count)
 
 
 def read_spec(path: Path) -> Spec:
@@ -71,6 +87,22 @@ def read_spec(path: Path) -> Spec:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}). Expected a spec, as `credit dataset` writes."
         ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
+
+
+def read_dictionary(path: Path, spec: Spec) -> Spec:
+    """Return the spec with the texts of a dictionary file.
+
+    Raises:
+        InputError: the file cannot be read.
+        SpecError: it does not fit the spec; names the key.
+
+    """
+    try:
+        return translate(spec, path.read_bytes().decode(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected a dictionary, .toml.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
 

@@ -16,8 +16,11 @@ from batch.job import BatchJob, run_batch
 from batch.tables import read_table
 from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
+from cli import explain as explain_commands
 from cli import features as features_commands
 from cli import model as model_commands
+from cli import policy as policy_commands
+from cli import report as report_commands
 from cli import spec as spec_commands
 from cli.console import metric_rows, say, say_table, stages, warn
 from cli.options import Applications, BundleOption, Events
@@ -36,9 +39,12 @@ app = typer.Typer(
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
+app.add_typer(explain_commands.app)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")
+app.add_typer(policy_commands.app, name="policy")
+app.add_typer(report_commands.app)
 if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") is not None:
     from cli import stream as stream_commands
 
