@@ -100,7 +100,7 @@ def _partitions(settings: TopicSettings, topic: str) -> int:
     return count
 
 
-@app.command(epilog="Example: credit stream topics --brokers 127.0.0.1:9092 --partitions 4 --replicas 1")
+@app.command(epilog="Example: credit stream topics --brokers 127.0.0.1:9092 --replicas 1")
 @takes_settings
 def topics(
     settings: TopicSettings,

@@ -20,12 +20,12 @@ CREDIT = {name: service for name, service in COMPOSE["services"].items() if serv
 
 
 def test_the_compose_file_fits_the_schema_of_compose_files(tmp_path: Path) -> None:
-    check = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
+    check = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run([*check, "docker-compose.yml"], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     broken = tmp_path / "docker-compose.yml"
     broken.write_text((PROJECT / "docker-compose.yml").read_text().replace("stop_grace_period", "stop_grace"))
-    assert subprocess.run([*check, broken], capture_output=True, check=False).returncode != 0
+    assert subprocess.run([*check, str(broken)], capture_output=True, check=False).returncode != 0
 
 
 @pytest.mark.parametrize("name", CREDIT)

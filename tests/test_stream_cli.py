@@ -20,6 +20,7 @@ from stream.settings import StreamSettings, load_settings, settings_table
 from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, read_topic
 from tests.kills import source
+from tests.test_cli import examples
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -176,6 +177,21 @@ def test_sigterm_ends_the_command_with_0(door: Door) -> None:
     worker.communicate(timeout=10)
     assert worker.returncode == 0
     assert time.monotonic() - began < 5
+
+
+def test_the_examples_of_help_run(kafka: KafkaServer, bundle: Path, tonight: Path, credit: Credit) -> None:
+    """In the order in which a user needs them, in a folder like the demo's, on this test's broker."""
+    (tonight / "demo/bundles").mkdir(parents=True)
+    (tonight / "demo/bundles/current").symlink_to(bundle)
+    (tonight / "demo/tonight").symlink_to(tonight)
+    order = ("topics", "embedded", "publish", "run", "decisions", "dead-letters list", "dead-letters redrive")
+    found = {" ".join(name[1:]): example for name, example in examples().items() if name[0] == "stream"}
+    assert found.keys() == set(order)
+    for name in order:
+        example = [word.replace("127.0.0.1:9092", kafka.address) for word in found[name]]
+        example += {"run": ["--stop-when-idle", "1"], "topics": ["--replicas", "1"]}.get(name, [])
+        done = credit(*example[1:], cwd=tonight)
+        assert done.returncode == 0, (name, done.stderr)
 
 
 def test_flags_go_before_the_environment_and_that_before_the_file(
