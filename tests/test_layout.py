@@ -28,6 +28,7 @@ ONLY_IN = {
     "skl2onnx": {"model_export"},
     "optuna": {"training"},
     "matplotlib": {"training"},
+    "lime": {"training"},
     "confluent_kafka": {"stream"},
     "fastapi": {"api"},
     "flask": {"api"},
@@ -59,6 +60,11 @@ def test_libraries_stay_in_their_layer(path: Path) -> None:
         assert library not in imported_packages(path) or own in layers
 
 
+def test_the_kafka_client_is_in_one_file() -> None:
+    users = [path for path in MODULES if "confluent_kafka" in imported_packages(path)]
+    assert users == [PROJECT / "stream/client.py"]
+
+
 def test_every_top_level_package_is_in_the_agreement() -> None:
     packages = {p.parent.name for p in PROJECT.glob("*/__init__.py")}
     assert packages == {*MAY_IMPORT, "tests", "benchmarks"}
@@ -67,7 +73,7 @@ def test_every_top_level_package_is_in_the_agreement() -> None:
 def test_serving_never_loads_training_libraries() -> None:
     code = (
         "import sys, cli.main; "
-        "print([m for m in ('xgboost', 'sklearn', 'skl2onnx', 'onnx', 'scipy', 'optuna', 'matplotlib', "
+        "print([m for m in ('xgboost', 'sklearn', 'skl2onnx', 'onnx', 'scipy', 'optuna', 'matplotlib', 'lime', "
         "'training', 'model_export', 'confluent_kafka', 'fastapi', 'flask') "
         "if m in sys.modules])"
     )
