@@ -236,15 +236,15 @@ WRONG = [
     (DEBT, DEBT + DEBT.replace("DEBT", "Debt"), "reasons.Debt: the same code as DEBT. Give each code once"),
     ("[reasons.DEBT]", '[reasons."MUCH DEBT"]', "reasons.MUCH DEBT: expected a code of up to 40 letters"),
     ("[reasons.DEBT]", f"[reasons.{'D' * 41}]", "expected a code of up to 40 letters"),
-    ("You owe more to other lenders", "x" * 200, "reasons.DEBT.high: 222 characters, expected at most 200"),
-    ("You owe more to other lenders", "\\n", "reasons.DEBT.high: expected a sentence on one line"),
+    ("You owe too much to other lenders", "x" * 200, "reasons.DEBT.high: 201 characters, expected at most 200"),
+    ("You owe too much to other lenders", "\\n", "reasons.DEBT.high: expected a sentence on one line"),
     (
-        'high = "You owe more to other lenders than most applicants."',
+        'high = "You owe too much to other lenders."',
         'high = ""',
         "reasons.DEBT.high: expected a sentence",
     ),
-    ('high = "You owe more to other lenders than most applicants."', "", "reasons.DEBT.high: missing, expected text"),
-    ('high = "You owe more to other lenders than most applicants."', "high = 3", "reasons.DEBT.high: expected text"),
+    ('high = "You owe too much to other lenders."', "", "reasons.DEBT.high: missing, expected text"),
+    ('high = "You owe too much to other lenders."', "high = 3", "reasons.DEBT.high: expected text"),
     ('except."loans=mortgage"', 'except."loans=morgage"', "reasons.RUNNING_LOANS.except: 'loans=morgage' is no"),
     ('except."loans=mortgage"', 'except."age"', "reasons.RUNNING_LOANS.except: 'age' is no"),
     (
@@ -260,6 +260,11 @@ def test_an_error_in_the_dictionary_names_the_key(old: str, new: str, named: str
     with pytest.raises(SpecError, match=r"my\.toml") as error:
         parse_spec(swapped(SPEC, old, new), "my.toml")
     assert named in str(error.value)
+
+
+def test_a_text_may_have_200_characters() -> None:
+    longest = parse_spec(swapped(SPEC, "You owe too much to other lenders", "x" * 199)).reasons
+    assert len(next(reason for reason in longest if reason.code == "DEBT").texts.high) == 200
 
 
 def test_the_closest_selector_decides(spec: Spec) -> None:
