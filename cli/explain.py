@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batch.job import read_inputs
+from batch.inputs import read_inputs
 from batch.output import check_folder, refuse_overwriting, replace_files
 from cli.console import read_dictionary, say, say_table, stages
 from cli.explain_page import explain_page
@@ -52,9 +52,8 @@ def explain(  # noqa: PLR0917 - typer takes options by name
         stage("read")
         scorer = Scorer.open(bundle)
         explainer = scorer.bundle.explainer if dictionary is None else _in_other_words(scorer, dictionary)
-        tables = read_inputs(applications, events, scorer.bundle.spec, allow_empty_events=True)
+        own, account = read_inputs(applications, events, scorer.bundle.spec)
         stage("explain")
-        own, account = (table.frame for table in tables)
         explanation = explain_application(scorer, own, account, application_id.strip(), explainer)
         compared = _with_lime(scorer, explanation) if lime else None
         if html is not None:
