@@ -2,8 +2,8 @@
 
     python -m benchmarks.score_pandas FOLDER MODEL
 
-FOLDER holds applications.parquet and events.parquet, MODEL model.ubj and policy.json (calibration, costs). DuckDB
-reads, as pandas reads Parquet only through a library; from there on it is pandas: customers are made integers once, money
+FOLDER holds applications.parquet and events.parquet, MODEL model.ubj and policy.json. DuckDB reads,
+as pandas reads Parquet only through a library; from there on it is pandas: customers are made integers once, money
 cents, kinds categories; one merge, then one group-by per group and window, the shorter out of the longer. It does less
 than the product: no checks of files or cells, no reject codes, no counts of dirt.
 """
