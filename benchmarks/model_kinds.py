@@ -17,7 +17,7 @@ from model_export.graph import to_onnx
 from model_export.trees import from_model
 from recipes.kaggle import kaggle
 from scoring.metrics import Outcome, evaluate
-from scoring.scorer import Model
+from scoring.model import Model
 from training.candidate import fit_side
 from training.data import TrainingData, label_examples
 from training.fit import ModelKind

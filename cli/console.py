@@ -1,5 +1,7 @@
 """What commands share: tables on standard output, progress on standard error, and reading of small files."""
 
+import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,57 @@ from features.spec import Spec
 from features.spec_file import parse_spec
 
 _PIPE_WIDTH = 140
+_OUTPUT_FAILED = 4
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output that goes on into nothing, and remembers why, once it cannot be written to."""
+
+    failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self.failure = error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def prepare_streams() -> None:
+    """Make standard streams that can be written to, also where the caller closed them or names are no UTF-8."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        line_buffering = sys.stdout.line_buffering
+        sys.stdout = _Output(sys.stdout.detach(), "utf-8", "backslashreplace", line_buffering=line_buffering)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def deliver_stdout(code: str | int | None) -> str | int | None:
+    """Hand over what a command printed and return its exit code; 4 if there is no room, as for any other output.
+
+    A reader that left (`| head`) has what it wanted, so that is no error.
+    """
+    sys.stdout.flush()
+    failure = getattr(sys.stdout, "failure", None)
+    if failure is None or isinstance(failure, BrokenPipeError):
+        return code
+    warn(f"error: standard output could not be written ({failure.strerror}). Files that were to be written are there.")
+    return _OUTPUT_FAILED
 
 
 def say(text: str = "") -> None:

@@ -123,10 +123,10 @@ def training_data(folder: Path) -> "TrainingData":
     """
     from training.data import TrainingData
 
-    tables = (read_table(_only_file(folder, name), name, may_be_empty=name == "events").frame for name in _TABLES)
+    tables = (read_table(_only_file(folder, name), name, may_be_empty=name == "events") for name in _TABLES)
     applications, events, labels = tables
     truth = folder / "truth.parquet"  # which synthetic data brings along
-    return TrainingData(applications, events, labels, read_table(truth, "truth").frame if truth.exists() else None)
+    return TrainingData(applications, events, labels, read_table(truth, "truth") if truth.exists() else None)
 
 
 def _say_trained(evaluation: dict[str, Any], published: Path) -> None:

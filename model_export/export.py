@@ -22,8 +22,8 @@ from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, canonical
 from scoring.decisions import Rules, make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
+from scoring.model import Model
 from scoring.reasons import Explainer
-from scoring.scorer import Model
 from scoring.shap_tables import ShapTables
 from training.candidate import Fit
 from training.report.figures import training_figures

@@ -14,8 +14,8 @@ from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, Bundle
 from scoring.decisions import Rules, make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
+from scoring.model import Model
 from scoring.policy import Policy
-from scoring.scorer import Model
 from training.choose_policy import choose_policy
 from training.data import Examples
 from training.judged import Judged, evaluate_judged

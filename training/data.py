@@ -88,7 +88,7 @@ def label_examples(data: TrainingData, spec: Spec) -> tuple[Examples, FeatureTab
         truth=_truth(data.truth, joined, spec),
     )
     labelled = examples.only(examples.actual >= 0)
-    _check_size(labelled, spec, table.rejects)
+    _check_size(labelled, table.rejects, spec)
     return labelled, table
 
 
@@ -128,22 +128,25 @@ def check_labels(labels: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame
     return pl.DataFrame({"application_id": ids, "actual": actual}).drop_nulls("actual")
 
 
-def _check_size(examples: Examples, spec: Spec, rejects: pl.DataFrame) -> None:
+def _check_size(examples: Examples, rejects: pl.DataFrame, spec: Spec) -> None:
     customers = len(np.unique(examples.customers))
     if customers < _LEAST_CUSTOMERS:
         raise InputError(
             f"labels: {customers} customers have a usable, labelled application, expected {_LEAST_CUSTOMERS} at least. "
-            f"Check that the application_ids of labels and applications agree.{_rejected(rejects)}"
+            f"Check that the application_ids of labels and applications agree.{_causes(rejects)}"
         )
     absent = [name for i, name in enumerate(spec.classes) if not (examples.actual == i).any()]
     if absent:
-        raise InputError(f"labels: no application of class {', '.join(absent)}. Expected examples of each.")
+        raise InputError(
+            f"labels: no application of class {', '.join(absent)}. Expected examples of each.{_causes(rejects)}"
+        )
 
 
-def _rejected(rejects: pl.DataFrame) -> str:
-    counts = rejects.filter(pl.col("table") == "applications").group_by("code").len().sort("code")
-    codes = ", ".join(f"{code} {count}" for code, count in counts.iter_rows())
-    return f" Rejected applications by code: {codes}." if codes else ""
+def _causes(rejects: pl.DataFrame) -> str:
+    """Say which codes rejected how many rows, most frequent first."""
+    counts = rejects["code"].value_counts().sort("count", "code", descending=[True, False])
+    listed = ", ".join(f"{code} {count}" for code, count in counts.iter_rows())
+    return f" Rejected rows: {listed}." if listed else ""
 
 
 def split_by_customer(examples: Examples, seed: int) -> Split:

@@ -8,8 +8,8 @@ import polars as pl
 
 from features.matrix import list_features
 from scoring.bundle import Bundle
+from scoring.model import Model
 from scoring.policy import Policy
-from scoring.scorer import Model
 from training.adopt import halves
 from training.data import Examples, TrainingData, check_labels, label_examples, split_by_customer
 from training.judged import Judged, evaluate_judged

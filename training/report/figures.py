@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scoring.shap_tables import ShapTables
 from training.data import Examples, Split
 from training.judged import Judged
+from training.report.background import background
 from training.report.curves import by_threshold, calibration, scores
 from training.report.histogram import histogram
 from training.report.importance import importance
@@ -50,6 +51,7 @@ def training_figures(judged: Judged, split: Split, model: HasProbabilities, tabl
         figures["data"][name] = _describe(side, classes)
     calibrating = split.calibration
     figures["histogram"]["calibration"] = histogram(model.probabilities(calibrating.matrix), calibrating.actual)
+    figures["background"] = background(calibrating.matrix, judged.spec)
     figures["leaks"] = leaks(split, judged, model.probabilities(split.train.matrix))
     return figures
 

@@ -10,7 +10,7 @@ from features.matrix import list_features
 from training.data import Split
 from training.judged import Judged
 
-_SUSPICIOUS = 0.9
+_SUSPICIOUS = 0.95
 _SHOWN = 5
 
 
