@@ -62,7 +62,7 @@ def publish(
     from scoring.publish import encode_messages, every_column
     from stream.publish import publish as send
 
-    tables = read_table(applications, "applications").frame, read_table(events, "events", may_be_empty=True).frame
+    tables = read_table(applications, "applications"), read_table(events, "events", may_be_empty=True)
     attributes = every_column(tables[0]) if bundle is None else read_bundle(bundle).spec.attributes
     pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
     count = send(settings, topic, pairs, per_second)
