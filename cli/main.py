@@ -16,7 +16,9 @@ from batch.tables import read_table
 from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
 from cli import features as features_commands
+from cli import key as key_commands
 from cli import model as model_commands
+from cli import serve as serve_commands
 from cli import spec as spec_commands
 from cli.console import metric_rows, say, say_table, stages, warn
 from cli.options import Applications, BundleOption, Events
@@ -34,6 +36,8 @@ app = typer.Typer(
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
+app.add_typer(serve_commands.app)
+app.add_typer(key_commands.app, name="key")
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")

@@ -141,8 +141,8 @@ def test_the_examples_of_help_run(demo: Path, credit: Credit) -> None:
     for command in commands():
         node = root[command[0]] if len(command) == 1 else root[command[0]].commands[command[1]]
         example = shlex.split(node.epilog.removeprefix("Example: "))
-        if example[1] == "dataset" and example[2] != "synthetic":
-            continue
+        if (example[1] == "dataset" and example[2] != "synthetic") or command in {("serve",), ("key", "revoke")}:
+            continue  # those that need other files, run until they are stopped, or name a key: see tests/test_rest_*.py
         done = credit(*example[1:], cwd=demo)
         assert done.returncode == 0, (example, done.stderr)
 
