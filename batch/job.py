@@ -25,6 +25,7 @@ from features.errors import CreditError, RejectLimitError
 from features.rejects import APPLICATIONS, EVENTS, rejects_frame
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 from scoring.bundle import sha256
+from scoring.decisions import flat_reasons
 from scoring.scorer import Scored, Scorer
 
 Progress = Callable[[str], None]
@@ -99,7 +100,8 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
     _check_account(applications.frame.height, scored.decisions.height, rejected)
     if rejected > job.max_reject_share * applications.frame.height:
         _refuse_rejects(job, rejects, rejected, applications.frame.height)
-    contents = {job.rejects_path: encode(rejects, ".csv"), job.out: encode(scored.decisions, job.out.suffix)}
+    decisions = flat_reasons(scored.decisions) if job.out.suffix.lower() == ".csv" else scored.decisions
+    contents = {job.rejects_path: encode(rejects, ".csv"), job.out: encode(decisions, job.out.suffix)}
     watch.stage("")
     manifest: dict[str, Any] = {
         "bundle_id": scorer.bundle.bundle_id,

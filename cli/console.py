@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from features.errors import InputError
+from features.reason_codes import translate
 from features.spec import Spec
 from features.spec_file import parse_spec
 
@@ -71,6 +72,22 @@ def read_spec(path: Path) -> Spec:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}). Expected a spec, as `credit dataset` writes."
         ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
+
+
+def read_dictionary(path: Path, spec: Spec) -> Spec:
+    """Return the spec with the texts of a dictionary file.
+
+    Raises:
+        InputError: the file cannot be read.
+        SpecError: it does not fit the spec; names the key.
+
+    """
+    try:
+        return translate(spec, path.read_bytes().decode(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected a dictionary, .toml.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
 

@@ -15,6 +15,7 @@ from batch.job import BatchJob, run_batch
 from batch.tables import read_table
 from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
+from cli import explain as explain_commands
 from cli import features as features_commands
 from cli import key as key_commands
 from cli import model as model_commands
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
+app.add_typer(explain_commands.app)
 app.add_typer(serve_commands.app)
 app.add_typer(key_commands.app, name="key")
 app.add_typer(dataset_commands.app, name="dataset")

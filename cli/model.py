@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from batch.tables import read_table
-from cli.console import metric_rows, read_spec, say, say_table, stages
+from cli.console import metric_rows, read_dictionary, read_spec, say, say_table, stages
+from cli.options import DictionaryOption
 from features.errors import InputError
+from features.reason_codes import complete_reasons
+from features.spec import Spec
 
 if TYPE_CHECKING:
     from training.data import TrainingData
@@ -33,13 +36,14 @@ def train(
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
     model: Annotated[Kind, typer.Option("--model", help="Kind of model.")] = Kind.XGBOOST,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Decides the split of the customers.")] = 0,
+    dictionary: DictionaryOption = None,
 ) -> None:
     """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
     from model_export.export import export as publish
     from training.fit import ModelKind
     from training.run import train as run
 
-    spec = read_spec(folder / "spec.toml")
+    spec = _complete(read_spec(folder / "spec.toml"), dictionary)
     with stages("Training", 6) as stage:
         stage("read")
         trained = run(_training_data(folder), spec, ModelKind(model), seed=seed, progress=stage)
@@ -60,13 +64,14 @@ def export(
         typer.Option("--calibration", help="Data that the model has never seen.", show_default=False),
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
+    dictionary: DictionaryOption = None,
 ) -> None:
     """Take a model trained elsewhere on our feature matrix: calibrate, evaluate, prove the export, publish."""
     from model_export.export import export as run
     from model_export.load import load_xgboost
     from training.adopt import adopt
 
-    contract = read_spec(spec)
+    contract = _complete(read_spec(spec), dictionary)
     with stages("Exporting", 3) as stage:
         stage("read")
         fitted = load_xgboost(model, contract)
@@ -76,6 +81,12 @@ def export(
         stage("export")
         published = run(trained, bundles)
     _say_trained(trained.evaluation, published)
+
+
+def _complete(spec: Spec, dictionary: Path | None) -> Spec:
+    """Check early that every feature has a reason code; take the texts of another language, if they are given."""
+    complete_reasons(spec)
+    return spec if dictionary is None else read_dictionary(dictionary, spec)
 
 
 _TABLES = ("applications", "events", "labels")

@@ -14,3 +14,7 @@ Applications = Annotated[
 Events = Annotated[
     Path, typer.Option("--events", help="CSV or Parquet file, or a folder of part files.", show_default=False)
 ]
+DictionaryOption = Annotated[
+    Path | None,
+    typer.Option("--dictionary", help="Texts of the reasons in another language, .toml.", show_default=False),
+]

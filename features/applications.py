@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import polars as pl
 
 from features.cleaning import read_attribute
 from features.errors import InputError
 from features.instants import instant
-from features.reading import Cells, Columns, Reader, dirt_of, piece
+from features.reading import Columns, Reader, piece
 from features.rejects import APPLICATIONS, count_dirt, rejects_frame
 from features.spec import IDENTITY, Spec
 
@@ -35,28 +36,21 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     names = [attribute.name for attribute in spec.attributes]
     require_columns(table, APPLICATIONS, (*IDENTITY, *names))
     reader = _reader(spec, tuple((name, table.schema[name]) for name in (*IDENTITY, *names)))
-    others, cells = reader.read(table)
-    values = [*others[:-1], *[cells[name].values for name in ("as_of", *names)]]
-    read = pl.DataFrame(values).with_row_index("row", 1).with_columns(pl.col("row").cast(pl.Int64))
-    required = [attribute.name for attribute in spec.attributes if attribute.required]
-    if bool(others[-1].all()) and not any(cells[name].values.null_count() for name in ("as_of", *required)):
-        return Applications(read, rejects_frame(), count_dirt(APPLICATIONS, dirt_of(cells)))
-    return _split(read, cells, required)
-
-
-def _split(read: pl.DataFrame, cells: dict[str, Cells], required: list[str]) -> Applications:
-    """Part the rejected applications from the others. The dirt of rejected ones is not counted."""
-    causes = {name: cells[name].causes for name in ("as_of", *required)}
-    judged = read.with_columns(pl.DataFrame([series.alias(f"{n}|cause") for n, series in causes.items()]))
-    judged = judged.select("row", "application_id", *_problem(required))
-    good = judged["code"].is_null()
-    rejected = judged.filter(~good).select("row", "application_id", "column", "code")
-    dirt = {name: series.filter(good) for name, series in dirt_of(cells).items() if name != "as_of"}
-    return Applications(
-        accepted=read.filter(good),
-        rejects=rejects_frame(rejected.with_columns(pl.lit(APPLICATIONS).alias("table"))),
-        dirt=count_dirt(APPLICATIONS, dirt),
+    (*ids, usable), cells = reader.read(table)
+    row = pl.Series("row", np.arange(1, table.height + 1, dtype=np.int64))
+    read = pl.DataFrame([row, *ids, *[cells[name].values for name in ("as_of", *names)]])
+    required = ["as_of", *[attribute.name for attribute in spec.attributes if attribute.required]]
+    dirt = {name: cells[name].dirt for name in names if cells[name].values.null_count()}
+    if bool(usable.all()) and not any(cells[name].values.null_count() for name in required):
+        return Applications(read, rejects_frame(), count_dirt(APPLICATIONS, dirt))
+    judged = read.select("row", "application_id", "customer_id").hstack(
+        [cells[name].causes.alias(f"{name}|cause") for name in required]
     )
+    judged = judged.select("row", "application_id", *_problem(required[1:]))
+    good = judged["code"].is_null()
+    rejected = judged.filter(~good).with_columns(pl.lit(APPLICATIONS).alias("table"))
+    dirt = {name: cells[name].causes.filter(good) for name in dirt}  # of rejected applications it is not counted
+    return Applications(read.filter(good), rejects_frame(rejected), count_dirt(APPLICATIONS, dirt))
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 import polars as pl
 
 from features.errors import InputError
-from features.reading import MISSING_TOKEN, UNKNOWN, Condition, Reading, Stage, piece
+from features.reading import MISSING, MISSING_TOKEN, UNKNOWN, Condition, Reading, Stage, piece
 from features.spec import Attribute, AttributeKind, Currency
 from features.text_values import (
     LARGEST_FLOAT32,
@@ -48,19 +48,28 @@ def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency)
             *outside(attribute.name, attribute.minimum, attribute.maximum, digits),
         ]
     quick, check = _quick(attribute, dtype, currency)
-    return Reading(attribute.name, [*stages, *more], [token, *conditions], quick, check)
+    cause = _quick_cause(attribute) if dtype == pl.String else None
+    return Reading(attribute.name, [*stages, *more], [token, *conditions], quick, check, cause)
+
+
+def _quick_cause(attribute: Attribute) -> pl.Expr:
+    """Tell the cause of the commonest dirt, cells that are empty or a token, and null for the rest."""
+    text, tokens = pl.col(attribute.name), [token for token in attribute.missing_tokens if token.strip() == token != ""]
+    return pl.when(text == "").then(pl.lit(MISSING)).when(text.is_in(tokens)).then(pl.lit(MISSING_TOKEN))
 
 
 def _quick(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> tuple[pl.Expr | None, pl.Expr | None]:
     """Take plain cells at once: known categories, and numbers in range that are no missing token."""
     text = pl.col(attribute.name) if dtype == pl.String else as_text(attribute, dtype)
+    tokens = {token.strip() for token in attribute.missing_tokens}
     if attribute.kind in _CATEGORICAL:
-        unsure = {token.strip() for token in attribute.missing_tokens}
-        known = [v for v in attribute.values if v not in unsure and "," not in v and not v.startswith("and ")]
+        known = [v for v in attribute.values if v not in tokens and "," not in v and not v.startswith("and ")]
         one = pl.when(text.is_in(known)).then(text)
         return (one if attribute.kind is AttributeKind.CATEGORY else one.str.split(",")), None
     if set(attribute.strip) & set("0123456789.-e"):
         return None, None  # what would be stripped may be part of a number
+    if attribute.strip and not any(_as_number(token.strip(" \t" + attribute.strip)) for token in tokens):
+        text = text.str.strip_chars(" \t" + attribute.strip)
     money = attribute.kind is AttributeKind.MONEY
     digits = currency.minor_digits if money else 0
     value = pl.col(attribute.name)
@@ -75,7 +84,8 @@ def _quick(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> tupl
     bounds = [attribute.minimum, attribute.maximum]
     low, high = (None if bound is None else scaled(bound, digits) for bound in bounds)
     checks = [check, *([] if low is None else [value >= low]), *([] if high is None else [value <= high])]
-    checks += [~value.cast(pl.Float64).is_in(tokens) for tokens in [_numeric_tokens(attribute, digits)] if tokens]
+    numeric = _numeric_tokens(attribute, digits)
+    checks += [~value.cast(pl.Float64).is_in(numeric)] if numeric else []
     checks += [is_whole(value)] if attribute.kind in (AttributeKind.INTEGER, AttributeKind.DURATION) else []
     return quick, pl.all_horizontal(checks)
 

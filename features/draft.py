@@ -1,15 +1,16 @@
 """Draft a spec from a lender's own tables: a complete, commented TOML file that trains after the edits it asks for."""
 
-import json
 from collections.abc import Iterator
 
 import polars as pl
 
 from features.applications import require_columns
 from features.draft_column import Guess, guess_column
+from features.draft_reasons import draft_reasons
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec import EVENT_COLUMNS, IDENTITY
-from features.spec_file import is_usable_name
+from features.spec_file import is_usable_name, parse_spec
+from features.toml_table import toml_text
 
 _WINDOWS = (30, 90, 365)
 _MOST_GROUPS = 15
@@ -41,7 +42,7 @@ def draft_spec(applications: pl.DataFrame, events: pl.DataFrame, labels: pl.Data
         "# application is rejected instead. EDIT: check each range; only the bulk of your values was looked at.",
         "# Add unit and description where they help; both are shown with the feature.",
         *_attributes(applications),
-        *_events(events),
+        *_events(events, applications.columns),
         *_policy(classes),
         "# Points = base_score where the odds (1 - p_worst) : p_worst are base_odds.",
         "[score]",
@@ -49,7 +50,8 @@ def draft_spec(applications: pl.DataFrame, events: pl.DataFrame, labels: pl.Data
         "base_odds = 2",
         "points_to_double_odds = 50",
     ]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return text + "\n" + "\n".join(draft_reasons(parse_spec(text)))
 
 
 def _classes(labels: pl.DataFrame | None) -> tuple[str, ...]:
@@ -60,12 +62,7 @@ def _classes(labels: pl.DataFrame | None) -> tuple[str, ...]:
 
 
 def _list(values: tuple[str, ...]) -> str:
-    return "[" + ", ".join(_text(value) for value in values) + "]"
-
-
-def _text(value: str) -> str:
-    """Write a TOML text: JSON's escapes, and DEL, which only TOML wants escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return "[" + ", ".join(toml_text(value) for value in values) + "]"
 
 
 def _attributes(applications: pl.DataFrame) -> Iterator[str]:
@@ -75,14 +72,14 @@ def _attributes(applications: pl.DataFrame) -> Iterator[str]:
         guess = guess_column(applications[name])
         if guess.kind is None or not is_usable_name(name):
             reason = guess.note if guess.kind is None else "its name cannot be used; rename the column"
-            yield f"# Left out: {_text(name)} {reason}."
+            yield f"# Left out: {toml_text(name)} {reason}."
         else:
             yield from _attribute(name, guess)
         yield ""
 
 
 def _attribute(name: str, guess: Guess) -> Iterator[str]:
-    yield f"[attributes.{_text(name)}]"
+    yield f"[attributes.{toml_text(name)}]"
     yield f'kind = "{guess.kind}" # {guess.note}'
     if guess.bounds:
         low, high = (f"{bound:g}" if abs(bound) < 1e6 else f"{bound:.0f}" for bound in guess.bounds)
@@ -96,10 +93,10 @@ def _attribute(name: str, guess: Guess) -> Iterator[str]:
     if guess.tokens:
         yield f"missing_tokens = {_list(guess.tokens)}"
     if guess.strip:
-        yield f"strip = {_text(guess.strip)}"
+        yield f"strip = {toml_text(guess.strip)}"
 
 
-def _events(events: pl.DataFrame) -> Iterator[str]:
+def _events(events: pl.DataFrame, taken: list[str]) -> Iterator[str]:
     kind = events["kind"].cast(pl.String).str.strip_chars()
     counts = kind.filter(kind.is_not_null() & (kind != "")).rename("kind").value_counts().sort(["count", "kind"])
     kinds = tuple(counts["kind"].reverse())
@@ -112,9 +109,9 @@ def _events(events: pl.DataFrame) -> Iterator[str]:
     groups: list[str] = []
     for number, name in enumerate(kinds[:_MOST_GROUPS], start=1):
         group = "events " + "".join(c if c.isalnum() or c in " -_" else "_" for c in name[:60])
-        groups.append(f"{group} {number}" if group in groups else group)
-        yield f"[rfm.{_text(groups[-1])}]"
-        yield f"kinds = [{_text(name)}]"
+        groups.append(f"{group} {number}" if group in (*groups, *taken) else group)
+        yield f"[rfm.{toml_text(groups[-1])}]"
+        yield f"kinds = [{toml_text(name)}]"
         yield f"windows_days = {list(_WINDOWS)}"
         yield "recency = true"
         yield "frequency = true"
@@ -130,6 +127,6 @@ def _policy(classes: tuple[str, ...]) -> Iterator[str]:
     yield "[policy.costs]"
     for actual, name in enumerate(classes):
         weight = 400 if actual == last else 200
-        row = ", ".join(f"{_text(a)} = {weight * abs(actual - assigned)}" for assigned, a in enumerate(classes))
-        yield f"{_text(name)} = {{ {row} }}"
+        row = ", ".join(f"{toml_text(a)} = {weight * abs(actual - assigned)}" for assigned, a in enumerate(classes))
+        yield f"{toml_text(name)} = {{ {row} }}"
     yield ""

@@ -58,36 +58,38 @@ def read_carried_events(table: pl.DataFrame, accepted: pl.DataFrame, rows: int, 
     `accepted` has the columns row and customer, `rows` counts the applications before any was rejected. Events of
     rejected applications are left out.
     """
-    customer_of = np.full(int(rows), _STRANGER)
+    customer_of = np.full(rows, _STRANGER)
     customer_of[accepted["row"].to_numpy() - 1] = accepted["customer"].to_numpy()
-    own = table.with_columns(
-        pl.Series("customer", customer_of[table[APPLICATION_ROW].to_numpy() - 1]),
-        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row"),
-    )
-    strangers = bool((own["customer"] == _STRANGER).any())
-    return _account(own.filter(pl.col("customer") != _STRANGER) if strangers else own, rejects_frame(), spec)
+    customers = customer_of[table[APPLICATION_ROW].to_numpy() - 1]
+    row = pl.Series("row", np.arange(1, table.height + 1, dtype=np.int64))
+    own = table.hstack([pl.Series("customer", customers, dtype=pl.Int64), row])
+    own = own.filter(pl.col("customer") != _STRANGER) if (customers == _STRANGER).any() else own
+    return _account(own, rejects_frame(), spec)
 
 
 def _account(own: pl.DataFrame, rejects: pl.DataFrame, spec: Spec) -> Events:
     names = [name for name in _READ if name in own.columns]
     _, cells = _reader(spec, tuple((name, own.schema[name]) for name in names)).read(own)
-    known_at = cells["recorded_at"].values if "recorded_at" in cells else pl.lit(None, dtype=pl.Int64)
-    read = pl.DataFrame([own["customer"], cells["occurred_at"].values, cells["kind"].values, cells["amount"].values])
-    read = read.with_columns(known_at.alias("known_at")).select(_USABLE)
-    ignored = read["kind"].eq_missing(_IGNORED)
-    dirt = count_dirt(EVENTS, {"kind": pl.Series(["ignored_kind"]).new_from_index(0, int(ignored.sum()))})
-    judged = own.select("customer", row="row").with_columns(_problem(cells).alias("code")).filter(~ignored)
-    if judged["code"].null_count() == judged.height:
-        usable, bad = read.filter(~ignored) if dirt.height else read, judged.clear()
-    else:
-        usable = read.filter(~ignored).filter(judged["code"].is_null())
-        bad = judged.drop_nulls("code").unique("customer", keep="first", maintain_order=True)
-    unusable = bad.select("customer", "code", _column_of_code().alias("column"), pl.col("row").alias("event_row"))
-    return Events(usable=usable, unusable=unusable, rejects=rejects, dirt=dirt)
+    known_at = cells["recorded_at"].values if "recorded_at" in cells else _NEVER.new_from_index(0, own.height)
+    columns = [cells["occurred_at"].values, known_at.alias("known_at"), cells["kind"].values, cells["amount"].values]
+    usable = pl.DataFrame([own.get_column("customer"), *columns])
+    ignored, codes = usable.get_column("kind") == _IGNORED, _codes(cells)
+    bad, dirt = _NO_BAD, count_dirt(EVENTS, {})
+    if ignored.any():
+        dirt = count_dirt(EVENTS, {"kind": ignored.replace_strict({True: "ignored_kind"}, default=None)})
+        codes = None if codes is None else codes.zip_with(~ignored.fill_null(value=False), pl.Series([None]))
+    if codes is not None and codes.null_count() < len(codes):
+        judged = own.select("customer", "row", codes.alias("code"))
+        first = judged.drop_nulls("code").unique("customer", keep="first", maintain_order=True)
+        bad = first.select("customer", "code", _column_of_code().alias("column"), pl.col("row").alias("event_row"))
+    if dirt.height or bad.height:
+        usable = usable.filter(~ignored.fill_null(value=False) & (True if codes is None else codes.is_null()))
+    return Events(usable=usable, unusable=bad, rejects=rejects, dirt=dirt)
 
 
 _READ = ("kind", "occurred_at", "amount", "recorded_at")
-_USABLE = ("customer", "occurred_at", "known_at", "kind", "amount")
+_NEVER = pl.Series([None], dtype=pl.Int64)
+_NO_BAD = pl.DataFrame(schema={"customer": pl.Int64, "code": pl.String, "column": pl.String, "event_row": pl.Int64})
 
 
 @lru_cache(maxsize=64)
@@ -103,19 +105,19 @@ def _reader(spec: Spec, columns: Columns) -> Reader:
     return Reader(readings)
 
 
-def _problem(cells: Mapping[str, Cells]) -> pl.Series:
-    """Return the code of what makes each event unusable. Not recorded later means known as it occurred."""
-    names = [name for name in _READ if name in cells and cells[name].values.null_count()]
-    causes = pl.DataFrame([cells[name].causes.alias(name) for name in names])
-    late = "recorded_at"
-    codes = [
-        f"event_{name}_" + (pl.when(pl.col(name) != MISSING).then(name) if name == late else pl.col(name))
-        for name in names
-    ]
-    length = len(cells["kind"].values)
-    return (
-        causes.select(pl.coalesce(codes)).to_series() if codes else pl.repeat(None, length, dtype=pl.String, eager=True)
-    )
+def _codes(cells: Mapping[str, Cells]) -> pl.Series | None:
+    """Return the code of what makes each event unusable, if any is. Not recorded later means known as it occurred."""
+    codes = []
+    for name in _READ:
+        if name not in cells or cells[name].values.null_count() == 0:
+            continue
+        if name == "recorded_at" and cells[name].known is None:
+            continue
+        causes = cells[name].causes
+        if name == "recorded_at":
+            causes = causes.zip_with((causes != MISSING).fill_null(value=False), pl.Series([None], dtype=pl.String))
+        codes.append((f"event_{name}_" + causes).alias(name))
+    return pl.DataFrame(codes).select(pl.coalesce(pl.all())).to_series() if codes else None
 
 
 def _column_of_code() -> pl.Expr:

@@ -22,7 +22,8 @@ from features.spec import Attribute, AttributeKind, Feature, Spec
 class FeatureTable:
     """Usable applications in input order with their features, and the account of everything else.
 
-    `applications`: row (1-based input row), application_id, customer_id, as_of (Int64 microseconds), clean attributes.
+    `applications`: row (1-based input row), application_id, customer_id, as_of (Int64 microseconds), clean attributes,
+    customer (number of the history that was used).
     `matrix`: float32, one row per application, one column per feature; one NaN pattern, no negative zero.
     """
 
@@ -51,7 +52,8 @@ def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec)
     """
     read = read_applications(applications, spec)
     if APPLICATION_ROW in events.columns:
-        accepted = read.accepted.with_columns(customer=pl.int_range(pl.len(), dtype=pl.Int64))
+        numbers = np.arange(read.accepted.height, dtype=np.int64)
+        accepted = read.accepted.hstack([pl.Series("customer", numbers)])
         account = read_carried_events(events, accepted, applications.height, spec)
     else:
         accepted, customers = _number_customers(read.accepted)
@@ -60,10 +62,10 @@ def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec)
     columns = [*_attribute_columns(accepted, spec), *_rfm(accepted, account, spec)]
     rejects = [frame for frame in (read.rejects, event_rejects, account.rejects) if frame.height]
     return FeatureTable(
-        applications=accepted.drop("customer"),
+        applications=accepted,
         matrix=_to_float32(columns, accepted.height),
         rejects=pl.concat(rejects).sort("table", "row") if rejects else read.rejects,
-        dirt=pl.concat([read.dirt, account.dirt]),
+        dirt=pl.concat([read.dirt, account.dirt]) if account.dirt.height else read.dirt,
     )
 
 

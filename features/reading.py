@@ -6,10 +6,12 @@ of the stages before it by name. Making expressions costs more than reading one 
 kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 MISSING = "missing"
 MISSING_TOKEN = "missing_token"  # noqa: S105 - a token of missing data, not a secret
@@ -35,7 +37,8 @@ class Reading:
     """The stages of one column, the last of which makes the piece `value`, and what makes that value unusable.
 
     Where it is certain, `quick` gives the very value of the stages, from the raw column alone, and null elsewhere; it
-    counts where `quick_check`, of that value, holds. Without it all cells go through the stages.
+    counts where `quick_check`, of that value, holds. Without it all cells go through the stages. `quick_cause` gives
+    the very cause of cells that are certainly unusable, and null elsewhere.
     """
 
     name: str
@@ -43,21 +46,29 @@ class Reading:
     conditions: list[Condition]
     quick: pl.Expr | None = None
     quick_check: pl.Expr | None = None
+    quick_cause: pl.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """A column that was read. In each row exactly one of value and cause is null."""
+    """A column that was read. Its nulls have causes: of those at `rows` (positions), known ones; of others, MISSING."""
 
     values: pl.Series
-    known_causes: pl.Series | None = None
+    rows: NDArray[np.uint32] | None = None
+    known: pl.Series | None = None
 
     @property
     def causes(self) -> pl.Series:
-        """The causes; where none are known, every null is a cell that was empty from the start."""
-        if self.known_causes is not None:
-            return self.known_causes
-        return self.values.is_null().replace_strict({True: MISSING}, default=None, return_dtype=pl.String)
+        """The cause of each null, in the order of the rows; null where there is a value."""
+        causes = self.values.is_null().replace_strict({True: MISSING}, default=None, return_dtype=pl.String)
+        return causes if self.rows is None or self.known is None else causes.scatter(self.rows, self.known)
+
+    @property
+    def dirt(self) -> pl.Series:
+        """The causes of the nulls, without the rows that have values."""
+        known = pl.Series(dtype=pl.String) if self.known is None else self.known.drop_nulls()
+        others = self.values.null_count() - len(known)
+        return known if others == 0 else known.append(pl.Series([MISSING]).new_from_index(0, others))
 
 
 class Reader:
@@ -69,28 +80,37 @@ class Reader:
         checks = [pl.when(r.quick_check).then(r.name).alias(r.name) for r in readings if r.quick_check is not None]
         self._others, self._quick = len(others), ([*others, *quick], [checks])
         self._slow = [reading.name for reading in readings if reading.quick is None]
+        self._causes = {r.name: r.quick_cause.alias("cause") for r in readings if r.quick_cause is not None}
         self._stages = {reading.name: _stages(reading) for reading in readings}
 
     def read(self, table: pl.DataFrame) -> tuple[list[pl.Series], dict[str, Cells]]:
         """Return the other columns, and each reading's cells by name, in the order of the rows."""
         columns = _collect(table, *self._quick).get_columns()
-        cells = {column.name: self._complete(table, column) for column in columns[self._others :]}
-        cells.update({name: _read_slowly(table.select(name), self._stages[name]) for name in self._slow})
+        cells = {
+            column.name: self._complete(table.get_column(column.name), column) for column in columns[self._others :]
+        }
+        cells.update({name: _read_slowly(table.get_column(name), self._stages[name]) for name in self._slow})
         return columns[: self._others], cells
 
-    def _complete(self, table: pl.DataFrame, quick: pl.Series) -> Cells:
+    def _complete(self, column: pl.Series, quick: pl.Series) -> Cells:
         missing = quick.null_count()
-        column = table.select(quick.name)
-        if missing == column.to_series().null_count():
+        if missing == column.null_count():
             return Cells(quick)
         if missing == len(quick):
-            return _read_slowly(column, self._stages[quick.name])
-        rows = quick.is_null().arg_true()
-        slow = _read_slowly(column[rows], self._stages[quick.name])
-        replaced = pl.int_range(len(quick), len(quick) + missing, eager=True, dtype=pl.UInt32)
-        places = pl.int_range(len(quick), eager=True, dtype=pl.UInt32).scatter(rows, replaced)
-        absent = pl.repeat(None, len(quick), dtype=pl.String, eager=True)
-        return Cells(pl.concat([quick, slow.values]).gather(places), pl.concat([absent, slow.causes]).gather(places))
+            return self._judge(column, quick)
+        rows = np.flatnonzero(quick.is_null().to_numpy()).astype(np.uint32)
+        slow = self._judge(column[rows], quick)
+        places = np.arange(len(quick), dtype=np.uint32)
+        places[rows] = np.arange(len(quick), len(quick) + missing)
+        return Cells(pl.concat([quick, slow.values])[places], rows, slow.causes if slow.known is None else slow.known)
+
+    def _judge(self, column: pl.Series, quick: pl.Series) -> Cells:
+        """Read cells of which the quick expression made nothing."""
+        if column.name in self._causes:
+            causes = column.to_frame().select_seq(self._causes[column.name]).to_series()
+            if causes.null_count() == column.null_count():
+                return _all_rows(quick.clear(len(column)), causes.fill_null(MISSING))
+        return _read_slowly(column, self._stages[column.name])
 
 
 _FEW_ROWS = 4096  # below, handing a column to another thread costs more than computing it
@@ -114,10 +134,14 @@ def _stages(reading: Reading) -> tuple[Stage, ...]:
     return (*reading.stages, [cause], [usable])
 
 
-def _read_slowly(column: pl.DataFrame, stages: tuple[Stage, ...]) -> Cells:
-    (name,) = column.columns
-    read = _collect(column, [pl.col(name)], stages, [piece(name, "value").alias(name), piece(name, "cause")])
-    return Cells(*read.get_columns())
+def _read_slowly(column: pl.Series, stages: tuple[Stage, ...]) -> Cells:
+    name = column.name
+    read = _collect(column.to_frame(), [pl.col(name)], stages, [piece(name, "value").alias(name), piece(name, "cause")])
+    return _all_rows(*read.get_columns())
+
+
+def _all_rows(values: pl.Series, causes: pl.Series) -> Cells:
+    return Cells(values, np.arange(len(values), dtype=np.uint32), causes)
 
 
 def _cause(reading: Reading) -> pl.Expr:
@@ -126,8 +150,3 @@ def _cause(reading: Reading) -> pl.Expr:
     for condition, cause in reversed([*reading.conditions, missing]):
         result = pl.when(condition).then(pl.lit(cause)).otherwise(result)
     return result
-
-
-def dirt_of(cells: Mapping[str, Cells]) -> dict[str, pl.Series]:
-    """Collect the causes of the columns that have nulls."""
-    return {name: column.causes for name, column in cells.items() if column.values.null_count()}

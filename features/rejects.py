@@ -61,7 +61,7 @@ def rejects_frame(rows: pl.DataFrame | None = None) -> pl.DataFrame:
     Without a frame, or with one without rows, no reject.
     """
     if rows is None or rows.is_empty():
-        return pl.DataFrame(schema=REJECTS)
+        return _NO_REJECTS
     missing = [name for name in REJECTS.names() if name not in (*rows.columns, "expected")]
     return rows.with_columns(
         *[pl.lit(None, dtype=REJECTS[name]).alias(name) for name in missing],
@@ -70,14 +70,15 @@ def rejects_frame(rows: pl.DataFrame | None = None) -> pl.DataFrame:
 
 
 def count_dirt(table: str, causes: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """Count the non-null cells of each column of causes, by column and cause, in order of column then cause."""
-    counts = []
-    for name, cells in causes.items():
-        if cells.null_count() < len(cells):
-            found = cells.drop_nulls().rename("cause").value_counts(name="cells").sort("cause")
-            counts.append(
-                found.select(pl.lit(table).alias("table"), pl.lit(name).alias("column"), "cause", pl.col("cells"))
-            )
-    if not counts:
-        return pl.DataFrame(schema=DIRT)
-    return pl.concat(counts).select(pl.col(name).cast(dtype) for name, dtype in DIRT.items())
+    """Count the non-null causes of each column, in the order of the columns, then of the causes."""
+    counts = [
+        (table, name, cause, count)
+        for name, cells in causes.items()
+        if len(cells)
+        for cause, count in sorted(cells.drop_nulls().value_counts().rows())
+    ]
+    return pl.DataFrame(counts, schema=DIRT, orient="row") if counts else _NO_DIRT
+
+
+_NO_DIRT = pl.DataFrame(schema=DIRT)
+_NO_REJECTS = pl.DataFrame(schema=REJECTS)

@@ -103,8 +103,34 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonTexts:
+    """What an applicant is told where a value that spoke against them is high, low (against the median) or missing."""
+
+    high: str
+    low: str
+    missing: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCode:
+    """A reason for which applications are turned down.
+
+    `members` select features: an attribute, an RFM group, one feature, or, with a * at the end, the beginning of their
+    names. `exceptions` are texts of members that read differently, by selector.
+    """
+
+    code: str
+    members: tuple[str, ...]
+    texts: ReasonTexts
+    exceptions: tuple[tuple[str, ReasonTexts], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """The whole contract. `costs[actual][assigned]` is money in `currency`, in the order of `classes`."""
+    """The whole contract. `costs[actual][assigned]` is money in `currency`, in the order of `classes`.
+
+    `language` is that of the texts of `reasons`, as in HTML (en, de-CH).
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -116,6 +142,8 @@ class Spec:
     costs: tuple[tuple[float, ...], ...]
     floors: Floors
     scaling: ScoreScaling
+    language: str
+    reasons: tuple[ReasonCode, ...]
     text: str
 
     @property

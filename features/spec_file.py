@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from features.errors import SpecError
 from features.matrix import list_features
+from features.reason_codes import assign_reasons, read_language, read_reasons
 from features.spec import (
     EVENT_COLUMNS,
     IDENTITY,
@@ -23,6 +24,10 @@ from features.spec_policy import read_costs, read_floors
 from features.toml_table import Table
 
 SPEC_VERSION = 1
+_KEYS = (
+    *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
+    *("language", "reasons"),
+)
 LONGEST_WINDOW_DAYS = 36_500
 _NAME = re.compile(r"[^\s=,|\"^*][^=,|\"\n]{0,98}")
 _RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
@@ -49,9 +54,7 @@ def parse_spec(text: str, source: str = "spec.toml") -> Spec:
 
 
 def _spec(root: Table, text: str) -> Spec:
-    root.allow(
-        ["spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"]
-    )
+    root.allow(_KEYS)
     version = root.integer("spec_version", 0, 2**31)
     if version != SPEC_VERSION:
         raise SpecError(f"spec_version: this release reads version {SPEC_VERSION}, found {version}.")
@@ -68,6 +71,8 @@ def _spec(root: Table, text: str) -> Spec:
         costs=read_costs(root.table("policy"), classes),
         floors=read_floors(root.table("policy")),
         scaling=_scaling(root.table("score")),
+        language=read_language(root),
+        reasons=read_reasons(root),
         text=text,
     )
     if not spec.attributes and not spec.groups:
@@ -76,6 +81,7 @@ def _spec(root: Table, text: str) -> Spec:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise SpecError(f"attributes and rfm: both make a feature {', '.join(doubled)}. Rename one of them.")
+    assign_reasons(spec)
     return spec
 
 

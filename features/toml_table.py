@@ -1,5 +1,6 @@
 """A TOML table whose getters check presence, type and range, and name the key in every error."""
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from typing import Any, cast
@@ -85,6 +86,11 @@ class Table:
             if not _is_a(value, kind):
                 raise SpecError(f"{self.key(name)}: expected a list of {expected}, found {_toml_type(value)} in it.")
         return tuple(cast("list[object]", values))
+
+
+def toml_text(value: str) -> str:
+    """Write a TOML text: JSON's escapes, and DEL, which only TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_a(value: object, kind: type | tuple[type, ...]) -> bool:

@@ -8,17 +8,23 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.matrix import build_features, list_features
+from features.reason_codes import complete_reasons
 from model_export.adversarial import Case, adversarial_cases
 from model_export.gate import check_parity
 from model_export.golden_inputs import invent
 from model_export.graph import to_onnx
+from model_export.native_contributions import native_contributions
 from model_export.publish import publish
+from model_export.reasons import check_contributions, make_book
+from model_export.tabulate import tabulate
 from model_export.trees import Ensemble, from_model
-from scoring.bundle import GOLDEN, MODEL, POLICY, SPEC
-from scoring.decisions import make_decisions
+from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, canonical_json
+from scoring.decisions import Rules, make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
+from scoring.reasons import Explainer
 from scoring.scorer import Model
+from scoring.shap_tables import ShapTables
 from training.run import Trained
 
 _NO_ID = "00" * 32
@@ -29,6 +35,7 @@ def export(trained: Trained, bundles: Path) -> Path:
 
     Raises:
         ExportError: the model has a part that does not export faithfully, or the parity gate found a difference.
+        SpecError: a feature has no reason code.
         DeliveryError: the bundle could not be written.
 
     """
@@ -39,7 +46,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     """Export with these trees, which the gate compares with the native model of `trained`."""
     spec, policy = trained.spec, trained.policy
     content = to_onnx(ensemble, trained.calibration.scale, trained.calibration.offset)
-    names = [feature.name for feature in list_features(spec)]
+    names = [reason.feature for reason in complete_reasons(spec)]
     model = Model(content, len(names), len(spec.classes))
     applications, events = invent(spec)
     golden = build_features(applications, events, spec)
@@ -47,14 +54,20 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     def native(rows: NDArray[np.float32]) -> NDArray[np.float64]:
         return trained.calibration.probabilities(trained.model.margins(rows))
 
-    everywhere = Case("golden", golden.matrix, np.full(len(golden.matrix), -1))
-    certificate = check_parity([everywhere, *adversarial_cases(ensemble)], native, model.probabilities, policy, names)
-    decisions = make_decisions(golden, model.probabilities(golden.matrix), spec, policy, _NO_ID)
+    cases = [Case("golden", golden.matrix, np.full(len(golden.matrix), -1)), *adversarial_cases(ensemble)]
+    certificate = check_parity(cases, native, model.probabilities, policy, names)
+    tables = tabulate(ensemble, trained.calibration.scale)
+    certificate["contributions"] = _check_tables(trained, ensemble, tables, cases)
+    book = make_book(spec, tables, trained.features.matrix, margins=ensemble.least_probability is None)
+    rules = Rules(spec=spec, policy=policy, explainer=Explainer(tables, book), bundle_id=_NO_ID)
+    decisions = make_decisions(golden, model.probabilities(golden.matrix), rules)
     contents = {
         MODEL: content,
         SPEC: spec.text.encode(),
         POLICY: policy.to_toml().encode(),
         GOLDEN: _parquet(golden_frame(applications, events, decisions)),
+        SHAP: tables.to_bytes(),
+        REASONS: canonical_json(book.to_json()),
     }
     facts: dict[str, object] = {
         "name": spec.name,
@@ -66,6 +79,18 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         "libraries": library_versions("numpy", "polars", "onnxruntime", "xgboost-cpu", "scikit-learn", "skl2onnx"),
     }
     return publish(contents, facts, bundles)
+
+
+def _check_tables(trained: Trained, ensemble: Ensemble, tables: ShapTables, cases: list[Case]) -> dict[str, object]:
+    def native(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        return native_contributions(trained.model, ensemble, rows)
+
+    def raw(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        margins = trained.model.margins(rows)
+        return margins if ensemble.least_probability is None else np.exp(margins)
+
+    names = [feature.name for feature in list_features(trained.spec)]
+    return check_contributions(cases, native, raw, tables, names)
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

@@ -10,17 +10,23 @@ from typing import Any
 import polars as pl
 
 from features.errors import BundleError, SpecError
+from features.matrix import list_features
 from features.spec import Spec
 from features.spec_file import parse_spec
 from scoring.policy import Policy
+from scoring.reason_book import ReasonBook
+from scoring.reasons import Explainer
+from scoring.shap_tables import ShapTables
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 SPEC = "spec.toml"
 POLICY = "policy.toml"
 GOLDEN = "golden.parquet"
-FILES = (MODEL, SPEC, POLICY, GOLDEN)
+SHAP = "explain/shap.npz"
+REASONS = "explain/reasons.json"
+FILES = (MODEL, SPEC, POLICY, GOLDEN, SHAP, REASONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,7 @@ class Bundle:
     model: bytes
     spec: Spec
     policy: Policy
+    explainer: Explainer
     golden: pl.DataFrame
 
 
@@ -67,17 +74,27 @@ def read_bundle(path: Path) -> Bundle:
         )
     _check_files(folder, manifest["files"], contents)
     try:
+        spec = parse_spec(contents[SPEC].decode())
         return Bundle(
             bundle_id=bundle_id,
             path=folder,
             manifest=manifest,
             model=contents[MODEL],
-            spec=parse_spec(contents[SPEC].decode()),
+            spec=spec,
             policy=Policy.from_toml(contents[POLICY].decode()),
+            explainer=_explainer(contents, spec),
             golden=pl.read_parquet(io.BytesIO(contents[GOLDEN])),
         )
     except (SpecError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise BundleError(f"{folder}: {error}") from error
+
+
+def _explainer(contents: dict[str, bytes], spec: Spec) -> Explainer:
+    tables = ShapTables.from_bytes(contents[SHAP], SHAP)
+    names = [feature.name for feature in list_features(spec)]
+    if tables.shape.tolist() != [len(names), len(spec.classes)]:
+        raise BundleError(f"{SHAP}: made for other features or classes than the spec's. Publish the bundle again.")
+    return Explainer(tables, ReasonBook.from_bytes(contents[REASONS], REASONS, names))
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:

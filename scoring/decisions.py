@@ -3,6 +3,7 @@
 import hashlib
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -11,8 +12,19 @@ from numpy.typing import NDArray
 from features.matrix import FeatureTable
 from features.spec import ScoreScaling, Spec
 from scoring.policy import Policy
+from scoring.reasons import MOST_REASONS, REASON, Explainer
 
 INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """All that turns probabilities into decisions."""
+
+    spec: Spec
+    policy: Policy
+    explainer: Explainer
+    bundle_id: str
 
 
 def decision_schema(spec: Spec) -> pl.Schema:
@@ -26,28 +38,50 @@ def decision_schema(spec: Spec) -> pl.Schema:
             **dict.fromkeys(spec.probability_columns, pl.Float32()),
             "credit_class": pl.String(),
             "credit_score": pl.Int32(),
+            "reasons": pl.List(REASON),
             "bundle_id": pl.String(),
         }
     )
 
 
-def make_decisions(
-    table: FeatureTable, probabilities: NDArray[np.float32], spec: Spec, policy: Policy, bundle_id: str
-) -> pl.DataFrame:
+def make_decisions(table: FeatureTable, probabilities: NDArray[np.float32], rules: Rules) -> pl.DataFrame:
     """Put decisions together, one per application of `table`, in its order."""
-    applications = table.applications
-    classes = np.array(policy.classes, dtype=object)[policy.assign(probabilities)]
+    applications, spec, policy = table.applications, rules.spec, rules.policy
+    assigned = policy.assign(probabilities)
+    classes = np.array(policy.classes, dtype=object)[assigned]
     columns = {
-        "decision_id": pl.Series(_decision_ids(applications, table.matrix, bundle_id), dtype=pl.String),
+        "decision_id": pl.Series(_decision_ids(applications, table.matrix, rules.bundle_id), dtype=pl.String),
         "application_id": applications["application_id"],
         "customer_id": applications["customer_id"],
         "as_of": applications["as_of"].cast(pl.Datetime("us", "UTC")),
         **{name: probabilities[:, i] for i, name in enumerate(spec.probability_columns)},
         "credit_class": pl.Series(classes.tolist(), dtype=pl.String),
         "credit_score": credit_scores(probabilities[:, 0], spec.scaling),
-        "bundle_id": pl.repeat(bundle_id, applications.height, dtype=pl.String, eager=True),
+        "reasons": rules.explainer.reasons(table.matrix, assigned),
+        "bundle_id": pl.repeat(rules.bundle_id, applications.height, dtype=pl.String, eager=True),
     }
     return pl.DataFrame(columns, schema=decision_schema(spec))
+
+
+def flat_reasons(decisions: pl.DataFrame) -> pl.DataFrame:
+    """Spread `reasons` over flat columns `reason_1_code`, `reason_1_text`, `reason_1_contribution` ... for CSV.
+
+    `reason_1_weak` is true where nothing spoke against the applicant; only a first reason can be weak. Null: none.
+    """
+    columns: list[str | pl.Expr] = []
+    for name in decisions.columns:
+        columns += _flat() if name == "reasons" else [name]
+    return decisions.select(columns)
+
+
+def _flat() -> list[pl.Expr]:
+    reasons = [pl.col("reasons").list.get(i, null_on_oob=True) for i in range(MOST_REASONS)]
+    parts = [("code", "text", "contribution", "weak"), *[("code", "text", "contribution")] * (MOST_REASONS - 1)]
+    return [
+        reason.struct.field(part).alias(f"reason_{number}_{part}")
+        for number, (reason, names) in enumerate(zip(reasons, parts, strict=True), start=1)
+        for part in names
+    ]
 
 
 def decision_lines(decisions: pl.DataFrame) -> list[bytes]:

@@ -74,11 +74,11 @@ def check_golden(
         return GoldenMatch(expected.height, bits=True, largest_difference=0.0)
     names = list(bundle.spec.probability_columns)
     difference = float(np.abs(found[names].to_numpy() - expected[names].to_numpy()).max())
-    classes = found["credit_class"].equals(expected["credit_class"])
+    classes = found[["credit_class", "reasons"]].equals(expected[["credit_class", "reasons"]])
     if same_family or difference > TOLERANCE or not classes:
         raise BundleError(
             f"{bundle.path / GOLDEN}: golden rows come out differently here (largest difference {difference:.1e}, "
-            f"classes {'equal' if classes else 'differ'}). Libraries differ from those in manifest.json: "
+            f"classes and reasons {'equal' if classes else 'differ'}). Libraries differ from those in manifest.json: "
             "install the pinned ones, or train and export on this machine."
         )
     return GoldenMatch(expected.height, bits=False, largest_difference=difference)

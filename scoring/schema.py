@@ -3,9 +3,11 @@
 from typing import Any
 
 from features.instants import TEXT
+from features.reason_codes import LONGEST_TEXT
 from features.spec import Attribute, AttributeKind, Spec
 from features.text_values import NUMBER
 from scoring.message_decoder import SCHEMA_VERSION
+from scoring.reasons import MOST_REASONS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INSTANT = {
@@ -109,6 +111,7 @@ def decision_json_schema(spec: Spec) -> dict[str, Any]:
         **{name: {"type": "number", "minimum": 0, "maximum": 1} for name in spec.probability_columns},
         "credit_class": {"type": "string", "enum": list(spec.classes)},
         "credit_score": {"type": "integer", "minimum": spec.scaling.minimum, "maximum": spec.scaling.maximum},
+        "reasons": {"type": "array", "maxItems": MOST_REASONS, "items": _reason(spec)},
         "bundle_id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     }
     return {
@@ -119,3 +122,13 @@ def decision_json_schema(spec: Spec) -> dict[str, Any]:
         "required": list(properties),
         "properties": properties,
     }
+
+
+def _reason(spec: Spec) -> dict[str, Any]:
+    properties = {
+        "code": {"type": "string", "enum": sorted(reason.code for reason in spec.reasons)},
+        "text": {"type": "string", "maxLength": LONGEST_TEXT, "description": "as the applicant should read it"},
+        "contribution": {"type": "number", "description": "how much it spoke against the applicant"},
+        "weak": {"type": "boolean", "description": "nothing spoke against the applicant; this comes nearest"},
+    }
+    return {"type": "object", "additionalProperties": False, "required": list(properties), "properties": properties}

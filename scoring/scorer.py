@@ -13,7 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from features.errors import BundleError
 from features.matrix import build_features, list_features
 from scoring.bundle import MODEL, Bundle, read_bundle
-from scoring.decisions import make_decisions
+from scoring.decisions import Rules, make_decisions
 from scoring.golden import GoldenMatch, check_golden
 from scoring.machine import cpu_family
 
@@ -89,6 +89,9 @@ class Scorer:
         self.bundle = bundle
         self._threads = threads
         self._model = Model(bundle.model, len(list_features(bundle.spec)), len(bundle.spec.classes))
+        self._rules = Rules(
+            spec=bundle.spec, policy=bundle.policy, explainer=bundle.explainer, bundle_id=bundle.bundle_id
+        )
         same_family = bundle.manifest.get("cpu_family") == cpu_family()
         self.golden: GoldenMatch = check_golden(bundle, self.score, same_family=same_family)
 
@@ -111,8 +114,6 @@ class Scorer:
             InputError: a table lacks a column or holds one of a type that cannot be read.
 
         """
-        spec = self.bundle.spec
-        table = build_features(applications, events, spec)
+        table = build_features(applications, events, self.bundle.spec)
         probabilities = self._model.probabilities(table.matrix, self._threads)
-        decisions = make_decisions(table, probabilities, spec, self.bundle.policy, self.bundle.bundle_id)
-        return Scored(decisions, table.rejects, table.dirt)
+        return Scored(make_decisions(table, probabilities, self._rules), table.rejects, table.dirt)

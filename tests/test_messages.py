@@ -48,6 +48,8 @@ def compare(answers: list[Answer], scored: Scored, applications: pl.DataFrame) -
             assert np.array(ours, dtype=np.float32).tobytes() == theirs.to_numpy().tobytes()
         elif theirs.dtype == pl.Datetime("us", "UTC"):
             assert ours == theirs.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_list()
+        elif name == "reasons":
+            assert theirs.equals(pl.Series(name, ours, dtype=theirs.dtype))
         else:
             assert ours == theirs.to_list()
     refused = [(i + 1, a.refusal.code) for i, a in enumerate(answers) if a.refusal]

@@ -1,0 +1,108 @@
+"""`credit explain`: why one application was decided as it was, as a letter and as figures."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch.job import read_inputs
+from batch.output import check_folder, refuse_overwriting, replace_files
+from cli.console import read_dictionary, say, say_table, stages
+from cli.explain_page import explain_page
+from cli.options import Applications, BundleOption, DictionaryOption, Events
+from features.reason_codes import complete_reasons
+from features.spec import Spec
+from scoring.explanation import Explanation, explain_application
+from scoring.reason_book import ReasonBook
+from scoring.reasons import Explainer
+from scoring.scorer import Scorer
+
+app = typer.Typer()
+_SHOWN = 10
+
+
+@app.command(
+    epilog="Example: credit explain --bundle demo/bundles/current --applications demo/tonight/applications.csv "
+    "--events demo/tonight/events.csv --application-id A2-0000000"
+)
+def explain(  # noqa: PLR0917 - typer takes options by name
+    bundle: BundleOption,
+    applications: Applications,
+    events: Events,
+    application_id: Annotated[str, typer.Option("--application-id", help="Which one.", show_default=False)],
+    html: Annotated[Path | None, typer.Option("--html", help="Write one offline page.", show_default=False)] = None,
+    dictionary: DictionaryOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print an application's decision, its reasons as the applicant reads them, and what moved it most."""
+    if html is not None:
+        check_folder(html)
+        for source in (applications, events, bundle):
+            refuse_overwriting(source, [html])
+    with stages("Explaining", 3) as stage:
+        stage("read")
+        scorer = Scorer.open(bundle)
+        explainer = scorer.bundle.explainer if dictionary is None else _in_other_words(scorer, dictionary)
+        tables = read_inputs(applications, events, scorer.bundle.spec, allow_empty_events=True)
+        stage("explain")
+        own, account = (table.frame for table in tables)
+        explanation = explain_application(scorer, own, account, application_id.strip(), explainer)
+        if html is not None:
+            page = explain_page(explanation, scorer.bundle.spec, explainer.book.language)
+            replace_files({html: page.encode()})
+    if as_json:
+        record = {"decision": explanation.decision, "classes": explanation.classes, "unit": explanation.unit}
+        say(json.dumps({**record, "features": explanation.features}, indent=2, ensure_ascii=False, default=str))
+        return
+    _say(explanation, scorer.bundle.spec)
+    if html is not None:
+        say()
+        say(str(html))
+
+
+def _in_other_words(scorer: Scorer, dictionary: Path) -> Explainer:
+    """Return the bundle's explainer with the dictionary's texts; codes, order and contributions stay."""
+    spec = read_dictionary(dictionary, scorer.bundle.spec)
+    old = scorer.bundle.explainer
+    entries = [
+        replace(entry, high=reason.texts.high, low=reason.texts.low, missing=reason.texts.missing)
+        for entry, reason in zip(old.book.entries, complete_reasons(spec), strict=True)
+    ]
+    return Explainer(old.tables, ReasonBook(spec.language, old.book.unit, tuple(entries)))
+
+
+def _say(explanation: Explanation, spec: Spec) -> None:
+    decision = explanation.decision
+    say(f"Application {decision['application_id']} as of {decision['as_of']:%Y-%m-%d %H:%M} UTC")
+    chances = ", ".join(
+        f"{name} {decision[column]:.3f}" for name, column in zip(spec.classes, spec.probability_columns, strict=True)
+    )
+    say(f"Decision    {decision['credit_class']}, {decision['credit_score']} points ({chances})")
+    say()
+    say("Reasons, as the applicant reads them")
+    for number, reason in enumerate(decision["reasons"], start=1):
+        weak = " (weak: nothing spoke against the applicant)" if reason["weak"] else ""
+        say(f"  {number}. {reason['text']}  [{reason['code']} {reason['contribution']:+.3f}]{weak}")
+    if not decision["reasons"]:
+        say(f"  none: {decision['credit_class']} is the best class")
+    worse, best = explanation.classes
+    say()
+    say(f"What moved it most, in {explanation.unit} of {worse} against {best}: + speaks against the applicant")
+    rows = [
+        (f"{r['contribution']:+.3f}", r["code"], r["feature"], _value(r), _median(r), r["unit"])
+        for r in explanation.features[:_SHOWN]
+    ]
+    say_table(("contribution", "code", "feature", "value", "median", "unit"), rows)
+    rest = explanation.features[_SHOWN:]
+    if rest:
+        say(f"{sum(r['contribution'] for r in rest):+.3f} together from {len(rest)} other features")
+
+
+def _value(record: dict[str, object]) -> str:
+    return "missing" if record["value"] is None else str(record["text"])
+
+
+def _median(record: dict[str, object]) -> str:
+    return "none" if record["median"] is None else f"{record['median']:g}"

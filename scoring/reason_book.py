@@ -1,0 +1,71 @@
+"""`explain/reasons.json`: code, texts and reference median of every feature, in the order of the matrix."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from features.errors import BundleError
+
+_STATES = ("high", "low", "missing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureEntry:
+    """What is said about one feature.
+
+    `median` is that of the training applications to four significant digits, None where all were missing. A value above
+    it reads as high, below it as low, at it as `at_median` says ("high" or "low").
+    """
+
+    feature: str
+    code: str
+    high: str
+    low: str
+    missing: str
+    median: float | None
+    at_median: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonBook:
+    """The dictionary of a bundle; `language` is that of the texts, as in HTML, `unit` that of contributions.
+
+    The unit is log-odds (calibrated, of the assigned against the best class) or probability (their difference, before
+    calibration).
+    """
+
+    language: str
+    unit: str
+    entries: tuple[FeatureEntry, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Return what `from_bytes` reads."""
+        return {"language": self.language, "unit": self.unit, "features": [asdict(entry) for entry in self.entries]}
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str, features: list[str]) -> "ReasonBook":
+        """Read JSON. `name` stands in messages, `features` are those of the spec.
+
+        Raises:
+            BundleError: not such a dictionary, or one of other features.
+
+        """
+        try:
+            values = json.loads(content)
+            book = cls(
+                str(values["language"]), str(values["unit"]), tuple(_entry(value) for value in values["features"])
+            )
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise BundleError(f"{name}: not a dictionary of this release. Publish the bundle again.") from error
+        if [entry.feature for entry in book.entries] != features:
+            raise BundleError(f"{name}: its features are not those of the spec. Publish the bundle again.")
+        return book
+
+
+def _entry(value: dict[str, object]) -> FeatureEntry:
+    median = value["median"]
+    texts = {key: value[key] for key in ("feature", "code", *_STATES, "at_median")}
+    if not all(isinstance(text, str) for text in texts.values()) or value["at_median"] not in _STATES[:2]:
+        raise ValueError
+    if median is not None and not isinstance(median, (int, float)):
+        raise ValueError
+    return FeatureEntry(**texts, median=None if median is None else float(median))  # type: ignore[arg-type]

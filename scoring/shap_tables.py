@@ -1,0 +1,209 @@
+"""Exact path-dependent TreeSHAP values by table look-up: what each feature adds to each class's raw score.
+
+`model_export.tabulate` makes the tables. What a leaf gives to the features of its path depends only on which conditions
+of the path hold, so each tree is cut into groups of at most eight conditions, and for each of a group's patterns of
+conditions the values of its leaves are summed beforehand. Serving evaluates each distinct condition once and adds up
+one number per (group, feature, class). The numbers are integers, multiples of `step`: their sums are exact, so that the
+bits depend neither on the order nor on the other rows of a batch.
+
+Source: Lundberg, Erion, Lee, Consistent Individualized Feature Attribution for Tree Ensembles (2018), for the values.
+"""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import BundleError
+
+GROUP_CONDITIONS = 8  # a pattern fits one byte
+_CHUNK_ROWS = 2048
+_FEW_ROWS = 96  # up to here one pass over all entries is faster than a loop over them
+_LARGEST = np.finfo(np.float32).max
+
+Floats = NDArray[np.float32]
+Int32s = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The entries of one class, sorted by feature; `starts` are the first entries of the features in `features`."""
+
+    entries: Int32s
+    starts: NDArray[np.int64]
+    features: Int32s
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapTables:
+    """The tables and what is needed to look them up. All arrays are plain numbers.
+
+    A condition holds where `x < threshold`, or, if `at_least`, where `x >= threshold`; never where x is missing. A
+    group has up to eight conditions (index `len(threshold)`: none). An entry is what one feature gets for one class in
+    one group: `table[start + pattern]`, in units of `step`. `base_values` are the raw scores expected without any
+    feature known, `scale` what the calibration multiplies raw scores by (1 where raw scores are probabilities).
+    """
+
+    shape: Int32s  # features, classes
+    condition_feature: Int32s
+    threshold: Floats
+    at_least: NDArray[np.bool_]
+    group_conditions: Int32s
+    entry_group: Int32s
+    entry_feature: Int32s
+    entry_class: Int32s
+    entry_start: Int32s
+    table: Int32s
+    step: NDArray[np.float64]
+    base_values: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def to_bytes(self) -> bytes:
+        """Write an .npz file: arrays of numbers, no pickle, the same bytes for the same tables."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **{field.name: getattr(self, field.name) for field in fields(self)})
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str) -> "ShapTables":
+        """Read what `to_bytes` wrote. `name` stands in messages.
+
+        Raises:
+            BundleError: not such tables.
+
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                tables = cls(**dict(arrays))
+            tables.check()
+        except (ValueError, TypeError, KeyError, IndexError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{name}: not tables of contributions of this release. Publish the bundle again.") from (
+                error
+            )
+        return tables
+
+    def check(self) -> None:
+        """Check that every index leads somewhere.
+
+        Raises:
+            ValueError: one does not.
+
+        """
+        features, classes = self.shape
+        indices = (
+            (self.condition_feature, features),
+            (self.group_conditions, len(self.threshold) + 1),
+            (self.entry_group, len(self.group_conditions)),
+            (self.entry_feature, features),
+            (self.entry_class, classes),
+            (self.entry_start.astype(np.int64) + self._patterns_of_entry - 1, len(self.table)),
+        )
+        if any(len(index) and not (index.min() >= 0 and index.max() < bound) for index, bound in indices):
+            raise ValueError
+        if self.base_values.shape != (classes,) or self.scale.shape != (classes,):
+            raise ValueError
+
+    @cached_property
+    def _patterns_of_entry(self) -> NDArray[np.int64]:
+        used = (self.group_conditions < len(self.threshold)).sum(axis=1)
+        patterns: NDArray[np.int64] = (1 << used)[self.entry_group]
+        return patterns
+
+    @cached_property
+    def _plans(self) -> tuple[_Plan, ...]:
+        plans = []
+        for number in range(self.shape[1]):
+            entries = np.flatnonzero(self.entry_class == number)
+            entries = entries[np.argsort(self.entry_feature[entries], kind="stable")]
+            features, starts = np.unique(self.entry_feature[entries], return_index=True)
+            plans.append(_Plan(entries.astype(np.int32), starts, features))
+        return tuple(plans)
+
+    @cached_property
+    def _steps(self) -> tuple[tuple[tuple[int, int, Int32s], ...], ...]:
+        """For each class its entries as (group, feature, table), ordered by group."""
+        ends = self.entry_start + self._patterns_of_entry
+        columns = (self.entry_group.tolist(), self.entry_feature.tolist(), self.entry_start.tolist(), ends.tolist())
+        entries = [(group, feature, self.table[a:b]) for group, feature, a, b in zip(*columns, strict=True)]
+        return tuple(tuple(entries[i] for i in sorted(plan.entries.tolist())) for plan in self._plans)
+
+    @cached_property
+    def _runs(self) -> list[tuple[int, bool, slice]]:
+        """Slices of conditions of one feature and one comparison."""
+        keys = self.condition_feature.astype(np.int64) * 2 + self.at_least
+        bounds = np.append(np.flatnonzero(np.diff(keys, prepend=-1)), len(keys)).tolist()
+        return [(int(keys[a] // 2), bool(keys[a] % 2), slice(a, b)) for a, b in pairwise(bounds)]
+
+    def contributions(self, matrix: Floats) -> NDArray[np.float64]:
+        """Return rows x features x classes: what each feature adds to the raw score of each class.
+
+        Raw scores are margins (log-odds) of XGBoost models and uncalibrated probabilities of forests and trees. The
+        sum over the features, plus `base_values`, is the raw score. Infinities count as the largest floats.
+        """
+        sums = self.sums(matrix, range(self.shape[1]))
+        return np.moveaxis(sums * self.step, (0, 1, 2), (2, 1, 0))
+
+    def against(self, matrix: Floats, assigned: int) -> NDArray[np.float64]:
+        """Return features x rows: what spoke for the class `assigned` and against the best one; positive is against."""
+        return self.weigh(self.sums(matrix, (assigned, int(self.shape[1]) - 1)), assigned)
+
+    def weigh(self, sums: NDArray[np.int64] | Int32s, assigned: int) -> NDArray[np.float64]:
+        """Return scale[assigned] * sums[0] - scale[best] * sums[1] in raw scores.
+
+        `sums` are those of the class `assigned` and of the best class, in units of `step`. With the calibration's
+        scales these are log-odds of `assigned` against the best class.
+        """
+        worse, best = self.scale[assigned] * self.step, self.scale[-1] * self.step
+        result: NDArray[np.float64] = sums[0] * worse
+        result -= sums[1] * best
+        return result
+
+    def sums(self, matrix: Floats, classes: Sequence[int]) -> Int32s:
+        """Return classes x features x rows: contributions to these classes in units of `step`."""
+        sums = np.zeros((len(classes), self.shape[0], len(matrix)), dtype=np.int32)
+        for start in range(0, len(matrix), _CHUNK_ROWS):
+            rows = slice(start, start + _CHUNK_ROWS)
+            columns = np.ascontiguousarray(np.clip(matrix[rows], -_LARGEST, _LARGEST).T)
+            if columns.shape[1] <= _FEW_ROWS:
+                self._add_few(columns, classes, sums[:, :, rows])
+            else:
+                self._add_many(columns, classes, sums[:, :, rows])
+        return sums
+
+    def _add_few(self, columns: Floats, classes: Sequence[int], sums: Int32s) -> None:
+        values, thresholds = columns[self.condition_feature], self.threshold[:, None]
+        holds = np.zeros((len(self.threshold) + 1, columns.shape[1]), dtype=np.bool_)
+        holds[:-1] = np.where(self.at_least[:, None], values >= thresholds, values < thresholds)
+        patterns = np.packbits(holds[self.group_conditions], axis=1, bitorder="little")[:, 0]
+        for total, number in zip(sums, classes, strict=True):
+            plan = self._plans[number]
+            if len(plan.entries):
+                index = patterns[self.entry_group[plan.entries]] + self.entry_start[plan.entries, None]
+                total[plan.features] = np.add.reduceat(self.table[index], plan.starts, axis=0)
+
+    def _add_many(self, columns: Floats, classes: Sequence[int], sums: Int32s) -> None:
+        patterns = self._patterns(columns)
+        for total, number in zip(sums, classes, strict=True):
+            current, index = -1, np.empty(0, dtype=np.intp)
+            for group, feature, table in self._steps[number]:
+                if group != current:
+                    current, index = group, patterns[group].astype(np.intp)
+                row = total[feature]
+                np.add(row, table.take(index), out=row)
+
+    def _patterns(self, columns: Floats) -> Bytes:
+        rows = columns.shape[1]
+        holds = np.zeros((len(self.threshold) + 1, rows), dtype=np.bool_)
+        for feature, at_least, run in self._runs:
+            compare = np.greater_equal if at_least else np.less
+            compare(columns[feature], self.threshold[run, None], out=holds[run])
+        bits, patterns = holds.view(np.uint8), np.zeros((len(self.group_conditions), rows), dtype=np.uint8)
+        for place in range(GROUP_CONDITIONS):
+            patterns |= bits[self.group_conditions[:, place]] << np.uint8(place)
+        return patterns
