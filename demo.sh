@@ -12,6 +12,8 @@ run bundle verify demo/bundles/current
 run score --bundle demo/bundles/current --applications demo/tonight/applications.csv \
     --events demo/tonight/events.csv --out demo/decisions.csv
 run evaluate --decisions demo/decisions.csv --labels demo/tonight/labels.csv --bundle demo/bundles/current
+run explain --bundle demo/bundles/current --applications demo/tonight/applications.csv \
+    --events demo/tonight/events.csv --application-id A2-0000000
 
 printf '\nThe first dirty applications as they came, and the decisions on them:\n'
 grep -E '_|-500|!@' demo/tonight/applications.csv | head -n 3

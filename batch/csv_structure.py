@@ -1,14 +1,13 @@
 """Check that bytes are a complete, well-formed CSV file (RFC 4180, UTF-8, comma) before anything parses them.
 
 CSV readers forgive: Polars fills short rows with nulls, so a file that was cut in the middle of a line would be scored
-with missing values. Here the file is refused, with the line.
+with missing values. Here the file is refused, with the line. It is read piece by piece and never held as a whole.
 """
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,60 +15,149 @@ from numpy.typing import NDArray
 from features.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
-_CHUNK = 1 << 24
+MOST_RECORD_BYTES = 1 << 28
 _QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
 _OTHER_SEPARATORS = {";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
+Positions = NDArray[np.int64]
 
-@dataclass(frozen=True, slots=True)
+
 class CsvStructure:
-    """Column names and the number of records after the header."""
+    """Cuts the bytes of a CSV file into blocks of whole records, each of which was checked."""
 
-    columns: tuple[str, ...]
-    records: int
+    def __init__(self, source: str) -> None:
+        """Begin a file; `source` names it in messages."""
+        self.columns: tuple[str, ...] = ()
+        self.has_byte_order_mark = False
+        self._source = source
+        self._line = 1  # of the first byte that is not yet in a block
 
+    def blocks(self, chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Check encoding, header, quotes and number of fields; yield whole records and how many they are.
 
-def check_csv(content: bytes, source: str) -> CsvStructure:
-    """Check encoding, header, quotes and the number of fields of every record.
+        The first block has no records; once it is there, `columns` is known.
 
-    Raises:
-        InputError: the file is empty, cut, not UTF-8, has another separator, a doubled column or an uneven record;
-            names the line.
+        Raises:
+            InputError: the file is empty, cut, not UTF-8, has another separator, a doubled column or an uneven record;
+                names the line.
 
-    """
-    _check_text(content, source)
-    columns = _header(content, source)
-    return CsvStructure(columns, _count_records(content, len(columns), source))
+        """
+        rest, waiting = b"", 0
+        for chunk in chunks:
+            rest += chunk
+            if not self.columns and b"\n" in chunk:
+                rest = self._take_header(rest)
+                yield b"", 0
+            if not self.columns or len(rest) < waiting:
+                continue
+            end = yield from self._checked(rest)
+            rest, waiting = rest[end:], 2 * (len(rest) - end)  # a long record is not looked at again for each chunk
+            if len(rest) > MOST_RECORD_BYTES:
+                raise self._refused(0, rest, f"begins a record of more than {MOST_RECORD_BYTES >> 20} MB")
+        if self.columns:
+            rest = rest[(yield from self._checked(rest)) :]
+        self._check_end(rest)
 
+    def _checked(self, rest: bytes) -> Generator[tuple[bytes, int], None, int]:
+        """Yield the whole records at the beginning of `rest`, if any; return where they end."""
+        end, records = self._whole_records(rest)
+        if records:
+            self._check_text(rest[:end])
+            yield rest[:end], records
+            self._line += rest.count(b"\n", 0, end)
+        return end
 
-def _check_text(content: bytes, source: str) -> None:
-    if not content.removeprefix(BOM).strip():
-        raise InputError(f"{source}: the file is empty. Expected CSV with a header line.")
-    nul = content.find(b"\0")
-    if nul >= 0:
+    def _check_end(self, rest: bytes) -> None:
+        if not self.columns and not rest.removeprefix(BOM).strip():
+            raise InputError(f"{self._source}: the file is empty. Expected CSV with a header line.")
+        if not rest and self.columns:
+            return
+        self._check_text(rest)
+        if not rest.endswith(b"\n"):
+            raise InputError(
+                f"{self._source}: the last line has no line end, so the file may have been cut. "
+                "Copy it again; if it is complete, add a line end."
+            )
+        opening = np.flatnonzero(np.frombuffer(rest, dtype=np.uint8) == _QUOTE)[-1]
         raise InputError(
-            f"{source}: line {_line(content, nul)} holds a NUL byte. Expected UTF-8 text; export it again."
+            f"{self._source}: a quote opened on line {self._line_of(rest, int(opening))} is never closed. "
+            "The file may have been cut."
         )
-    try:
-        content.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{source}: line {_line(content, error.start)} is not UTF-8. Convert the file to UTF-8 where it is made."
-        ) from error
-    if not content.endswith(b"\n"):
-        raise InputError(
-            f"{source}: the last line has no line end, so the file may have been cut. "
-            "Copy it again; if it is complete, add a line end."
-        )
+
+    def _check_text(self, block: bytes) -> None:
+        nul = block.find(b"\0")
+        if nul >= 0:
+            raise self._refused(nul, block, "holds a NUL byte. Expected UTF-8 text; export it again", ends=True)
+        if block.isascii():
+            return
+        try:
+            block.decode()
+        except UnicodeDecodeError as error:
+            what = "is not UTF-8. Convert the file to UTF-8 where it is made"
+            raise self._refused(error.start, block, what, ends=True) from error
+
+    def _refused(self, position: int, block: bytes, what: str, *, ends: bool = False) -> InputError:
+        advice = "" if ends else ". Expected CSV as in RFC 4180; export the file again"
+        return InputError(f"{self._source}: line {self._line_of(block, position)} {what}{advice}.")
+
+    def _line_of(self, block: bytes, position: int) -> int:
+        return self._line + block.count(b"\n", 0, position)
+
+    def _take_header(self, content: bytes) -> bytes:
+        if not content.removeprefix(BOM).strip():
+            raise InputError(f"{self._source}: the file is empty. Expected CSV with a header line.")
+        first, rest = content.split(b"\n", 1)
+        self._check_text(first)
+        self.has_byte_order_mark = first.startswith(BOM)
+        first = first.removeprefix(BOM)
+        self._check_quotes(np.frombuffer(first + b"\n", dtype=np.uint8), first)
+        self.columns = _header(first.decode().rstrip("\r"), self._source)
+        self._line = 2
+        self._whole_records(rest)  # uneven records say more than names that are not those of the spec
+        return rest
+
+    def _whole_records(self, block: bytes) -> tuple[int, int]:
+        """Return where the last whole record ends, and how many there are; refuse what is out of place."""
+        content = np.frombuffer(block, dtype=np.uint8)
+        quotes = self._check_quotes(content, block)
+        separators = np.flatnonzero((content == _COMMA) | (content == _LINE_FEED))
+        if len(quotes):
+            separators = separators[np.searchsorted(quotes, separators) % 2 == 0]
+        if b"\r" in block:
+            self._check_returns(content, quotes, block)
+        ends = np.flatnonzero(content[separators] == _LINE_FEED)
+        if len(ends) == 0:
+            return 0, 0
+        fields = np.diff(ends, prepend=-1)
+        wrong = np.flatnonzero(fields != len(self.columns))
+        if len(wrong):
+            line = self._line_of(block, int(separators[ends[wrong[0]]]))
+            raise InputError(
+                f"{self._source}: line {line} has {fields[wrong[0]]} fields, expected {len(self.columns)} as in the "
+                "header. The file may have been cut, or a text with a comma is not quoted."
+            )
+        return int(separators[ends[-1]]) + 1, len(ends)
+
+    def _check_quotes(self, content: NDArray[np.uint8], block: bytes) -> Positions:
+        quotes = np.flatnonzero(content == _QUOTE)
+        opening, closing = quotes[::2], quotes[1::2]
+        opening = opening[opening > 0]  # a block begins with a record
+        closing = closing[closing < len(content) - 1]
+        stray = opening[~np.isin(content[opening - 1], (_COMMA, _LINE_FEED, _QUOTE))]
+        behind = closing[~np.isin(content[closing + 1], (_COMMA, _LINE_FEED, _RETURN, _QUOTE))]
+        if len(stray) or len(behind):
+            first = int(min([*stray[:1], *behind[:1]]))
+            raise self._refused(first, block, "has a quote inside a field that is not quoted, or text behind it")
+        return quotes
+
+    def _check_returns(self, content: NDArray[np.uint8], quotes: Positions, block: bytes) -> None:
+        returns = np.flatnonzero(content[:-1] == _RETURN)
+        lone = returns[(content[returns + 1] != _LINE_FEED) & (np.searchsorted(quotes, returns) % 2 == 0)]
+        if len(lone):
+            raise self._refused(int(lone[0]), block, "has a carriage return without a line feed")
 
 
-def _line(content: bytes, position: int) -> int:
-    return content.count(b"\n", 0, position) + 1
-
-
-def _header(content: bytes, source: str) -> tuple[str, ...]:
-    text = content.removeprefix(BOM)
-    first = text[: text.index(b"\n")].decode().rstrip("\r")
+def _header(first: str, source: str) -> tuple[str, ...]:
     try:
         columns = tuple(next(csv.reader(io.StringIO(first), strict=True), ()))
     except csv.Error as error:
@@ -87,67 +175,6 @@ def _header(content: bytes, source: str) -> tuple[str, ...]:
     if any(not column.strip() for column in columns):
         number = [bool(column.strip()) for column in columns].index(False) + 1
         raise InputError(f"{source}: column {number} has no name. Expected a name in every column.")
+    if not columns:
+        raise InputError(f"{source}: line 1 is blank. Expected column names.")
     return columns
-
-
-def _count_records(content: bytes, fields: int, source: str) -> int:
-    records, start_fields = 0, 1
-    for chunk in _chunks(content, source):
-        ends = np.flatnonzero(chunk.line_feeds)
-        found = np.diff(np.cumsum(chunk.commas)[ends], prepend=0) + 1
-        if len(ends):
-            found[0] += start_fields - 1
-        wrong = np.flatnonzero(found != fields)
-        if len(wrong):
-            line = _line(content, chunk.start + int(ends[wrong[0]]))
-            raise InputError(
-                f"{source}: line {line} has {found[wrong[0]]} fields, expected {fields} as in the header. "
-                "The file may have been cut, or a text with a comma is not quoted."
-            )
-        after = int(chunk.commas[ends[-1] :].sum()) if len(ends) else start_fields - 1 + int(chunk.commas.sum())
-        records, start_fields = records + len(ends), after + 1
-    return records - 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    start: int
-    commas: NDArray[np.bool_]
-    line_feeds: NDArray[np.bool_]
-
-
-def _chunks(content: bytes, source: str) -> Iterator[_Chunk]:
-    """Yield the separators that stand outside quotes; refuse quotes and returns that do not belong where they are."""
-    whole = np.frombuffer(content, dtype=np.uint8)
-    first = len(BOM) if content.startswith(BOM) else 0
-    inside, opened = 0, 0
-    for start in range(first, len(whole), _CHUNK):
-        part = whole[start : start + _CHUNK]
-        quotes = part == _QUOTE
-        after = (np.cumsum(quotes) + inside) & 1
-        before = np.concatenate(
-            [whole[start - 1 : start] if start > first else np.array([_LINE_FEED], dtype=np.uint8), part[:-1]]
-        )
-        behind = np.append(part[1:], whole[start + _CHUNK : start + _CHUNK + 1])
-        behind = np.append(behind, np.full(len(part) - len(behind), _LINE_FEED, dtype=np.uint8))
-        outside = after == 0
-        opening, closing = quotes & ~outside, quotes & outside
-        stray = opening & ~np.isin(before, (_COMMA, _LINE_FEED, _QUOTE))
-        stray |= closing & ~np.isin(behind, (_COMMA, _LINE_FEED, _RETURN, _QUOTE))
-        _refuse_first(stray, start, content, source, "a quote inside a field that is not quoted, or text behind it")
-        lone = (part == _RETURN) & outside & (behind != _LINE_FEED)
-        _refuse_first(lone, start, content, source, "a carriage return without a line feed")
-        if opening.any():
-            opened = start + int(np.flatnonzero(opening)[-1])
-        inside = int(after[-1])
-        yield _Chunk(start, (part == _COMMA) & outside, (part == _LINE_FEED) & outside)
-    if inside:
-        raise InputError(
-            f"{source}: a quote opened on line {_line(content, opened)} is never closed. The file may have been cut."
-        )
-
-
-def _refuse_first(wrong: NDArray[np.bool_], start: int, content: bytes, source: str, what: str) -> None:
-    if wrong.any():
-        line = _line(content, start + int(np.flatnonzero(wrong)[0]))
-        raise InputError(f"{source}: line {line} has {what}. Expected CSV as in RFC 4180; export the file again.")

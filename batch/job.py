@@ -10,36 +10,41 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
+from batch.inputs import open_inputs
 from batch.lock import only_run
-from batch.output import check_target, encode, refuse_folders, refuse_overwriting, replace_files
-from batch.tables import SourceTable, read_table
-from features.applications import identifier
-from features.errors import CreditError, RejectLimitError
-from features.rejects import APPLICATIONS, EVENTS, rejects_frame
-from features.spec import EVENT_COLUMNS, IDENTITY, Spec
-from scoring.bundle import sha256
-from scoring.decisions import flat_reasons
-from scoring.scorer import Scored, Scorer
+from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, remove_parts, write_frames
+from batch.partitions import PARTITION_BYTES, ROW, spread
+from batch.report import REJECT_COLUMNS, Tables, make_manifest, too_many_rejects, with_files
+from batch.score_partitions import Results, in_order, results, score_partitions
+from batch.spool import remove_spools
+from scoring.decisions import decision_schema, flat_reasons
+from scoring.scorer import Scorer
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchJob:
-    """What to score and where to put it. `max_reject_share`: rejected / all applications, exceeded ends the run."""
+    """What to score and where to put it.
+
+    `max_reject_share`: rejected / all applications, exceeded ends the run. `partition_bytes`: how much of the tables is
+    scored at a time by each of `threads`; both decide memory and speed, never a byte of the output.
+    """
 
     applications: Path
     events: Path
     out: Path
     max_reject_share: float = 0.05
     allow_empty_events: bool = False
+    threads: int = 1
+    partition_bytes: int = PARTITION_BYTES
 
     @property
     def rejects_path(self) -> Path:
@@ -85,118 +90,47 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
     for source in (job.applications, job.events, scorer.bundle.path):
         refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
     with only_run(job.out):
+        remove_spools(job.out)
+        remove_parts([job.rejects_path, job.out, job.manifest_path])
         return _run(job, scorer, Stopwatch(progress))
 
 
 def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
     watch.stage("read")
-    spec = scorer.bundle.spec
-    applications, events = read_inputs(job.applications, job.events, spec, allow_empty_events=job.allow_empty_events)
-    watch.stage("score")
-    scored = score_tables(scorer, applications.frame, events.frame)
-    watch.stage("write")
-    rejects = _with_files(scored.rejects, applications, events)
-    rejected = int((rejects["table"] == APPLICATIONS).sum())
-    _check_account(applications.frame.height, scored.decisions.height, rejected)
-    if rejected > job.max_reject_share * applications.frame.height:
-        _refuse_rejects(job, rejects, rejected, applications.frame.height)
-    decisions = flat_reasons(scored.decisions) if job.out.suffix.lower() == ".csv" else scored.decisions
-    contents = {job.rejects_path: encode(rejects, ".csv"), job.out: encode(decisions, job.out.suffix)}
-    watch.stage("")
-    manifest: dict[str, Any] = {
-        "bundle_id": scorer.bundle.bundle_id,
-        "applications": applications.frame.height,
-        "decisions": scored.decisions.height,
-        "rejected_applications": rejected,
-        "events": events.frame.height,
-        "rejects_by_code": _counts(rejects["code"]),
-        "decisions_by_class": _counts(scored.decisions["credit_class"]),
-        "dirt": scored.dirt.to_dicts(),
-        "notes": [*applications.notes, *events.notes],
-        "inputs": [
-            {"table": name, "file": file.label, "rows": file.rows, "sha256": file.sha256}
-            for name, table in ((APPLICATIONS, applications), (EVENTS, events))
-            for file in table.files
-        ],
-        "outputs": {path.name: sha256(content) for path, content in contents.items()},
-        "seconds": watch.seconds,
-    }
-    contents[job.manifest_path] = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
-    replace_files(contents)
+    with ExitStack() as resources:
+        tables = open_inputs(
+            job.applications, job.events, scorer.bundle.spec, allow_empty_events=job.allow_empty_events
+        )
+        for table in tables:
+            resources.enter_context(table)
+        partitions = resources.enter_context(spread(*tables, scorer, job.out, job.partition_bytes))
+        watch.stage("score")
+        scored = resources.enter_context(results(job.out, scorer.bundle.spec))
+        score_partitions(partitions, scorer, job.threads, scored)
+        watch.stage("write")
+        return _write(job, tables, scored, scorer, watch)
+
+
+def _write(job: BatchJob, tables: Tables, scored: Results, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
+    with Replacement() as replacement:
+        rejects = (with_files(frame, *tables) for frame in in_order(scored.rejects, "row"))
+        if scored.rejected > job.max_reject_share * tables[0].rows:
+            failed = job.rejects_path.with_name(job.rejects_path.name + ".failed")
+            replacement.write(failed, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv"))
+            replacement.commit()
+            raise too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed)
+        shape = flat_reasons if job.out.suffix.lower() == ".csv" else pl.DataFrame.clone
+        decisions = (shape(frame.drop(ROW)) for frame in in_order(scored.decisions, ROW))
+        schema = shape(pl.DataFrame(schema=decision_schema(scorer.bundle.spec))).schema
+        digests = {
+            job.rejects_path: replacement.write(
+                job.rejects_path, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv")
+            ),
+            job.out: replacement.write(job.out, lambda file: write_frames(file, decisions, schema, job.out.suffix)),
+        }
+        watch.stage("")
+        manifest = make_manifest(tables, scored, scorer.bundle, digests) | {"seconds": watch.seconds}
+        content = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
+        replacement.write(job.manifest_path, lambda file: file.write(content))
+        replacement.commit()
     return manifest
-
-
-def read_inputs(
-    applications: Path, events: Path, spec: Spec, *, allow_empty_events: bool = False
-) -> tuple[SourceTable, SourceTable]:
-    """Read the two canonical tables. Events without rows are refused where the spec measures events.
-
-    Raises:
-        InputError: a file cannot be used.
-
-    """
-    names = [attribute.name for attribute in spec.attributes]
-    events_may_be_empty = allow_empty_events or not spec.groups
-    return (
-        read_table(applications, APPLICATIONS, known={*IDENTITY, *names}),
-        read_table(events, EVENTS, known={*EVENT_COLUMNS, "recorded_at"}, may_be_empty=events_may_be_empty),
-    )
-
-
-def score_tables(scorer: Scorer, applications: pl.DataFrame, events: pl.DataFrame) -> Scored:
-    """Score tables of files, in which an application_id may be repeated: then every row of it is rejected."""
-    if "application_id" not in applications.columns:
-        return scorer.score(applications, events)
-    ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
-    repeated = ids.is_duplicated() & ids.is_not_null() & (ids != "")
-    rows = pl.Series(np.arange(1, applications.height + 1))
-    scored = scorer.score(applications.filter(~repeated), events)
-    kept = rows.filter(~repeated)
-    own = pl.col("table") == APPLICATIONS
-    original = scored.rejects.filter(own).with_columns(row=kept.gather(scored.rejects.filter(own)["row"] - 1))
-    doubled = rejects_frame(
-        pl.DataFrame({"row": rows, "application_id": ids})
-        .filter(repeated)
-        .with_columns(
-            table=pl.lit(APPLICATIONS), column=pl.lit("application_id"), code=pl.lit("application_id_repeated")
-        )
-    )
-    rejects = pl.concat([pl.concat([original, doubled]).sort("row"), scored.rejects.filter(~own)])
-    return Scored(scored.decisions, rejects, scored.dirt)
-
-
-def _with_files(rejects: pl.DataFrame, applications: SourceTable, events: SourceTable) -> pl.DataFrame:
-    """Name the file and the row in that file, for applications and for the events that rejected them."""
-    own = rejects.filter(pl.col("table") == APPLICATIONS)
-    orphans = rejects.filter(pl.col("table") == EVENTS)
-    parts = []
-    for part, table in ((own, applications), (orphans, events)):
-        file, row = table.locate(part["row"])
-        event_file, event_row = events.locate(part["event_row"])
-        parts.append(part.with_columns(file=file, row=row, event_file=event_file, event_row=event_row))
-    columns = ("table", "file", "row", "application_id", "column", "code", "event_file", "event_row", "expected")
-    return pl.concat(parts).select(columns)
-
-
-def _check_account(rows: int, decisions: int, rejected: int) -> None:
-    if rows != decisions + rejected:
-        raise CreditError(
-            f"{rows} applications came in, {decisions} decisions and {rejected} rejects would go out. Nothing was "
-            "written. This is a fault of the product: please report it."
-        )
-
-
-def _refuse_rejects(job: BatchJob, rejects: pl.DataFrame, rejected: int, rows: int) -> None:
-    failed = job.rejects_path.with_name(job.rejects_path.name + ".failed")
-    replace_files({failed: encode(rejects, ".csv")})
-    causes = ", ".join(f"{code} {count}" for code, count in _counts(rejects["code"]).items())
-    raise RejectLimitError(
-        f"{rejected} of {rows} applications were rejected ({rejected / rows:.1%}), expected at most "
-        f"{job.max_reject_share:.1%}: {causes}. The previous output is as it was; see {failed}. Correct the source, "
-        "or raise --max-reject-share if this is known and accepted."
-    )
-
-
-def _counts(values: pl.Series) -> dict[str, int]:
-    counts = values.rename("value").value_counts().sort("count", "value", descending=[True, False])
-    return {value: int(count) for value, count in counts.iter_rows()}

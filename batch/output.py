@@ -1,14 +1,20 @@
 """Write files so that a reader sees the old content or the new, never a part: `.part`, fsync, verify, replace."""
 
+import hashlib
 import io
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from features.errors import DeliveryError, SettingsError
-from scoring.bundle import sha256
 from scoring.decisions import INSTANT_FORMAT
+
+ROW_GROUP_ROWS = 1 << 16
 
 
 def check_target(path: Path) -> None:
@@ -46,7 +52,7 @@ def check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise DeliveryError(f"{path.parent}: no such folder. Create it, or choose another place for the output.")
     refuse_folders([path])
-    probe = path.with_name(f".{path.name}.part")
+    probe = part_of(path)
     try:
         probe.touch()
         probe.unlink()
@@ -72,47 +78,145 @@ def refuse_overwriting(source: Path, targets: list[Path]) -> None:
 
 
 def encode(frame: pl.DataFrame, suffix: str) -> bytes:
-    """Write a frame as CSV or Parquet bytes: floats in their shortest exact form, instants as RFC 3339 in UTC."""
+    """Write a frame as CSV or Parquet bytes."""
     buffer = io.BytesIO()
-    if suffix.lower() == ".csv":
-        frame.write_csv(buffer, datetime_format=INSTANT_FORMAT)
-    else:
-        frame.write_parquet(buffer)
+    write_frames(buffer, iter([frame]), frame.schema, suffix)
     return buffer.getvalue()
 
 
+def write_frames(file: IO[bytes], frames: Iterator[pl.DataFrame], schema: pl.Schema, suffix: str) -> None:
+    """Write frames as one CSV or Parquet file: floats in their shortest exact form, instants as RFC 3339 in UTC.
+
+    Parquet has row groups of `ROW_GROUP_ROWS`; the bytes do not depend on how the rows are cut into frames.
+    """
+    if suffix.lower() == ".csv":
+        file.write(pl.DataFrame(schema=schema).write_csv().encode())
+        for frame in frames:
+            file.write(frame.write_csv(include_header=False, datetime_format=INSTANT_FORMAT).encode())
+        return
+    source = register_io_source(lambda *_: frames, schema=schema)
+    source.sink_parquet(file, row_group_size=ROW_GROUP_ROWS, maintain_order=True)
+
+
 def replace_files(contents: dict[Path, bytes]) -> None:
-    """Write all files beside their targets, flush and verify them, then put them in place in the given order.
+    """Replace files with these contents, as `Replacement` does.
 
     Raises:
         DeliveryError: a file could not be written or did not read back; all targets are as they were.
 
     """
-    parts = {path: path.with_name(f".{path.name}.part") for path in contents}
-    try:
+    with Replacement() as replacement:
         for path, content in contents.items():
-            _write(parts[path], content)
-        for path, part in parts.items():
-            part.replace(path)
-        for folder in {path.parent for path in contents}:
-            _sync(folder)
-    except OSError as error:
-        raise DeliveryError(
-            f"{error.filename or next(iter(contents))}: the output could not be written ({error.strerror}). "
-            "The previous output is as it was. Check room and permissions, then run again."
-        ) from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+            replacement.write(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        replacement.commit()
 
 
-def _write(part: Path, content: bytes) -> None:
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    if sha256(part.read_bytes()) != sha256(content):
-        raise DeliveryError(f"{part}: did not read back as written. Check the disk; the previous output is as it was.")
+class Replacement:
+    """Several files written beside their targets, flushed and verified, then put in place in the order of writing."""
+
+    def __init__(self) -> None:
+        """Begin with no file."""
+        self._paths: list[Path] = []
+
+    def write(self, path: Path, produce: Callable[[IO[bytes]], object]) -> str:
+        """Let `produce` write the new content of a target to the file that it is given; return its SHA-256.
+
+        Raises:
+            DeliveryError: it could not be written, or did not read back; all targets are as they were.
+
+        """
+        self._paths.append(path)
+        part = part_of(path)
+        try:
+            with _PartFile(part) as file:
+                _produce(file, produce)
+                os.fsync(file.descriptor)
+            with part.open("rb") as written:
+                found = hashlib.file_digest(written, "sha256").hexdigest()
+        except OSError as error:
+            raise _failed(path, error) from error
+        if found != file.sha256.hexdigest():
+            raise DeliveryError(
+                f"{part}: did not read back as written. Check the disk; the previous output is as it was."
+            )
+        return found
+
+    def commit(self) -> None:
+        """Put the files in place.
+
+        Raises:
+            DeliveryError: a target could not be replaced.
+
+        """
+        try:
+            for path in self._paths:
+                part_of(path).replace(path)
+            for folder in {path.parent for path in self._paths}:
+                _sync(folder)
+        except OSError as error:
+            raise _failed(self._paths[0], error) from error
+
+    def __enter__(self) -> Self:
+        """Replace within this block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Remove what was not put in place."""
+        remove_parts(self._paths)
+
+
+class _PartFile:
+    """A file that is written from its beginning to its end, hashed as it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        self.sha256 = hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        self.sha256.update(content)
+        rest = memoryview(content)
+        try:
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
+        except OSError as error:
+            self.error = error
+            raise
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+
+def _produce(file: _PartFile, produce: Callable[[IO[bytes]], object]) -> None:
+    try:
+        produce(cast("IO[bytes]", file))
+    except pl.exceptions.PolarsError as error:
+        raise file.error or error from error  # Polars hides why the disk refused
+
+
+def part_of(path: Path) -> Path:
+    """Return where a target's new content lies until it is complete."""
+    return path.with_name(f".{path.name}.part")
+
+
+def remove_parts(targets: list[Path]) -> None:
+    """Remove new content that was not put in place, now or by a run that was killed."""
+    for path in targets:
+        part_of(path).unlink(missing_ok=True)
+
+
+def _failed(path: Path, error: OSError) -> DeliveryError:
+    return DeliveryError(
+        f"{error.filename or path}: the output could not be written ({error.strerror}). "
+        "The previous output is as it was. Check room and permissions, then run again."
+    )
 
 
 def _sync(folder: Path) -> None:

@@ -1,22 +1,25 @@
-"""Read a table: one CSV or Parquet file, or a folder of part files in order of file name."""
+"""Read a table: one CSV or Parquet file, or a folder of part files in order of file name, block by block."""
 
-import io
-import os
-import subprocess
-import sys
-from collections.abc import Collection
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import polars as pl
 
-from batch import parquet_probe
-from batch.csv_structure import BOM, check_csv
+from batch.csv_structure import CsvStructure
+from batch.opened import Opened, opened
+from batch.parquet_blocks import ParquetDecoder, parquet_decoder_process
 from features.errors import InputError
-from scoring.bundle import sha256
 
 _SUFFIXES = (".csv", ".parquet")
+_CHUNK_BYTES = 1 << 24
+_PARQUET_CELL_BYTES = 16  # in memory
+_ROW_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +36,158 @@ class SourceFile:
         return str(self.path).encode("utf-8", "backslashreplace").decode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SourceTable:
-    """All rows of a table with the files they came from. CSV columns are text, Parquet columns as typed."""
+    """A table that is read strictly, once, block by block. CSV columns are text, Parquet columns as typed.
 
-    frame: pl.DataFrame
-    files: tuple[SourceFile, ...]
-    notes: tuple[str, ...]
+    `name` ("applications") stands in messages; columns beside `known` are left out and noted. `files` and `notes` are
+    complete when all blocks are taken.
+    """
+
+    path: Path
+    name: str
+    known: Collection[str] | None = None
+    may_be_empty: bool = False
+    chunk_bytes: int = _CHUNK_BYTES
+    files: list[SourceFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _parts: list[Path] = field(default_factory=list)
+    _columns: dict[str, str] = field(default_factory=dict)
+    _resources: ExitStack = field(default_factory=ExitStack)
+    _decoder: ParquetDecoder | None = None
+
+    def __enter__(self) -> Self:
+        """Find the files and be ready to read them.
+
+        Raises:
+            InputError: there is no such file, or a folder of something else.
+
+        """
+        self._parts = _files(self.path, self.name)
+        if self._parts[0].suffix.lower() == ".parquet":
+            self._decoder = self._resources.enter_context(parquet_decoder_process())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Let go of what reading needed."""
+        self._resources.close()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows read so far."""
+        return sum(file.rows for file in self.files)
+
+    def estimated_bytes(self) -> int:
+        """Estimate how large the table is in memory, from what its files say about themselves.
+
+        Raises:
+            InputError: a file cannot be read.
+
+        """
+        return sum(self._estimated_bytes(path) for path in self._parts)
+
+    def _estimated_bytes(self, path: Path) -> int:
+        with opened(path) as file:
+            if self._decoder is None:
+                return file.before.st_size
+            head = self._decoder.head(file)
+            taken = [name for name in head.columns if self.known is None or name in self.known]
+            return max(file.before.st_size, head.rows * len(taken) * _PARQUET_CELL_BYTES)
+
+    def blocks(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows in order, first an empty frame with the columns.
+
+        Raises:
+            InputError: a file is empty, cut, damaged, changed, has doubled columns or other columns than the first, or
+                there are no rows; says where and what to do.
+
+        """
+        for number, path in enumerate(self._parts):
+            with opened(path) as file:
+                try:
+                    for block in self._csv_blocks(file) if self._decoder is None else self._parquet_blocks(file):
+                        if number == 0 or block.height:
+                            yield block
+                except InputError:
+                    file.check_unchanged()  # what is wrong with a file that changes is that it changes
+                    raise
+        extra = [name for name in self._columns if self.known is not None and name not in self.known]
+        if extra:
+            self.notes.append(f"{self.name}: not in the spec and ignored: {', '.join(extra)}")
+        if not self.may_be_empty and not self.rows:
+            raise InputError(
+                f"{self.path}: the {self.name} have a header but no rows. Expected at least one; check the export."
+            )
+
+    def read(self) -> pl.DataFrame:
+        """Open the table and read it whole; see `blocks`."""
+        with self:
+            return pl.concat(list(self.blocks()))
+
+    def _parquet_blocks(self, file: Opened) -> Iterator[pl.DataFrame]:
+        decoder = self._decoder
+        if decoder is None:
+            return
+        rows = 0
+        self._check_columns(file.path, decoder.head(file).columns)
+        for block in decoder.blocks(file, self.known, -(-self.chunk_bytes // _ROW_BYTES)):
+            rows += block.height
+            yield block
+        self.files.append(SourceFile(file.path, file.digest(), rows))
+
+    def _csv_blocks(self, file: Opened) -> Iterator[pl.DataFrame]:
+        structure, digest, rows = CsvStructure(str(file.path)), hashlib.sha256(), 0
+
+        def chunks() -> Iterator[bytes]:
+            while chunk := file.file.read(self.chunk_bytes):
+                digest.update(chunk)
+                yield chunk
+            file.check_unchanged()
+
+        for content, records in structure.blocks(chunks()):
+            if not records:
+                self._check_columns(file.path, dict.fromkeys(structure.columns, "String"))
+            rows += records
+            yield self._parse(content, records, structure.columns, file.path)
+        if structure.has_byte_order_mark:
+            self.notes.append(f"{file.path.name}: byte order mark skipped")
+        self.files.append(SourceFile(file.path, digest.hexdigest(), rows))
+
+    def _parse(self, content: bytes, records: int, columns: tuple[str, ...], path: Path) -> pl.DataFrame:
+        wanted = [name for name in columns if self.known is None or name in self.known]
+        if not records:
+            return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
+        try:
+            frame = pl.read_csv(
+                content,
+                schema=dict.fromkeys(columns, pl.String),
+                has_header=False,
+                separator=",",
+                quote_char='"',
+                encoding="utf8",
+            )
+        except pl.exceptions.PolarsError as error:
+            raise InputError(f"{path}: not readable as CSV ({type(error).__name__}). Export the file again.") from error
+        if frame.height != records:
+            raise InputError(
+                f"{path}: {records} records expected, the reader found {frame.height}. "
+                "Export the file again as plain RFC 4180 CSV."
+            )
+        return frame.select(wanted)
+
+    def _check_columns(self, path: Path, columns: dict[str, str]) -> None:
+        if not self._columns:
+            self._columns = columns
+        if list(columns.items()) != list(self._columns.items()):
+            raise InputError(
+                f"{path}: columns or types differ from {self._parts[0].name}. Expected parts of one table, "
+                "with the same columns in the same order."
+            )
 
     def locate(self, rows: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Turn 1-based rows of the table into file names and 1-based rows of the file; null stays null."""
         ends = np.cumsum([file.rows for file in self.files])
-        index = pl.Series(np.searchsorted(ends, rows.fill_null(1).to_numpy()))
+        index = pl.Series(np.minimum(np.searchsorted(ends, rows.fill_null(1).to_numpy()), len(ends) - 1))
         names = pl.Series([Path(file.label).name for file in self.files], dtype=pl.String)
         starts = pl.Series([0, *ends[:-1].tolist()], dtype=pl.Int64)
         known = rows.is_not_null()
@@ -55,100 +198,30 @@ class SourceTable:
 
 def read_table(
     path: Path, name: str, *, known: Collection[str] | None = None, may_be_empty: bool = False
-) -> SourceTable:
-    """Read a table strictly. `name` ("applications") stands in messages; columns beside `known` are left out and noted.
+) -> pl.DataFrame:
+    """Read a whole table strictly into memory; see `SourceTable`.
 
     Raises:
-        InputError: the file is absent, empty, cut, damaged, has doubled columns, or no rows; says where and what to do.
+        InputError: it cannot be used; says where and what to do.
 
     """
-    parts = [_read_file(file) for file in _files(path, name)]
-    frames = [frame for frame, _, _ in parts]
-    _check_same_columns(frames, [file for _, file, _ in parts])
-    notes = [note for _, _, more in parts for note in more]
-    extra = [column for column in frames[0].columns if known is not None and column not in known]
-    if extra:
-        notes.append(f"{name}: not in the spec and ignored: {', '.join(extra)}")
-    frame = pl.concat([f.drop(extra) for f in frames])
-    if not may_be_empty and not any(file.rows for _, file, _ in parts):
-        raise InputError(f"{path}: the {name} have a header but no rows. Expected at least one; check the export.")
-    return SourceTable(frame, tuple(file for _, file, _ in parts), tuple(notes))
+    return SourceTable(path, name, known, may_be_empty).read()
 
 
 def _files(path: Path, name: str) -> list[Path]:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder. Expected the {name} as CSV or Parquet.")
-    if not path.is_dir():
-        return [path]
-    found = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")))
-    if not found:
-        raise InputError(f"{path}: the folder is empty. Expected part files of the {name}, CSV or Parquet.")
-    suffixes = sorted({p.suffix.lower() for p in found})
-    if len(suffixes) > 1 or any(p.is_dir() for p in found):
-        raise InputError(
-            f"{path}: expected part files of one kind, .csv or .parquet, found {', '.join(suffixes)}. "
-            "Move other files elsewhere (names that begin with . or _ are skipped)."
-        )
-    return found
-
-
-def _read_file(path: Path) -> tuple[pl.DataFrame, SourceFile, list[str]]:
-    if path.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"{path}: its name ends in {path.suffix or 'nothing'}, expected .csv or .parquet.")
-    try:
-        content = _read_once(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions.") from error
-    frame, notes = _read_csv(content, path) if path.suffix.lower() == ".csv" else (_read_parquet(content, path), [])
-    return frame, SourceFile(path, sha256(content), frame.height), notes
-
-
-def _read_once(path: Path) -> bytes:
-    """Read a file once: what is checked and hashed is what is parsed. Refuse a file that changes meanwhile."""
-    with path.open("rb") as file:
-        before = os.fstat(file.fileno())
-        content = file.read()
-        after = os.fstat(file.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(content) != after.st_size:
-        raise InputError(f"{path}: changed while it was read. Start the run when the file is complete.")
-    return content
-
-
-def _read_csv(content: bytes, path: Path) -> tuple[pl.DataFrame, list[str]]:
-    structure = check_csv(content, str(path))
-    notes = [f"{path.name}: byte order mark skipped"] if content.startswith(BOM) else []
-    try:
-        frame = pl.read_csv(
-            content.removeprefix(BOM),
-            infer_schema=False,
-            has_header=True,
-            separator=",",
-            quote_char='"',
-            encoding="utf8",
-        )
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: not readable as CSV ({type(error).__name__}). Export the file again.") from error
-    if frame.height != structure.records or tuple(frame.columns) != structure.columns:
-        raise InputError(
-            f"{path}: {structure.records} records of {len(structure.columns)} fields expected, the reader found "
-            f"{frame.height} of {frame.width}. Export the file again as plain RFC 4180 CSV."
-        )
-    return frame, notes
-
-
-def _read_parquet(content: bytes, path: Path) -> pl.DataFrame:
-    if not content:
-        raise InputError(f"{path}: the file is empty. Expected Parquet.")
-    probe = [sys.executable, "-P", "-m", parquet_probe.__name__]
-    if subprocess.run(probe, input=content, capture_output=True, check=False).returncode != 0:  # noqa: S603 - our own
-        raise InputError(f"{path}: not readable as Parquet, or damaged. Copy or export it again.")
-    return pl.read_parquet(io.BytesIO(content))
-
-
-def _check_same_columns(frames: list[pl.DataFrame], files: list[SourceFile]) -> None:
-    for frame, file in zip(frames[1:], files[1:], strict=True):
-        if frame.schema != frames[0].schema:
+    found = [path]
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")))
+        if not found:
+            raise InputError(f"{path}: the folder is empty. Expected part files of the {name}, CSV or Parquet.")
+        suffixes = sorted({p.suffix.lower() for p in found})
+        if len(suffixes) > 1 or any(p.is_dir() for p in found):
             raise InputError(
-                f"{file.path}: columns or types differ from {files[0].path.name}. Expected parts of one table, "
-                "with the same columns in the same order."
+                f"{path}: expected part files of one kind, .csv or .parquet, found {', '.join(suffixes)}. "
+                "Move other files elsewhere (names that begin with . or _ are skipped)."
             )
+    if found[0].suffix.lower() not in _SUFFIXES:
+        raise InputError(f"{found[0]}: its name ends in {found[0].suffix or 'nothing'}, expected .csv or .parquet.")
+    return found

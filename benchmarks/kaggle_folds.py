@@ -8,7 +8,6 @@ customer; its interval is a bootstrap over customers. A random split of rows wou
 """
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,28 +18,12 @@ from features.matrix import list_features
 from features.spec_file import parse_spec
 from recipes.kaggle import kaggle
 from scoring.metrics import Outcome, evaluate
-from training.data import Examples, Split, TrainingData, check_no_leak, label_examples
+from training.candidate import fit_side
+from training.data import Examples, TrainingData, label_examples
 from training.fit import ModelKind
-from training.run import fit_side
+from training.folds import folds
 
 SEEDS = (0, 1)
-FOLDS = 5
-CALIBRATION_SHARE = 0.15
-
-
-def folds(examples: Examples, seed: int) -> Iterator[tuple[Split, NDArray[np.bool_]]]:
-    """Yield each fold's split and the mask of its test rows."""
-    customers = np.unique(examples.customers)
-    generator = np.random.default_rng(seed)
-    generator.shuffle(customers)
-    for fold in range(FOLDS):
-        test = np.isin(examples.customers, customers[fold::FOLDS])
-        rest = np.setdiff1d(customers, customers[fold::FOLDS])
-        generator.shuffle(rest)
-        calibration = np.isin(examples.customers, rest[: round(CALIBRATION_SHARE * len(customers))])
-        split = Split(examples.only(~test & ~calibration), examples.only(calibration), examples.only(test))
-        check_no_leak(split)
-        yield split, test
 
 
 def narrowed(examples: Examples, columns: NDArray[np.bool_]) -> Examples:

@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.kaggle_folds import folds
 from features.spec_file import parse_spec
 from model_export.graph import to_onnx
 from model_export.trees import from_model
 from recipes.kaggle import kaggle
 from scoring.metrics import Outcome, evaluate
-from scoring.scorer import Model
+from scoring.model import Model
+from training.candidate import fit_side
 from training.data import TrainingData, label_examples
 from training.fit import ModelKind
-from training.run import fit_side
+from training.folds import folds
 
 ROWS = 50_000
 

@@ -15,13 +15,14 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.kaggle_folds import FOLDS, folds, narrowed
+from benchmarks.kaggle_folds import narrowed
 from features.matrix import list_features
 from features.spec_file import parse_spec
 from recipes.uci import uci
+from training.candidate import fit_side
 from training.data import Examples, TrainingData, label_examples
 from training.fit import ROUNDS, XGBOOST, ModelKind
-from training.run import fit_side
+from training.folds import FOLDS, folds
 
 
 def main(clients: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.console import metric_rows, say, say_table
+from features.errors import BundleError
 from scoring import links
 from scoring.bundle import read_bundle
 from scoring.machine import cpu_family
@@ -25,15 +26,27 @@ def show(
 ) -> None:
     """Verify a bundle and print what it is, how good it is, and whether its bits hold on this machine."""
     scorer = Scorer.open(bundle)
-    manifest, spec = scorer.bundle.manifest, scorer.bundle.spec
     if as_json:
-        say(json.dumps({"bundle_id": scorer.bundle.bundle_id, **manifest}, indent=2, ensure_ascii=False))
+        say(json.dumps({"bundle_id": scorer.bundle.bundle_id, **scorer.bundle.manifest}, indent=2, ensure_ascii=False))
         return
+    try:
+        _say_bundle(scorer)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{bundle}: manifest.json lacks facts that every export states. Publish it again.") from error
+
+
+def _say_bundle(scorer: Scorer) -> None:
+    manifest, spec = scorer.bundle.manifest, scorer.bundle.spec
     model = manifest["model"]
     say(f"Bundle      {scorer.bundle.bundle_id}")
     say(f"Spec        {spec.name}: {', '.join(spec.classes)} (worst first), costs in {spec.currency.code}")
     say(f"Model       {model['kind']}, {model['trees']} trees, {len(model['features'])} features")
     say(f"Parity      largest difference {manifest['parity']['largest_difference']:.1e} on {_rows(manifest)} rows")
+    contributions = manifest["parity"]["contributions"]
+    say(
+        f"Reasons     {len({entry.code for entry in scorer.bundle.explainer.book.entries})} codes; contributions differ "
+        f"from the native library's by {contributions['largest_difference']:.1e} at most"
+    )
     say(f"Bits        {_bits(scorer)}")
     say(f"Libraries   {', '.join(f'{name} {version}' for name, version in manifest['libraries'].items())}")
     _say_evaluation(manifest["evaluation"])

@@ -1,13 +1,15 @@
 """What commands share: tables on standard output, progress on standard error, and reading of small files."""
 
+import io
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from features.errors import InputError
@@ -16,6 +18,57 @@ from features.spec import Spec
 from features.spec_file import parse_spec
 
 _PIPE_WIDTH = 140
+_OUTPUT_FAILED = 4
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output that goes on into nothing, and remembers why, once it cannot be written to."""
+
+    failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self.failure = error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def prepare_streams() -> None:
+    """Make standard streams that can be written to, also where the caller closed them or names are no UTF-8."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        line_buffering = sys.stdout.line_buffering
+        sys.stdout = _Output(sys.stdout.detach(), "utf-8", "backslashreplace", line_buffering=line_buffering)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def deliver_stdout(code: str | int | None) -> str | int | None:
+    """Hand over what a command printed and return its exit code; 4 if there is no room, as for any other output.
+
+    A reader that left (`| head`) has what it wanted, so that is no error.
+    """
+    sys.stdout.flush()
+    failure = getattr(sys.stdout, "failure", None)
+    if failure is None or isinstance(failure, BrokenPipeError):
+        return code
+    warn(f"error: standard output could not be written ({failure.strerror}). Files that were to be written are there.")
+    return _OUTPUT_FAILED
 
 
 def say(text: str = "") -> None:
@@ -41,21 +94,36 @@ def say_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     console.print(table)
 
 
+class Stages:
+    """A bar over stages; call it with the name of each as it begins."""
+
+    def __init__(self, progress: Progress, count: int) -> None:
+        """Begin before the first stage."""
+        self._progress, self._task, self._started = progress, progress.add_task("", total=count), False
+        self._inner: TaskID | None = None
+
+    def __call__(self, name: str) -> None:
+        """Begin a stage; ends the one before."""
+        if self._inner is not None:
+            self._progress.remove_task(self._inner)
+            self._inner = None
+        self._progress.update(self._task, description=name, advance=1 if self._started else 0)
+        self._started = True
+
+    def within(self, done: int, total: int | None, text: str) -> None:
+        """Show a second bar for the present stage; without a total it only moves."""
+        if self._inner is None:
+            self._inner = self._progress.add_task("", total=total)
+        self._progress.update(self._inner, completed=done, description=text)
+
+
 @contextmanager
-def stages(title: str, count: int) -> Iterator[Callable[[str], None]]:
+def stages(title: str, count: int) -> Iterator[Stages]:
     """Show a bar over `count` stages on a terminal's standard error; quiet elsewhere."""
     console = Console(stderr=True)
     columns = (TextColumn(title), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=count)
-        started = False
-
-        def stage(name: str) -> None:
-            nonlocal started
-            progress.update(task, description=name, advance=1 if started else 0)
-            started = True
-
-        yield stage
+        yield Stages(progress, count)
 
 
 def read_spec(path: Path) -> Spec:

@@ -50,7 +50,7 @@ def kaggle(
 
     with stages("Making data", 2) as stage:
         stage("read")
-        dataset = make(read_table(panel, "panel").frame)
+        dataset = make(read_table(panel, "panel"))
         stage("write")
         _write(dataset, out, Format.PARQUET)
 
@@ -73,9 +73,7 @@ def kaggle_raw(
 
     with stages("Making data", 2) as stage:
         stage("read")
-        dataset = make(
-            read_table(raw, "raw file").frame, None if history is None else read_table(history, "panel").frame
-        )
+        dataset = make(read_table(raw, "raw file"), None if history is None else read_table(history, "panel"))
         stage("write")
         _write(dataset, out, Format.PARQUET)
 
@@ -87,7 +85,7 @@ def uci(clients: Annotated[Path, typer.Argument(help="The clients, CSV.", show_d
 
     with stages("Making data", 2) as stage:
         stage("read")
-        dataset = make(read_table(clients, "clients").frame)
+        dataset = make(read_table(clients, "clients"))
         stage("write")
         _write(dataset, out, Format.PARQUET)
 

@@ -1,23 +1,27 @@
 """`credit explain`: why one application was decided as it was, as a letter and as figures."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batch.job import read_inputs
+from batch.inputs import read_inputs
 from batch.output import check_folder, refuse_overwriting, replace_files
 from cli.console import read_dictionary, say, say_table, stages
 from cli.explain_page import explain_page
 from cli.options import Applications, BundleOption, DictionaryOption, Events
+from features.errors import SettingsError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
 from scoring.explanation import Explanation, explain_application
 from scoring.reason_book import ReasonBook
 from scoring.reasons import Explainer
 from scoring.scorer import Scorer
+
+if TYPE_CHECKING:
+    from training.local_lime import LimeComparison
 
 app = typer.Typer()
 _SHOWN = 10
@@ -35,6 +39,9 @@ def explain(  # noqa: PLR0917 - typer takes options by name
     html: Annotated[Path | None, typer.Option("--html", help="Write one offline page.", show_default=False)] = None,
     dictionary: DictionaryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    lime: Annotated[
+        bool, typer.Option("--lime", help="Compare with LIME (not on the page); needs the extras train and lime.")
+    ] = False,
 ) -> None:
     """Print an application's decision, its reasons as the applicant reads them, and what moved it most."""
     if html is not None:
@@ -45,18 +52,27 @@ def explain(  # noqa: PLR0917 - typer takes options by name
         stage("read")
         scorer = Scorer.open(bundle)
         explainer = scorer.bundle.explainer if dictionary is None else _in_other_words(scorer, dictionary)
-        tables = read_inputs(applications, events, scorer.bundle.spec, allow_empty_events=True)
+        own, account = read_inputs(applications, events, scorer.bundle.spec)
         stage("explain")
-        own, account = (table.frame for table in tables)
         explanation = explain_application(scorer, own, account, application_id.strip(), explainer)
+        compared = _with_lime(scorer, explanation) if lime else None
         if html is not None:
             page = explain_page(explanation, scorer.bundle.spec, explainer.book.language)
             replace_files({html: page.encode()})
     if as_json:
-        record = {"decision": explanation.decision, "classes": explanation.classes, "unit": explanation.unit}
-        say(json.dumps({**record, "features": explanation.features}, indent=2, ensure_ascii=False, default=str))
+        record: dict[str, Any] = {
+            "decision": explanation.decision,
+            "classes": explanation.classes,
+            "unit": explanation.unit,
+        }
+        record["features"] = explanation.features
+        if compared is not None:
+            record["lime"] = asdict(compared)
+        say(json.dumps(record, indent=2, ensure_ascii=False, default=str))
         return
     _say(explanation, scorer.bundle.spec)
+    if compared is not None:
+        _say_lime(compared)
     if html is not None:
         say()
         say(str(html))
@@ -71,6 +87,29 @@ def _in_other_words(scorer: Scorer, dictionary: Path) -> Explainer:
         for entry, reason in zip(old.book.entries, complete_reasons(spec), strict=True)
     ]
     return Explainer(old.tables, ReasonBook(spec.language, old.book.unit, tuple(entries)))
+
+
+def _with_lime(scorer: Scorer, explanation: Explanation) -> "LimeComparison":
+    try:
+        from training.local_lime import compare_with_lime
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"--lime needs the library {error.name}. Install the extras: pip install '.[train,lime]'."
+        ) from error
+    return compare_with_lime(scorer.bundle, explanation)
+
+
+def _say_lime(compared: "LimeComparison") -> None:
+    from training.local_lime import REPEATS, TOP
+
+    rows = [
+        (f"{r['shap']:+.3f}", f"{r['lime']:+.3f}", f"{r['deviation']:.3f}", f"{r['in_top']} of {REPEATS}", r["feature"])
+        for r in compared.features
+    ]
+    say()
+    say(f"LIME beside SHAP, log-odds, {REPEATS} seeds")
+    say_table(("SHAP", "LIME, mean", "its deviation", f"among LIME's top {TOP}", "feature"), rows)
+    say(compared.sentence())
 
 
 def _say(explanation: Explanation, spec: Spec) -> None:

@@ -16,11 +16,12 @@ ol.reasons { border-left: .25rem solid var(--against); padding: .5rem 1rem .5rem
 ol.reasons li { margin: .4rem 0; } small, .quiet { opacity: .75; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.bar { width: 30%; min-width: 8rem; padding: 0; }
-.track { position: relative; height: 1.2rem; border-left: 0; background: linear-gradient(var(--line), var(--line))
-  center / 1px 100% no-repeat; }
-.track i { position: absolute; top: .15rem; bottom: .15rem; print-color-adjust: exact; }
+td { overflow-wrap: anywhere; }
+td.number { width: 4.5rem; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.bar { width: 25%; min-width: 5rem; padding: .3rem .8rem; }
+.track { position: relative; height: 1.5rem;
+  background: linear-gradient(var(--line), var(--line)) center / 1px 100% no-repeat; }
+.track i { position: absolute; top: .25rem; bottom: .25rem; print-color-adjust: exact; }
 .against { left: 50%; background: var(--against); } .for { right: 50%; background: var(--for); }
 @media print { body { max-width: none; } .scroll { overflow: visible; } tr { break-inside: avoid; } }
 """
@@ -84,7 +85,8 @@ def _reasons(decision: dict[str, Any]) -> str:
 
 
 def _feature(record: dict[str, Any], largest: float) -> str:
-    value = "missing" if record["value"] is None else f"{record['text']} {record['unit']}".strip()
+    unit = "" if record["unit"] in ("rank", "0 or 1") else record["unit"]
+    value = "missing" if record["value"] is None else f"{record['text']} {unit}".strip()
     median = "" if record["median"] is None else f"{record['median']:g}"
     return _row(record["contribution"], largest, [record["feature"], value, median, record["description"]])
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from batch.job import read_inputs
+from batch.inputs import read_inputs
 from batch.output import check_target, encode, replace_files
 from cli.console import read_spec, say, say_table, stages
 from cli.options import Applications, Events
@@ -43,12 +43,12 @@ def features(  # noqa: PLR0917 - typer takes options by name
     contract = read_bundle(bundle).spec if bundle is not None else read_spec(spec or Path())
     with stages("Features", 2) as stage:
         stage("read")
-        tables = read_inputs(applications, events, contract, allow_empty_events=True)
+        tables = read_inputs(applications, events, contract)
         stage("compute")
         if out is not None:
-            _write_matrix(out, tables[0].frame, tables[1].frame, contract)
+            _write_matrix(out, *tables, contract)
             return
-        rows = describe_application(tables[0].frame, tables[1].frame, application_id or "", contract)
+        rows = describe_application(*tables, application_id or "", contract)
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
         return

@@ -1,6 +1,5 @@
 """The `credit` command. Each function reads its arguments, calls one part of the product and prints the result."""
 
-import io
 import json
 import os
 import signal
@@ -19,14 +18,16 @@ from cli import explain as explain_commands
 from cli import features as features_commands
 from cli import key as key_commands
 from cli import model as model_commands
+from cli import policy as policy_commands
+from cli import report as report_commands
 from cli import serve as serve_commands
 from cli import spec as spec_commands
 from cli import verify as verify_commands
-from cli.console import metric_rows, say, say_table, stages, warn
+from cli.console import deliver_stdout, metric_rows, prepare_streams, say, say_table, stages, warn
 from cli.options import Applications, BundleOption, Events
 from features.errors import CreditError, InputError
 from scoring.bundle import read_bundle
-from scoring.evaluate_files import evaluate_decisions
+from scoring.evaluate_files import check_made_by, evaluate_decisions
 from scoring.scorer import Scorer
 
 app = typer.Typer(
@@ -45,6 +46,8 @@ app.add_typer(verify_commands.app)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")
+app.add_typer(policy_commands.app, name="policy")
+app.add_typer(report_commands.app)
 
 
 @app.command(
@@ -64,13 +67,15 @@ def score(  # noqa: PLR0917 - typer takes options by name
     ] = False,
 ) -> None:
     """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
-    scorer = Scorer.open(bundle, threads=os.cpu_count() or 1)
+    threads = len(os.sched_getaffinity(0))
+    scorer = Scorer.open(bundle, threads)
     job = BatchJob(
         applications=applications,
         events=events,
         out=out,
         max_reject_share=max_reject_share,
         allow_empty_events=allow_empty_events,
+        threads=threads,
     )
     with stages("Scoring", 3) as stage:
         manifest = run_batch(job, scorer, stage)
@@ -101,12 +106,14 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare decisions with what came true: precision, recall, false negatives, calibration, with intervals."""
-    policy = None if bundle is None else read_bundle(bundle).policy
+    made_by = None if bundle is None else read_bundle(bundle)
     with stages("Evaluating", 2) as stage:
         stage("read")
-        tables = read_table(decisions, "decisions").frame, read_table(labels, "labels").frame
+        tables = read_table(decisions, "decisions"), read_table(labels, "labels")
         stage("evaluate")
-        result = evaluate_decisions(*tables, policy)
+        if made_by is not None:
+            check_made_by(tables[0], made_by.bundle_id)
+        result = evaluate_decisions(*tables, None if made_by is None else made_by.policy)
     if as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False))
         return
@@ -121,12 +128,12 @@ def evaluate(
 
 def main() -> None:
     """Run the command line; every error that a user can act on becomes one message and its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file name need not be UTF-8
+    prepare_streams()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that temporary files are removed
     try:
         app()
+    except SystemExit as error:  # each command ends so
+        sys.exit(deliver_stdout(error.code))
     except CreditError as error:
         warn(f"error: {error}")
         sys.exit(error.exit_code)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from batch.tables import read_table
-from cli.console import metric_rows, read_dictionary, read_spec, say, say_table, stages
+from cli.console import metric_rows, read_dictionary, read_spec, say, say_table, stages, warn
 from cli.options import DictionaryOption
+from cli.policy import never_assigned
+from cli.tuning import make_search, say_tuning, search_limits
 from features.errors import InputError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
@@ -28,7 +30,7 @@ class Kind(StrEnum):
 
 
 @app.command(epilog="Example: credit train demo/train --bundles demo/bundles")
-def train(
+def train(  # noqa: PLR0917 - typer takes options by name
     folder: Annotated[
         Path,
         typer.Argument(help="spec.toml, applications, events, labels (.parquet or .csv).", show_default=False),
@@ -36,17 +38,37 @@ def train(
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
     model: Annotated[Kind, typer.Option("--model", help="Kind of model.")] = Kind.XGBOOST,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Decides the split of the customers.")] = 0,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Search with this many candidates in all; reproducible. 0: defaults.", show_default=False
+        ),
+    ] = None,
+    tune_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--tune-minutes", help="Begin no candidate later than this; not reproducible.", show_default=False
+        ),
+    ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option("--study", help="Where candidates are kept, to go on after a stop. [default: in BUNDLES]"),
+    ] = None,
     dictionary: DictionaryOption = None,
 ) -> None:
     """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
     from model_export.export import export as publish
     from training.fit import ModelKind
+    from training.run import RunOptions
     from training.run import train as run
 
+    limits = search_limits(trials, tune_minutes)
     spec = _complete(read_spec(folder / "spec.toml"), dictionary)
-    with stages("Training", 6) as stage:
+    with stages("Training", 7 if limits else 6) as stage:
         stage("read")
-        trained = run(_training_data(folder), spec, ModelKind(model), seed=seed, progress=stage)
+        search = None if limits is None else make_search(limits, study or bundles / "study.jsonl", spec, stage)
+        options = RunOptions(seed=seed, search=search, progress=stage)
+        trained = run(training_data(folder), spec, ModelKind(model), options)
         stage("export")
         published = publish(trained, bundles)
     _say_trained(trained.evaluation, published)
@@ -75,7 +97,7 @@ def export(
     with stages("Exporting", 3) as stage:
         stage("read")
         fitted = load_xgboost(model, contract)
-        data = _training_data(calibration)
+        data = training_data(calibration)
         stage("calibrate")
         trained = adopt(fitted, data, contract)
         stage("export")
@@ -92,17 +114,29 @@ def _complete(spec: Spec, dictionary: Path | None) -> Spec:
 _TABLES = ("applications", "events", "labels")
 
 
-def _training_data(folder: Path) -> "TrainingData":
+def training_data(folder: Path) -> "TrainingData":
+    """Read applications, events and labels of a folder, and the truth behind synthetic ones.
+
+    Raises:
+        InputError: a table is missing, is there twice or cannot be read.
+
+    """
     from training.data import TrainingData
 
-    tables = [read_table(_only_file(folder, name), name, may_be_empty=name == "events") for name in _TABLES]
-    return TrainingData(*[table.frame for table in tables])
+    tables = (read_table(_only_file(folder, name), name, may_be_empty=name == "events") for name in _TABLES)
+    applications, events, labels = tables
+    truth = folder / "truth.parquet"  # which synthetic data brings along
+    return TrainingData(applications, events, labels, read_table(truth, "truth") if truth.exists() else None)
 
 
 def _say_trained(evaluation: dict[str, Any], published: Path) -> None:
+    say_tuning(evaluation)
     policy = evaluation["held_out_customers"]["policy"]
     say(f"Held-out customers: {policy['applications']:,} applications; all figures: credit bundle show")
     say_table(("metric", "value", "95 % interval"), metric_rows(policy))
+    starved = [name for name in policy["confusion"] if not any(row[name] for row in policy["confusion"].values())]
+    if starved:
+        warn(never_assigned(starved))
     say(str(published))
 
 

@@ -36,9 +36,9 @@ def draft(
     check_folder(out)
     with stages("Drafting", 2) as stage:
         stage("read")
-        tables = read_table(applications, "applications").frame, read_table(events, "events", may_be_empty=True).frame
+        tables = read_table(applications, "applications"), read_table(events, "events", may_be_empty=True)
         stage("guess")
-        text = draft_spec(*tables, None if labels is None else read_table(labels, "labels").frame)
+        text = draft_spec(*tables, None if labels is None else read_table(labels, "labels"))
     spec = parse_spec(text, str(out))
     replace_files({out: text.encode()})
     left_out = text.count("# Left out: ")

@@ -136,7 +136,7 @@ def assign_reasons(spec: Spec) -> dict[str, FeatureReason]:
     """Return code and texts by feature. The closest selector wins: a feature's name, its beginning, its source.
 
     Raises:
-        SpecError: a selector selects nothing, or a feature has two codes.
+        SpecError: a name selects nothing (a beginning with * may), or a feature has two codes.
 
     """
     features = list_features(spec)
@@ -179,7 +179,7 @@ def _check_selectors(spec: Spec, features: list[Feature]) -> None:
         selectors = [("of", member, features) for member in reason.members]
         selectors += [("except", selector, own) for selector, _ in reason.exceptions]
         for key, selector, among in selectors:
-            if not any(_closeness(selector, feature) for feature in among):
+            if not selector.endswith("*") and not any(_closeness(selector, feature) for feature in among):
                 raise SpecError(
                     f"reasons.{reason.code}.{key}: {selector!r} is no attribute, RFM group or feature"
                     f"{' of this code' if key == 'except' else ''}. Features are listed by `credit features`."

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from features.spec import Feature, Monetary, RfmGroup, Spec
 from features.windows import Clock, Float64s, Int64s, Timeline, Windows
+
+Kinds = NDArray[np.uint16]
 
 _UNITS = {Monetary.SHARE: "share of all money moved"}
 _WORDS = {
@@ -116,18 +119,17 @@ def _packable_parts(customers: Int64s, events: pl.DataFrame) -> Iterator[tuple[I
 def _columns(windows: Windows, events: pl.DataFrame, spec: Spec) -> Iterator[Float64s]:
     everything, kinds = _timeline(windows.clock, events)
     for group in spec.groups:
-        wanted = np.isin(kinds, [spec.event_kinds.index(kind) for kind in group.kinds])
-        yield from windows.columns(group, everything.only(wanted), everything, 10**spec.currency.minor_digits)
+        belongs = np.zeros(len(spec.event_kinds), dtype=np.bool_)
+        belongs[[spec.event_kinds.index(kind) for kind in group.kinds]] = True
+        yield from windows.columns(group, everything.only(belongs[kinds]), everything, 10**spec.currency.minor_digits)
 
 
-def _timeline(clock: Clock, events: pl.DataFrame) -> tuple[Timeline, Int64s]:
-    occurred_at = events["occurred_at"].to_numpy()
+def _timeline(clock: Clock, events: pl.DataFrame) -> tuple[Timeline, Kinds]:
     timeline = Timeline(
-        keys=clock.key(events["customer"].to_numpy(), occurred_at),
-        occurred_at=occurred_at,
+        keys=clock.key(events["customer"].to_numpy(), events["occurred_at"].to_numpy()),
         amounts=events["amount"].to_numpy(),
     )
-    kinds = events["kind"].to_numpy()
+    kinds = events["kind"].to_numpy().astype(np.uint16)
     if bool(np.all(timeline.keys[1:] >= timeline.keys[:-1])):
         return timeline, kinds
     order = pl.Series(timeline.keys).arg_sort().to_numpy()

@@ -103,6 +103,18 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the owner states for the report and the model card; empty where it is not stated."""
+
+    owner: str
+    purpose: str
+    not_for: str
+    data: str
+    limits: str
+    monitoring: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonTexts:
     """What an applicant is told where a value that spoke against them is high, low (against the median) or missing."""
 
@@ -145,6 +157,7 @@ class Spec:
     language: str
     reasons: tuple[ReasonCode, ...]
     text: str
+    about: About
 
     @property
     def best_class(self) -> str:

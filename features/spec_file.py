@@ -20,13 +20,14 @@ from features.spec import (
     Spec,
     probability_column,
 )
+from features.spec_about import read_about
 from features.spec_policy import read_costs, read_floors
 from features.toml_table import Table
 
 SPEC_VERSION = 1
 _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
-    *("language", "reasons"),
+    *("language", "reasons", "about"),
 )
 LONGEST_WINDOW_DAYS = 36_500
 _NAME = re.compile(r"[^\s=,|\"^*][^=,|\"\n]{0,98}")
@@ -74,6 +75,7 @@ def _spec(root: Table, text: str) -> Spec:
         language=read_language(root),
         reasons=read_reasons(root),
         text=text,
+        about=read_about(root.table("about", optional=True)),
     )
     if not spec.attributes and not spec.groups:
         raise SpecError("attributes: the spec declares no attribute and no rfm group, so there is nothing to score on.")

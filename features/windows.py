@@ -19,15 +19,14 @@ MOST_EVENTS = (2**63 - 1) // MOST_MINOR_UNITS  # in one window: up to here its s
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Events in order of (customer, occurred_at), with one sortable key for both; amounts in minor units."""
+    """Events in order of (customer, occurred_at), which one sortable key holds; amounts in minor units."""
 
     keys: Int64s
-    occurred_at: Int64s
     amounts: Int64s
 
     def only(self, wanted: NDArray[np.bool_] | Int64s) -> "Timeline":
         """Select events by mask or by position."""
-        return Timeline(self.keys[wanted], self.occurred_at[wanted], self.amounts[wanted])
+        return Timeline(self.keys[wanted], self.amounts[wanted])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,10 @@ class Clock:
         """Pack pairs; all instants before the first event are alike, and all after the last."""
         return customers * (self.span + 2) + np.clip(instants - self.first, 0, self.span + 1)
 
+    def instant(self, keys: Int64s, customers: Int64s) -> Int64s:
+        """Unpack the instants of events of these customers."""
+        return keys - customers * (self.span + 2) + self.first
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -76,21 +79,25 @@ class Windows:
     customers: Int64s
     as_of: Int64s
 
-    def bounds(self, timeline: Timeline, days: int) -> Bounds:
-        """Look the window up; its first instant, `as_of - days`, belongs to it."""
-        starts = self.clock.key(self.customers, self.as_of - days * MICROSECONDS_PER_DAY)
-        ends = self.clock.key(self.customers, self.as_of)
-        bounds = Bounds(np.searchsorted(timeline.keys, starts), np.searchsorted(timeline.keys, ends))
-        if bounds.count.max(initial=0) > MOST_EVENTS:
-            raise InputError(
-                f"events: a customer has more than {MOST_EVENTS:,} events within {days} days, for which sums are not "
-                "guaranteed to be exact. Check the customer_id of the events, or shorten the window in the spec."
-            )
-        return bounds
+    def bounds(self, timeline: Timeline, windows_days: tuple[int, ...]) -> dict[int, Bounds]:
+        """Look the windows up by their days; the first instant, `as_of - days`, belongs to a window."""
+        high = np.searchsorted(timeline.keys, self.clock.key(self.customers, self.as_of))
+        found = {}
+        for days in windows_days:
+            starts = self.clock.key(self.customers, self.as_of - days * MICROSECONDS_PER_DAY)
+            found[days] = Bounds(np.searchsorted(timeline.keys, starts), high)
+            if found[days].count.max(initial=0) > MOST_EVENTS:
+                raise InputError(
+                    f"events: a customer has more than {MOST_EVENTS:,} events within {days} days, for which sums are "
+                    "not guaranteed to be exact. Check the customer_id of the events, or shorten the window in the "
+                    "spec."
+                )
+        return found
 
     def columns(self, group: RfmGroup, own: Timeline, everything: Timeline, scale: int) -> Iterator[Float64s]:
         """Yield the group's features in the order of `features.rfm.rfm_features`; `scale` is minor units per unit."""
-        bounds = {days: self.bounds(own, days) for days in group.windows_days}
+        bounds = self.bounds(own, group.windows_days)
+        around = self.bounds(everything, group.windows_days) if Monetary.SHARE in group.monetary else {}
         if group.recency:
             yield self._whole_days_since_last(own, bounds[group.windows_days[-1]])
         for days in group.windows_days if group.frequency else ():
@@ -110,7 +117,7 @@ class Windows:
                 elif measure is Monetary.STANDARD_DEVIATION:
                     yield _deviation(own.amounts, window, sums[days]) / scale
                 elif measure is Monetary.SHARE:
-                    total = _sums(np.abs(everything.amounts), self.bounds(everything, days))
+                    total = _sums(np.abs(everything.amounts), around[days])
                     yield _ratio(_sums(np.abs(own.amounts), window), total)
                 else:
                     yield np.where(window.count > 0, extremes[measure][days] / scale, np.nan)
@@ -119,9 +126,9 @@ class Windows:
             yield _ratio(sums[short] / short, sums[long] / long)
 
     def _whole_days_since_last(self, own: Timeline, window: Bounds) -> Float64s:
-        if len(own.occurred_at) == 0:
+        if len(own.keys) == 0:
             return np.full(len(self.as_of), np.nan)
-        last = own.occurred_at[np.maximum(window.high - 1, 0)]
+        last = self.clock.instant(own.keys[np.maximum(window.high - 1, 0)], self.customers)
         return np.where(window.count > 0, (self.as_of - last) // MICROSECONDS_PER_DAY, np.nan)
 
 

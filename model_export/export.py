@@ -22,9 +22,12 @@ from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, canonical
 from scoring.decisions import Rules, make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
+from scoring.model import Model
 from scoring.reasons import Explainer
-from scoring.scorer import Model
 from scoring.shap_tables import ShapTables
+from training.candidate import Fit
+from training.report.figures import training_figures
+from training.report.files import report_files
 from training.run import Trained
 
 _NO_ID = "00" * 32
@@ -78,7 +81,14 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         "cpu_family": cpu_family(),
         "libraries": library_versions("numpy", "polars", "onnxruntime", "xgboost-cpu", "scikit-learn", "skl2onnx"),
     }
-    return publish(contents, facts, bundles)
+    return publish({**contents, **_report(trained, tables, facts)}, facts, bundles)
+
+
+def _report(trained: Trained, tables: ShapTables, facts: dict[str, object]) -> dict[str, bytes]:
+    fitted = Fit(trained.model, trained.calibration, trained.policy)
+    figures = training_figures(trained.judged, trained.split, fitted, tables)
+    study = None if trained.tuned is None else trained.tuned.trials.write_csv().encode()
+    return report_files(facts, figures, trained.spec, trained.policy, study)
 
 
 def _check_tables(trained: Trained, ensemble: Ensemble, tables: ShapTables, cases: list[Case]) -> dict[str, object]:

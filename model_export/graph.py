@@ -1,5 +1,6 @@
 """Neutral trees and calibration to one ONNX graph: float32 features in, calibrated probabilities out."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from skl2onnx.algebra.onnx_ops import (
 )
 from skl2onnx.common.data_types import FloatTensorType
 
+from model_export.row_order import row_order
 from model_export.trees import Ensemble, Tree
+from scoring.model import ROW_ORDER
 
 INPUT = "features"
 OUTPUT = "probabilities"
@@ -41,6 +44,7 @@ def to_onnx(ensemble: Ensemble, scale: NDArray[np.float32], offset: NDArray[np.f
         target_opset=_OPSETS,
     )
     model.graph.name = "credit-class"
+    model.metadata_props.add(key=ROW_ORDER, value=json.dumps(row_order(ensemble)))
     return bytes(model.SerializeToString(deterministic=True))
 
 

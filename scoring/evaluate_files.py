@@ -51,6 +51,23 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
     return {"decisions": decisions.height, **result}
 
 
+def check_made_by(decisions: pl.DataFrame, bundle_id: str) -> None:
+    """Check that decisions were made by this bundle, whose policy is about to price them.
+
+    Raises:
+        InputError: some were made by another one.
+
+    """
+    if "bundle_id" not in decisions.columns:
+        raise InputError("decisions: column bundle_id is missing. Expected what `credit score` writes.")
+    others = decisions.filter(pl.col("bundle_id").cast(pl.String).ne_missing(bundle_id))
+    if others.height:
+        raise InputError(
+            f"decisions: {others.height} of {decisions.height} were made by another bundle than {bundle_id}. "
+            "Give the bundle that their column bundle_id names, or leave --bundle out."
+        )
+
+
 def _texts(table: pl.DataFrame, name: str, *expected: str) -> pl.DataFrame:
     missing = [column for column in expected if column not in table.columns]
     if missing:

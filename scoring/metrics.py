@@ -3,7 +3,7 @@
 Every figure is a ratio of sums over applications, so a bootstrap over customers only needs each customer's sums.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 CALIBRATION_BINS = 15
 REPEATS = 500
+_BLOCK = 50
+_UNBOUNDED = ("log_loss", "brier_score", "expected_cost")
 INTERVAL = (2.5, 97.5)
 _FLOOR = 1e-15
 
@@ -48,7 +50,7 @@ def evaluate(outcome: Outcome, seed: int = 0) -> dict[str, Any]:
     return {
         "applications": len(outcome.actual),
         "customers": len(by_customer["confusion"]),
-        "metrics": {name: _with_interval(value, [r[name] for r in resampled]) for name, value in values.items()},
+        "metrics": {name: _with_interval(name, v, [r[name] for r in resampled]) for name, v in values.items()},
         "confusion": {
             actual: {assigned: int(confusion[i, j]) for j, assigned in enumerate(outcome.classes)}
             for i, actual in enumerate(outcome.classes)
@@ -121,18 +123,30 @@ def _bootstrap(
 ) -> list[dict[str, float | None]]:
     """Draw customers with replacement; a draw is a count per customer, so its sums are one product."""
     customers = len(by_customer["confusion"])
-    generator = np.random.default_rng(seed)
+    if not customers:
+        return []
+    names = list(by_customer)
+    table = np.concatenate([by_customer[name] for name in names], axis=1)
+    ends = np.cumsum([by_customer[name].shape[1] for name in names])[:-1]
     results = []
-    for _ in range(REPEATS if customers else 0):
-        draw = np.bincount(generator.integers(0, customers, customers), minlength=customers).astype(np.float64)
-        results.append(compute({name: draw @ values for name, values in by_customer.items()}))
+    for drawn in resamples(customers, seed):  # in blocks: a product of matrices is many times faster than row by row
+        results += [compute(dict(zip(names, np.split(row, ends), strict=True))) for row in drawn @ table]
     return results
 
 
-def _with_interval(value: float | None, resampled: list[float | None]) -> dict[str, float | None]:
+def resamples(customers: int, seed: int = 0) -> Iterator[NDArray[np.float64]]:
+    """Yield blocks of bootstrap draws (draws x customers): how often each customer was drawn."""
+    generator = np.random.default_rng(seed)
+    for _ in range(REPEATS // _BLOCK):
+        chosen = [generator.integers(0, customers, customers) for _ in range(_BLOCK)]
+        yield np.stack([np.bincount(draw, minlength=customers) for draw in chosen]).astype(np.float64)
+
+
+def _with_interval(name: str, value: float | None, resampled: list[float | None]) -> dict[str, float | None]:
     """Percentile interval, shifted by the bootstrap's own bias (noticeable for the calibration error alone)."""
     known = [r for r in resampled if r is not None]
     if value is None or not known:
         return {"value": value, "low": None, "high": None}
     low, high = np.percentile(known, INTERVAL) - (np.mean(known) - value)
-    return {"value": round(value, 6), "low": round(max(0.0, float(low)), 6), "high": round(float(high), 6)}
+    highest = np.inf if name in _UNBOUNDED else 1.0
+    return {"value": round(value, 6), "low": round(max(0.0, low), 6), "high": round(float(min(highest, high)), 6)}

@@ -1,31 +1,16 @@
 """The `Scorer`: applications and their events in, decisions out. The same bits alone, in bulk, and at every door."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
 import polars as pl
-from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from features.errors import BundleError
 from features.matrix import build_features, list_features
-from scoring.bundle import MODEL, Bundle, read_bundle
+from scoring.bundle import Bundle, read_bundle
 from scoring.decisions import Rules, make_decisions
 from scoring.golden import GoldenMatch, check_golden
 from scoring.machine import cpu_family
-
-_CHUNK_ROWS = 16_384
-_LOAD_ERRORS = (  # they share no base class
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
+from scoring.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,45 +20,6 @@ class Scored:
     decisions: pl.DataFrame
     rejects: pl.DataFrame
     dirt: pl.DataFrame
-
-
-class Model:
-    """An ONNX model with one thread, which gives the same bits at every batch size; safe to share between threads."""
-
-    def __init__(self, content: bytes, features: int, classes: int) -> None:
-        """Build the session from bytes.
-
-        Raises:
-            BundleError: not a model that takes `features` float32 and gives `classes` probabilities.
-
-        """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except _LOAD_ERRORS as error:
-            raise BundleError(f"{MODEL}: onnxruntime cannot load it ({type(error).__name__}).") from error
-        (model_input,), (model_output,) = self._session.get_inputs(), self._session.get_outputs()
-        self._input, self._output = model_input.name, model_output.name
-        if (model_input.shape[-1], model_output.shape[-1]) != (features, classes):
-            raise BundleError(
-                f"{MODEL}: takes and gives other columns than the spec: expected {features} -> {classes}."
-            )
-
-    def probabilities(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
-        """Return calibrated probabilities, one row per row of `matrix`, one column per class."""
-        starts = range(0, len(matrix), _CHUNK_ROWS)
-        chunks = [matrix[start : start + _CHUNK_ROWS] for start in starts] or [matrix]
-        if threads == 1 or len(chunks) == 1:
-            return np.concatenate([self._run(chunk) for chunk in chunks])
-        with ThreadPoolExecutor(threads) as pool:
-            return np.concatenate(list(pool.map(self._run, chunks)))
-
-    def _run(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
-        (result,) = self._session.run([self._output], {self._input: chunk})
-        return np.asarray(result, dtype=np.float32)
 
 
 class Scorer:

@@ -3,10 +3,8 @@
 import hashlib
 import json
 import os
-import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +15,10 @@ import polars as pl
 import pytest
 
 from batch.job import BatchJob, run_batch
-from batch.lock import only_run
 from batch.tables import read_table
 from features.errors import CreditError, DeliveryError, InputError, RejectLimitError, SettingsError
 from scoring.scorer import Scored, Scorer
-from tests.conftest import PROJECT, Credit
+from tests.conftest import Credit
 
 
 @pytest.fixture
@@ -275,7 +272,9 @@ def test_crlf_quotes_a_byte_order_mark_and_unknown_columns_are_read(job: BatchJo
     run_batch(job, scorer)
     expected = outputs(job)[0]
     first, *rest = job.applications.read_text().splitlines()
-    lines = [first + ",shoe size\r\n"] + [f'{line},"big, ""wide""\nand long"\r\n' for line in rest]
+    lines = ['"application_id",' + first.removeprefix("application_id,") + ",shoe size\r\n"] + [
+        f'{line},"big, ""wide""\nand long"\r\n' for line in rest
+    ]
     job.applications.write_bytes(b"\xef\xbb\xbf" + "".join(lines).encode())
     manifest = run_batch(job, scorer)
     assert outputs(job)[0] == expected
@@ -347,91 +346,6 @@ def test_the_input_is_never_the_output(job: BatchJob, scorer: Scorer) -> None:
     assert job.applications.read_bytes() == before
 
 
-def test_a_full_disk_leaves_the_previous_output(job: BatchJob, scorer: Scorer) -> None:
-    run_batch(job, scorer)
-    before = outputs(job)
-    with_rows(job, f"X1,C9,2025-06-30,{REST}")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-        with pytest.raises(DeliveryError, match="could not be written"):
-            run_batch(job, scorer)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert outputs(job) == before
-    assert not list(job.out.parent.glob(".*"))
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-folder, at, seen = os.path.realpath(sys.argv[1]), int(sys.argv[2]), 0
-
-def kill(event, arguments):
-    global seen
-    if event in ("open", "os.rename", "os.remove") and str(arguments[0]).startswith(folder + "/"):
-        touched = os.path.basename(str(arguments[0]))
-        if "decisions" in touched:
-            seen += 1
-            if seen == at:
-                os._exit(9)
-
-sys.addaudithook(kill)
-sys.argv = ["credit", *sys.argv[3:]]
-from cli.main import main
-main()
-"""
-
-
-def test_killed_at_every_open_rename_and_remove_the_output_is_old_or_new(
-    job: BatchJob, scorer: Scorer, bundle: Path
-) -> None:
-    folder = job.out.parent
-    run_batch(job, scorer)
-    old = outputs(job)
-    with_rows(job, f"X1,C9,2025-06-30,{REST}")
-    fresh = replace(job, out=folder / "expected.csv")
-    run_batch(fresh, scorer)
-    new = outputs(fresh)
-    assert old[0] != new[0]
-    arguments = [
-        "score",
-        "--bundle",
-        bundle,
-        "--applications",
-        job.applications,
-        "--events",
-        job.events,
-        "--out",
-        job.out,
-    ]
-    codes, states = [], set()
-    for at in range(1, 40):
-        job.out.write_bytes(old[0])
-        job.rejects_path.write_bytes(old[1])
-        command = [sys.executable, "-c", KILLED, str(folder), str(at), *map(str, arguments)]
-        done = subprocess.run(
-            command,
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        )
-        codes.append(done.returncode)
-        assert job.out.read_bytes() in (old[0], new[0]), f"killed at step {at}"
-        assert job.rejects_path.read_bytes() in (old[1], new[1]), f"killed at step {at}"
-        states.add(job.out.read_bytes() == new[0])
-        if done.returncode == 0:
-            break
-    assert codes[-1] == 0
-    assert set(codes[:-1]) == {9}
-    assert len(codes) > 8, "the kills hit the writing"
-    assert states == {True, False}
-    assert outputs(job) == new, "the run after a kill is complete"
-    assert not list(folder.glob(".*")), "no litter is left by the run after a kill"
-
-
 def test_exit_codes(job: BatchJob, bundle: Path, credit: Credit) -> None:
     arguments: dict[str, object] = {
         "--bundle": bundle,
@@ -477,43 +391,6 @@ def test_damaged_parquet_is_refused_or_read_and_never_a_crash(job: BatchJob, tmp
             assert str(path) in str(error)  # noqa: PT017 - some of the damage goes unnoticed
             refused += 1
     assert refused >= 10
-
-
-def test_a_second_run_on_the_same_output_ends_with_a_clear_message(job: BatchJob, scorer: Scorer) -> None:
-    with only_run(job.out), pytest.raises(DeliveryError, match=r"decisions\.csv: another run is writing this output"):
-        run_batch(job, scorer)
-    run_batch(job, scorer)
-    assert not list(job.out.parent.glob(".*"))
-
-
-def test_a_file_that_grows_while_it_is_read_is_refused(job: BatchJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = os.fstat, []
-
-    def growing(descriptor: int) -> os.stat_result:
-        calls.append(descriptor)
-        if len(calls) == 2:
-            with job.applications.open("a") as file:
-                file.write("more\n")
-        return real(descriptor)
-
-    monkeypatch.setattr("batch.tables.os.fstat", growing)
-    with pytest.raises(InputError, match=r"applications\.csv: changed while it was read"):
-        read_table(job.applications, "applications")
-
-
-def test_sigterm_leaves_the_old_output_and_no_litter(job: BatchJob, bundle: Path) -> None:
-    job.out.write_text("yesterday")
-    fifo = job.out.parent / "slow.csv"
-    os.mkfifo(fifo)
-    arguments = ["score", "--bundle", bundle, "--applications", fifo, "--events", job.events, "--out", job.out]
-    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with fifo.open("w"):  # opens once the run reads, which holds the lock by then
-        assert (job.out.parent / ".decisions.csv.lock").exists()
-        process.terminate()
-        assert process.wait(timeout=30) == 128 + 15
-    assert job.out.read_text() == "yesterday"
-    assert not list(job.out.parent.glob(".*"))
 
 
 def test_a_file_name_that_is_no_utf8_is_escaped(job: BatchJob, bundle: Path, credit: Credit) -> None:

@@ -128,8 +128,9 @@ def test_help_has_an_example_of_that_command(command: tuple[str, ...], credit: C
     assert f"Example: credit {' '.join(command)}" in text
 
 
-def test_the_examples_of_help_run(demo: Path, credit: Credit) -> None:
-    """Those that need no file from elsewhere, in the folder of the demo, with a model and a second bundle made here."""
+def test_the_examples_of_help_run(demo: Path, tmp_path: Path, credit: Credit) -> None:
+    """Those that need no file from elsewhere, in a copy of the demo, with a model and a second bundle made here."""
+    demo = Path(shutil.copytree(demo, tmp_path / "copy", symlinks=True))
     inputs = ("--applications", "demo/train/applications.parquet", "--events", "demo/train/events.parquet")
     credit("features", "--spec", "demo/train/spec.toml", *inputs, "--out", "matrix.parquet", cwd=demo)
     matrix = pl.read_parquet(demo / "matrix.parquet").drop("application_id", "customer_id", "as_of").to_numpy()

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import xgboost
+from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.tree import DecisionTreeClassifier
 
@@ -20,7 +22,8 @@ from model_export.graph import INPUT, OUTPUT, to_onnx
 from model_export.trees import Ensemble, Tree, from_forest, from_model, from_xgboost
 from recipes.dataset import Dataset
 from scoring.bundle import read_bundle
-from scoring.scorer import Model, Scorer
+from scoring.model import ROW_ORDER, Model
+from scoring.scorer import Scorer
 from training.data import TrainingData
 from training.fit import ModelKind
 from training.run import Trained, train
@@ -213,3 +216,22 @@ def test_a_folder_that_cannot_be_written_is_named(trained: Trained, tmp_path: Pa
     (tmp_path / "file").touch()
     with pytest.raises(DeliveryError, match="file"):
         export(trained, tmp_path / "file" / "bundles")
+
+
+def test_rows_are_put_in_order_of_path_and_come_out_with_the_same_bits(trained: Trained, ensemble: Ensemble) -> None:
+    content = to_onnx(ensemble, trained.calibration.scale, trained.calibration.offset)
+    model = onnx.load_from_string(content)
+    (order,) = (json.loads(entry.value) for entry in model.metadata_props if entry.key == ROW_ORDER)
+    assert len(order) == len({tuple(condition) for condition in order}) == 16
+    generator = np.random.default_rng(0)
+    rows = trained_rows(trained, generator)
+    del model.metadata_props[:]
+    plain = Model(model.SerializeToString(), ensemble.features, 3)
+    ordered = Model(content, ensemble.features, 3)
+    assert ordered.probabilities(rows).tobytes() == plain.probabilities(rows).tobytes()
+
+
+def trained_rows(trained: Trained, generator: np.random.Generator) -> NDArray[np.float32]:
+    rows = generator.normal(scale=100, size=(20_000, len(list_features(trained.spec)))).astype(np.float32)
+    rows[generator.random(rows.shape) < 0.2] = np.nan
+    return rows

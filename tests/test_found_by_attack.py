@@ -1,5 +1,6 @@
 """What an attacker found, each with a guard."""
 
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -75,13 +76,16 @@ def test_a_model_without_any_split_is_exported(dataset: Dataset, tmp_path: Path)
     text = dataset.spec_text
     attributes, policy = text.index("[attributes.age]"), text.index("# What each mistake costs")
     age = '[attributes.age]\nkind = "integer"\n[events]\nkinds = []\nignored = ["salary"]\n'
-    only_age = text[:attributes] + age + text[policy:]
+    reason = text[text.index("[reasons.AGE]") : text.index("[reasons.INCOME]")]
+    only_age = text[:attributes] + age + text[policy : text.index("# Reasons: ")] + reason
     constant = dataset.applications.with_columns(age=pl.lit("30"))
     no_events = dataset.events.head(0)
     trained = train(TrainingData(constant, no_events, dataset.labels), parse_spec(only_age))
     scorer = Scorer.open(export(trained, tmp_path))
-    p = scorer.score(constant, no_events).decisions["p_good"]
-    assert p.n_unique() == 1
+    decisions = scorer.score(constant, no_events).decisions
+    assert decisions["p_good"].n_unique() == 1
+    adverse = decisions.filter(pl.col("credit_class") != "Good").explode("reasons").unnest("reasons")
+    assert adverse["weak"].all(), "nothing was learned, so nothing spoke against anybody"
 
 
 def test_enum_values_are_not_repeated_in_messages() -> None:
@@ -107,10 +111,7 @@ def test_specs_that_no_bundle_could_hold_are_refused() -> None:
 
 
 def test_a_bundle_holds_plain_files_only(bundle: Path, tmp_path: Path) -> None:
-    copy = tmp_path / bundle.name
-    copy.mkdir()
-    for path in bundle.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
+    copy = Path(shutil.copytree(bundle, tmp_path / bundle.name))
     (copy / "model.onnx").unlink()
     (copy / "model.onnx").symlink_to(bundle / "model.onnx")
     with pytest.raises(BundleError, match=r"model\.onnx: is not a plain file"):

@@ -30,6 +30,7 @@ ONLY_IN = {
     "skl2onnx": {"model_export"},
     "optuna": {"training"},
     "matplotlib": {"training"},
+    "lime": {"training"},
     "confluent_kafka": {"stream"},
     "fastapi": {"api"},
     "flask": {"api"},
@@ -69,7 +70,7 @@ def test_every_top_level_package_is_in_the_agreement() -> None:
 def test_serving_never_loads_training_libraries() -> None:
     code = (
         "import sys, cli.main; "
-        "print([m for m in ('xgboost', 'sklearn', 'skl2onnx', 'onnx', 'scipy', 'optuna', 'matplotlib', "
+        "print([m for m in ('xgboost', 'sklearn', 'skl2onnx', 'onnx', 'scipy', 'optuna', 'matplotlib', 'lime', "
         "'training', 'model_export', 'confluent_kafka', 'fastapi', 'flask') "
         "if m in sys.modules])"
     )

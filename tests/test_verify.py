@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from batch.job import read_inputs, score_tables
+from batch.inputs import read_inputs
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
@@ -118,9 +118,8 @@ def few(tonight: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def victims(few: tuple[Path, Path], scorer: Scorer) -> list[str]:
     """Applications that are decided with more than one reason."""
-    applications, events = read_inputs(*few, scorer.bundle.spec)
-    decisions = score_tables(scorer, applications.frame, events.frame).decisions
-    return decisions.filter(pl.col("reasons").list.len() > 1)["application_id"].to_list()
+    decisions = scorer.score(*read_inputs(*few, scorer.bundle.spec)).decisions
+    return list(decisions.filter(pl.col("reasons").list.len() > 1)["application_id"])
 
 
 def test_a_door_that_changes_one_bit_of_one_decision_is_found(

@@ -8,10 +8,12 @@ from features.errors import InputError
 from features.matrix import list_features
 from features.spec import Spec
 from training.calibrate import fit_calibration
+from training.candidate import Fit
 from training.choose_policy import choose_policy
 from training.data import Examples, Split, TrainingData, check_no_leak, label_examples
 from training.fit import Fitted
-from training.run import Fit, Trained, evaluate_fit, fingerprint
+from training.judged import evaluate_judged, judge
+from training.run import Trained, fingerprint
 
 
 def adopt(model: Fitted, data: TrainingData, spec: Spec, *, seed: int = 0) -> Trained:
@@ -23,14 +25,17 @@ def adopt(model: Fitted, data: TrainingData, spec: Spec, *, seed: int = 0) -> Tr
 
     """
     examples, table = label_examples(data, spec)
-    split = _halves(examples, seed)
+    split = halves(examples, seed)
     margins, actual = model.margins(split.calibration.matrix), split.calibration.actual
     calibration = fit_calibration(margins, actual)
     policy = choose_policy(spec, calibration.probabilities(margins).astype(np.float32), actual)
+    judged = judge(Fit(model, calibration, policy), split, spec)
     evaluation = {
+        "seed": seed,
         "rows": {"calibration": len(split.calibration), "test": len(split.test)},
         "rejected_applications": int((table.rejects["table"] == "applications").sum()),
-        "held_out_customers": evaluate_fit(Fit(model, calibration, policy), split, spec),
+        "held_out_customers": evaluate_judged(judged),
+        "tuning": None,
         "held_out_customers_and_later": None,
     }
     return Trained(
@@ -41,6 +46,8 @@ def adopt(model: Fitted, data: TrainingData, spec: Spec, *, seed: int = 0) -> Tr
         evaluation=evaluation,
         features=table,
         fingerprint=fingerprint(examples),
+        split=split,
+        judged=judged,
     )
 
 
@@ -64,7 +71,8 @@ def check_columns(names: Sequence[str] | None, count: int, spec: Spec) -> None:
             )
 
 
-def _halves(examples: Examples, seed: int) -> Split:
+def halves(examples: Examples, seed: int) -> Split:
+    """Give half of the customers to calibration and half to the test."""
     customers = np.unique(examples.customers)
     np.random.default_rng(seed).shuffle(customers)
     calibration = np.isin(examples.customers, customers[: len(customers) // 2])

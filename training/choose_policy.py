@@ -8,29 +8,42 @@ from features.spec import Floors, Spec
 from scoring.policy import Policy
 
 
+class FloorsError(SpecError):
+    """No policy meets the floors. Holds the closest, with what it reaches."""
+
+    def __init__(self, floors: Floors, policy: Policy, reached: tuple[float, float], candidates: int = 1) -> None:
+        """Say which floor is missed; `reached` are precision and recall of the closest."""
+        precision, recall = reached
+        self.policy, self.reached, self.shortfall = policy, reached, _shortfall(floors, precision, recall)
+        pairs = {"precision": (floors.precision, precision), "recall": (floors.recall, recall)}
+        missed = [f"{name} {floor:g}" for name, (floor, found) in pairs.items() if floor is not None and found < floor]
+        of = "" if candidates == 1 else f" of {candidates} candidates"
+        super().__init__(
+            f"policy.floors: no policy{of} meets them on calibration customers. Missed: {' and '.join(missed)}; "
+            f"the closest reaches precision {precision:.3f} with recall {recall:.3f}. "
+            "Lower a floor, or improve the model's features."
+        )
+
+
 def choose_policy(spec: Spec, probabilities: NDArray[np.float32], actual: NDArray[np.int64]) -> Policy:
     """Return the spec's policy; where it sets floors, with the smallest multiplier >= 1 that meets them.
 
     Raises:
-        SpecError: no multiplier meets the floors; names the closest precision and recall.
+        FloorsError: no multiplier meets the floors; names the floors that are missed and the closest reached.
 
     """
     if spec.floors.precision is None and spec.floors.recall is None:
         return Policy.of(spec)
-    closest: tuple[float, float, float] | None = None
+    closest: FloorsError | None = None
     for multiplier in _candidates(Policy.of(spec), probabilities):
         policy = Policy.of(spec, multiplier)
         precision, recall = precision_and_recall(policy.assign(probabilities), actual, len(spec.classes) - 1)
-        shortfall = _shortfall(spec.floors, precision, recall)
-        if shortfall == 0:
+        if _shortfall(spec.floors, precision, recall) == 0:
             return policy
-        if closest is None or shortfall < closest[0]:
-            closest = (shortfall, precision, recall)
-    found = f"precision {closest[1]:.3f} with recall {closest[2]:.3f}" if closest else "nothing"
-    raise SpecError(
-        f"policy.floors: no policy meets them on calibration customers; the closest reaches {found}. "
-        "Lower a floor, or improve the model's features."
-    )
+        found = FloorsError(spec.floors, policy, (precision, recall))
+        if closest is None or found.shortfall < closest.shortfall:
+            closest = found
+    raise closest or FloorsError(spec.floors, Policy.of(spec), (0.0, 0.0))
 
 
 def _candidates(policy: Policy, probabilities: NDArray[np.float32], most: int = 2000) -> list[float]:

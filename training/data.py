@@ -17,21 +17,29 @@ _LEAST_CUSTOMERS = 60
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The canonical tables of a training run."""
+    """The canonical tables of a training run.
+
+    `truth`, known for synthetic data alone: application_id and the best probabilities that anyone could state.
+    """
 
     applications: pl.DataFrame
     events: pl.DataFrame
     labels: pl.DataFrame
+    truth: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """Labelled feature rows. `customers` are codes, `as_of` microseconds, `actual` class indices, worst first."""
+    """Labelled feature rows. `customers` are codes, `as_of` microseconds, `actual` class indices, worst first.
+
+    `truth` as in `TrainingData`, one column per class.
+    """
 
     matrix: NDArray[np.float32]
     actual: NDArray[np.int64]
     customers: NDArray[np.int64]
     as_of: NDArray[np.int64]
+    truth: NDArray[np.float32] | None = None
 
     def only(self, wanted: NDArray[np.bool_]) -> "Examples":
         """Select rows by mask."""
@@ -40,6 +48,7 @@ class Examples:
             actual=self.actual[wanted],
             customers=self.customers[wanted],
             as_of=self.as_of[wanted],
+            truth=None if self.truth is None else self.truth[wanted],
         )
 
     def __len__(self) -> int:
@@ -76,10 +85,23 @@ def label_examples(data: TrainingData, spec: Spec) -> tuple[Examples, FeatureTab
         actual=joined["actual"].fill_null(-1).to_numpy(),
         customers=customers,
         as_of=joined["as_of"].to_numpy(),
+        truth=_truth(data.truth, joined, spec),
     )
     labelled = examples.only(examples.actual >= 0)
-    _check_size(labelled, spec)
+    _check_size(labelled, table.rejects, spec)
     return labelled, table
+
+
+def _truth(truth: pl.DataFrame | None, joined: pl.DataFrame, spec: Spec) -> NDArray[np.float32] | None:
+    """Put the best reachable probabilities into the order of the applications; None if they are not all known."""
+    columns = list(spec.probability_columns)
+    if truth is None or not {"application_id", *columns} <= set(truth.columns):
+        return None
+    known = truth.select("application_id", *columns).unique("application_id")
+    table = joined.select("application_id").join(known, on="application_id", how="left", maintain_order="left")
+    if table.select(pl.any_horizontal(pl.all().is_null().any())).item():
+        return None
+    return table.select(pl.col(name).cast(pl.Float32) for name in columns).to_numpy()
 
 
 def check_labels(labels: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
@@ -106,16 +128,25 @@ def check_labels(labels: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame
     return pl.DataFrame({"application_id": ids, "actual": actual}).drop_nulls("actual")
 
 
-def _check_size(examples: Examples, spec: Spec) -> None:
+def _check_size(examples: Examples, rejects: pl.DataFrame, spec: Spec) -> None:
     customers = len(np.unique(examples.customers))
     if customers < _LEAST_CUSTOMERS:
         raise InputError(
             f"labels: {customers} customers have a usable, labelled application, expected {_LEAST_CUSTOMERS} at least. "
-            "Check that the application_ids of labels and applications agree."
+            f"Check that the application_ids of labels and applications agree.{_causes(rejects)}"
         )
     absent = [name for i, name in enumerate(spec.classes) if not (examples.actual == i).any()]
     if absent:
-        raise InputError(f"labels: no application of class {', '.join(absent)}. Expected examples of each.")
+        raise InputError(
+            f"labels: no application of class {', '.join(absent)}. Expected examples of each.{_causes(rejects)}"
+        )
+
+
+def _causes(rejects: pl.DataFrame) -> str:
+    """Say which codes rejected how many rows, most frequent first."""
+    counts = rejects["code"].value_counts().sort("count", "code", descending=[True, False])
+    listed = ", ".join(f"{code} {count}" for code, count in counts.iter_rows())
+    return f" Rejected rows: {listed}." if listed else ""
 
 
 def split_by_customer(examples: Examples, seed: int) -> Split:

@@ -37,8 +37,8 @@ class Question:
     command: Sequence[str] = COMMAND
 
 
-def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: list[int]) -> pl.DataFrame:
-    """Score the files with `credit score`; return the outcomes of the rows `compared` (0-based), in order.
+def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: Sequence[int]) -> pl.DataFrame:
+    """Score the files with `credit score`; return the outcomes of the rows `compared` (0-based) of the table, in order.
 
     Raises:
         InputError: the files cannot be used, with what the command said.
@@ -55,14 +55,14 @@ def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: list
         decisions = pl.read_parquet(out)
         rejects = pl.read_csv(out.with_name("decisions.rejects.csv"), infer_schema=False)
     codes = _codes_by_row(rejects.filter(pl.col("table") == APPLICATIONS), table)
-    decided = [row for row in range(table.frame.height) if codes[row] is None]
+    decided = [row for row in range(table.rows) if codes[row] is None]
     everywhere = from_files(decisions, decided, codes, spec)
-    return everywhere[compared]
+    return everywhere[list(compared)]
 
 
 def _codes_by_row(rejects: pl.DataFrame, table: SourceTable) -> list[str | None]:
     """Return the code of each row of the table, None where it was decided."""
-    file, row = table.locate(pl.Series(range(1, table.frame.height + 1), dtype=pl.Int64))
+    file, row = table.locate(pl.Series(range(1, table.rows + 1), dtype=pl.Int64))
     places = pl.DataFrame([file.alias("file"), row.alias("row")])
     own = rejects.select("file", pl.col("row").cast(pl.Int64), "code")
     joined = places.join(own, on=["file", "row"], how="left", maintain_order="left", validate="1:1")

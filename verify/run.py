@@ -6,8 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from batch.job import read_inputs
-from batch.tables import SourceTable
+from batch.inputs import open_inputs
 from features.applications import identifier
 from features.rejects import APPLICATIONS
 from scoring.publish import to_messages
@@ -55,16 +54,18 @@ def verify(question: Question, progress: Progress = lambda _stage: None) -> Repo
     progress("read")
     scorer = Scorer.open(question.bundle)
     spec = scorer.bundle.spec
-    table, events = read_inputs(question.applications, question.events, spec, allow_empty_events=True)
-    compared = once(table.frame)
-    messages = [m.body for m in to_messages(table.frame[compared], events.frame, spec)]
+    table, events = open_inputs(question.applications, question.events, spec, allow_empty_events=True)
+    applications = table.read()
+    compared = once(applications)
+    messages = [m.body for m in to_messages(applications[compared], events.read(), spec)]
     progress("batch")
     reference = ask_batch(question, table, spec, compared)
     comparisons = []
     for name, framework in (("FastAPI", "fastapi"), ("Flask", "flask")):
         progress(name)
         comparisons.append(compare(name, reference, from_messages(ask_rest(question, framework, messages), spec)))
-    return _report(scorer, table, compared, reference, comparisons)
+    ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
+    return _report(scorer.bundle.bundle_id, ids, compared, reference, comparisons)
 
 
 def once(applications: pl.DataFrame) -> list[int]:
@@ -75,16 +76,14 @@ def once(applications: pl.DataFrame) -> list[int]:
 
 
 def _report(
-    scorer: Scorer, table: SourceTable, compared: list[int], reference: pl.DataFrame, comparisons: list[Comparison]
+    bundle_id: str, ids: pl.Series, compared: list[int], reference: pl.DataFrame, comparisons: list[Comparison]
 ) -> Report:
     codes = reference["code"].drop_nulls().value_counts().sort("count", "code", descending=[True, False])
     first = min((c.first_row for c in comparisons if c.first_row is not None), default=None)
-    identity = identifier(table.frame.schema, APPLICATIONS, "application_id")
-    ids = table.frame.select(identity).to_series()
     return Report(
-        bundle_id=scorer.bundle.bundle_id,
-        applications=table.frame.height,
-        repeated=table.frame.height - len(compared),
+        bundle_id=bundle_id,
+        applications=len(ids),
+        repeated=len(ids) - len(compared),
         decisions=int(reference["code"].is_null().sum()),
         rejects_by_code=dict(codes.iter_rows()),
         columns=tuple(reference.columns),

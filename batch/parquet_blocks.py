@@ -1,0 +1,92 @@
+"""Parquet files as blocks of rows, decoded once, by a process that may die of a damaged file."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import polars as pl
+
+from batch import parquet_decoder
+from batch.frames import receive, unpacked
+from batch.opened import Opened, changed
+from features.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetHead:
+    """What a Parquet file says about itself: number of rows, and columns with their types."""
+
+    rows: int
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetDecoder:
+    """The process that decodes."""
+
+    _requests: BinaryIO
+    _answers: BinaryIO
+
+    def head(self, file: Opened) -> ParquetHead:
+        """Read the file's footer.
+
+        Raises:
+            InputError: the file is no Parquet, damaged, or was replaced.
+
+        """
+        return self._ask(file, columns=None, rows=0)
+
+    def blocks(self, file: Opened, columns: Collection[str] | None, rows: int) -> Iterator[pl.DataFrame]:
+        """Yield an empty frame with the schema, then all rows in order, `rows` at a time; only these columns.
+
+        Raises:
+            InputError: the file is no Parquet, damaged, or was replaced.
+
+        """
+        self._ask(file, columns=columns, rows=rows)
+        while content := self._receive(file):
+            yield unpacked(content)
+
+    def _ask(self, file: Opened, *, columns: Collection[str] | None, rows: int) -> ParquetHead:
+        if file.before.st_size == 0:
+            raise InputError(f"{file.path}: the file is empty. Expected Parquet.")
+        wanted = None if columns is None else sorted(columns)
+        request = {"path": str(file.path), "columns": wanted, "rows": rows}
+        try:
+            self._requests.write(json.dumps(request).encode() + b"\n")
+            self._requests.flush()
+        except OSError as error:
+            raise _damaged(file) from error
+        found = json.loads(self._receive(file))
+        if found["identity"] != file.identity:
+            raise changed(file.path)
+        return ParquetHead(found["rows"], found["columns"])
+
+    def _receive(self, file: Opened) -> bytes:
+        message = receive(self._answers)
+        if message is None:
+            raise _damaged(file)
+        return message
+
+
+def _damaged(file: Opened) -> InputError:
+    return InputError(f"{file.path}: not readable as Parquet, or damaged. Copy or export it again.")
+
+
+@contextmanager
+def parquet_decoder_process() -> Iterator[ParquetDecoder]:
+    """Start the process, and end it with the block."""
+    command = [sys.executable, "-P", "-m", parquet_decoder.__name__]
+    with subprocess.Popen(  # noqa: S603 - our own
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield ParquetDecoder(cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout))
+        finally:
+            process.kill()
+            with suppress(OSError):  # what is left in the buffer has nowhere to go
+                cast("BinaryIO", process.stdin).close()

@@ -1,0 +1,107 @@
+"""Both tables on disk, cut by customer: a customer's applications and events always lie in the same partition.
+
+What is computed for an application depends on its own customer alone, so partitions are scored one by one, in any
+order, and tables may be larger than memory. A small input is one partition.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from batch.spool import Spool
+from batch.tables import SourceTable
+from features.applications import identifier
+from features.rejects import APPLICATIONS, EVENTS
+from scoring.scorer import Scorer
+
+ROW = "|row"  # 1-based row of the table; no column of a spec can have this name
+PARTITION_BYTES = 64 << 20
+_APPLICATION_WEIGHT = 4  # cleaning attributes takes about four times the room of cleaning events
+_KEY = "|key"
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """`applications` and `events` by partition, with their rows; `repeated`: rows whose application_id is not alone."""
+
+    count: int
+    applications: Spool
+    events: Spool
+    repeated: pl.Series
+
+
+@contextmanager
+def spread(
+    applications: SourceTable, events: SourceTable, scorer: Scorer, out: Path, partition_bytes: int
+) -> Iterator[Partitions]:
+    """Read both tables once, cut them, and keep them on disk within the block.
+
+    Raises:
+        InputError: a table cannot be used.
+        DeliveryError: there is no room for the temporary files beside the output `out`.
+
+    """
+    estimated = _APPLICATION_WEIGHT * applications.estimated_bytes() + events.estimated_bytes()
+    count = -(-estimated // partition_bytes) or 1
+    blocks = {APPLICATIONS: applications.blocks(), EVENTS: events.blocks()}
+    empty = {name: next(its) for name, its in blocks.items()}
+    scorer.score(empty[APPLICATIONS], empty[EVENTS])  # columns that lack or cannot be read end the run here
+    with ExitStack() as resources:
+        spools = {name: resources.enter_context(Spool(out, _numbered(frame, 0))) for name, frame in empty.items()}
+        identifiers = resources.enter_context(Spool(out, _identifiers(_numbered(empty[APPLICATIONS], 0))))
+        for name, its in blocks.items():
+            _keep(its, lambda block, name=name: _add(block, name, spools[name], identifiers, count))  # type: ignore[misc]
+        yield Partitions(count, spools[APPLICATIONS], spools[EVENTS], _repeated(identifiers))
+
+
+def _keep(blocks: Iterator[pl.DataFrame], add: Callable[[pl.DataFrame], None]) -> None:
+    """Number all rows and add them, each block while the next one is read."""
+    rows = 0
+    with ThreadPoolExecutor(1) as writer:
+        adding = writer.submit(lambda: None)
+        for block in blocks:
+            numbered = _numbered(block, rows)
+            rows += block.height
+            adding.result()
+            adding = writer.submit(add, numbered)
+        adding.result()
+
+
+def _add(numbered: pl.DataFrame, name: str, spool: Spool, identifiers: Spool, count: int) -> None:
+    spool.add(_by_key(numbered, name, "customer_id", count))
+    if name == APPLICATIONS:
+        identifiers.add(_by_key(_identifiers(numbered), name, "application_id", count))
+
+
+def _numbered(block: pl.DataFrame, before: int) -> pl.DataFrame:
+    rows = pl.int_range(before + 1, before + 1 + block.height, dtype=pl.Int64, eager=True)
+    return block.hstack([rows.alias(ROW)])
+
+
+def _identifiers(numbered: pl.DataFrame) -> pl.DataFrame:
+    text = identifier(numbered.schema, APPLICATIONS, "application_id")
+    return numbered.select(ROW, text).filter(pl.col("application_id") != "")
+
+
+def _by_key(frame: pl.DataFrame, table: str, column: str, count: int) -> dict[int, pl.DataFrame]:
+    """Cut by the identifier in `column`; rows without one go anywhere, so that many of them do not meet."""
+    if count == 1:
+        return {0: frame}
+    text = identifier(frame.schema, table, column)
+    blank = text.is_null() | (text == "")
+    key = pl.when(blank).then(pl.col(ROW).cast(pl.UInt64)).otherwise(text.hash(seed=0)) % count
+    keyed = frame.hstack(frame.select(key.alias(_KEY)))
+    parts = keyed.partition_by(_KEY, as_dict=True, include_key=False, maintain_order=True)
+    return {int(number): part for (number,), part in parts.items()}
+
+
+def _repeated(identifiers: Spool) -> pl.Series:
+    found = [pl.Series(ROW, [], dtype=pl.Int64)]
+    for key in identifiers.keys():  # noqa: SIM118 - no mapping
+        part = identifiers.read(key)
+        found.append(part.filter(pl.col("application_id").is_duplicated())[ROW])
+    return pl.concat(found)

@@ -1,0 +1,155 @@
+"""Score partitions in parallel and put decisions and rejects back into the order of the input."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from batch.partitions import ROW, Partitions
+from batch.spool import Spool
+from features.applications import identifier
+from features.errors import CreditError
+from features.rejects import APPLICATIONS, DIRT, REJECTS, rejects_frame
+from features.spec import Spec
+from scoring.decisions import decision_schema
+from scoring.scorer import Scored, Scorer
+
+WINDOW_ROWS = 1 << 16
+_EVENTS_FIRST = 1 << 40  # windows of rejected events come behind those of applications
+_KEY = "|key"
+
+
+@dataclass(slots=True)
+class Results:
+    """What came out of all partitions: decisions and rejects by window of input rows, and their account."""
+
+    decisions: Spool
+    rejects: Spool
+    decided: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    rejected: int = 0
+    dirt: list[pl.DataFrame] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, scored: Scored) -> None:
+        """Take one partition; safe to call from several threads."""
+        own = scored.rejects["table"] == APPLICATIONS
+        self.decisions.add(_by_window(scored.decisions, ROW, 0))
+        self.rejects.add(_by_window(scored.rejects.filter(own), "row", 0))
+        self.rejects.add(_by_window(scored.rejects.filter(~own), "row", _EVENTS_FIRST))
+        with self._lock:
+            self.decided.update(_counts(scored.decisions["credit_class"]))
+            self.codes.update(_counts(scored.rejects["code"]))
+            self.rejected += int(own.sum())
+            self.dirt.append(scored.dirt)
+
+    def total_dirt(self, spec: Spec) -> pl.DataFrame:
+        """Return the cells that became missing, summed: applications before events, columns in order of the spec."""
+        order = {attribute.name: i for i, attribute in enumerate(spec.attributes)}
+        total = pl.concat([pl.DataFrame(schema=DIRT), *self.dirt])
+        total = total.group_by("table", "column", "cause").agg(pl.col("cells").sum())
+        return total.sort("table", pl.col("column").replace_strict(order, default=-1, return_dtype=pl.Int64), "cause")
+
+
+def _counts(values: pl.Series) -> dict[str, int]:
+    return dict(values.rename("value").value_counts().iter_rows())
+
+
+@contextmanager
+def results(out: Path, spec: Spec) -> Iterator[Results]:
+    """Make room for results beside the output.
+
+    Raises:
+        DeliveryError: there is none.
+
+    """
+    with ExitStack() as resources:
+        decisions = pl.DataFrame(schema=decision_schema(spec)).with_columns(pl.lit(0, dtype=pl.Int64).alias(ROW))
+        yield Results(
+            resources.enter_context(Spool(out, decisions)),
+            resources.enter_context(Spool(out, pl.DataFrame(schema=REJECTS))),
+        )
+
+
+def score_partitions(partitions: Partitions, scorer: Scorer, threads: int, into: Results) -> None:
+    """Score all partitions, `threads` at a time.
+
+    Raises:
+        InputError: a table holds what cannot be scored.
+        DeliveryError: there is no room for the temporary files.
+
+    """
+
+    def score(number: int) -> None:
+        into.add(_score(partitions, scorer, number))
+
+    with ThreadPoolExecutor(threads) as pool:
+        running = [pool.submit(score, number) for number in range(partitions.count)]
+        try:
+            for future in running:
+                future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _score(partitions: Partitions, scorer: Scorer, number: int) -> Scored:
+    """Score one partition; rows in the result are those of the tables. Every row of a repeated id is rejected."""
+    applications, events = partitions.applications.read(number), partitions.events.read(number)
+    repeated = applications[ROW].is_in(partitions.repeated.implode())
+    kept = applications.filter(~repeated)
+    scored = scorer.score(kept.drop(ROW), events.drop(ROW))
+    own = scored.rejects["table"] == APPLICATIONS
+    refused, orphans = scored.rejects.filter(own), scored.rejects.filter(~own)
+    decided = _without(kept[ROW], refused["row"])
+    _check_account(kept.height, scored.decisions.height, refused.height)
+    refused = refused.with_columns(row=kept[ROW].gather(refused["row"] - 1), event_row=_gather(events[ROW], refused))
+    orphans = orphans.with_columns(row=events[ROW].gather(orphans["row"] - 1))
+    doubled = applications.filter(repeated).select(
+        pl.lit(APPLICATIONS).alias("table"),
+        pl.col(ROW).alias("row"),
+        identifier(applications.schema, APPLICATIONS, "application_id"),
+        pl.lit("application_id").alias("column"),
+        pl.lit("application_id_repeated").alias("code"),
+    )
+    return Scored(
+        scored.decisions.with_columns(decided.alias(ROW)),
+        pl.concat([refused, rejects_frame(doubled), orphans]),
+        scored.dirt,
+    )
+
+
+def _without(rows: pl.Series, refused: pl.Series) -> pl.Series:
+    kept = np.ones(len(rows), dtype=np.bool_)
+    kept[refused.to_numpy() - 1] = False
+    return rows.filter(pl.Series(kept))
+
+
+def _gather(rows: pl.Series, refused: pl.DataFrame) -> pl.Series:
+    return rows.gather(refused["event_row"] - 1)
+
+
+def _check_account(rows: int, decisions: int, rejected: int) -> None:
+    if rows != decisions + rejected:
+        raise CreditError(
+            f"{rows} applications came in, {decisions} decisions and {rejected} rejects would go out. Nothing was "
+            "written. This is a fault of the product: please report it."
+        )
+
+
+def _by_window(frame: pl.DataFrame, row: str, first: int) -> dict[int, pl.DataFrame]:
+    key = ((pl.col(row) - 1) // WINDOW_ROWS).alias(_KEY)
+    parts = frame.with_columns(key).partition_by(_KEY, as_dict=True, include_key=False)
+    return {first + int(window): part for (window,), part in parts.items()}
+
+
+def in_order(spool: Spool, row: str) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a spool by window, each in the order of the input."""
+    for window in spool.keys():  # noqa: SIM118 - no mapping
+        yield spool.read(window).sort(row)

@@ -1,0 +1,100 @@
+"""`credit report`: the model's report as one page, from the bundle alone or judged anew on other data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from batch.output import replace_files
+from batch.tables import read_table
+from cli.console import say, say_table, stages
+from features.errors import DeliveryError, SettingsError
+from scoring.bundle import Bundle, read_bundle
+
+if TYPE_CHECKING:
+    from training.data import TrainingData
+    from training.report.content import Content
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: credit report demo/bundles/current --out report.html")
+def report(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder, or a link to it.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="The page to write.", show_default=False)],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Judge on this folder: applications, events, labels as for training.", show_default=False
+        ),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option("--groups", help="application_id and group: adds fairness. Needs --data.", show_default=False),
+    ] = None,
+    card: Annotated[Path | None, typer.Option("--card", help="Also write the model card here.")] = None,
+) -> None:
+    """Write the model's report: from the bundle, or judged anew on labelled data; with --groups rates by group.
+
+    Where --data is the training data, only customers that the model never saw are judged.
+    """
+    from training.report.card import render_card
+    from training.report.files import content_of
+    from training.report.page import render
+
+    if groups is not None and data is None:
+        raise SettingsError("--groups needs --data: the folder of applications, events and labels that they belong to.")
+    with stages("Report", 4) as stage:
+        stage("read")
+        found = read_bundle(bundle)
+        content = content_of(found) if data is None else _judge(found, data, groups, stage)
+        stage("draw")
+        files = {out: render(content).encode()} | ({card: render_card(content).encode()} if card else {})
+        _write(files)
+    if content.fairness is not None:
+        _say_fairness(content.fairness)
+    for path in files:
+        say(str(path))
+
+
+def _judge(bundle: Bundle, data: Path, groups: Path | None, stage: Any) -> "Content":
+    from cli.model import training_data
+    from training.fairness import fairness, read_groups
+    from training.rejudge import content_on, rejudge
+
+    tables: TrainingData = training_data(data)
+    stated = None if groups is None else read_groups(read_table(groups, "groups"), tables.applications)
+    stage("judge")
+    rejudged = rejudge(bundle, tables)
+    found = None if stated is None else fairness(rejudged.judged, rejudged.application_ids, stated)
+    return content_on(bundle, rejudged, found)
+
+
+def _write(files: dict[Path, bytes]) -> None:
+    for path in files:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DeliveryError(f"{path.parent}: cannot be made ({error.strerror}).") from error
+    replace_files(files)
+
+
+def _say_fairness(found: dict[str, Any]) -> None:
+    from training.report.html import number, percent
+    from training.report.sections_fairness import verdict
+
+    rows = [
+        (row["group"], row["suppressed"], "", "", "")
+        if "suppressed" in row
+        else (
+            row["group"],
+            percent(row["not_refused_share"]),
+            number(row["not_refused_ratio"], 3),
+            percent(row["false_negative_rate"], 2),
+            percent(row["precision"]),
+        )
+        for row in found["groups"]
+    ]
+    say_table(("group", "not refused", "ratio", "false negatives", "precision"), rows)
+    say(verdict(found))
+    say(found["proxy"]["verdict"])

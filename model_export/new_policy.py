@@ -1,0 +1,137 @@
+"""A new policy for a bundle: the same model bytes, another class for the same probabilities; nothing is trained."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from features.matrix import build_features, list_features
+from features.spec import Spec
+from model_export.publish import publish
+from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, Bundle
+from scoring.decisions import Rules, make_decisions
+from scoring.golden import golden_frame
+from scoring.machine import cpu_family, library_versions
+from scoring.model import Model
+from scoring.policy import Policy
+from training.choose_policy import choose_policy
+from training.data import Examples
+from training.judged import Judged, evaluate_judged
+from training.rejudge import Rejudged
+from training.report.content import Content
+from training.report.figures import judged_figures
+from training.report.files import STUDY, content_of, report_files, stored_file
+from training.report.histogram import expand
+from training.report.slices import UNDER_THE_POLICY
+from training.report.trade_off import trade_off
+
+_NO_ID = "00" * 32
+_OF_PROBABILITIES = ("log_loss", "brier_score", "calibration_error")
+
+
+def choose_new_policy(bundle: Bundle, asked: Spec) -> Policy:
+    """Return the policy with the costs of `asked`; its floors bind on the bundle's histogram of calibration customers.
+
+    Raises:
+        FloorsError: no multiplier meets the floors.
+
+    """
+    return choose_policy(asked, *expand(content_of(bundle).figures["histogram"]["calibration"]))
+
+
+def on_histogram(bundle: Bundle, policy: Policy) -> Judged:
+    """Return the judged applications as the bundle's histogram has them: no features, no customers, no instants."""
+    figures = content_of(bundle).figures
+    probabilities, actual = expand(figures["histogram"]["test"])
+    rows = np.arange(len(actual))
+    examples = Examples(
+        matrix=np.empty((len(rows), 0), dtype=np.float32), actual=actual, customers=rows, as_of=np.zeros_like(rows)
+    )
+    known = figures["data"].get("train", figures["data"]["test"])["classes"]
+    prior = np.array([known[name] for name in policy.classes], dtype=np.float64)
+    return Judged(
+        spec=bundle.spec, policy=policy, examples=examples, probabilities=probabilities, prior=prior / prior.sum()
+    )
+
+
+def publish_policy(bundle: Bundle, policy: Policy, bundles: Path, rejudged: Rejudged | None) -> Path:
+    """Publish a bundle with another policy; its figures come from `rejudged`, or else from the stored histogram.
+
+    Raises:
+        DeliveryError: the bundle could not be written.
+
+    """
+    old = content_of(bundle)
+    facts = _facts(bundle, old, policy, rejudged)
+    figures = _figures(bundle, old, policy, rejudged)
+    study = stored_file(bundle, STUDY) if STUDY in bundle.manifest["files"] else None
+    contents = {
+        MODEL: bundle.model,
+        SPEC: bundle.spec.text.encode(),
+        POLICY: policy.to_toml().encode(),
+        GOLDEN: _golden(bundle, policy),
+        SHAP: stored_file(bundle, SHAP),
+        REASONS: stored_file(bundle, REASONS),
+        **report_files(facts, figures, bundle.spec, policy, study),
+    }
+    return publish(contents, facts, bundles)
+
+
+def _facts(bundle: Bundle, old: Content, policy: Policy, rejudged: Rejudged | None) -> dict[str, Any]:
+    held_out = _from_histogram(bundle, old, policy) if rejudged is None else evaluate_judged(rejudged.judged)
+    evaluation = {
+        **old.facts["evaluation"],
+        "held_out_customers": held_out,
+        "held_out_customers_and_later": None,  # was judged under the former policy, by a model that was not kept
+        "policy_changed": "from the stored histogram" if rejudged is None else "judged again",
+    }
+    versions = {**old.facts["libraries"], **library_versions("numpy", "polars", "onnxruntime")}
+    return {
+        **old.facts,
+        "evaluation": evaluation,
+        "former_bundle": bundle.bundle_id,
+        "cpu_family": cpu_family(),
+        "libraries": versions,
+    }
+
+
+def _from_histogram(bundle: Bundle, old: Content, policy: Policy) -> dict[str, Any]:
+    """Evaluate on the histogram, without intervals: who belongs to which customer is not stored."""
+    found = evaluate_judged(on_histogram(bundle, policy))
+    for name, part in found.items():
+        former = old.evaluation[name]
+        part["customers"] = former["customers"]
+        for metric, figure in part["metrics"].items():
+            kept = former["metrics"][metric] if metric in _OF_PROBABILITIES else {**figure, "low": None, "high": None}
+            part["metrics"][metric] = kept
+    return found
+
+
+def _figures(bundle: Bundle, old: Content, policy: Policy, rejudged: Rejudged | None) -> dict[str, Any]:
+    if rejudged is not None:
+        found = judged_figures(rejudged.judged, bundle.explainer.tables)
+        data = {**old.figures["data"], **found["data"]}
+        histograms = {**old.figures["histogram"], **found["histogram"]}
+        return {**old.figures, **found, "data": data, "histogram": histograms}
+    found = trade_off(on_histogram(bundle, policy), intervals=False)
+    stale = {
+        name: [{key: value for key, value in row.items() if key not in UNDER_THE_POLICY} for row in old.figures[name]]
+        for name in ("months", "slices")
+    }
+    return {**old.figures, **stale, "trade_off": found}
+
+
+def _golden(bundle: Bundle, policy: Policy) -> bytes:
+    """Decide the golden rows anew under the policy."""
+    spec = bundle.spec
+    applications = bundle.golden.select("application").unnest("application")
+    events = bundle.golden.select(pl.col("events").explode()).drop_nulls("events").unnest("events")
+    table = build_features(applications, events, spec)
+    model = Model(bundle.model, len(list_features(spec)), len(spec.classes))
+    rules = Rules(spec=spec, policy=policy, explainer=bundle.explainer, bundle_id=_NO_ID)
+    decisions = make_decisions(table, model.probabilities(table.matrix), rules)
+    buffer = io.BytesIO()
+    golden_frame(applications, events, decisions).write_parquet(buffer)
+    return buffer.getvalue()

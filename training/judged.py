@@ -1,0 +1,78 @@
+"""What a model is judged by: labelled applications of customers that it never saw, and what it says about them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.spec import Spec
+from scoring.metrics import Outcome, evaluate
+from scoring.policy import Policy
+from training.candidate import Fit
+from training.data import Examples, Split
+
+Classes = NDArray[np.int64]
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Labelled applications with calibrated probabilities (rows x classes).
+
+    `prior` are the class shares that a model without features would state.
+    """
+
+    spec: Spec
+    policy: Policy
+    examples: Examples
+    probabilities: Probabilities
+    prior: NDArray[np.float64]
+
+    @property
+    def costs(self) -> NDArray[np.float64]:
+        """Money by actual and assigned class, without the multiplier: what a decision costs, not how it is made."""
+        return np.array(self.policy.costs)
+
+    @property
+    def assigned(self) -> Classes:
+        """The policy's classes."""
+        return self.policy.assign(self.probabilities)
+
+    def outcome(self, assigned: Classes, probabilities: Probabilities) -> Outcome:
+        """Return decisions beside what came true."""
+        return Outcome(
+            classes=self.spec.classes,
+            actual=self.examples.actual,
+            assigned=assigned,
+            probabilities=probabilities.astype(np.float64),
+            customers=self.examples.customers,
+            costs=self.costs,
+        )
+
+
+def judge(fitted: Fit, split: Split, spec: Spec) -> Judged:
+    """Let a candidate state its probabilities for the test side of its split."""
+    known = split.train if len(split.train) else split.calibration
+    counts = np.bincount(known.actual, minlength=len(spec.classes))
+    return Judged(
+        spec=spec,
+        policy=fitted.policy,
+        examples=split.test,
+        probabilities=fitted.probabilities(split.test.matrix),
+        prior=counts / counts.sum(),
+    )
+
+
+def evaluate_judged(judged: Judged) -> dict[str, Any]:
+    """Evaluate the policy's classes beside the argmax, the majority class and, where known, the best reachable."""
+    prior = np.tile(judged.prior.astype(np.float32), (len(judged.examples), 1))
+    columns = {
+        "policy": (judged.assigned, judged.probabilities),
+        "argmax": (judged.probabilities.argmax(axis=1), judged.probabilities),
+        "majority_class": (prior.argmax(axis=1), prior),
+    }
+    if judged.examples.truth is not None:
+        truth = judged.examples.truth
+        columns["best_reachable"] = (replace(judged.policy, multiplier=1.0).assign(truth), truth)
+    return {name: evaluate(judged.outcome(assigned, p)) for name, (assigned, p) in columns.items()}

@@ -1,0 +1,1 @@
+"""The report and the model card: figures as plain data, then plots and pages made of them alone."""

@@ -1,0 +1,68 @@
+"""All figures of the report as plain data, stored in the bundle: sums and shares, never a customer's row."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from scoring.shap_tables import ShapTables
+from training.data import Examples, Split
+from training.judged import Judged
+from training.report.background import background
+from training.report.curves import by_threshold, calibration, scores
+from training.report.histogram import histogram
+from training.report.importance import importance
+from training.report.leaks import leaks
+from training.report.slices import months, slices
+from training.report.trade_off import trade_off
+
+_SLICED = 6
+
+
+class HasProbabilities(Protocol):
+    """A model, as far as figures look at it."""
+
+    def probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return calibrated probabilities, one column per class."""
+
+
+def judged_figures(judged: Judged, tables: ShapTables) -> dict[str, Any]:
+    """Compute what depends on the judged applications alone."""
+    found = importance(judged, tables)
+    return {
+        "data": {"test": _describe(judged.examples, judged.spec.classes)},
+        "thresholds": by_threshold(judged),
+        "calibration": calibration(judged),
+        "scores": scores(judged),
+        "trade_off": trade_off(judged),
+        "importance": found,
+        "months": months(judged),
+        "slices": slices(judged, [row["feature"] for row in found["features"][:_SLICED]]),
+        "histogram": {"test": histogram(judged.probabilities, judged.examples.actual)},
+    }
+
+
+def training_figures(judged: Judged, split: Split, model: HasProbabilities, tables: ShapTables) -> dict[str, Any]:
+    """Compute all figures of a training run."""
+    figures = judged_figures(judged, tables)
+    classes = judged.spec.classes
+    for name, side in (("train", split.train), ("calibration", split.calibration)):
+        figures["data"][name] = _describe(side, classes)
+    calibrating = split.calibration
+    figures["histogram"]["calibration"] = histogram(model.probabilities(calibrating.matrix), calibrating.actual)
+    figures["background"] = background(calibrating.matrix, judged.spec)
+    figures["leaks"] = leaks(split, judged, model.probabilities(split.train.matrix))
+    return figures
+
+
+def _describe(examples: Examples, classes: tuple[str, ...]) -> dict[str, Any]:
+    counts = np.bincount(examples.actual, minlength=len(classes))
+    days = pl.Series(examples.as_of, dtype=pl.Int64).cast(pl.Datetime("us")).dt.date()
+    return {
+        "applications": len(examples),
+        "customers": len(np.unique(examples.customers)),
+        "classes": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        "from": None if days.is_empty() else str(days.min()),
+        "to": None if days.is_empty() else str(days.max()),
+    }

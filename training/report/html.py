@@ -1,0 +1,81 @@
+"""Small pieces of HTML. All text passes `escape` here."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+_LONG = 30  # characters of a cell that may be broken into lines
+
+
+def paragraph(text: str) -> str:
+    """Return a paragraph."""
+    return f"<p>{escape(text)}</p>"
+
+
+def note(text: str) -> str:
+    """Return a paragraph that stands out."""
+    return f'<p class="note" role="note">{escape(text)}</p>'
+
+
+def bullets(items: Sequence[str]) -> str:
+    """Return a list."""
+    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
+    """Return a table that scrolls by itself where it is too wide; the first cell of a row is its heading."""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "".join(
+        f'<tr><th scope="row">{escape(str(row[0]))}</th>' + "".join(map(_cell, row[1:])) + "</tr>" for row in rows
+    )
+    return (
+        f'<p class="caption">{escape(caption)}</p><div class="scroll" tabindex="0" role="group" '
+        f'aria-label="{escape(caption)}"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _cell(cell: object) -> str:
+    """Return a number, or a text whose part in brackets, an interval or a share, stands below in small."""
+    if isinstance(cell, int):
+        return f"<td>{cell:,}</td>"
+    value, _, aside = str(cell).partition(" (")
+    if len(value) > _LONG:
+        return f'<td class="long">{escape(str(cell))}</td>'
+    return f"<td>{escape(value)}" + (f"<small>{escape(aside.removesuffix(')'))}</small></td>" if aside else "</td>")
+
+
+def figure(svg: str, caption: str) -> str:
+    """Return a plot with its caption."""
+    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def grid(figures: Sequence[str]) -> str:
+    """Return plots side by side where there is room."""
+    return f'<div class="grid">{"".join(figures)}</div>'
+
+
+def section(name: str, title: str, *parts: str) -> str:
+    """Return a section with its heading."""
+    return f'<section id="{name}"><h2>{escape(title)}</h2>{"".join(parts)}</section>'
+
+
+def percent(found: dict[str, Any] | None, digits: int = 1) -> str:
+    """Format a share with its interval."""
+    if found is None:
+        return "-"
+    if found["value"] is None:
+        return "not defined"
+    if found["low"] is None:
+        return f"{100 * found['value']:.{digits}f} %"
+    return f"{100 * found['value']:.{digits}f} % ({100 * found['low']:.{digits}f} to {100 * found['high']:.{digits}f})"
+
+
+def number(found: dict[str, Any] | None, digits: int = 4) -> str:
+    """Format a figure with its interval."""
+    if found is None:
+        return "-"
+    if found["value"] is None:
+        return "not defined"
+    if found["low"] is None:
+        return f"{found['value']:,.{digits}f}"
+    return f"{found['value']:,.{digits}f} ({found['low']:,.{digits}f} to {found['high']:,.{digits}f})"

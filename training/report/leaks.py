@@ -1,0 +1,63 @@
+"""Signs of a leak: shared customers, equal rows on both sides, a feature that decides alone, a gap to the training."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from features.matrix import list_features
+from training.data import Split
+from training.judged import Judged
+
+_SUSPICIOUS = 0.95
+_SHOWN = 5
+
+
+def leaks(split: Split, judged: Judged, train_probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    """Return what was looked for and what was found."""
+    sides = {"train": split.train, "calibration": split.calibration, "test": split.test}
+    pairs = [("train", "calibration"), ("train", "test"), ("calibration", "test")]
+    known = {row.tobytes() for row in split.train.matrix}
+    equal = sum(row.tobytes() in known for row in split.test.matrix)
+    return {
+        "shared_customers": {
+            f"{a} and {b}": len(np.intersect1d(sides[a].customers, sides[b].customers)) for a, b in pairs
+        },
+        "test_rows_equal_to_a_training_row": equal,
+        "single_features": _single_features(judged),
+        "suspicious_from": _SUSPICIOUS,
+        "log_loss": {
+            "train": _log_loss(train_probabilities, split.train.actual),
+            "test": _log_loss(judged.probabilities, judged.examples.actual),
+        },
+    }
+
+
+def _single_features(judged: Judged) -> list[dict[str, Any]]:
+    """Return the features that alone part the best or the worst class from the others best, by AUC."""
+    classes, actual = judged.spec.classes, judged.examples.actual
+    found = []
+    for i, feature in enumerate(list_features(judged.spec)):
+        ranks = rankdata(np.nan_to_num(judged.examples.matrix[:, i], nan=-np.inf))
+        for name, is_class in ((classes[0], actual == 0), (classes[-1], actual == len(classes) - 1)):
+            auc = _auc(ranks, is_class)
+            if auc is not None:
+                found.append((round(max(auc, 1 - auc), 4), feature.name, name))
+    found.sort(key=lambda row: (-row[0], *row[1:]))
+    return [{"auc": auc, "feature": feature, "class": name} for auc, feature, name in found[:_SHOWN]]
+
+
+def _auc(ranks: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
+    """Area under the ROC curve from ranks (Mann-Whitney)."""
+    count = int(positive.sum())
+    if count in (0, len(positive)):
+        return None
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+
+
+def _log_loss(probabilities: NDArray[np.float32], actual: NDArray[np.int64]) -> float | None:
+    if not len(actual):
+        return None
+    chosen = probabilities[np.arange(len(actual)), actual].astype(np.float64)
+    return round(float(-np.log(np.maximum(chosen, 1e-15)).mean()), 6)

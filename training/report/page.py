@@ -1,0 +1,101 @@
+"""The report as one page: works offline, on a phone, on paper, in light and dark; no script, nothing loaded."""
+
+from html import escape
+from pathlib import Path
+
+from training.report import html
+from training.report import sections_curves as curves
+from training.report import sections_model as model
+from training.report.content import Content
+from training.report.sections_fairness import fairness
+
+_STYLE = Path(__file__).with_name("style.css")
+
+_SECTIONS = (
+    ("purpose", "What it is for", model.about),
+    ("data", "Data and splits", model.data),
+    ("metrics", "How good it is", model.metrics),
+    ("policy", "What lost good applicants cost", curves.policy),
+    ("thresholds", "Thresholds", curves.thresholds),
+    ("calibration", "Calibration", curves.calibration),
+    ("scores", "Scores", curves.scores),
+    ("importance", "What decides", curves.importance),
+    ("months", "Months", curves.months),
+    ("slices", "Slices", curves.slices),
+    ("fairness", "Fairness", fairness),
+    ("leaks", "Leak checks", model.leak_checks),
+    ("tuning", "Search", model.search),
+    ("parity", "Parity", model.parity),
+)
+
+
+def render(content: Content) -> str:
+    """Return the report. The same content gives the same bytes."""
+    links = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title, _ in _SECTIONS)
+    body = "\n".join(make(content) for _, _, make in _SECTIONS)
+    facts = content.facts
+    title = f"{facts['name']}: model report"
+    kind = f"{facts['model']['kind']}, {facts['model']['trees']} trees, {len(facts['model']['features'])} features"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="credit report">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{_STYLE.read_text(encoding="utf-8")}</style>
+</head>
+<body>
+<header><h1>{escape(title)}</h1>
+{html.paragraph(f"{kind}. Judged on {content.judged}.")}
+{_key_figures(content)}
+{curves.starved(content)}{_policy_note(content)}</header>
+<nav aria-label="Sections"><ul>{links}</ul></nav>
+<main>
+{body}
+</main>
+<footer>Made by <code>credit report</code> from the bundle's own figures. Intervals are 95 %, by customer.</footer>
+</body>
+</html>
+"""
+
+
+def _policy_note(content: Content) -> str:
+    if content.facts["evaluation"].get("policy_changed") != "from the stored histogram":
+        return ""
+    return html.note(
+        "The policy was set after training, without data: figures under it come from the stored histogram of "
+        "probabilities, rounded and without intervals; months and slices under the former policy are left out."
+    )
+
+
+def _key_figures(content: Content) -> str:
+    points, best = content.figures["trade_off"]["points"], content.spec.best_class
+    policy, argmax = points["policy"], points["argmax"]
+    shown = (
+        (
+            f"{best} called {content.spec.classes[0]}",
+            html.percent(policy["false_negative_rate"], 2),
+            html.percent(argmax["false_negative_rate"], 2),
+        ),
+        (f"Precision of {best}", html.percent(policy["precision"]), html.percent(argmax["precision"])),
+        (f"Recall of {best}", html.percent(policy["recall"]), html.percent(argmax["recall"])),
+        (
+            f"Cost of an application, {content.currency}",
+            html.number(policy["expected_cost"], 2),
+            html.number(argmax["expected_cost"], 2),
+        ),
+    )
+    boxes = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value.partition(' (')[0])}<small>{escape(_interval(value))}argmax "
+        f"{escape(other.partition(' (')[0])}</small></dd></div>"
+        for name, value, other in shown
+    )
+    return f'<dl class="key">{boxes}</dl>'
+
+
+def _interval(text: str) -> str:
+    inside = text.partition(" (")[2].removesuffix(")")
+    return f"{inside}; " if inside else ""

@@ -1,0 +1,208 @@
+"""Sections of the report: purpose, data, metrics, search, leak checks, parity."""
+
+from typing import Any
+
+from training.report import html, plots
+from training.report.content import Content, purpose
+
+_TITLES = {
+    "policy": "policy",
+    "argmax": "argmax",
+    "majority_class": "majority class",
+    "best_reachable": "best reachable",
+}
+SIDES = {"train": "training", "calibration": "calibration and policy", "test": "judged"}
+
+
+def about(content: Content) -> str:
+    """Say what the model is for and not for."""
+    meant, not_meant = purpose(content)
+    owner = content.spec.about.owner or "not stated: set about.owner in the spec"
+    return html.section(
+        "purpose",
+        "What the model is for, and not for",
+        html.bullets(meant),
+        "<h3>Not for</h3>",
+        html.bullets(not_meant),
+        html.paragraph(f"Owner: {owner}."),
+    )
+
+
+def data(content: Content) -> str:
+    """Describe data and splits."""
+    classes = content.spec.classes
+    rows = [
+        (
+            SIDES[name],
+            side["applications"],
+            side["customers"],
+            f"{side['from']} to {side['to']}",
+            *_shares(side, classes),
+        )
+        for name, side in sorted(content.figures["data"].items(), key=lambda item: list(SIDES).index(item[0]))
+    ]
+    rejected = content.facts["evaluation"]["rejected_applications"]
+    origin = content.spec.about.data or "Not stated by the owner: set about.data in the spec."
+    return html.section(
+        "data",
+        "Data and splits",
+        html.paragraph(f"Origin: {origin}"),
+        html.table(("side", "applications", "customers", "as_of", *classes), rows, "Who learned, who judged"),
+        html.paragraph(
+            f"Split by customer: nobody is on two sides, so nothing is judged by memory. Judged: {content.judged}. "
+            f"Applications that were rejected as unusable before: {rejected:,}."
+        ),
+        _fingerprint(content),
+    )
+
+
+def _shares(side: dict[str, Any], classes: tuple[str, ...]) -> list[str]:
+    total = max(side["applications"], 1)
+    return [f"{100 * side['classes'][name] / total:.1f} %" for name in classes]
+
+
+def _fingerprint(content: Content) -> str:
+    found = content.facts["training_data"]["sha256"]
+    return html.paragraph(f"Fingerprint of the training data (SHA-256 of features, labels and instants): {found}.")
+
+
+def metrics(content: Content) -> str:
+    """Show metrics with intervals beside baselines, in and out of time, and the confusion matrix."""
+    later = content.facts["evaluation"]["held_out_customers_and_later"]
+    parts = [_metric_table(content.evaluation, "Metrics with 95 % intervals (bootstrap over customers)")]
+    if later is not None:
+        parts.append(
+            _metric_table(later, f"The same, trained as if {later['from'][:10]} had not come, judged from then on")
+        )
+        if later.get("floors_missed"):
+            parts.append(html.note(f"The run out of time took the closest policy. {later['floors_missed']}"))
+    best = content.spec.best_class
+    parts.append(
+        html.paragraph(
+            f"A false negative is an applicant who is {best} and is called {content.spec.classes[0]}; wide: called "
+            f"anything below {best}. Precision: of those called a class; recall: of those who are it."
+        )
+    )
+    return html.section("metrics", "How good it is", *parts, confusion(content))
+
+
+def _metric_table(evaluation: dict[str, Any], caption: str) -> str:
+    names = [name for name in _TITLES if name in evaluation]
+    found = evaluation["policy"]["metrics"]
+    rows = [
+        (metric.replace("_", " "), *[_metric(evaluation[name]["metrics"], metric) for name in names])
+        for metric in sorted(found, key=metric_order)
+    ]
+    count = evaluation["policy"]["applications"]
+    return html.table(("metric", *[_TITLES[n] for n in names]), rows, f"{caption}; {count:,} applications")
+
+
+def metric_order(name: str) -> tuple[int, str]:
+    """Sort metrics by what a reader asks for first."""
+    first = ("false_negative_rate", "false_negative_rate_wide", "expected_cost", "precision", "recall", "accuracy")
+    stem = name.partition("_")[0]
+    place = first.index(name) if name in first else first.index(stem) if stem in first else len(first)
+    return place, name
+
+
+def _metric(metrics: dict[str, Any], name: str) -> str:
+    return html.number(metrics.get(name), 2 if name == "expected_cost" else 4)
+
+
+def confusion(content: Content) -> str:
+    """Show what was assigned to applicants of each class, as counts and as shares of the row."""
+    table = content.evaluation["policy"]["confusion"]
+    classes = content.spec.classes
+    rows = []
+    for actual in classes:
+        total = max(sum(table[actual].values()), 1)
+        rows.append(
+            (f"is {actual}", *[f"{n:,} ({100 * n / total:.1f} %)" for n in (table[actual][name] for name in classes)])
+        )
+    return html.table(("", *[f"called {name}" for name in classes]), rows, "Confusion matrix under the policy")
+
+
+def search(content: Content) -> str:
+    """Show the search for parameters, its gain and its noise; empty without one."""
+    tuning = content.facts["evaluation"]["tuning"]
+    if tuning is None:
+        text = "The default parameters were used; docs/model.md says how they were found. `--trials` searches."
+        return html.section("tuning", "Search for parameters", html.paragraph(text))
+    rows = [(name, f"{value:g}") for name, value in sorted(tuning["parameters"].items())]
+    rows += [("trees x depth (serving cost)", f"{tuning['serving_cost']:,}")]
+    parts = [
+        html.paragraph(
+            f"{tuning['trials']} candidates, {tuning['pruned']} cut short, {tuning['infeasible']} below the floors; "
+            f"cost per application over {tuning['folds']} folds of customers. Ties within one standard error go to the "
+            f"candidate that is cheapest to serve. Taken: candidate {tuning['winner']}."
+        ),
+        html.bullets(gains(tuning, content.currency)),
+        html.table(("parameter", "value"), rows, "The candidate that was taken"),
+    ]
+    if any(row["cost"] is not None for row in content.trials):
+        picture = plots.trials(list(content.trials), content.currency)
+        parts.insert(1, html.figure(picture, "Candidates in the order of the search; those cut short are left out."))
+    return html.section("tuning", "Search for parameters", *parts)
+
+
+def gains(tuning: dict[str, Any], currency: str) -> list[str]:
+    """Say what a search gained against the default, and whether that is more than noise."""
+    if tuning["default"] is None:
+        return ["The default cannot meet the floors, so there is no gain to state."]
+    found = {f"over {tuning['folds']} folds": tuning["default"]}
+    if tuning["held_out"] is not None:
+        found["on held-out customers, who took no part in the search"] = tuning["held_out"]
+    return [
+        f"Gain over the default {where}: {figure['gain']:+.3f} {currency} an application, 95 % interval "
+        f"{figure['low']:+.3f} to {figure['high']:+.3f}"
+        + (": inside the noise." if figure["inside_the_noise"] else ": more than noise.")
+        for where, figure in found.items()
+    ]
+
+
+def leak_checks(content: Content) -> str:
+    """Show signs of a leak that were looked for."""
+    found = content.figures.get("leaks")
+    if found is None:
+        text = "Leak checks need the training data; they stand in the report that is stored in the bundle."
+        return html.section("leaks", "Leak checks", html.paragraph(text))
+    shared = ", ".join(f"{pair}: {count}" for pair, count in found["shared_customers"].items())
+    strongest = found["single_features"][0]["auc"] if found["single_features"] else 0
+    loss = {side: "not known" if v is None else f"{v:.4f}" for side, v in found["log_loss"].items()}
+    rows = [(row["feature"], row["class"], f"{row['auc']:.3f}") for row in found["single_features"]]
+    verdict = "suspicious: look at it" if strongest >= found["suspicious_from"] else "none decides alone"
+    return html.section(
+        "leaks",
+        "Leak checks",
+        html.bullets(
+            [
+                f"Customers on two sides: {shared}.",
+                (
+                    f"Judged applications whose feature row equals one of the training: "
+                    f"{found['test_rows_equal_to_a_training_row']:,}."
+                ),
+                f"Log loss: training {loss['train']}, judged {loss['test']}.",
+                f"Strongest single feature: AUC {strongest:.3f}; {verdict} (from {found['suspicious_from']} on).",
+                "Features end at as_of (exclusive), and an event recorded after as_of does not count: by construction.",
+            ]
+        ),
+        html.table(("feature", "parts off", "AUC alone"), rows, "Features that part a class best by themselves"),
+    )
+
+
+def parity(content: Content) -> str:
+    """Show the certificate that the exported model equals the trained one, and the versions."""
+    found = content.facts["parity"]
+    rows = [(kind.replace("_", " "), count) for kind, count in found["rows"].items()]
+    libraries = ", ".join(f"{name} {version}" for name, version in content.facts["libraries"].items())
+    return html.section(
+        "parity",
+        "Parity certificate",
+        html.paragraph(
+            f"The exported graph was compared with the trained model on {sum(found['rows'].values()):,} golden and "
+            f"adversarial rows: largest difference {found['largest_difference']:.2g}, allowed "
+            f"{found['tolerance']:.0e}; another class at a tie of costs: {found['other_class_at_a_tie']}."
+        ),
+        html.table(("kind of row", "rows"), rows, "Rows compared"),
+        html.paragraph(f"Made on {content.facts['cpu_family']} with {libraries}."),
+    )

@@ -1,0 +1,132 @@
+"""False negatives against precision: the curve of a policy whose price for wrong approvals is raised and lowered."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.metrics import resamples
+from scoring.policy import Policy
+from training.judged import Classes, Judged
+
+MULTIPLES = np.geomspace(1 / 8, 8, 33)
+_SUMS = ("rows", "called", "present", "hits", "lost", "cost")
+
+Floats = NDArray[np.float64]
+
+
+def trade_off(judged: Judged, *, intervals: bool = True) -> dict[str, Any]:
+    """Return the curve, named points on it and beside it, and the classes that the policy never assigns.
+
+    `multiple`: what the policy's price of calling another class by the best class's name is multiplied by. Intervals
+    are a bootstrap over customers.
+    """
+    named = dict(_named(judged))
+    curve = [_priced(judged.policy, worse=float(m)).assign(judged.probabilities) for m in MULTIPLES]
+    points = _points(judged, [*named.values(), *curve], intervals=intervals)
+    assigned = named["policy"]
+    return {
+        "points": dict(zip(named, points, strict=False)),
+        "curve": [{"multiple": round(float(m), 4), **p} for m, p in zip(MULTIPLES, points[len(named) :], strict=True)],
+        "class_mix": {name: _mix(classes, judged) for name, classes in named.items()},
+        "never_assigned": [name for i, name in enumerate(judged.spec.classes) if not (assigned == i).any()],
+    }
+
+
+def _named(judged: Judged) -> Iterator[tuple[str, Classes]]:
+    policy, p = judged.policy, judged.probabilities
+    yield "policy", policy.assign(p)
+    yield "argmax", p.argmax(axis=1)
+    at_precision = _at_precision(judged)
+    if at_precision is not None:
+        yield "policy_at_the_precision_of_argmax", at_precision
+    yield "lost_good_applicants_cost_half", _priced(policy, good=0.5).assign(p)
+    yield "lost_good_applicants_cost_double", _priced(policy, good=2.0).assign(p)
+    yield "wrong_approvals_cost_half", _priced(policy, worse=0.5).assign(p)
+    yield "wrong_approvals_cost_double", _priced(policy, worse=2.0).assign(p)
+
+
+def _priced(policy: Policy, *, worse: float = 1.0, good: float = 1.0) -> Policy:
+    """Multiply the prices of calling others the best class, and of calling the best class anything else."""
+    rows = [list(row) for row in policy.costs]
+    rows[-1][:-1] = [cost * good for cost in rows[-1][:-1]]
+    costs = tuple(tuple(row) for row in rows)
+    return replace(policy, costs=costs, multiplier=policy.multiplier * worse)
+
+
+def _at_precision(judged: Judged) -> Classes | None:
+    """Find the curve's first point that is as precise as the argmax; None if there is none. Post hoc, to compare."""
+    best, actual, p = len(judged.spec.classes) - 1, judged.examples.actual, judged.probabilities
+    wanted = _precision(p.argmax(axis=1), actual, best)
+    for multiple in np.geomspace(1 / 8, 8, 241):
+        assigned = _priced(judged.policy, worse=float(multiple)).assign(p)
+        if (assigned == best).any() and _precision(assigned, actual, best) >= wanted:
+            return assigned
+    return None
+
+
+def _precision(assigned: Classes, actual: Classes, best: int) -> float:
+    called = assigned == best
+    return float((actual[called] == best).mean()) if called.any() else 1.0
+
+
+def _mix(assigned: Classes, judged: Judged) -> dict[str, float]:
+    counts = np.bincount(assigned, minlength=len(judged.spec.classes))
+    shares = counts / max(len(assigned), 1)
+    return {name: round(float(v), 6) for name, v in zip(judged.spec.classes, shares, strict=True)}
+
+
+def _points(judged: Judged, all_assigned: list[Classes], *, intervals: bool) -> list[dict[str, Any]]:
+    """Return precision, false-negative rates and cost of each set of decisions, with intervals by customer."""
+    _, customers = np.unique(judged.examples.customers, return_inverse=True)
+    columns = [column for assigned in all_assigned for column in _columns(judged, assigned)]
+    sums: Floats = np.stack([np.bincount(customers, column) for column in columns], axis=1).astype(np.float64)
+    values = _ratios(sums.sum(axis=0)[None, :])
+    resampled = _resample(sums) if intervals else None
+    return [_point(values, resampled, i) for i in range(len(all_assigned))]
+
+
+def _columns(judged: Judged, assigned: Classes) -> Iterator[Floats]:
+    best, actual = len(judged.spec.classes) - 1, judged.examples.actual
+    called, present = assigned == best, actual == best
+    yield np.ones(len(actual))
+    yield called.astype(np.float64)
+    yield present.astype(np.float64)
+    yield (called & present).astype(np.float64)
+    yield (present & (assigned == 0)).astype(np.float64)
+    yield judged.costs[actual, assigned]
+
+
+def _ratios(sums: Floats) -> dict[str, Floats]:
+    table = {name: sums[:, i :: len(_SUMS)] for i, name in enumerate(_SUMS)}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "precision": table["hits"] / table["called"],
+            "recall": table["hits"] / table["present"],
+            "false_negative_rate": table["lost"] / table["present"],
+            "false_negative_rate_wide": 1 - table["hits"] / table["present"],
+            "approved_share": table["called"] / table["rows"],
+            "expected_cost": table["cost"] / table["rows"],
+        }
+
+
+def _resample(sums: Floats) -> dict[str, Floats]:
+    return _ratios(np.concatenate([draws @ sums for draws in resamples(len(sums))]))
+
+
+def _point(values: dict[str, Floats], resampled: dict[str, Floats] | None, i: int) -> dict[str, Any]:
+    point: dict[str, Any] = {}
+    for name, value in values.items():
+        low = high = None
+        known = np.empty(0) if resampled is None else resampled[name][:, i]
+        known = known[np.isfinite(known)]
+        if len(known):
+            low, high = (round(float(v), 6) for v in np.percentile(known, (2.5, 97.5)))
+        point[name] = {"value": _finite(value[0, i]), "low": low, "high": high}
+    return point
+
+
+def _finite(value: float) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
