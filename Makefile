@@ -1,8 +1,8 @@
-# make setup | demo | test | lock. Each target sets up .venv from the pinned lock by itself.
+# make setup | demo | demo-stream | kafka | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo demo-stream kafka test soak lint lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,17 +18,28 @@ setup: .venv/installed ## .venv from the pinned lock
 demo: setup ## make data, train, export, score a dirty CSV file
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo.sh
 
+demo-stream: setup ## embedded broker: publish, score, print decisions and dead letters
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo-stream.sh
+
+kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (Java 17, Maven)
+	./stream/kafka/start.sh
+
+soak: setup ## the kill test of the stream with 200 kills (about 15 minutes)
+	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/test_stream_kills.py
+
 lint: setup ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 test: lint ## lint, types and all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 # two workers on two cores: more threads would only wait for each other
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup # two workers on two cores: more threads would only wait for each other
 
 lock: ## resolve requirements.txt anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --output-file requirements.txt
+	uv pip compile pyproject.toml --extra stream --extra api --python-version 3.11 --generate-hashes -c requirements.txt \
+		--no-emit-index-url --no-header --no-annotate --output-file requirements-serve.txt # the image's
 
 clean: ## remove what make made
-	rm -rf .venv demo
+	rm -rf .venv demo .kafka

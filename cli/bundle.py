@@ -43,10 +43,9 @@ def _say_bundle(scorer: Scorer) -> None:
     say(f"Model       {model['kind']}, {model['trees']} trees, {len(model['features'])} features")
     say(f"Parity      largest difference {manifest['parity']['largest_difference']:.1e} on {_rows(manifest)} rows")
     contributions = manifest["parity"]["contributions"]
-    say(
-        f"Reasons     {len({entry.code for entry in scorer.bundle.explainer.book.entries})} codes; contributions differ "
-        f"from the native library's by {contributions['largest_difference']:.1e} at most"
-    )
+    codes = {entry.code for entry in scorer.bundle.explainer.book.entries}
+    distance = f"{contributions['largest_difference']:.1e}"
+    say(f"Reasons     {len(codes)} codes; contributions differ from the native library's by {distance} at most")
     say(f"Bits        {_bits(scorer)}")
     say(f"Libraries   {', '.join(f'{name} {version}' for name, version in manifest['libraries'].items())}")
     _say_evaluation(manifest["evaluation"])

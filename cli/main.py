@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Credit scoring: one verified bundle, the same bits at every door.",
-    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed.",
+    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed, "
+    "5 watchdog, 6 circuit breaker.",
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
@@ -48,6 +50,10 @@ app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")
 app.add_typer(policy_commands.app, name="policy")
 app.add_typer(report_commands.app)
+if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") is not None:
+    from cli import stream as stream_commands
+
+    app.add_typer(stream_commands.app, name="stream")
 
 
 @app.command(

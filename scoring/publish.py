@@ -1,6 +1,6 @@
 """Canonical tables to messages: what a core system would publish, one JSON object per application with its events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,7 +8,7 @@ import polars as pl
 from features.applications import identifier, require_columns
 from features.cleaning import as_text
 from features.rejects import APPLICATIONS, EVENTS
-from features.spec import EVENT_COLUMNS, IDENTITY, Spec
+from features.spec import EVENT_COLUMNS, IDENTITY, Attribute, AttributeKind, Spec
 
 _ROWS = 4096
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # years 1 to 9999, which text can say
@@ -32,12 +32,40 @@ def to_messages(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) ->
         InputError: a table lacks a column or holds one of a type that cannot be read.
 
     """
-    require_columns(applications, APPLICATIONS, (*IDENTITY, *[attribute.name for attribute in spec.attributes]))
+    return encode_messages(applications, events, spec.attributes)
+
+
+def every_column(applications: pl.DataFrame) -> list[Attribute]:
+    """Name all columns that are no identity as attributes, to publish without a spec. Doors refuse unknown ones."""
+    found = {name: dtype for name, dtype in applications.schema.items() if name not in IDENTITY}
+    return [
+        Attribute(
+            name=name,
+            kind=AttributeKind.LIST if dtype == pl.List(pl.String) else AttributeKind.CATEGORY,
+            unit="",
+            description="",
+            required=False,
+            minimum=None,
+            maximum=None,
+            values=(),
+            ordered=False,
+            missing_tokens=(),
+            strip="",
+        )
+        for name, dtype in found.items()
+    ]
+
+
+def encode_messages(
+    applications: pl.DataFrame, events: pl.DataFrame, attributes: Sequence[Attribute]
+) -> Iterator[Message]:
+    """See `to_messages`; for these attributes."""
+    require_columns(applications, APPLICATIONS, (*IDENTITY, *[attribute.name for attribute in attributes]))
     require_columns(events, EVENTS, EVENT_COLUMNS)
     rows = applications.select(
         *[identifier(applications.schema, APPLICATIONS, name) for name in ("application_id", "customer_id")],
         _instant(applications.schema, "as_of"),
-        *[_attribute(as_text(a, applications.schema[a.name]), applications.schema[a.name]) for a in spec.attributes],
+        *[_attribute(as_text(a, applications.schema[a.name]), applications.schema[a.name]) for a in attributes],
     )
     own = events.select(
         identifier(events.schema, EVENTS, "customer_id"),
@@ -46,7 +74,7 @@ def to_messages(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) ->
         _attribute(pl.col("amount").cast(pl.String), events.schema["amount"]),
     )
     for start in range(0, rows.height, _ROWS):
-        yield from _messages(rows[start : start + _ROWS], own, [a.name for a in spec.attributes])
+        yield from _messages(rows[start : start + _ROWS], own, [a.name for a in attributes])
 
 
 def _attribute(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:

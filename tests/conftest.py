@@ -1,7 +1,8 @@
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from model_export.export import export
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
+from tests.kafka import KafkaServer
 from training.data import TrainingData
 from training.run import Trained, train
 
@@ -77,6 +79,21 @@ def credit() -> Credit:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def java() -> None:
+    """Only where Java is absent, and never in CI, are the tests of Apache Kafka skipped."""
+    if shutil.which("java") is None and "CREDIT_GATE" not in os.environ:
+        pytest.skip("Java 17 is not on this machine, so Apache Kafka cannot run")
+
+
+@pytest.fixture(scope="session")
+def kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
+    """A real Apache Kafka of this test run."""
+    server = KafkaServer(tmp_path_factory.mktemp("kafka")).start()
+    yield server
+    server.stop()
 
 
 def real_data(name: str) -> Path:

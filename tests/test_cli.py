@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,12 +24,20 @@ from tests.conftest import PROJECT, Credit
 README = (PROJECT / "README.md").read_text()
 
 
-def commands() -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        inner = getattr(command, "commands", None)
-        found += [(name, sub) for sub in inner] if inner else [(name,)]
+def examples(node: Any = None) -> dict[tuple[str, ...], list[str]]:
+    """Each command, in groups as deep as they go, with the words of its example."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    root: Any = node or get_command(app)
+    for name, command in root.commands.items():
+        if hasattr(command, "commands"):
+            found |= {(name, *inner): example for inner, example in examples(command).items()}
+        else:
+            found[(name,)] = shlex.split(command.epilog.removeprefix("Example: "))
     return found
+
+
+def commands() -> list[tuple[str, ...]]:
+    return list(examples())
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +66,14 @@ def test_the_demo_scores_a_dirty_file_and_says_where_everything_lies(demo: Path)
     assert run["rejected_applications"] > 0, "the demo shows a reject"
     for path in ("train/spec.toml", "bundles/current/manifest.json", "decisions.csv", "decisions.rejects.csv"):
         assert (demo / "demo" / path).exists()
+
+
+def test_the_demo_of_the_stream_shows_decisions_and_dead_letters(demo: Path) -> None:
+    done = shell(f"sh {PROJECT / 'demo-stream.sh'}", demo)
+    assert done.returncode == 0, done.stderr
+    assert "300 applications published to credit.applications" in done.stdout
+    assert done.stdout.count('{"decision_id":') == 3
+    assert "customer_id_missing  /customer_id" in done.stdout
 
 
 def blocks(language: str) -> list[str]:
@@ -138,12 +155,12 @@ def test_the_examples_of_help_run(demo: Path, tmp_path: Path, credit: Credit) ->
     xgboost.train({"objective": "multi:softprob", "num_class": 3}, data, 2).save_model(demo / "model.json")
     tree = credit("train", "demo/train", "--bundles", "demo/bundles", "--model", "decision-tree", cwd=demo)
     assert credit("bundle", "promote", tree.stdout.splitlines()[-1], cwd=demo).returncode == 0
-    root = get_command(app).commands  # type: ignore[attr-defined]
-    for command in commands():
-        node = root[command[0]] if len(command) == 1 else root[command[0]].commands[command[1]]
-        example = shlex.split(node.epilog.removeprefix("Example: "))
-        if (example[1] == "dataset" and example[2] != "synthetic") or command in {("serve",), ("key", "revoke")}:
-            continue  # those that need other files, run until they are stopped, or name a key: see tests/test_rest_*.py
+    for command, example in examples().items():
+        needs_a_file = example[1] == "dataset" and example[2] != "synthetic"
+        if needs_a_file or example[1] == "stream":  # these run in tests/test_stream_cli.py
+            continue
+        if command in {("serve",), ("key", "revoke")}:  # these run in tests/test_rest_process.py
+            continue
         done = credit(*example[1:], cwd=demo)
         assert done.returncode == 0, (example, done.stderr)
 

@@ -62,6 +62,11 @@ def test_libraries_stay_in_their_layer(path: Path) -> None:
         assert library not in imported_packages(path) or own in layers
 
 
+def test_the_kafka_client_is_in_one_file() -> None:
+    users = [path for path in MODULES if "confluent_kafka" in imported_packages(path)]
+    assert users == [PROJECT / "stream/client.py"]
+
+
 def test_every_top_level_package_is_in_the_agreement() -> None:
     packages = {p.parent.name for p in PROJECT.glob("*/__init__.py")}
     assert packages == {*MAY_IMPORT, "tests", "benchmarks"}

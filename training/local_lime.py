@@ -15,7 +15,7 @@ from features.errors import SettingsError
 from features.matrix import list_features
 from scoring.bundle import Bundle
 from scoring.explanation import Explanation
-from scoring.scorer import Model
+from scoring.model import Model
 from training.report.background import draw
 from training.report.files import content_of
 

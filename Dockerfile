@@ -1,0 +1,18 @@
+# Two images: `app` holds every `credit` command for serving, `kafka` a single-node Apache Kafka for development.
+FROM python:3.11-slim AS app
+WORKDIR /app
+RUN useradd --create-home credit
+COPY requirements-serve.txt ./
+RUN pip install --no-cache-dir --require-hashes -r requirements-serve.txt
+COPY . ./
+USER credit
+ENV PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1
+ENTRYPOINT ["python", "-m", "cli.main"]
+CMD ["--help"]
+
+FROM maven:3.9-eclipse-temurin-17 AS kafka
+WORKDIR /app
+COPY stream/kafka stream/kafka
+RUN mvn -q -B -f stream/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=/app/.kafka/lib
+ENV KAFKA_LIB=/app/.kafka/lib KAFKA_DATA=/data KAFKA_BIND=0.0.0.0 KAFKA_HOST=kafka
+CMD ["stream/kafka/start.sh"]

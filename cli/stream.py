@@ -1,0 +1,137 @@
+"""`credit stream`: applications from a Kafka topic to decisions, and what goes with it."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import dead_letters
+from cli.console import say, say_table
+from cli.options import Applications, Events
+from cli.settings import takes_settings
+from features.errors import SettingsError
+from stream.settings import ConnectionSettings, StreamSettings, TopicSettings
+
+app = typer.Typer(no_args_is_help=True, help="Score applications from Kafka, each exactly once.")
+app.add_typer(dead_letters.app, name="dead-letters")
+
+
+@app.command(epilog="Example: credit stream run --bundle demo/bundles/current --brokers 127.0.0.1:9092")
+@takes_settings
+def run(settings: StreamSettings) -> None:
+    """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker."""
+    from scoring.messages import MessageScorer
+    from scoring.scorer import Scorer
+    from stream.service import Control, run_worker
+    from stream.watchdog import Watchdog
+
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    control = Control(Watchdog(settings.deadline_seconds))
+    _on_signal(control.stop)
+    scorer = Scorer.open(settings.bundle)
+    run_worker(settings, MessageScorer(scorer).answer, scorer.bundle.bundle_id, control)
+
+
+@app.command(
+    epilog="Example: credit stream publish --applications demo/tonight/applications.csv --events "
+    "demo/tonight/events.csv --brokers 127.0.0.1:9092 --topic credit.applications"
+)
+@takes_settings
+def publish(
+    settings: ConnectionSettings,
+    *,
+    applications: Applications,
+    events: Events,
+    topic: Annotated[str, typer.Option("--topic", help="Topic to write to.")] = "credit.applications",
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="Send its attributes only; else every column is one.", show_default=False),
+    ] = None,
+    per_second: Annotated[
+        float | None, typer.Option("--per-second", min=0.001, help="No faster than this.", show_default=False)
+    ] = None,
+) -> None:
+    """Send applications with their customers' events to a topic, keyed by customer."""
+    from batch.tables import read_table
+    from scoring.bundle import read_bundle
+    from scoring.publish import encode_messages, every_column
+    from stream.publish import publish as send
+
+    tables = read_table(applications, "applications").frame, read_table(events, "events", may_be_empty=True).frame
+    attributes = every_column(tables[0]) if bundle is None else read_bundle(bundle).spec.attributes
+    pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
+    count = send(settings, topic, pairs, per_second)
+    say(f"{count:,} applications published to {topic}")
+
+
+@app.command(epilog="Example: credit stream decisions --brokers 127.0.0.1:9092 --limit 3")
+@takes_settings
+def decisions(
+    settings: TopicSettings,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="So many at most.")] = 10,
+) -> None:
+    """Print committed decisions, one line of JSON each, oldest first by partition."""
+    from itertools import islice
+
+    from stream.broker import GroupConsumer
+    from stream.client_settings import member_config
+    from stream.cluster import read_records
+
+    topic = settings.output
+    reader = GroupConsumer(member_config(settings.connection, settings.group), topic)
+    marks = {p: reader.watermarks(topic, p) for p in range(_partitions(settings, topic))}
+    starts, ends = ({p: mark[i] for p, mark in marks.items() if mark[0] < mark[1]} for i in (0, 1))
+    for record in islice(read_records(settings.connection, topic, starts, ends), limit):
+        say((record.value or b"").decode(errors="replace"))
+    reader.close()
+
+
+def _partitions(settings: TopicSettings, topic: str) -> int:
+    from stream.cluster import Admin
+
+    count = Admin(settings.connection).cluster(topic).partitions.get(topic, 0)
+    if not count:
+        raise SettingsError(f"topic {topic} does not exist. Check --brokers and the topic's name.")
+    return count
+
+
+@app.command(epilog="Example: credit stream topics --brokers 127.0.0.1:9092 --replicas 1")
+@takes_settings
+def topics(
+    settings: TopicSettings,
+    partitions: Annotated[int, typer.Option("--partitions", min=1, help="Partitions of each new topic.")] = 4,
+    replicas: Annotated[int, typer.Option("--replicas", min=1, help="Copies; 3 in production.")] = 3,
+) -> None:
+    """Create the topics that are missing, with room for dead letters of the largest size."""
+    from stream.cluster import Admin
+    from stream.start import create_missing
+
+    rows = create_missing(Admin(settings.connection), settings, partitions, replicas)
+    say_table(("topic", "partitions", ""), rows)
+
+
+@app.command(epilog="Example: credit stream embedded --for-seconds 1")
+def embedded(
+    for_seconds: Annotated[
+        float | None, typer.Option("--for-seconds", help="End by itself after so long.", show_default=False)
+    ] = None,
+) -> None:
+    """Run the embedded broker, for demos: prints its address, then serves until SIGTERM. At-least-once only."""
+    from stream.cluster import EmbeddedBroker
+
+    ended = threading.Event()
+    _on_signal(ended.set)
+    broker = EmbeddedBroker()
+    say(broker.address)
+    sys.stdout.flush()
+    ended.wait(for_seconds)
+
+
+def _on_signal(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())

@@ -1,0 +1,80 @@
+"""The only file that imports confluent_kafka: its classes as the rest knows them, clients built, errors translated."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as ClientMessage
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined] # its public names
+
+from features.errors import SettingsError
+from stream.errors import translated
+from stream.records import Message
+
+__all__ = [
+    "AdminClient",
+    "ClientMessage",
+    "Config",
+    "Consumer",
+    "KafkaError",
+    "KafkaException",
+    "NewTopic",
+    "Producer",
+    "TopicPartition",
+    "build",
+    "note",
+    "positions",
+    "to_message",
+    "topic_settings",
+    "translate",
+]
+
+log = logging.getLogger(__name__)
+
+Config = Mapping[str, Any]
+
+
+@contextmanager
+def translate(doing: str) -> Iterator[None]:
+    """Raise our error for one of the client's; `doing` says what was tried."""
+    try:
+        yield
+    except KafkaException as error:
+        raise translated(error.args[0], doing) from error
+
+
+def note(error: KafkaError) -> None:
+    """Log what the client says, which then goes on by itself."""
+    log.warning("broker: %s (%s)", error.name(), error.str())
+
+
+def build(kind: Callable[..., Any], config: Config) -> Any:
+    """Build a client.
+
+    Raises:
+        SettingsError: it does not know a setting or refuses its value; names the setting, never its value.
+
+    """
+    try:
+        return kind({**config, "error_cb": note}, logger=log)
+    except KafkaException as error:  # its text may hold the value, which may be a secret
+        name = next((name for name in config if f'"{name}"' in error.args[0].str()), "one of them")
+        raise SettingsError(f"client settings: {name} is unknown, or its value is refused by the client.") from None
+
+
+def positions(topic: str, offsets: Mapping[int, int]) -> list[TopicPartition]:
+    """Return offsets by partition in the client's form."""
+    return [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+
+
+def topic_settings(topic: str) -> ConfigResource:
+    """Name the settings of a topic in the client's form."""
+    return ConfigResource(ResourceType.TOPIC, topic)
+
+
+def to_message(m: ClientMessage) -> Message:
+    """Return a message of the client as ours."""
+    headers: Any = m.headers() or ()
+    return Message(m.topic() or "", m.partition() or 0, m.offset() or 0, m.key(), m.value(), headers, m.timestamp()[1])

@@ -1,0 +1,61 @@
+"""The settings of the clients: what is tunable comes first, then what the user set, then what delivery rests on."""
+
+from typing import Any
+
+from stream.client import Config
+from stream.settings import MAX_POLL_S, GroupProtocol, StreamSettings
+
+_BATCH_BYTES = 1_000_000
+_DELIVERY_MS = 15_000
+
+
+def consumer_config(settings: StreamSettings, name: str, *, embedded: bool) -> Config:
+    """Return a worker's consumer settings; `name` is said to the brokers."""
+    classic = settings.group_protocol is GroupProtocol.CLASSIC
+    tunable = {
+        "queued.max.messages.kbytes": 16_384,  # bounds memory
+        "fetch.queue.backoff.ms": 5,  # else a full queue stops fetching for a second
+        "check.crcs": True,
+        "client.id": name,
+        **({"fetch.wait.max.ms": 10} if embedded else {}),  # its fetches do not wake up on data
+        **({"partition.assignment.strategy": "cooperative-sticky"} if classic else {}),
+    }
+    return {
+        **tunable,
+        **member_config(settings.connection, settings.group),
+        "group.protocol": settings.group_protocol.value,
+        "max.poll.interval.ms": MAX_POLL_S * 1_000,
+    }
+
+
+def member_config(connection: Config, group: str) -> Config:
+    """Return the settings of whoever reads and moves a group's offsets."""
+    return {
+        **connection,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "allow.auto.create.topics": False,
+    }
+
+
+def producer_config(
+    connection: Config, batch_bytes: int = _BATCH_BYTES, transactional_id: str | None = None
+) -> dict[str, Any]:
+    """Return a producer's settings. `batch_bytes`: the smallest size limit of the topics that are written to."""
+    tunable: dict[str, Any] = {
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        "retry.backoff.ms": 5,  # else each transaction that follows another waits out 100 ms
+        "retry.backoff.max.ms": 100,
+        "delivery.timeout.ms": _DELIVERY_MS,
+        "batch.size": min(batch_bytes, _BATCH_BYTES),
+        "partitioner": "murmur2_random",  # as Java clients do
+    }
+    own: dict[str, Any] = {"enable.idempotence": True, "message.max.bytes": 1_000_000_000}  # the topics' limits hold
+    if transactional_id is not None:
+        tunable["transaction.timeout.ms"] = _DELIVERY_MS  # an orphan blocks readers no longer than this
+        own["transactional.id"] = transactional_id
+    return {**tunable, **connection, **own}

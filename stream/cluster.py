@@ -1,0 +1,89 @@
+"""What a cluster says of itself, its topics read from outside any group, and the embedded cluster."""
+
+from collections.abc import Iterator, Mapping
+
+from stream.client import (
+    AdminClient,
+    Config,
+    Consumer,
+    NewTopic,
+    Producer,
+    build,
+    log,
+    positions,
+    to_message,
+    topic_settings,
+    translate,
+)
+from stream.errors import translated
+from stream.records import Cluster, Message
+
+ANSWER_S = 10.0
+
+
+class Admin:
+    """What a cluster says of itself, and new topics."""
+
+    def __init__(self, config: Config) -> None:
+        """Connect in the background."""
+        self._admin: AdminClient = build(AdminClient, config)
+
+    def cluster(self, *topics: str) -> Cluster:
+        """Return the cluster's id and numbers of partitions; the embedded broker makes topics that are asked for."""
+        with translate("ask the brokers for their topics"):
+            answer = self._admin.list_topics(timeout=ANSWER_S)
+            found = Cluster(answer.cluster_id or "", {name: len(t.partitions) for name, t in answer.topics.items()})
+            if found.embedded:
+                found.partitions.update(
+                    {n: len(self._admin.list_topics(n, ANSWER_S).topics[n].partitions) for n in topics}
+                )
+        return found
+
+    def largest_message(self, topic: str) -> int:
+        """Return the topic's max.message.bytes."""
+        resource = topic_settings(topic)
+        with translate(f"ask for the settings of {topic}"):
+            answer = self._admin.describe_configs([resource], request_timeout=ANSWER_S)[resource].result()
+        return int(answer["max.message.bytes"].value)
+
+    def create_topic(self, topic: str, partitions: int, replicas: int, settings: dict[str, str]) -> None:
+        """Create a topic."""
+        new = NewTopic(topic, partitions, replicas, config=settings)
+        with translate(f"create {topic}"):
+            self._admin.create_topics([new], request_timeout=ANSWER_S)[topic].result()
+
+
+def read_records(config: Config, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Message]:
+    """Yield what is committed in the partitions of a topic, from `starts` up to `ends` (exclusive) or what there is."""
+    own = {
+        "group.id": "none",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+    }
+    consumer: Consumer = build(Consumer, {**config, **own, "isolation.level": "read_committed"})
+    with translate(f"read {topic}"):
+        consumer.assign(positions(topic, starts))
+        waiting = set(starts)
+        while waiting:
+            for m in consumer.consume(500, 0.1):
+                error, partition, offset = m.error(), m.partition() or 0, m.offset() or 0
+                if error is None and offset < ends[partition]:
+                    yield to_message(m)
+                elif error is None or error.name() == "_PARTITION_EOF":
+                    waiting.discard(partition)
+                elif not error.retriable():
+                    raise translated(error, f"read {topic}")
+        consumer.close()
+
+
+class EmbeddedBroker:
+    """Librdkafka's mock cluster, for demos and quick tests: at-least-once only, and it forgets old messages."""
+
+    def __init__(self, *topics: str) -> None:
+        """Start it on a free port of the loopback interface, with topics of four partitions."""
+        self._cluster = Producer({"test.mock.num.brokers": 1}, logger=log)
+        broker = self._cluster.list_topics(timeout=ANSWER_S).brokers[1]
+        self.address = f"{broker.host}:{broker.port}"
+        for topic in topics:
+            self._cluster.list_topics(topic, timeout=ANSWER_S)

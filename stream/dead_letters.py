@@ -1,0 +1,51 @@
+"""The dead letter: the message as it came, byte for byte, and behind its headers why and where it was refused."""
+
+from dataclasses import dataclass
+
+from scoring.message_decoder import Refusal
+from stream.records import Headers, Message, Record
+
+HEADROOM_BYTES = 64 * 1024  # what the headers may add to a message of the largest size
+_PREFIX = "__connect.errors."
+_NAMES = ("topic", "partition", "offset", "stage", "exception.class.name", "exception.message", "code", "pointer")
+_LONGEST_BYTES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A dead letter taken apart: where the message came from, why it was refused, and the message's own headers."""
+
+    topic: str
+    partition: int
+    offset: int
+    code: str
+    pointer: str
+    expected: str
+    headers: Headers
+
+
+def dead_letter(message: Message, refusal: Refusal, topic: str) -> Record:
+    """Return the record for a refused message; it has the partition number of its application."""
+    where = (message.topic, str(message.partition), str(message.offset), "VALUE_CONVERTER", "InputError")
+    values = (*where, refusal.expected, refusal.code, refusal.pointer)
+    added = [(_PREFIX + name, value.encode()[:_LONGEST_BYTES]) for name, value in zip(_NAMES, values, strict=True)]
+    return Record(topic, message.partition, message.key, message.value, (*message.headers, *added))
+
+
+def take_apart(message: Message) -> DeadLetter | None:
+    """Read a dead letter of ours; None if the last headers are not those that `dead_letter` adds."""
+    own, added = message.headers[: -len(_NAMES)], message.headers[-len(_NAMES) :]
+    if [name for name, _ in added] != [_PREFIX + name for name in _NAMES]:
+        return None
+    texts = [(value or b"").decode(errors="replace") for _, value in added]
+    if not (texts[1].isascii() and texts[1].isdigit() and texts[2].isascii() and texts[2].isdigit()):
+        return None
+    return DeadLetter(
+        topic=texts[0],
+        partition=int(texts[1]),
+        offset=int(texts[2]),
+        expected=texts[5],
+        code=texts[6],
+        pointer=texts[7],
+        headers=own,
+    )

@@ -1,0 +1,142 @@
+"""How a batch becomes final, and what is done about each kind of error on the way.
+
+* retriable: the same call again, until patience ends (aborting first would be fatal)
+* abortable: abort the transaction, read again from the committed offsets
+* fatal, or a commit whose outcome is unknown: discard the producer; a new one of the same transactional id first ends
+  what was left open, then the committed offsets tell what became of it
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from features.errors import DeliveryError
+from stream.broker import GroupConsumer, RecordProducer
+from stream.errors import AbortableError, RetriableError
+from stream.records import Record
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+_PAUSE_S = 0.02
+
+
+class Delivery(Protocol):
+    """Writes the records of a batch and acknowledges its messages."""
+
+    failures: int
+
+    def deliver(self, records: Sequence[Record], offsets: Mapping[int, int], membership: Any) -> bool:
+        """Return True when all is final; False when the batch will be read again.
+
+        Raises:
+            DeliveryError: nothing could be delivered for longer than patience allows.
+
+        """
+
+
+class Patience:
+    """Makes calls again while they are retriable, and ends what has failed for too long."""
+
+    def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
+        """`seconds`: how long an outage may last before the worker gives up."""
+        self._seconds, self._clock = seconds, clock
+        self._failing_since: float | None = None
+
+    def retry(self, call: Callable[[], None]) -> None:
+        """Make the call again until it succeeds, or raise its RetriableError when patience ends."""
+        end = self._clock() + self._seconds
+        while True:
+            try:
+                return call()
+            except RetriableError:
+                if self._clock() >= end:
+                    raise
+                time.sleep(_PAUSE_S)
+
+    def succeeded(self) -> None:
+        """Forget earlier failures."""
+        self._failing_since = None
+
+    def failed(self, error: DeliveryError) -> None:
+        """Note that a batch was not delivered.
+
+        Raises:
+            DeliveryError: this has been so for too long.
+
+        """
+        log.warning("the batch is read again: %s", error)
+        now = self._clock()
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        if now - self._failing_since > self._seconds:
+            raise DeliveryError(
+                f"no batch could be delivered for {self._seconds:.0f} s: {error}. Nothing was committed. Check the "
+                "brokers, this worker's rights, and that no other host uses the same --instance; then start again."
+            ) from error
+
+
+class ExactlyOnce:
+    """Records and offsets in one transaction."""
+
+    def __init__(self, consumer: GroupConsumer, new_producer: Callable[[], RecordProducer], patience: Patience) -> None:
+        """Make the producer and end what its predecessor left open.
+
+        Raises:
+            DeliveryError: the brokers do not answer.
+
+        """
+        self.failures = 0
+        self._consumer, self._new_producer, self._patience = consumer, new_producer, patience
+        self._producer = new_producer()
+        patience.retry(self._producer.init)
+
+    def deliver(self, records: Sequence[Record], offsets: Mapping[int, int], membership: Any) -> bool:
+        """See `Delivery`."""
+        producer, topic = self._producer, self._consumer.topic
+        try:
+            producer.begin()
+            producer.send(records)
+            self._patience.retry(lambda: producer.send_offsets(topic, offsets, membership))
+            self._patience.retry(producer.commit)
+        except DeliveryError as error:
+            self.failures += 1
+            self._recover(error)
+            self._patience.failed(error)
+            return False
+        self._patience.succeeded()
+        return True
+
+    def _recover(self, error: DeliveryError) -> None:
+        try:
+            if not isinstance(error, AbortableError):
+                raise error
+            self._patience.retry(self._producer.abort)
+        except DeliveryError:
+            self._producer.discard()
+            self._producer = self._new_producer()
+            self._patience.retry(self._producer.init)
+        self._patience.retry(self._consumer.rewind)
+
+
+class AtLeastOnce:
+    """Records first, then offsets: a crash in between repeats records, with the same decision_id."""
+
+    def __init__(self, consumer: GroupConsumer, producer: RecordProducer, patience: Patience, flush_s: float) -> None:
+        """`flush_s`: how long records may take to arrive."""
+        self.failures = 0
+        self._consumer, self._producer, self._patience, self._flush_s = consumer, producer, patience, flush_s
+
+    def deliver(self, records: Sequence[Record], offsets: Mapping[int, int], membership: Any) -> bool:  # noqa: ARG002
+        """See `Delivery`."""
+        try:
+            self._producer.send(records)
+            self._producer.flush(self._flush_s)
+            self._patience.retry(lambda: self._consumer.commit(offsets))
+        except DeliveryError as error:
+            self.failures += 1
+            self._patience.retry(self._consumer.rewind)
+            self._patience.failed(error)
+            return False
+        self._patience.succeeded()
+        return True

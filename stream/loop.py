@@ -1,0 +1,131 @@
+"""One worker of the stream: applications in; one decision or dead letter out for each, exactly once.
+
+The delivery contract, in the order of the code:
+
+1. take     Wait for a message, then take what has arrived with it, up to a ceiling; no waiting to fill a batch.
+            Nothing is acknowledged yet. A rebalance meanwhile drops what is in hand before anything was done with it.
+2. answer   Each message becomes exactly one record: a decision, or a dead letter with the message byte for byte. Its
+            key and partition number are the message's, so that order per key is kept.
+3. judge    If the share of dead letters shows that a producer's release went wrong, the worker stops (exit code 6) and
+            nothing of this batch is committed.
+4. write    The records and the offsets to read next go into one transaction, with the proof of membership from step 1:
+            the broker refuses a worker that was replaced since.
+5. commit   A crash before this line lets the batch be read again, and its records stay invisible to readers of
+            committed records. After it all of them are final.
+6. recover  A retriable error repeats the same call; after any other error the batch is read again from the committed
+            offsets, by a new producer where the old one is of no use. Too long without success: exit code 4.
+7. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
+8. stop     Asked to end, the worker settles the batch in hand, then leaves the group.
+
+At least once (for brokers without transactions): lines 4 and 5 write the records, wait until all have arrived and then
+commit the offsets; a crash in between repeats records, which carry the same `decision_id`.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from monitoring.metrics import StreamMetrics
+from scoring.messages import Answer
+from stream.breaker import Breaker
+from stream.broker import GroupConsumer
+from stream.dead_letters import dead_letter
+from stream.delivery import Clock, Delivery
+from stream.errors import CircuitOpenError
+from stream.pace import Pace
+from stream.records import Batch, Message, Record
+from stream.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+
+AnswerMessages = Callable[[Sequence[bytes]], list[Answer]]
+WAIT_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """Where records go, and the id of the bundle that decides."""
+
+    output: str
+    dead_letters: str
+    bundle_id: str
+
+    def record(self, message: Message, answer: Answer) -> Record:
+        """Return the one record for a message."""
+        if answer.refusal is not None:
+            return dead_letter(message, answer.refusal, self.dead_letters)
+        headers = (
+            ("source_topic", message.topic.encode()),
+            ("source_partition", str(message.partition).encode()),
+            ("source_offset", str(message.offset).encode()),
+            ("bundle_id", self.bundle_id.encode()),
+        )
+        return Record(self.output, message.partition, message.key, answer.decision, headers)
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """The parts of one worker. `clock` is monotonic seconds."""
+
+    consumer: GroupConsumer
+    delivery: Delivery
+    answer: AnswerMessages
+    routes: Routes
+    breaker: Breaker
+    pace: Pace
+    watchdog: Watchdog
+    metrics: StreamMetrics
+    clock: Clock
+    settled: int = 0
+
+    def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
+        """Work until asked to stop, or until nothing has arrived for `stop_when_idle_s`.
+
+        Raises:
+            CircuitOpenError: too many dead letters; nothing of the last batch was committed.
+            DeliveryError: the broker could not be read from or written to for too long, or an offset is gone.
+
+        """
+        busy = self.clock()
+        while not asked_to_stop():
+            self.watchdog.alive("read")
+            batch = self.consumer.take(self.pace.most, WAIT_S)
+            self.metrics.position(self.consumer.assigned, self.consumer.lag)
+            if batch.messages:
+                self._settle(batch)
+                busy = self.clock()
+            elif stop_when_idle_s is not None and self.consumer.assigned and self.clock() - busy > stop_when_idle_s:
+                return
+
+    def _settle(self, batch: Batch) -> None:
+        messages, began = batch.messages, self.clock()
+        self.watchdog.alive("score")
+        answers = self.answer([m.value or b"" for m in messages])
+        scored = self.clock()
+        breaker = self.breaker.after([a.refusal is not None for a in answers])
+        if breaker is None:
+            raise CircuitOpenError(_open_circuit(messages, answers, self.breaker))
+        records = [self.routes.record(m, a) for m, a in zip(messages, answers, strict=True)]
+        self.watchdog.alive("write and commit")
+        offsets = {m.partition: m.offset + 1 for m in messages}
+        if self.delivery.deliver(records, offsets, batch.membership):
+            self.breaker = breaker
+            self.settled += len(messages)
+            self.metrics.batch(answers, scored - began, self.clock() - scored)
+        else:
+            self.metrics.aborted()
+        self.pace.took(len(messages), self.clock() - began)
+
+
+def _open_circuit(messages: Sequence[Message], answers: Sequence[Answer], breaker: Breaker) -> str:
+    refusals = [(m, a.refusal) for m, a in zip(messages, answers, strict=True) if a.refusal is not None]
+    causes = Counter(f"{refusal.code} at {refusal.pointer or '/'}" for _, refusal in refusals).most_common(3)
+    first = refusals[0][0]
+    return (
+        f"circuit breaker: more than {breaker.max_share:.0%} of {breaker.window} messages in a row were refused "
+        f"({', '.join(f'{cause}: {count}' for cause, count in causes)}). A producer's release probably went wrong. "
+        f"Nothing of the last {len(messages)} messages was committed; the first refused one is partition "
+        f"{first.partition} offset {first.offset} of {first.topic}. Correct the producer. Then start again with "
+        f"--accept-rejects {len(refusals)} or more, which sends the next so many refused messages to the dead letters."
+    )

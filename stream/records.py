@@ -1,0 +1,52 @@
+"""What passes between the loop and the broker: messages in, records out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Message(NamedTuple):
+    """A message as it was read. `timestamp_ms` is UTC, 0 where the broker knows none."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+class Record(NamedTuple):
+    """A record to write. `partition` None: chosen by the key as Java clients do."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Batch(NamedTuple):
+    """Messages in hand, and the proof of having been a member of the group when they were taken.
+
+    The broker refuses a transaction that shows the proof of a member that has been replaced since.
+    """
+
+    messages: list[Message]
+    membership: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a cluster says of itself: `partitions` by topic."""
+
+    cluster_id: str
+    partitions: dict[str, int]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is librdkafka's mock cluster, which has no transactions."""
+        return self.cluster_id.startswith("mockCluster")

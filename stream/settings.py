@@ -1,0 +1,197 @@
+"""The settings of a worker: flags over environment over file, one table. Those of the client, as TLS, pass through."""
+
+import os
+import socket
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import (
+    SettingsError as SourceError,
+)
+
+from features.errors import SettingsError
+
+PREFIX = "CREDIT_STREAM_"
+FILE_VARIABLE = PREFIX + "SETTINGS"
+MAX_POLL_S = 120
+_SEE = "See the table in docs/stream.md, or --help."
+_OWN = {  # what the delivery contract rests on
+    *("acks", "request.required.acks", "enable.idempotence", "transactional.id", "message.max.bytes"),
+    *("max.in.flight", "max.in.flight.requests.per.connection", "max.poll.interval.ms", "bootstrap.servers"),
+    *("auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof"),
+    *("group.id", "group.protocol", "isolation.level"),
+}
+
+
+class DeliveryMode(StrEnum):
+    """How often a message may be decided."""
+
+    EXACTLY_ONCE = "exactly-once"
+    AT_LEAST_ONCE = "at-least-once"
+
+
+class GroupProtocol(StrEnum):
+    """How workers share partitions."""
+
+    CONSUMER = "consumer"
+    CLASSIC = "classic"
+
+
+class MissingOffsets(StrEnum):
+    """What to do where the group's next offset is unknown or gone."""
+
+    STOP = "stop"
+    EARLIEST = "earliest"
+
+
+def _pass_through(client: dict[str, str]) -> dict[str, str]:
+    for name in sorted(_OWN & client.keys()):
+        raise ValueError(f"{name} belongs to the worker and cannot be changed")
+    return client
+
+
+class ConnectionSettings(BaseSettings):
+    """How to reach the brokers."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True)
+
+    brokers: str = Field(min_length=1, description="Bootstrap brokers, HOST:PORT, separated by commas.")
+    client: Annotated[dict[str, str], AfterValidator(_pass_through)] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Settings passed to the Kafka client, such as security.protocol or sasl.password. Put secrets into "
+        "the file or the environment (there as one JSON object), not on the command line.",
+    )
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """What every client of the library needs."""
+        return {"bootstrap.servers": self.brokers, **self.client}
+
+
+class TopicSettings(ConnectionSettings):
+    """Where applications come from and where records go."""
+
+    input: str = Field("credit.applications", description="Topic to read applications from.")
+    output: str = Field("credit.decisions", description="Topic for decisions.")
+    dead_letters: str = Field("credit.dead-letters", description="Topic for messages that were refused.")
+    group: str = Field("credit-scorer", description="Consumer group; workers of one group share the partitions.")
+
+
+class StreamSettings(TopicSettings):
+    """One field per row of the table in docs/stream.md."""
+
+    model_config = SettingsConfigDict(extra="forbid")
+
+    bundle: Path = Field(description="The bundle's folder, or a link to it.")
+    instance: str = Field(
+        "",
+        description="Stable name of this host among the group's hosts; empty: the host's own name. Several workers of "
+        "one host may bear the same.",
+    )
+    delivery: DeliveryMode = Field(
+        DeliveryMode.EXACTLY_ONCE, description="exactly-once needs transactions; at-least-once is for brokers without."
+    )
+    group_protocol: GroupProtocol = Field(
+        GroupProtocol.CONSUMER, description="consumer for brokers from 4.0 on, classic for older ones."
+    )
+    max_messages: int = Field(1000, ge=1, le=100_000, description="Most messages in one transaction.")
+    max_seconds: float = Field(1.0, gt=0, le=30, description="Batches shrink when one takes longer than this.")
+    missing_offsets: MissingOffsets = Field(
+        MissingOffsets.STOP, description="Where an offset is missing though decisions exist, or is gone: stop with "
+        "instructions, or begin at the earliest message that is there.",
+    )  # fmt: skip
+    reject_window: int = Field(200, ge=200, description="The circuit breaker looks at so many last messages.")
+    max_reject_share: float = Field(0.5, gt=0, le=1, description="A larger share of refused ones among them stops it.")
+    accept_rejects: int = Field(0, ge=0, description="Let so many more refused messages pass the circuit breaker.")
+    retry_seconds: float = Field(45, gt=0, description="Longest outage of the brokers that one batch waits for.")
+    deadline_seconds: float = Field(90, gt=0, le=MAX_POLL_S, description="The watchdog ends a step that takes longer.")
+    stop_when_idle: float | None = Field(None, ge=0, description="End when nothing has arrived for so many seconds.")
+    health_host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /metrics listen.")
+    health_port: int = Field(
+        0, ge=0, le=65_535, description="Their port for the first worker of a host, one more for each further one. 0: "
+        "a free port, named in the log.",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.retry_seconds >= self.deadline_seconds:
+            raise ValueError("retry_seconds must be below deadline_seconds")
+        return self
+
+    @property
+    def host(self) -> str:
+        """The instance, or the host's name."""
+        return self.instance or socket.gethostname()
+
+
+Settings = TypeVar("Settings", bound=ConnectionSettings)
+
+
+def load_settings(kind: type[Settings], flags: Mapping[str, Any], file: Path | None) -> Settings:
+    """Read settings: flags (None: not given) over the environment over a TOML file.
+
+    Raises:
+        SettingsError: a setting is unknown, missing or out of range; its name is said, never its value.
+
+    """
+    path = file or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
+    known = {FILE_VARIABLE, *(PREFIX + name.upper() for name in StreamSettings.model_fields)}
+    strangers = sorted(n for n in os.environ if n.upper().startswith(PREFIX) and n.upper() not in known)
+    if strangers:
+        raise SettingsError(f"environment: {', '.join(strangers)} is no setting. {_SEE}")
+    if path is not None and not path.is_file():
+        raise SettingsError(f"{path}: no such settings file. Expected TOML. {_SEE}")
+    try:
+        return _with_file(kind, path)(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"][:1]) or "settings"
+        raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}. {_SEE}") from None
+    except ValueError as error:  # the sources: not TOML, not JSON
+        where = "environment" if isinstance(error, SourceError) else path
+        raise SettingsError(f"{where}: not readable ({type(error).__name__}). {_SEE}") from None
+
+
+def _with_file(kind: type[Settings], path: Path | None) -> type[Settings]:
+    class WithFile(kind):  # type: ignore[valid-type, misc]
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            **_others: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file = () if path is None else (TomlConfigSettingsSource(settings_cls, path),)
+            return (init_settings, env_settings, *file)
+
+    return WithFile
+
+
+def settings_table(kind: type[ConnectionSettings] = StreamSettings) -> str:
+    """Return the settings as a Markdown table; flags are the names with dashes."""
+    rows = [
+        f"| `{name}` | `--{name.replace('_', '-')}` | `{PREFIX}{name.upper()}` | {_default(field)} | "
+        f"{field.description} |"
+        for name, field in kind.model_fields.items()
+    ]
+    head = ["| setting (key of the file) | flag | environment | default | meaning |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "" if value in (None, "", {}) else f"`{value}`"

@@ -1,0 +1,280 @@
+"""One contract for every broker, and what only Apache Kafka has."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.errors import DeliveryError, SettingsError
+from stream.broker import GroupConsumer, RecordProducer
+from stream.client_settings import consumer_config, producer_config
+from stream.cluster import Admin, EmbeddedBroker, read_records
+from stream.delivery import AtLeastOnce, ExactlyOnce, Patience
+from stream.errors import FatalError
+from stream.records import Message, Record
+from stream.settings import StreamSettings
+from tests.kafka import KafkaServer, read_topic
+
+pytestmark = pytest.mark.xdist_group("kafka")
+
+
+def from_the_start(_consumer: GroupConsumer, committed: dict[int, int | None]) -> dict[int, int]:
+    return {p: offset or 0 for p, offset in committed.items()}
+
+
+@dataclass
+class Place:
+    """A fresh input and output topic on a broker."""
+
+    address: str
+    embedded: bool
+    input: str
+    output: str
+    group: str
+
+    def settings(self, **more: Any) -> StreamSettings:
+        values = {"bundle": Path(), "brokers": self.address, "input": self.input, "output": self.output}
+        return StreamSettings(**{**values, "group": self.group, **more})
+
+    def consumer(self) -> GroupConsumer:
+        config = consumer_config(self.settings(), "test", embedded=self.embedded)
+        return GroupConsumer(config, self.input, from_the_start)
+
+    def producer(self, transactional_id: str | None = None) -> RecordProducer:
+        return RecordProducer(producer_config(self.settings().connection, transactional_id=transactional_id))
+
+    def at_least_once(self, consumer: GroupConsumer) -> AtLeastOnce:
+        return AtLeastOnce(consumer, self.producer(), Patience(20), 20)
+
+    def exactly_once(self, consumer: GroupConsumer) -> ExactlyOnce:
+        return ExactlyOnce(consumer, lambda: self.producer(self.group), Patience(20))
+
+    def send(self, *records: tuple[bytes | None, bytes | None], partition: int = 0) -> None:
+        producer = self.producer()
+        producer.send([Record(self.input, partition, key, value, (("trace", b"\x00\xff"),)) for key, value in records])
+        producer.flush(20)
+
+
+def take(consumer: GroupConsumer, messages: int, most: int = 100) -> list[Message]:
+    taken: list[Message] = []
+    end = time.monotonic() + 30
+    while len(taken) < messages and time.monotonic() < end:
+        taken += consumer.take(most, 0.1).messages
+    return taken
+
+
+class BrokerContract:
+    """What the loop relies on, whatever the broker."""
+
+    @pytest.fixture
+    def place(self) -> Place:
+        raise NotImplementedError
+
+    def test_the_cluster_says_what_it_is(self, place: Place) -> None:
+        cluster = Admin(place.settings().connection).cluster(place.input)
+        assert (cluster.embedded, cluster.partitions[place.input]) == (place.embedded, 4)
+
+    def test_keys_values_headers_and_partitions_arrive_as_they_were(self, place: Place) -> None:
+        sent = [(b"k", b"v"), (None, b""), (b"", None), (b"\xff\x00", bytes(range(256)) * 4)]
+        place.send(*sent, partition=2)
+        consumer = place.consumer()
+        messages = take(consumer, 4)
+        consumer.close()
+        assert [(m.key, m.value) for m in messages] == sent
+        assert [(m.topic, m.partition, m.offset) for m in messages] == [(place.input, 2, i) for i in range(4)]
+        assert all(list(m.headers) == [("trace", b"\x00\xff")] for m in messages)
+
+    def test_what_has_arrived_is_taken_together_up_to_the_ceiling(self, place: Place) -> None:
+        place.send(*[(b"k", str(i).encode()) for i in range(50)])
+        consumer = place.consumer()
+        first = take(consumer, 1, most=1)
+        time.sleep(0.5)
+        batch = consumer.take(20, 1).messages
+        consumer.close()
+        assert (len(first), len(batch)) == (1, 20)
+        assert [m.offset for m in first + batch] == list(range(21))
+
+    def test_a_settled_batch_is_not_read_again_and_an_unsettled_one_is(self, place: Place) -> None:
+        place.send(*[(b"k", b"v")] * 10)
+        first = place.consumer()
+        assert len(take(first, 10)) == 10
+        assert place.at_least_once(first).deliver([], {0: 6}, first.membership())
+        first.rewind()
+        assert [m.offset for m in take(first, 4)] == [6, 7, 8, 9]
+        first.close()
+        second = place.consumer()
+        assert [m.offset for m in take(second, 4)] == [6, 7, 8, 9]
+        second.close()
+
+    def test_a_member_that_leaves_is_replaced_and_a_member_that_joins_gets_partitions(self, place: Place) -> None:
+        first, second = place.consumer(), None
+        take(first, 1) if first.assigned else wait_until(lambda: first.take(1, 0.1) and len(first.assigned) == 4)
+        second = place.consumer()
+        wait_until(
+            lambda: first.take(1, 0.05) and second.take(1, 0.05) and len(first.assigned) == len(second.assigned) == 2
+        )
+        assert sorted([*first.assigned, *second.assigned]) == [0, 1, 2, 3]
+        first.close()
+        wait_until(lambda: second.take(1, 0.1) and len(second.assigned) == 4)
+        second.close()
+
+    def test_a_wrong_client_setting_is_named_without_its_value(self, place: Place) -> None:
+        for name in ("security.protocol", "sasl.pasword"):
+            settings = place.settings(client={name: "a-secret"})
+            with pytest.raises(SettingsError, match=name) as refused:
+                Admin(settings.connection)
+            assert "a-secret" not in str(refused.value)
+
+    def test_records_to_a_partition_that_is_not_there_are_reported(self, place: Place) -> None:
+        producer = place.producer()
+        with pytest.raises(DeliveryError):  # noqa: PT012 - either of them says so
+            producer.send([Record(place.input, 77, b"k", b"v", ())])
+            producer.flush(20)
+
+    def test_reading_ends_at_the_given_offsets(self, place: Place) -> None:
+        place.send(*[(b"k", b"v")] * 10)
+        records = read_records(place.settings().connection, place.input, {0: 2, 1: 0}, {0: 5, 1: 0})
+        assert [m.offset for m in records] == [2, 3, 4]
+
+
+def wait_until(condition: Any, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not come true"
+
+
+_NUMBERS = count()
+
+
+def topics() -> tuple[str, str, str]:
+    name = f"{uuid.uuid4().hex[:8]}-{next(_NUMBERS)}"
+    return f"in-{name}", f"out-{name}", f"group-{name}"
+
+
+class TestEmbeddedBroker(BrokerContract):
+    @pytest.fixture
+    def place(self) -> Iterator[Place]:
+        source, output, group = topics()
+        broker = EmbeddedBroker()
+        Admin({"bootstrap.servers": broker.address}).cluster(source, output)
+        yield Place(broker.address, embedded=True, input=source, output=output, group=group)
+        del broker
+
+
+class TestApacheKafka(BrokerContract):
+    @pytest.fixture
+    def place(self, kafka: KafkaServer) -> Place:
+        source, output, group = topics()
+        kafka.create(source, output)
+        return Place(kafka.address, embedded=False, input=source, output=output, group=group)
+
+    def test_records_and_offsets_of_an_aborted_transaction_are_invisible(self, place: Place) -> None:
+        place.send(*[(b"k", b"v")] * 3)
+        consumer, producer = place.consumer(), place.producer(place.group)
+        taken = take(consumer, 3)
+        producer.init()
+        producer.begin()
+        producer.send([Record(place.output, 0, m.key, b"aborted", ()) for m in taken])
+        producer.send_offsets(place.input, {0: 3}, consumer.membership())
+        producer.abort()
+        assert consumer.committed([0]) == {0: None}
+        assert place.exactly_once(consumer).deliver(
+            [Record(place.output, 0, b"k", b"committed", ())], {0: 3}, consumer.membership()
+        )
+        assert consumer.committed([0]) == {0: 3}
+        consumer.close()
+        assert [r.value for r in read_topic(place.address, place.output)] == [b"committed"]
+        unseen = read_topic(place.address, place.output, isolation="read_uncommitted")
+        assert [r.value for r in unseen] == [b"aborted"] * 3 + [b"committed"], "they had been written"
+
+    def test_the_write_of_a_member_that_was_replaced_is_refused(self, place: Place) -> None:
+        place.send(*[(b"k", b"v")] * 3)
+        zombie = place.consumer()
+        messages = take(zombie, 3)
+        membership = zombie.membership()
+        zombie.close()
+        heir = place.consumer()
+        assert len(take(heir, 3)) == 3
+        delivery = ExactlyOnce(heir, lambda: place.producer("zombie"), Patience(5))
+        records = [Record(place.output, 0, m.key, b"zombie", ()) for m in messages]
+        assert not delivery.deliver(records, {0: 3}, membership)
+        assert delivery.failures == 1
+        assert len(take(heir, 3)) == 3, "they are read again"
+        heir.close()
+        assert read_topic(place.address, place.output) == []
+
+    def test_a_producer_of_the_same_name_fences_the_older_one(self, place: Place) -> None:
+        older = place.producer(place.group)
+        older.init()
+        older.begin()
+        older.send([Record(place.output, 0, b"k", b"older", ())])
+        younger = place.producer(place.group)
+        younger.init()
+        with pytest.raises(FatalError):
+            Patience(10).retry(older.commit)
+        assert read_topic(place.address, place.output) == []
+
+    def test_a_fenced_delivery_goes_on_with_a_new_producer(self, place: Place) -> None:
+        place.send((b"k", b"v"))
+        consumer = place.consumer()
+        delivery = place.exactly_once(consumer)
+        take(consumer, 1)
+        place.producer(place.group).init()
+        record = Record(place.output, 0, b"k", b"decision", ())
+        assert not delivery.deliver([record], {0: 1}, consumer.membership())
+        (again,) = take(consumer, 1)
+        assert delivery.deliver([record], {0: again.offset + 1}, consumer.membership())
+        consumer.close()
+        assert [r.value for r in read_topic(place.address, place.output)] == [b"decision"]
+
+
+def test_a_broker_that_bounces_while_offsets_are_sent_does_not_hang_the_client(tmp_path: Path, java: None) -> None:  # noqa: ARG001
+    """The guard of the client's version: librdkafka 2.16 hangs here and ignores its timeout."""
+    server = KafkaServer(tmp_path / "bounce").start()
+    source, output, group = topics()
+    server.create(source, output)
+    place = Place(server.address, embedded=False, input=source, output=output, group=group)
+    place.send((b"k", b"v"))
+    consumer = place.consumer()
+    (message,) = take(consumer, 1)
+    producer = place.producer(group)
+    producer.init()
+    producer.begin()
+    producer.send([Record(output, 0, message.key, b"decision", ())])
+    producer.flush(20)
+    server.kill()
+    membership, outcome = consumer.membership(), []
+
+    def send() -> None:
+        Patience(60).retry(lambda: producer.send_offsets(source, {0: 1}, membership))
+        outcome.append("sent")
+
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    sending.join(2)
+    assert sending.is_alive(), "the broker is down"
+    server.start()
+    sending.join(60)
+    try:
+        assert not sending.is_alive(), "the client hangs"
+    finally:
+        server.stop() if sending.is_alive() else None
+    delivered = finish(producer) if outcome else False
+    consumer.close()
+    written = [r.value for r in read_topic(server.address, output)]
+    assert written == ([b"decision"] if delivered else [])
+    server.stop()
+
+
+def finish(producer: RecordProducer) -> bool:
+    try:
+        Patience(30).retry(producer.commit)
+    except DeliveryError:
+        return False
+    return True
