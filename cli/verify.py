@@ -21,10 +21,14 @@ _DOORS_DIFFER = 7
     epilog="Example: credit verify --bundle demo/bundles/current --applications demo/tonight/applications.csv "
     "--events demo/tonight/events.csv"
 )
-def verify(
+def verify(  # noqa: PLR0917 - typer takes options by name
     bundle: BundleOption,
     applications: Applications,
     events: Events,
+    brokers: Annotated[
+        str | None,
+        typer.Option(help="Kafka brokers for the stream; new topics stay there.", show_default="embedded broker"),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -34,7 +38,7 @@ def verify(
 
     question = Question(bundle=bundle.resolve(), applications=applications, events=events)
     with stages("Verifying", 5) as stage:
-        report = run(question, stage)
+        report = run(question, brokers, stage)
     text = json.dumps(report.document(), indent=2, ensure_ascii=False)
     if out is not None:
         out.write_text(text + "\n")

@@ -17,7 +17,7 @@ from tests.conftest import PROJECT, Credit
 from verify.doors import Question
 from verify.run import verify
 
-DOORS = {"FastAPI", "Flask"}
+DOORS = {"stream", "FastAPI", "Flask"}
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,13 @@
-"""The doors as processes of their own, as a user runs them; what each answers is what is compared."""
+"""Batch and REST as processes of their own, as a user runs them; what each answers is what is compared."""
 
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import polars as pl
@@ -20,6 +17,7 @@ from features.errors import DeliveryError, InputError
 from features.rejects import APPLICATIONS
 from features.spec import Spec
 from verify.outcomes import Outcome, from_files
+from verify.processes import running
 
 _CONNECTIONS = 16
 _SCORED = 200
@@ -85,8 +83,9 @@ def ask_rest(question: Question, framework: str, messages: Sequence[bytes]) -> l
     }
     arguments = ("serve", "--bundle", question.bundle, "--framework", framework, "--no-auth", "--port", 0)
     environment = {f"CREDIT_API_{name}": value for name, value in settings.items()}
-    with process(question, arguments, environment) as url, ThreadPoolExecutor(_CONNECTIONS) as pool:
-        port = int(url.split()[0].rpartition(":")[2])
+    command = (*question.command, *arguments)
+    with running(command, framework, environment) as door, ThreadPoolExecutor(_CONNECTIONS) as pool:
+        port = int(door.first_line().split()[0].rpartition(":")[2])
         shares = [range(start, len(messages), _CONNECTIONS) for start in range(_CONNECTIONS)]
         outcomes: list[Outcome] = [Outcome()] * len(messages)
         for answers in pool.map(lambda share: list(_post(port, messages, share)), shares):
@@ -114,31 +113,3 @@ def _outcome(status: int, body: bytes) -> Outcome:
     if status in _REFUSED:
         return Outcome(code=msgspec.json.decode(body)["code"])
     return Outcome(code=f"http_{status}")
-
-
-@contextmanager
-def process(question: Question, arguments: Sequence[object], environment: dict[str, str]) -> Iterator[str]:
-    """Run a command that serves; yield its first line of output, and stop it at the end.
-
-    Raises:
-        DeliveryError: it ended before it said anything, with what it said to standard error.
-
-    """
-    command = [str(part) for part in (*question.command, *arguments)]
-    with tempfile.TemporaryFile() as log:
-        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **environment})
-        with started:
-            try:
-                line = started.stdout.readline().decode() if started.stdout else ""
-                if not line:
-                    raise DeliveryError(f"{arguments[0]}: the door did not start: {_last_line(started, log)}")
-                yield line
-            finally:
-                started.terminate()
-
-
-def _last_line(started: "subprocess.Popen[bytes]", log: IO[bytes]) -> str:
-    started.wait()
-    log.seek(0)
-    lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"exit code {started.returncode}"

@@ -13,7 +13,8 @@ from scoring.publish import to_messages
 from scoring.scorer import Scorer
 from verify.compare import Comparison, compare
 from verify.doors import Question, ask_batch, ask_rest
-from verify.outcomes import from_messages
+from verify.outcomes import Outcome, from_messages
+from verify.stream_door import ask_stream
 
 Progress = Callable[[str], None]
 REFERENCE = "batch"
@@ -42,8 +43,8 @@ class Report:
         return {"agree": self.agree, **asdict(self), "reference": REFERENCE}
 
 
-def verify(question: Question, progress: Progress = lambda _stage: None) -> Report:
-    """Ask all doors and compare each with the batch door.
+def verify(question: Question, brokers: str | None = None, progress: Progress = lambda _stage: None) -> Report:
+    """Ask all doors and compare each with the batch door; `brokers` None: the stream on the embedded broker.
 
     Raises:
         InputError: a file cannot be used.
@@ -61,9 +62,14 @@ def verify(question: Question, progress: Progress = lambda _stage: None) -> Repo
     progress("batch")
     reference = ask_batch(question, table, spec, compared)
     comparisons = []
-    for name, framework in (("FastAPI", "fastapi"), ("Flask", "flask")):
+    doors: dict[str, Callable[[], list[Outcome]]] = {
+        "stream": lambda: ask_stream(question, messages, brokers),
+        "FastAPI": lambda: ask_rest(question, "fastapi", messages),
+        "Flask": lambda: ask_rest(question, "flask", messages),
+    }
+    for name, ask in doors.items():
         progress(name)
-        comparisons.append(compare(name, reference, from_messages(ask_rest(question, framework, messages), spec)))
+        comparisons.append(compare(name, reference, from_messages(ask(), spec)))
     ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
     return _report(scorer.bundle.bundle_id, ids, compared, reference, comparisons)
 
