@@ -46,10 +46,11 @@ def report(
         raise SettingsError("--groups needs --data: the folder of applications, events and labels that they belong to.")
     if card is not None and card.resolve() == out.resolve():
         raise SettingsError(f"{card}: report and card cannot be one file. Name two.")
-    for target in (out, card):
-        for source in (bundle, data, groups):
-            if target is not None and source is not None:
-                refuse_overwriting(source, [target])
+    tables = [
+        p for name in ("applications", "events", "labels", "truth") for p in (data.glob(f"{name}.*") if data else ())
+    ]
+    for source in (bundle, *([groups] if groups else []), *tables):
+        refuse_overwriting(source, [out, card] if card else [out])
     with stages("Report", 4) as stage:
         stage("read")
         found = read_bundle(bundle)
