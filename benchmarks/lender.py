@@ -1,4 +1,4 @@
-"""A large synthetic lender on disk, made once per size: 40 events an application, in order of time as a ledger has them.
+"""A large synthetic lender on disk, made once per size: 40 events an application, in order of time as in a ledger.
 
 Customers come from `recipes.synthetic` in parts; a fifth of their applications is left out, so that some customers have
 events but do not apply, as in life.

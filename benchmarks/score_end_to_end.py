@@ -81,7 +81,7 @@ def make_model(folder: Path) -> Path:
         trained = train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
         bundle = export(trained, made / "bundles")
         (made / "bundle").symlink_to(bundle)
-        trained.model.booster.save_model(made / "model.ubj")  # type: ignore[union-attr]
+        trained.model.booster.save_model(made / "model.ubj")
         facts = {
             "scale": trained.calibration.scale.tolist(),
             "offset": trained.calibration.offset.tolist(),

@@ -2,7 +2,7 @@
 
     python -m benchmarks.score_pandas FOLDER MODEL
 
-FOLDER holds applications.parquet and events.parquet, MODEL model.ubj and policy.json (calibration, costs). DuckDB reads,
+FOLDER holds applications.parquet and events.parquet, MODEL model.ubj and policy.json. DuckDB reads,
 as pandas reads Parquet only through a library; from there on it is pandas: customers are made integers once, money
 cents, kinds categories; one merge, then one group-by per group and window, the shorter out of the longer. It does less
 than the product: no checks of files or cells, no reject codes, no counts of dirt.
@@ -79,6 +79,7 @@ class Merged:
     """Events beside each application that may know them."""
 
     def __init__(self, a: pd.DataFrame, e: pd.DataFrame) -> None:
+        """Merge and keep what lies in the longest window and was known."""
         keys = pd.DataFrame({"i": np.arange(len(a), dtype=np.int32), "customer": a["customer"].astype(np.int32)})
         keys["as_of"] = a["instant"].to_numpy()
         merged = e.merge(keys, on="customer", sort=False)

@@ -17,10 +17,13 @@ from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
 from cli import explain as explain_commands
 from cli import features as features_commands
+from cli import key as key_commands
 from cli import model as model_commands
 from cli import policy as policy_commands
 from cli import report as report_commands
+from cli import serve as serve_commands
 from cli import spec as spec_commands
+from cli import verify as verify_commands
 from cli.console import deliver_stdout, metric_rows, prepare_streams, say, say_table, stages, warn
 from cli.options import Applications, BundleOption, Events
 from features.errors import CreditError, InputError
@@ -39,6 +42,9 @@ app = typer.Typer(
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
 app.add_typer(explain_commands.app)
+app.add_typer(serve_commands.app)
+app.add_typer(key_commands.app, name="key")
+app.add_typer(verify_commands.app)
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")

@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Show or set the costs by which cla
 BundlePath = Annotated[Path, typer.Argument(help="The bundle's folder, or a link to it.", show_default=False)]
 
 
-@app.command(epilog="Example: credit policy show demo/bundles/current --toml > costs.toml")
+@app.command(epilog="Example: credit policy show demo/bundles/current --toml")
 def show(
     bundle: BundlePath,
     toml: Annotated[bool, typer.Option("--toml", help="Print policy.toml, to be edited and set.")] = False,

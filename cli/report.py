@@ -52,7 +52,7 @@ def report(
         files = {out: render(content).encode()} | ({card: render_card(content).encode()} if card else {})
         _write(files)
     if content.fairness is not None:
-        _say_fairness(content.fairness)
+        _say_fairness(content)
     for path in files:
         say(str(path))
 
@@ -79,10 +79,11 @@ def _write(files: dict[Path, bytes]) -> None:
     replace_files(files)
 
 
-def _say_fairness(found: dict[str, Any]) -> None:
+def _say_fairness(content: "Content") -> None:
     from training.report.html import number, percent
-    from training.report.sections_fairness import verdict
+    from training.report.sections_fairness import verdicts
 
+    found: dict[str, Any] = content.fairness or {}
     rows = [
         (row["group"], row["suppressed"], "", "", "")
         if "suppressed" in row
@@ -96,5 +97,6 @@ def _say_fairness(found: dict[str, Any]) -> None:
         for row in found["groups"]
     ]
     say_table(("group", "not refused", "ratio", "false negatives", "precision"), rows)
-    say(verdict(found))
+    for text in verdicts(content):
+        say(text)
     say(found["proxy"]["verdict"])

@@ -33,32 +33,32 @@ def _attribute_texts(name: str, *, categorical: bool) -> tuple[str, str, str]:
             f"We do not know your {name}.",
         )
     return (
-        f"Your {name} is higher than that of most applicants.",
-        f"Your {name} is lower than that of most applicants.",
+        f"Your {name} is too high.",
+        f"Your {name} is too low.",
         f"We do not know your {name}.",
     )
 
 
 def _group_texts(what: str) -> tuple[str, str, str]:
     return (
-        f"The amounts of {what} on your account are higher than those of most applicants.",
-        f"The amounts of {what} on your account are lower than those of most applicants.",
+        f"The amounts of {what} on your account are too high.",
+        f"The amounts of {what} on your account are too low.",
         f"We saw no {what} on your account in the last months.",
     )
 
 
 def _recency_texts(what: str) -> tuple[str, str, str]:
     return (
-        f"The last {what} on your account was longer ago than for most applicants.",
-        f"The last {what} on your account was more recent than for most applicants.",
+        f"The last {what} on your account was too long ago.",
+        f"The last {what} on your account was too recent.",
         f"We saw no {what} on your account in the last year.",
     )
 
 
 def _frequency_texts(what: str) -> tuple[str, str, str]:
     return (
-        f"There was {what} on your account more often than for most applicants.",
-        f"There was {what} on your account less often than for most applicants.",
+        f"There was {what} on your account too often.",
+        f"There was {what} on your account too rarely.",
         f"We saw no {what} on your account in the last months.",
     )
 

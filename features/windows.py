@@ -41,7 +41,8 @@ class Clock:
         """Make the clock that covers the `occurred_at` of these events."""
         if events.is_empty():
             return cls(0, 0)
-        first, last = events.select(pl.col("occurred_at").min(), last=pl.col("occurred_at").max()).row(0)
+        occurred_at = events["occurred_at"].to_numpy()
+        first, last = int(occurred_at.min()), int(occurred_at.max())
         return cls(first, last - first)
 
     @property

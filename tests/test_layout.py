@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import PROJECT
 
+DOORS = {"features", "scoring", "monitoring", "batch", "stream", "api"}
 MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
@@ -19,7 +20,8 @@ MAY_IMPORT = {
     "api": {"features", "scoring", "monitoring"},
     "training": {"features", "scoring"},
     "model_export": {"features", "scoring", "training"},
-    "cli": {"features", "scoring", "monitoring", "batch", "stream", "api", "training", "model_export", "recipes"},
+    "verify": DOORS,
+    "cli": {*DOORS, "verify", "training", "model_export", "recipes"},
 }
 ONLY_IN = {
     "onnxruntime": {"scoring"},

@@ -61,6 +61,11 @@ def test_the_raw_august_file_is_scored_end_to_end(raw: Path, panel: Path, tmp_pa
     assert scored.returncode == 0, scored.stderr
     assert pl.read_csv(out).height == 10_012
     assert credit("evaluate", "--decisions", out, "--labels", tmp_path / "august/labels.parquet").returncode == 0
+    verified = credit("verify", "--bundle", bundle, *inputs, "--json")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    report = json.loads(verified.stdout)
+    assert (report["decisions"], report["repeated"]) == (10_012, 0)
+    assert all(c["compared"] == 10_012 for c in report["comparisons"])
 
 
 def test_an_application_never_sees_its_own_month(panel: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from collections import defaultdict
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cli.explain_page import explain_page
 from features.errors import BundleError, ExportError, SpecError
 from features.matrix import build_features, list_features
 from features.reason_codes import complete_reasons, translate
@@ -30,6 +32,7 @@ from recipes.dataset import SPECS, Dataset
 from scoring.bundle import read_bundle
 from scoring.decisions import flat_reasons
 from scoring.explanation import explain_application
+from scoring.machine import cpu_family
 from scoring.reason_book import FeatureEntry, ReasonBook
 from scoring.reasons import Explainer
 from scoring.scorer import Scorer
@@ -233,15 +236,15 @@ WRONG = [
     (DEBT, DEBT + DEBT.replace("DEBT", "Debt"), "reasons.Debt: the same code as DEBT. Give each code once"),
     ("[reasons.DEBT]", '[reasons."MUCH DEBT"]', "reasons.MUCH DEBT: expected a code of up to 40 letters"),
     ("[reasons.DEBT]", f"[reasons.{'D' * 41}]", "expected a code of up to 40 letters"),
-    ("You owe more to other lenders", "x" * 200, "reasons.DEBT.high: 222 characters, expected at most 200"),
-    ("You owe more to other lenders", "\\n", "reasons.DEBT.high: expected a sentence on one line"),
+    ("You owe too much to other lenders", "x" * 200, "reasons.DEBT.high: 201 characters, expected at most 200"),
+    ("You owe too much to other lenders", "\\n", "reasons.DEBT.high: expected a sentence on one line"),
     (
-        'high = "You owe more to other lenders than most applicants."',
+        'high = "You owe too much to other lenders."',
         'high = ""',
         "reasons.DEBT.high: expected a sentence",
     ),
-    ('high = "You owe more to other lenders than most applicants."', "", "reasons.DEBT.high: missing, expected text"),
-    ('high = "You owe more to other lenders than most applicants."', "high = 3", "reasons.DEBT.high: expected text"),
+    ('high = "You owe too much to other lenders."', "", "reasons.DEBT.high: missing, expected text"),
+    ('high = "You owe too much to other lenders."', "high = 3", "reasons.DEBT.high: expected text"),
     ('except."loans=mortgage"', 'except."loans=morgage"', "reasons.RUNNING_LOANS.except: 'loans=morgage' is no"),
     ('except."loans=mortgage"', 'except."age"', "reasons.RUNNING_LOANS.except: 'age' is no"),
     (
@@ -257,6 +260,11 @@ def test_an_error_in_the_dictionary_names_the_key(old: str, new: str, named: str
     with pytest.raises(SpecError, match=r"my\.toml") as error:
         parse_spec(swapped(SPEC, old, new), "my.toml")
     assert named in str(error.value)
+
+
+def test_a_text_may_have_200_characters() -> None:
+    longest = parse_spec(swapped(SPEC, "You owe too much to other lenders", "x" * 199)).reasons
+    assert len(next(reason for reason in longest if reason.code == "DEBT").texts.high) == 200
 
 
 def test_the_closest_selector_decides(spec: Spec) -> None:
@@ -371,6 +379,23 @@ def test_explain_prints_the_letter_and_what_moved_it(
     assert sizes == sorted(sizes, reverse=True)
 
 
+def test_the_page_needs_no_network_and_escapes_what_is_not_ours(
+    scorer: Scorer, bundle: Path, dataset: Dataset, tonight: Path, credit: Credit
+) -> None:
+    decisions = scorer.score(dataset.applications.head(200), dataset.events).decisions
+    page = tonight / "why.html"
+    said = explain(credit, bundle, tonight, refused(decisions), "--html", page)
+    assert said.splitlines()[-1] == str(page)
+    text = page.read_text()
+    assert all(reason["text"] in text for reason in decisions.filter(application_id=refused(decisions))["reasons"][0])
+    assert not re.search(r"https?:|src=|<script|@import|url\(", text)
+    assert 'name="viewport"' in text
+    assert "prefers-color-scheme: dark" in text
+    evil = dataset.applications.with_columns(application_id=pl.lit("<b>&") + pl.col("application_id"))
+    explanation = explain_application(scorer, evil, dataset.events, "<b>&" + refused(decisions))
+    assert "<b>" not in explain_page(explanation, scorer.bundle.spec, "en")
+
+
 def test_explain_gives_the_best_class_no_reasons(scorer: Scorer, dataset: Dataset) -> None:
     decisions = scorer.score(dataset.applications.head(200), dataset.events).decisions
     good = decisions.filter(credit_class="Good")["application_id"][0]
@@ -414,7 +439,7 @@ def test_csv_has_flat_columns_and_parquet_the_list(
 
 @pytest.mark.parametrize("change", ["text", "median", "table"])
 def test_golden_rows_cover_reasons(change: str, bundle: Path, tmp_path: Path) -> None:
-    """Hashes cannot see wrong words that were published; golden rows do."""
+    """Hashes cannot see wrong words that were published; golden rows do, on a foreign CPU family as well."""
     folder = Path(shutil.copytree(bundle, tmp_path / bundle.name))
     if change == "table":
         tables = ShapTables.from_bytes((folder / "explain/shap.npz").read_bytes(), "")
@@ -424,8 +449,10 @@ def test_golden_rows_cover_reasons(change: str, bundle: Path, tmp_path: Path) ->
         for entry in book["features"]:
             entry.update({"high": "Other words."} if change == "text" else {"median": 1e9})
         (folder / "explain/reasons.json").write_text(json.dumps(book))
-    with pytest.raises(BundleError, match="golden rows come out differently"):
-        Scorer.open(republish(folder))
+    for family in (cpu_family(), "another"):
+        folder = republish(folder, lambda manifest, family=family: manifest.update(cpu_family=family))  # type: ignore[misc]
+        with pytest.raises(BundleError, match=r"golden rows come out differently .* classes and reasons differ"):
+            Scorer.open(folder)
 
 
 @pytest.mark.parametrize(

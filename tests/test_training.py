@@ -16,6 +16,7 @@ from recipes.dataset import Dataset, spec_text
 from recipes.synthetic import synthetic
 from scoring.policy import Policy
 from training.calibrate import fit_calibration
+from training.candidate import fit_side
 from training.choose_policy import choose_policy, precision_and_recall
 from training.data import (
     Examples,
@@ -27,6 +28,7 @@ from training.data import (
     last_period,
     split_by_customer,
 )
+from training.fit import ModelKind
 from training.run import Trained, train
 
 SPEC = parse_spec(spec_text("synthetic"))
@@ -146,6 +148,14 @@ def test_labels_that_cannot_be_used_are_refused(change: object, message: str, da
     wrong = TrainingData(dataset.applications, dataset.events, change(dataset))  # type: ignore[operator]
     with pytest.raises(InputError, match=message):
         label_examples(wrong, spec)
+
+
+@pytest.mark.parametrize("kind", list(ModelKind))
+def test_a_class_that_the_training_customers_lack_is_named(kind: ModelKind, examples: Examples) -> None:
+    split = split_by_customer(examples, seed=0)
+    lacking = Split(split.train.only(split.train.actual != 0), split.calibration, split.test)
+    with pytest.raises(InputError, match="Poor is so rare"):
+        fit_side(lacking, SPEC, kind, 0)
 
 
 def probabilities(rows: int = 500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

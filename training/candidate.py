@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.errors import InputError
 from features.spec import Spec
 from scoring.policy import Policy
 from training.calibrate import Calibration, fit_calibration
@@ -31,8 +32,15 @@ def fit_side(split: Split, spec: Spec, kind: ModelKind, seed: int, parameters: P
 
     Raises:
         FloorsError: no policy meets the spec's floors on the calibration customers.
+        InputError: a class is so rare that the training customers have none.
 
     """
+    absent = [name for i, name in enumerate(spec.classes) if not (split.train.actual == i).any()]
+    if absent:
+        raise InputError(
+            f"labels: {', '.join(absent)} is so rare that the training customers of a split have no application of it. "
+            "Give more examples, or leave the class out of the spec."
+        )
     model = fit(kind, split.train, len(spec.classes), seed, parameters)
     margins, actual = model.margins(split.calibration.matrix), split.calibration.actual
     calibration = fit_calibration(margins, actual)

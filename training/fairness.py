@@ -18,6 +18,7 @@ from training.judged import Judged
 from training.report.intervals import share
 
 LEAST_CUSTOMERS = 50
+MEASURES = ("not_refused", "approved")  # better than the worst class, and called the best one
 _ROUNDS, _FOLDS, _SHOWN = 30, 5, 5
 
 Groups = NDArray[np.int64]
@@ -76,17 +77,22 @@ def fairness(judged: Judged, application_ids: pl.Series, groups: pl.DataFrame) -
         for i, name in enumerate(names)
     ]
     reference = max(large, key=lambda i: (rows[i]["not_refused_share"]["value"], -i))
-    for measure in ("not_refused", "approved"):
+    for measure in MEASURES:
         for i, ratio in _ratios(judged, member, large, reference, measure).items():
             rows[i][f"{measure}_ratio"] = ratio
-    ratios = [rows[i]["not_refused_ratio"] for i in large if i != reference]
+    others = [i for i in large if i != reference]
     return {
         "without_group": int((member < 0).sum()),
         "groups": rows,
         "reference": names[reference],
-        "least_ratio": min(ratios, key=lambda ratio: ratio["value"]),
+        "least_ratios": {m: _least([rows[i][f"{m}_ratio"] for i in others]) for m in MEASURES},
         "proxy": _proxy(judged, member, [names[i] for i in large], large),
     }
+
+
+def _least(ratios: list[dict[str, float | None]]) -> dict[str, float | None]:
+    """Return the least ratio; one that is not defined only where none is."""
+    return min(ratios, key=lambda ratio: np.inf if ratio["value"] is None else ratio["value"])
 
 
 def _rates(judged: Judged, name: str, inside: NDArray[np.bool_]) -> dict[str, Any]:

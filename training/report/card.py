@@ -10,6 +10,7 @@ from typing import Any
 from training.report import html
 from training.report.content import Content, purpose
 from training.report.sections_curves import LABELS, in_order
+from training.report.sections_fairness import verdicts
 from training.report.sections_model import SIDES, gains, metric_order
 
 _NOT_STATED = "Not stated by the owner; set `about.{}` in the spec."
@@ -148,7 +149,7 @@ def _fairness(content: Content) -> Iterator[str]:
         for row in found["groups"]
     ]
     yield _table(("group", "applications", "not refused", "false negatives", "precision"), rows)
-    yield f"Least adverse impact ratio: {html.number(found['least_ratio'], 3)}. {found['proxy']['verdict']}"
+    yield _list([*verdicts(content), found["proxy"]["verdict"]])
 
 
 def _limits(content: Content) -> Iterator[str]:

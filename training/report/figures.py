@@ -48,11 +48,13 @@ def training_figures(judged: Judged, split: Split, model: HasProbabilities, tabl
     figures = judged_figures(judged, tables)
     classes = judged.spec.classes
     for name, side in (("train", split.train), ("calibration", split.calibration)):
-        figures["data"][name] = _describe(side, classes)
+        if len(side):  # a model trained elsewhere brings no training side
+            figures["data"][name] = _describe(side, classes)
     calibrating = split.calibration
     figures["histogram"]["calibration"] = histogram(model.probabilities(calibrating.matrix), calibrating.actual)
     figures["background"] = background(calibrating.matrix, judged.spec)
-    figures["leaks"] = leaks(split, judged, model.probabilities(split.train.matrix))
+    known = model.probabilities(split.train.matrix) if len(split.train) else np.empty((0, len(classes)), np.float32)
+    figures["leaks"] = leaks(split, judged, known)
     return figures
 
 

@@ -43,9 +43,9 @@ def importance(judged: Judged, tables: ShapTables) -> dict[str, Any]:
             for i in order[:_SHOWN]
         ],
         "dependence": [
-            {"feature": described[i].name, "unit": described[i].unit, "bins": _course(matrix[:, i], against[i])}
+            {"feature": described[i].name, "unit": described[i].unit, "bins": bins}
             for i in order[:_DEPENDENCE]
-            if strength[i] > 0
+            if strength[i] > 0 and len(bins := _course(matrix[:, i], against[i])) > 1
         ],
     }
 

@@ -25,7 +25,7 @@ def share(hits: NDArray[np.bool_], of: NDArray[np.bool_], customers: NDArray[np.
         z * np.sqrt(p * (1 - p) / independent + (z / (2 * independent)) ** 2),
     )
     low, high = (centre - spread) / (1 + z * z / independent), (centre + spread) / (1 + z * z / independent)
-    return _rounded(p, low, high, len(rows))
+    return _rounded(p, max(0.0, low), min(1.0, high), len(rows))
 
 
 def mean(values: NDArray[np.float64], customers: NDArray[np.int64]) -> Figure:

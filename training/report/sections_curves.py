@@ -37,21 +37,12 @@ def policy(content: Content) -> str:
             f"{best}) multiplied by 1/8 to 8. Multiplying all costs alike would change nothing."
         )
     )
-    parts.append(
-        html.grid(
-            [
-                html.figure(
-                    plots.trade_off(found, rate, f"{best} called {worst}"),
-                    "False negatives against precision. Band: 95 %.",
-                ),
-                html.figure(
-                    plots.trade_off(found, wide, f"{best} called anything less"),
-                    "The same, wide: any class below the best.",
-                ),
-                html.figure(plots.cost(found, content.currency), "What decisions cost at the policy's own prices."),
-            ]
-        )
-    )
+    drawn = [(rate, f"{best} called {worst}", "False negatives against precision. Band: 95 %.")]
+    if len(content.spec.classes) > 2:
+        drawn.append((wide, f"{best} called anything less", "The same, wide: any class below the best."))
+    figures = [html.figure(plots.trade_off(found, name, label), caption) for name, label, caption in drawn]
+    figures.append(html.figure(plots.cost(found, content.currency), "What decisions cost at the policy's own prices."))
+    parts.append(html.grid(figures))
     parts += [_points(content), _mix(content)]
     return html.section("policy", "What lost good applicants cost", *parts)
 

@@ -35,25 +35,30 @@ def fairness(content: Content) -> str:
             f"least. Applications without a group: {found['without_group']:,}. Small groups have no figures."
         ),
         html.table(header, rows, "By group, with 95 % intervals by customer"),
-        html.note(verdict(found)),
+        *[html.note(text) for text in verdicts(content)],
         html.paragraph(found["proxy"]["verdict"]),
         html.table(("group against the others", "AUC of its prediction from the features"), auc, "Proxy check"),
     )
 
 
-def verdict(found: dict[str, Any]) -> str:
-    """Say what the least adverse impact ratio means."""
-    ratio = found["least_ratio"]
+def verdicts(content: Content) -> list[str]:
+    """Say what the least adverse impact ratios mean: of not being refused, and of being called the best class."""
+    if content.fairness is None:
+        return []
+    ratios, best = content.fairness["least_ratios"], content.spec.best_class
+    names = {"not_refused": "not refused", "approved": f"called {best}"}
+    return [f"Least adverse impact ratio, {text}: {_verdict(ratios[name])}" for name, text in names.items()]
+
+
+def _verdict(ratio: dict[str, Any]) -> str:
     shown = html.number(ratio, 3)
     if ratio["value"] is None:
-        return "The adverse impact ratio is not defined: everybody is refused in the reference group."
+        return "not defined, because nobody is in the reference group."
     if ratio["high"] < FOUR_FIFTHS:
-        return f"Least adverse impact ratio {shown}: below four fifths beyond its noise. It needs a reason or a remedy."
-    if ratio["value"] < FOUR_FIFTHS or ratio["low"] < FOUR_FIFTHS:
-        return (
-            f"Least adverse impact ratio {shown}: its interval reaches below four fifths. Collect more and look again."
-        )
-    return f"Least adverse impact ratio {shown}: above four fifths."
+        return f"{shown}, below four fifths beyond its noise. It needs a reason or a remedy."
+    if ratio["low"] < FOUR_FIFTHS:
+        return f"{shown}; the interval reaches below four fifths. Collect more and look again."
+    return f"{shown}, above four fifths."
 
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:

@@ -203,6 +203,11 @@ def parity(content: Content) -> str:
             f"adversarial rows: largest difference {found['largest_difference']:.2g}, allowed "
             f"{found['tolerance']:.0e}; another class at a tie of costs: {found['other_class_at_a_tie']}."
         ),
+        html.paragraph(
+            f"Contributions, from which reasons are made, were compared with the native library's on "
+            f"{found['contributions']['native_rows']:,} rows: largest difference "
+            f"{found['contributions']['largest_difference']:.2g}, allowed {found['contributions']['tolerance']:.0e}."
+        ),
         html.table(("kind of row", "rows"), rows, "Rows compared"),
         html.paragraph(f"Made on {content.facts['cpu_family']} with {libraries}."),
     )

@@ -23,7 +23,7 @@ def trade_off(judged: Judged, *, intervals: bool = True) -> dict[str, Any]:
     `multiple`: what the policy's price of calling another class by the best class's name is multiplied by. Intervals
     are a bootstrap over customers.
     """
-    named = dict(_named(judged))
+    named = dict(named_decisions(judged))
     curve = [_priced(judged.policy, worse=float(m)).assign(judged.probabilities) for m in MULTIPLES]
     points = _points(judged, [*named.values(), *curve], intervals=intervals)
     assigned = named["policy"]
@@ -35,7 +35,8 @@ def trade_off(judged: Judged, *, intervals: bool = True) -> dict[str, Any]:
     }
 
 
-def _named(judged: Judged) -> Iterator[tuple[str, Classes]]:
+def named_decisions(judged: Judged) -> Iterator[tuple[str, Classes]]:
+    """Yield the decisions that are compared, by name; the policy first."""
     policy, p = judged.policy, judged.probabilities
     yield "policy", policy.assign(p)
     yield "argmax", p.argmax(axis=1)

@@ -1,0 +1,125 @@
+"""Requests that are in flight at the same moment are scored together, by one thread; nobody waits while it is idle.
+
+1. submit   refused when too many wait; else queued, and the thread starts at once if it is idle
+2. round    takes what waits; requests whose client has gone or whose deadline has passed cost nothing
+3. answer   one call for all messages of the round
+4. respond  each request gets its response; if a round fails, each of its requests is tried alone, so that a fault
+            that one request triggers does not harm its neighbours
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from api.problems import Response
+from scoring.messages import Answer
+
+Answering = Callable[[Sequence[bytes]], list[Answer]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """One request that waits. `split` makes its messages, `respond` its response.
+
+    `late` and `failed` make the responses at the deadline and after a fault. `weight` counts against the size of a
+    round; `deadline` is on the coalescer's clock.
+    """
+
+    split: Callable[[], Sequence[bytes] | Response]
+    respond: Callable[[list[Answer]], Response]
+    late: Callable[[], Response]
+    failed: Callable[[BaseException], Response]
+    deadline: float
+    weight: int = 1
+    gone: Callable[[], bool] = lambda: False
+    future: "Future[Response]" = field(default_factory=Future)
+
+
+class Full(Exception):  # noqa: N818 - a state, not a fault
+    """Too many requests wait."""
+
+
+class Coalescer:
+    """Scores what waits in rounds. Safe to share between threads."""
+
+    def __init__(self, answer: Answering, clock: Callable[[], float], *, most_waiting: int, round_size: int) -> None:
+        """Take the function that scores; `round_size` is the most weight in one round (1: no coalescing)."""
+        self._answer = answer
+        self._clock = clock
+        self._most_waiting = most_waiting
+        self._round_size = round_size
+        self._lock = threading.Lock()
+        self._waiting: deque[Work] = deque()
+        self._busy = False
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+
+    def submit(self, work: Work) -> None:
+        """Queue a request; its future gets the response.
+
+        Raises:
+            Full: too many requests wait.
+
+        """
+        with self._lock:
+            if len(self._waiting) >= self._most_waiting:
+                raise Full
+            self._waiting.append(work)
+            if self._busy:
+                return
+            self._busy = True
+        self._start()
+
+    def close(self) -> None:
+        """Finish what waits and end the thread."""
+        self._pool.shutdown(wait=True)
+
+    def _start(self) -> None:
+        with self._lock:
+            taken = self._take()
+            if not taken:
+                self._busy = False
+                return
+        self._run(taken, self._start)
+
+    def _run(self, taken: list[Work], then: Callable[[], None]) -> None:
+        self._pool.submit(self._round, taken).add_done_callback(lambda done: self._after(done, taken, then))
+
+    def _take(self) -> list[Work]:
+        taken: list[Work] = []
+        room = self._round_size
+        while self._waiting and (not taken or self._waiting[0].weight <= room):
+            work = self._waiting.popleft()
+            if work.gone() or not work.future.set_running_or_notify_cancel():
+                work.future.cancel()
+                continue
+            taken.append(work)
+            room -= work.weight
+        return taken
+
+    def _round(self, taken: list[Work]) -> list[Response]:
+        now = self._clock()
+        split = [work.late() if work.deadline < now else work.split() for work in taken]
+        answers = iter(self._answer([message for part in split if not isinstance(part, Response) for message in part]))
+        return [
+            part if isinstance(part, Response) else work.respond([next(answers) for _ in part])
+            for work, part in zip(taken, split, strict=True)
+        ]
+
+    def _after(self, done: "Future[list[Response]]", taken: list[Work], then: Callable[[], None]) -> None:
+        error = done.exception()
+        if error is None:
+            for work, response in zip(taken, done.result(), strict=True):
+                work.future.set_result(response)
+        elif len(taken) == 1:
+            taken[0].future.set_result(taken[0].failed(error))
+        else:
+            self._alone(deque(taken), then)
+            return
+        then()
+
+    def _alone(self, failed: deque[Work], then: Callable[[], None]) -> None:
+        """Run the requests of a failed round one by one."""
+        work = failed.popleft()
+        self._run([work], (lambda: self._alone(failed, then)) if failed else then)

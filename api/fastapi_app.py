@@ -1,0 +1,114 @@
+"""The REST door in FastAPI: routing, reading the body and sending the response. All else is `api.service`.
+
+Endpoints take the bytes of the body as they are: FastAPI's own models would echo a customer's values in errors and
+answer NaN or a lone surrogate with 500.
+"""
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response as FastAPIResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from api.problems import Response
+from api.routes import ROUTES
+from api.service import Exchange, Service
+
+
+class _ClientGone(Exception):  # noqa: N818 - an outcome, not a fault
+    """The client closed the connection."""
+
+
+class _TooLarge(Exception):  # noqa: N818 - an outcome, not a fault
+    """More arrived than the limit allows."""
+
+
+def fastapi_app(service: Service) -> FastAPI:
+    """Build the app; each route of the table leads to the same endpoint, which asks the service."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    endpoint = Endpoint(service)
+    for route in ROUTES:
+        app.router.routes.append(Route(route.path, endpoint, methods=route.methods))
+    app.add_exception_handler(HTTPException, endpoint.unmatched)
+    app.add_exception_handler(Exception, endpoint.fault)
+    return app
+
+
+class Endpoint:
+    """An ASGI endpoint for every route."""
+
+    def __init__(self, service: Service) -> None:
+        """Take the service."""
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        exchange = _open(self._service, scope)
+        response = exchange.refusal
+        try:
+            response = response or await self._score(exchange, scope, receive)
+        except (_ClientGone, asyncio.CancelledError):
+            return
+        finally:
+            self._service.close(exchange, response)
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        headers.append((b"Content-Length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _score(self, exchange: Exchange, scope: Scope, receive: Receive) -> Response:
+        try:
+            async with asyncio.timeout(self._service.settings.body_seconds):
+                body = await _read(receive, exchange.body_limit)
+        except TimeoutError:
+            return self._service.refuse(exchange, "body_too_slow")
+        except _TooLarge:
+            return self._service.refuse(exchange, "body_too_large")
+        future = self._service.submit(exchange, body)
+        scope["state"]["when_gone"] = future.cancel
+        try:
+            async with asyncio.timeout(self._service.settings.deadline_seconds):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            return self._service.refuse(exchange, "deadline_exceeded")
+
+    async def unmatched(self, request: Request, _error: Exception) -> FastAPIResponse:
+        """Answer what no route matches; the service finds the same."""
+        exchange = _open(self._service, request.scope)
+        return self._answer(exchange, exchange.refusal or self._service.refuse(exchange, "not_found"))
+
+    async def fault(self, request: Request, error: Exception) -> FastAPIResponse:
+        """Answer after a fault of this product."""
+        exchange = _open(self._service, request.scope)
+        return self._answer(exchange, self._service.fault(exchange, error))
+
+    def _answer(self, exchange: Exchange, response: Response) -> FastAPIResponse:
+        self._service.close(exchange, response)
+        return FastAPIResponse(response.body, response.status, dict(response.headers))
+
+
+def _open(service: Service, scope: Scope) -> Exchange:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    path: Any = scope.get("raw_path") or scope["path"].encode()
+    return service.open(scope["method"], path.decode("latin-1"), scope["query_string"].decode("latin-1"), headers)
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGone
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise _TooLarge
+        if not message.get("more_body", False):
+            return b"".join(chunks)

@@ -1,0 +1,187 @@
+"""The REST door without a framework: the head of a request, then its body, in; a response out. No I/O but the log.
+
+1. open     address, method, key, rate, content type, declared size; a refusal here costs no reading of the body
+2. submit   the body waits for the scorer; the future gets the response, whatever becomes of the request
+3. close    counted and logged, once, with the status and the code; never a value of the request
+"""
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import msgspec
+
+from api.coalescer import Answering, Coalescer, Full, Work
+from api.documents import Documents
+from api.gate import Caller, Gate, Refused, check_body_head
+from api.logs import JsonLog, where
+from api.problems import Header, Response, answer_response, batch_response, fixed_headers, problem
+from api.routes import BY_PATH, Route
+from api.settings import Settings
+from scoring.messages import Answer
+
+MOST_IN_BATCH = 1000
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_RETRY: tuple[Header, ...] = (("Retry-After", "1"),)
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One request from its head to its response. `refusal`: the response that needs no body."""
+
+    request_id: str
+    method: str
+    route: Route | None
+    started: float
+    caller: Caller | None = None
+    refusal: Response | None = None
+    body_limit: int = 0
+    reserved: int = 0
+    body_bytes: int = 0
+    counts: list[str] = field(default_factory=list)
+
+
+class Service:
+    """What both frameworks serve. Safe to share between threads."""
+
+    def __init__(self, answer: Answering, documents: Documents, gate: Gate, settings: Settings, log: JsonLog) -> None:
+        """Start the scoring thread; `answer` turns messages into answers, one each."""
+        self.settings = settings
+        self.log = log
+        self.stopping = False
+        self._documents = documents
+        self._gate = gate
+        self._coalescer = Coalescer(
+            answer, time.monotonic, most_waiting=settings.max_waiting, round_size=settings.round_size
+        )
+        self._lock = threading.Lock()
+        self._in_flight = 0
+
+    def open(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Exchange:
+        """Look at the head of a request: method, path and query as sent, headers with names in lower case."""
+        given = headers.get("x-request-id", "")
+        exchange = Exchange(
+            request_id=given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16),
+            method=method,
+            route=BY_PATH.get(path),
+            started=time.monotonic(),
+        )
+        try:
+            self._admit(exchange, query, headers)
+        except Refused as refused:
+            exchange.refusal = problem(refused.code, exchange.request_id, refused.headers)
+        return exchange
+
+    def _admit(self, exchange: Exchange, query: str, headers: Mapping[str, str]) -> None:
+        route = exchange.route
+        if route is None:
+            raise Refused("not_found")
+        if exchange.method not in route.methods:
+            raise Refused("method_not_allowed", (("Allow", ", ".join(route.methods)),))
+        if not route.open:
+            exchange.caller = self._gate.admit(headers)
+        if route.method == "GET":
+            exchange.refusal = self._documents.page(route.name, exchange.request_id, stopping=self.stopping)
+            return
+        if query:
+            raise Refused("query_unexpected")
+        exchange.body_limit = self.settings.max_batch_bytes if route.name == "batch" else self.settings.max_body_bytes
+        self._reserve(exchange, check_body_head(headers, exchange.body_limit))
+
+    def _reserve(self, exchange: Exchange, size: int) -> None:
+        with self._lock:
+            if self._in_flight + size > self.settings.max_bytes_in_flight:
+                raise Refused("overloaded", _RETRY)
+            self._in_flight += size
+            exchange.reserved = size
+
+    def refuse(self, exchange: Exchange, code: str) -> Response:
+        """Make the response for a request that failed on its way: too slow, too large, past its deadline."""
+        return problem(code, exchange.request_id, _RETRY if code in ("deadline_exceeded", "overloaded") else ())
+
+    def fault(self, exchange: Exchange, error: BaseException) -> Response:
+        """Log where this product failed, without the error's text, and make the response."""
+        self.log.write("fault", request_id=exchange.request_id, error=type(error).__name__, where=where(error))
+        return self.refuse(exchange, "fault")
+
+    def reject(self, code: str) -> Response:
+        """Make and log the response for bytes that never became a request."""
+        exchange = Exchange(request_id=secrets.token_hex(16), method="", route=None, started=time.monotonic())
+        response = self.refuse(exchange, code)
+        self.close(exchange, response)
+        return response
+
+    def submit(self, exchange: Exchange, body: bytes, gone: Callable[[], bool] | None = None) -> "Future[Response]":
+        """Let a body be scored. A request whose future is cancelled, or whose client is `gone`, costs nothing."""
+        exchange.body_bytes = len(body)
+        work = self._work(exchange, body, gone or (lambda: False))
+        if not body:
+            work.future.set_result(problem("body_empty", exchange.request_id))
+            return work.future
+        try:
+            self._coalescer.submit(work)
+        except Full:
+            work.future.set_result(self.refuse(exchange, "overloaded"))
+        return work.future
+
+    def _work(self, exchange: Exchange, body: bytes, gone: Callable[[], bool]) -> Work:
+        batch = exchange.route is not None and exchange.route.name == "batch"
+
+        def respond(answers: list[Answer]) -> Response:
+            exchange.counts = [answer.credit_class or "" for answer in answers]
+            return (
+                batch_response(answers, exchange.request_id)
+                if batch
+                else answer_response(answers[0], exchange.request_id)
+            )
+
+        return Work(
+            split=(lambda: split_batch(body, exchange.request_id)) if batch else (lambda: [body]),
+            respond=respond,
+            late=lambda: self.refuse(exchange, "deadline_exceeded"),
+            failed=lambda error: self.fault(exchange, error),
+            deadline=exchange.started + self.settings.deadline_seconds,
+            weight=self.settings.round_size if batch else 1,
+            gone=gone,
+        )
+
+    def close(self, exchange: Exchange, response: Response | None) -> None:
+        """Count and log a request, and give back what it reserved; None: the client went away."""
+        with self._lock:
+            self._in_flight -= exchange.reserved
+            exchange.reserved = 0
+        self.log.write(
+            "request",
+            request_id=exchange.request_id,
+            method=exchange.method if exchange.route else "",
+            path=exchange.route.path if exchange.route else "",
+            status=response.status if response else 499,
+            code=response.code if response else "client_gone",
+            key=exchange.caller.key_id if exchange.caller else "",
+            body_bytes=exchange.body_bytes,
+            milliseconds=round(1000 * (time.monotonic() - exchange.started), 3),
+        )
+
+    def finish(self) -> None:
+        """Finish what waits and end the scoring thread."""
+        self._coalescer.close()
+
+
+def split_batch(body: bytes, request_id: str) -> list[bytes] | Response:
+    """Split a JSON array into the bytes of its elements, which are checked one by one later."""
+    try:
+        elements = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return problem("batch_unreadable", request_id)
+    if len(elements) > MOST_IN_BATCH:
+        return problem("batch_too_long", request_id)
+    return [bytes(element) for element in elements]
+
+
+def page(content_type: str, body: bytes, request_id: str, status: int = 200) -> Response:
+    """Make the response of a document."""
+    return Response(status, fixed_headers(content_type, request_id), body)

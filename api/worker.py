@@ -1,0 +1,85 @@
+"""One worker: loads the bundle, which re-scores its golden rows, and serves on a socket that it is given."""
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from api.documents import Documents
+from api.gate import Gate
+from api.keys import KeyFile
+from api.logs import JsonLog, redirect_library_logs
+from api.openapi import Contract
+from api.service import Service
+from api.settings import Framework, Settings
+from scoring.messages import MessageScorer
+from scoring.schema import application_schema, decision_json_schema, example_application
+from scoring.scorer import Scorer
+
+_SWITCH_SECONDS = 0.0005  # the event loop waits at most this long for the scoring thread's Python
+
+
+def run_worker(settings: Settings, listener: socket.socket, log: JsonLog, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM; nothing listens before the golden rows agree.
+
+    Raises:
+        BundleError: the bundle does not verify, or a golden row comes out differently.
+        SettingsError: the file of keys cannot be read.
+
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    service = make_service(settings, log)
+    redirect_library_logs(log)
+    if settings.framework is Framework.FASTAPI:
+        from api.uvicorn_server import run_fastapi as run  # noqa: PLC0415 - one framework is enough to serve
+    else:
+        from api.waitress_server import run_flask as run  # noqa: PLC0415 - one framework is enough to serve
+    run(service, listener, on_ready)
+    service.finish()
+    log.write("stopped")
+
+
+def make_service(settings: Settings, log: JsonLog) -> Service:
+    """Load the bundle and put the door together.
+
+    Raises:
+        BundleError: the bundle does not verify, or a golden row comes out differently.
+        SettingsError: the file of keys cannot be read.
+
+    """
+    scorer = Scorer.open(settings.bundle)
+    messages = MessageScorer(scorer)
+    documents = Documents(scorer, make_contract(messages), settings, lambda: b"")
+    gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
+    return Service(messages.answer, documents, gate, settings, log)
+
+
+def make_contract(messages: MessageScorer) -> Contract:
+    """Describe the messages of the bundle; the example's answer is computed, and warms the scorer up."""
+    spec = messages.scorer.bundle.spec
+    example = example_application(spec)
+    (answer,) = messages.answer([json.dumps(example).encode()])
+    return Contract(
+        name=spec.name,
+        bundle_id=messages.scorer.bundle.bundle_id,
+        application=application_schema(spec),
+        decision=decision_json_schema(spec),
+        example=example,
+        example_decision=json.loads(answer.decision or b"{}"),
+    )
+
+
+def open_keys(settings: Settings) -> KeyFile | None:
+    """Open the file of keys, which must be readable before anything starts.
+
+    Raises:
+        SettingsError: it cannot be read.
+
+    """
+    if settings.no_auth:
+        return None
+    keys = KeyFile(Path(settings.keys))
+    keys.entries()
+    return keys

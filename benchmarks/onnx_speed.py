@@ -1,0 +1,82 @@
+"""The exported graph against XGBoost itself: the same model and rows, one thread each, outputs checked equal.
+
+python -m benchmarks.onnx_speed [--rows 100000]
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import xgboost
+
+from features.matrix import build_features
+from features.spec_file import parse_spec
+from model_export.graph import to_onnx
+from model_export.trees import from_model
+from recipes.synthetic import synthetic
+from scoring.model import Model
+from training.data import TrainingData
+from training.fit import FittedXgboost
+from training.run import train
+
+
+def main(rows: int) -> dict[str, float]:
+    """Time bulk and single rows; probabilities must agree within 1e-6."""
+    dataset = synthetic(4000, seed=7)
+    spec = parse_spec(dataset.spec_text)
+    trained = train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
+    if not isinstance(trained.model, FittedXgboost):
+        raise SystemExit("expected an XGBoost model")
+    booster, ensemble = trained.model.booster, from_model(trained.model)
+    booster.set_param({"nthread": 1})
+    content = to_onnx(ensemble, trained.calibration.scale, trained.calibration.offset)
+    model = Model(content, ensemble.features, len(spec.classes))
+    others = synthetic(rows // 2 + 100, seed=9)
+    matrix = build_features(others.applications, others.events, spec).matrix[:rows]
+    native = trained.calibration.probabilities(trained.model.margins(matrix))
+    apart = float(np.abs(model.probabilities(matrix) - native).max())
+    if apart > 1e-6:
+        raise SystemExit(f"graph and XGBoost differ by {apart}")
+    one = matrix[:1]
+    graph, single = _microseconds(lambda: model.probabilities(matrix)), _mean(lambda: model.probabilities(one))
+    bulk = min(
+        _microseconds(lambda: booster.inplace_predict(matrix, predict_type="margin")),
+        _microseconds(lambda: booster.predict(xgboost.DMatrix(matrix, nthread=1), output_margin=True)),
+    )
+    alone = _mean(lambda: booster.inplace_predict(one, predict_type="margin"))
+    return {
+        "rows": len(matrix),
+        "trees": len(ensemble.trees),
+        "largest_difference": apart,
+        "onnx_us_a_row": round(graph / len(matrix), 2),
+        "xgboost_us_a_row": round(bulk / len(matrix), 2),
+        "bulk_ratio": round(bulk / graph, 2),
+        "onnx_us_alone": round(single, 1),
+        "xgboost_us_alone": round(alone, 1),
+        "alone_ratio": round(alone / single, 1),
+    }
+
+
+def _microseconds(run: Callable[[], object]) -> float:
+    best = float("inf")
+    for _ in range(7):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return best * 1e6
+
+
+def _mean(run: Callable[[], object], times: int = 2000) -> float:
+    run()
+    start = time.perf_counter()
+    for _ in range(times):
+        run()
+    return (time.perf_counter() - start) / times * 1e6
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=100_000)
+    print(json.dumps(main(parser.parse_args().rows), indent=2))  # noqa: T201

@@ -1,0 +1,87 @@
+"""`credit serve`: the REST door."""
+
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import say
+from features.errors import SettingsError
+
+if TYPE_CHECKING:
+    from api.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: credit serve --bundle demo/bundles/current --no-auth --port 8000")
+def serve(  # noqa: PLR0917 - typer takes options by name
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)
+    ] = None,
+    framework: Annotated[str | None, typer.Option(help="fastapi or flask.", show_default="fastapi")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one.", show_default="8000")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default="1")] = None,
+    keys: Annotated[Path | None, typer.Option(help="File of API keys.", show_default="credit-keys.json")] = None,
+    no_auth: Annotated[bool | None, typer.Option("--no-auth", help="No keys; on loopback only.")] = None,
+    rate_limit: Annotated[
+        float | None, typer.Option(help="Requests a second for each key and worker; 0: no limit.", show_default="1000")
+    ] = None,
+) -> None:
+    """Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment."""
+    from api.settings import make_settings
+
+    given = {
+        "bundle": bundle,
+        "framework": framework,
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "keys": keys,
+        "no_auth": no_auth,
+        "rate_limit": rate_limit,
+    }
+    settings = make_settings(**{name: value for name, value in given.items() if value is not None})
+    # The link is resolved once, so that all workers serve the same bundle, also those that start later.
+    sys.exit(_serve(settings.model_copy(update={"bundle": settings.bundle.resolve()})))
+
+
+def _serve(settings: "Settings") -> int:
+    from api.logs import JsonLog
+    from api.supervisor import Supervisor
+    from api.worker import open_keys, run_worker
+
+    open_keys(settings)
+    listener = _bind(settings.host, settings.port)
+    log = JsonLog(sys.stderr, time.time)
+
+    def on_ready() -> None:
+        host, port = listener.getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        log.write("ready", url=url, framework=settings.framework, workers=settings.workers, bundle=settings.bundle.name)
+        say(f"{url} serves bundle {settings.bundle.name[:12]} ({settings.framework}); people read {url}/docs")
+        sys.stdout.flush()
+
+    if settings.workers > 1:
+        return Supervisor(settings, listener, log, on_ready).run()
+    run_worker(settings, listener, log, on_ready)
+    return 0
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Take the address; nobody listens on it before a worker is ready."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"host {host}, port {port}: cannot listen there ({error.strerror}). Is another process on that port? "
+            "--port 0 takes a free one."
+        ) from error
+    return listener

@@ -1,0 +1,216 @@
+"""Attacks on door 3: while they go on, a normal request is answered within its deadline, and memory stays bounded."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoring.schema import example_application
+from scoring.scorer import Scorer
+from tests.rest_door import Door, read_reply, running, wait_until
+
+DEADLINE_SECONDS = 5
+MOST_GROWTH_BYTES = 150 << 20
+
+
+@pytest.fixture(scope="module")
+def good(scorer: Scorer) -> bytes:
+    return json.dumps(example_application(scorer.bundle.spec)).encode()
+
+
+@pytest.fixture(scope="module", params=["fastapi", "flask"])
+def door(request: pytest.FixtureRequest, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    folder = tmp_path_factory.mktemp("attacked")
+    limits = {"header_seconds": 1, "body_seconds": 2, "max_connections": 400, "deadline_seconds": DEADLINE_SECONDS}
+    with running(bundle, folder, request.param, **limits) as door:
+        yield door
+
+
+def memory(door: Door) -> int:
+    return sum(process.memory_info().rss for process in door.processes())
+
+
+@pytest.fixture
+def normal(door: Door, good: bytes) -> Iterator[Callable[[], None]]:
+    """Normal requests all through a test; at its end each was answered in time and memory had not grown."""
+    seconds: list[float] = []
+    stop = threading.Event()
+    before = peak = memory(door)
+
+    def requests() -> None:
+        nonlocal peak
+        while not stop.is_set():
+            began = time.monotonic()
+            assert door.score(good).status == 200
+            seconds.append(time.monotonic() - began)
+            peak = max(peak, memory(door))
+            time.sleep(0.02)
+
+    with ThreadPoolExecutor(1) as pool:
+        running_requests = pool.submit(requests)
+        yield lambda: None
+        time.sleep(0.2)
+        stop.set()
+        running_requests.result(30)
+    assert seconds
+    assert max(seconds) < DEADLINE_SECONDS
+    assert peak - before < MOST_GROWTH_BYTES
+
+
+def head(door: Door, more: str = "", key: str = "") -> bytes:
+    lines = f"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: {key or door.key}\r\n"
+    return (lines + more).encode()
+
+
+def closed_within(connections: list[socket.socket], seconds: float) -> bool:
+    """Whether the other side ends each connection in time; what it says before is read."""
+    end = time.monotonic() + seconds
+    for connection in connections:
+        connection.settimeout(max(0.01, end - time.monotonic()))
+        try:
+            while connection.recv(65536):
+                pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            continue
+        finally:
+            connection.close()
+    return True
+
+
+@pytest.mark.usefixtures("normal")
+def test_slow_headers_are_closed(door: Door) -> None:
+    connections = [door.raw() for _ in range(20)]
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end and connections:  # one byte at a time never makes a head
+        for connection in list(connections):
+            try:
+                connection.sendall(b"X")
+            except ConnectionError:
+                connections.remove(connection)
+                connection.close()
+        time.sleep(0.1)
+    assert closed_within(connections, 1)
+
+
+@pytest.mark.usefixtures("normal")
+def test_a_slow_body_is_answered_with_408_or_closed(door: Door) -> None:
+    connections = [door.raw() for _ in range(20)]
+    for connection in connections:
+        connection.sendall(head(door, "Content-Length: 1000\r\n\r\n"))
+    replies = []
+    end = time.monotonic() + 4
+    for connection in connections:
+        with connection:
+            with contextlib.suppress(ConnectionError):
+                while time.monotonic() < end - 1.5:
+                    connection.sendall(b" ")
+                    time.sleep(0.1)
+            replies.append(read_reply(connection))
+    assert {reply.status for reply in replies if reply} == {408}
+    assert all(reply.json["code"] == "body_too_slow" for reply in replies if reply)
+
+
+@pytest.mark.usefixtures("normal")
+def test_half_open_connections_are_closed(door: Door, good: bytes) -> None:
+    nothing = [door.raw() for _ in range(50)]
+    half = [door.raw() for _ in range(50)]
+    for connection in half:
+        connection.sendall(head(door, f"Content-Length: {len(good)}\r\n\r\n") + good[:20])
+        connection.shutdown(socket.SHUT_WR)
+    assert closed_within(nothing + half, 5)
+
+
+@pytest.mark.usefixtures("normal")
+def test_200_connections_are_held(door: Door, good: bytes) -> None:
+    connections = [door.connect() for _ in range(200)]
+    assert all(door.ask_on(connection, "POST", "/v1/score", good).status == 200 for connection in connections)
+    time.sleep(1)
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.usefixtures("normal")
+def test_more_connections_than_allowed_push_out_those_that_wait(door: Door) -> None:
+    connections = []
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            connections.append(door.raw())
+    assert sum(len(process.net_connections()) for process in door.processes()) < 450
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.usefixtures("normal")
+@pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
+def test_bodies_of_100_megabytes_get_413(door: Door, *, chunked: bool) -> None:
+    size, part = 100 << 20, b" " * (1 << 20)
+    framing = "Transfer-Encoding: chunked\r\n\r\n" if chunked else f"Content-Length: {size}\r\n\r\n"
+    for _ in range(3):
+        with door.raw() as connection:
+            connection.sendall(head(door, framing))
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                for _ in range(100):
+                    connection.sendall(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+            reply = read_reply(connection)
+        assert reply is not None, "the client can read why"
+        assert (reply.status, reply.json["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.usefixtures("normal")
+def test_10_000_wrong_keys_are_refused(door: Door, good: bytes) -> None:
+    def attack(number: int) -> set[int]:
+        connection = door.connect()
+        keys = [f"ck_{number:08x}_{i:043d}" for i in range(1250)]
+        replies = [door.ask_on(connection, "POST", "/v1/score", good, **{"X-API-Key": key}) for key in keys]
+        connection.close()
+        return {reply.status for reply in replies}
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set().union(*pool.map(attack, range(8))) == {401}
+
+
+@pytest.mark.usefixtures("normal")
+def test_clients_that_go_away_cost_nothing(door: Door, good: bytes) -> None:
+    for _ in range(300):
+        with door.raw() as connection:
+            connection.sendall(head(door, f"Content-Length: {len(good)}\r\n\r\n") + good)
+    assert wait_until(lambda: door.score(good).status == 200)
+
+
+@pytest.mark.usefixtures("normal")
+def test_bodies_of_a_batch_are_bounded_all_together(door: Door) -> None:
+    """Each is within the limit of a batch, all together are not: those beyond it get 503, and none fills the memory."""
+    body = b"[" + b" " * (15 << 20) + b"]"
+
+    def send(_: int) -> int:
+        return door.score(body, "/v1/score/batch").status
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(send, range(12))) <= {200, 503}
+
+
+def test_requests_beyond_the_queue_get_503_with_retry_after(
+    bundle: Path, tmp_path: Path, good: bytes, scorer: Scorer
+) -> None:
+    many: Any = [json.loads(good)] * 1000
+    batch = json.dumps(many).encode()
+    assert scorer
+    for framework in ("fastapi", "flask"):
+        with running(bundle, tmp_path / framework, framework, max_waiting=2, deadline_seconds=20) as door:
+
+            def send(_: int, door: Door = door) -> tuple[int, str]:
+                reply = door.score(batch, "/v1/score/batch")
+                return reply.status, reply.headers.get("retry-after", "")
+
+            with ThreadPoolExecutor(12) as pool:
+                outcomes = set(pool.map(send, range(24)))
+        assert outcomes == {(200, ""), (503, "1")}

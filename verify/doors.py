@@ -1,0 +1,115 @@
+"""Batch and REST as processes of their own, as a user runs them; what each answers is what is compared."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from batch.tables import SourceTable
+from features.errors import DeliveryError, InputError
+from features.rejects import APPLICATIONS
+from features.spec import Spec
+from verify.outcomes import Outcome, from_files
+from verify.processes import running
+
+_CONNECTIONS = 16
+_SCORED = 200
+_REFUSED = (400, 413, 422)
+COMMAND = (sys.executable, "-m", "cli.main")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What all doors are asked: the bundle, the user's files, and how the `credit` command is started."""
+
+    bundle: Path
+    applications: Path
+    events: Path
+    command: Sequence[str] = COMMAND
+
+
+def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: Sequence[int]) -> pl.DataFrame:
+    """Score the files with `credit score`; return the outcomes of the rows `compared` (0-based) of the table, in order.
+
+    Raises:
+        InputError: the files cannot be used, with what the command said.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="credit-verify-") as folder:
+        out = Path(folder) / "decisions.parquet"
+        files = ("--applications", question.applications, "--events", question.events, "--out", out)
+        options = ("--max-reject-share", 1, "--allow-empty-events")
+        command = [*question.command, "score", "--bundle", question.bundle, *files, *options]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise InputError(f"batch: {done.stderr.strip().removeprefix('error: ')}")
+        decisions = pl.read_parquet(out)
+        rejects = pl.read_csv(out.with_name("decisions.rejects.csv"), infer_schema=False)
+    codes = _codes_by_row(rejects.filter(pl.col("table") == APPLICATIONS), table)
+    decided = [row for row in range(table.rows) if codes[row] is None]
+    everywhere = from_files(decisions, decided, codes, spec)
+    return everywhere[list(compared)]
+
+
+def _codes_by_row(rejects: pl.DataFrame, table: SourceTable) -> list[str | None]:
+    """Return the code of each row of the table, None where it was decided."""
+    file, row = table.locate(pl.Series(range(1, table.rows + 1), dtype=pl.Int64))
+    places = pl.DataFrame([file.alias("file"), row.alias("row")])
+    own = rejects.select("file", pl.col("row").cast(pl.Int64), "code")
+    joined = places.join(own, on=["file", "row"], how="left", maintain_order="left", validate="1:1")
+    return joined["code"].to_list()
+
+
+def ask_rest(question: Question, framework: str, messages: Sequence[bytes]) -> list[Outcome]:
+    """Serve with `credit serve` and post each message to /v1/score on real sockets, over 16 connections.
+
+    Raises:
+        DeliveryError: the door did not start, or broke off.
+
+    """
+    longest = max(map(len, messages), default=0) + 1024
+    settings = {
+        "RATE_LIMIT": "0",
+        "MAX_BODY_BYTES": str(longest),
+        "MAX_BYTES_IN_FLIGHT": str(4 * _CONNECTIONS * longest),
+        "DEADLINE_SECONDS": "120",
+    }
+    arguments = ("serve", "--bundle", question.bundle, "--framework", framework, "--no-auth", "--port", 0)
+    environment = {f"CREDIT_API_{name}": value for name, value in settings.items()}
+    command = (*question.command, *arguments)
+    with running(command, framework, environment) as door, ThreadPoolExecutor(_CONNECTIONS) as pool:
+        port = int(door.first_line().split()[0].rpartition(":")[2])
+        shares = [range(start, len(messages), _CONNECTIONS) for start in range(_CONNECTIONS)]
+        outcomes: list[Outcome] = [Outcome()] * len(messages)
+        for answers in pool.map(lambda share: list(_post(port, messages, share)), shares):
+            for row, outcome in answers:
+                outcomes[row] = outcome
+    return outcomes
+
+
+def _post(port: int, messages: Sequence[bytes], share: Iterable[int]) -> Iterator[tuple[int, Outcome]]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=150)
+    try:
+        for row in share:
+            connection.request("POST", "/v1/score", messages[row], {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            yield row, _outcome(response.status, response.read())
+    except (OSError, HTTPException) as error:
+        raise DeliveryError(f"REST: the door broke off ({type(error).__name__}).") from error
+    finally:
+        connection.close()
+
+
+def _outcome(status: int, body: bytes) -> Outcome:
+    if status == _SCORED:
+        return Outcome(decision=body)
+    if status in _REFUSED:
+        return Outcome(code=msgspec.json.decode(body)["code"])
+    return Outcome(code=f"http_{status}")

@@ -1,0 +1,98 @@
+"""`credit verify`: every door is asked about the same applications, and every bit of every answer is compared."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from batch.inputs import open_inputs
+from features.applications import identifier
+from features.rejects import APPLICATIONS
+from scoring.publish import to_messages
+from scoring.scorer import Scorer
+from verify.compare import Comparison, compare
+from verify.doors import Question, ask_batch, ask_rest
+from verify.outcomes import Outcome, from_messages
+from verify.stream_door import ask_stream
+
+Progress = Callable[[str], None]
+REFERENCE = "batch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was compared and what came out. `repeated`: rows whose id is repeated, which only files can see."""
+
+    bundle_id: str
+    applications: int
+    repeated: int
+    decisions: int
+    rejects_by_code: dict[str, int]
+    columns: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    first_application_id: str | None
+
+    @property
+    def agree(self) -> bool:
+        """Whether no bit differs anywhere."""
+        return not any(comparison.different for comparison in self.comparisons)
+
+    def document(self) -> dict[str, Any]:
+        """Return the report for JSON."""
+        return {"agree": self.agree, **asdict(self), "reference": REFERENCE}
+
+
+def verify(question: Question, brokers: str | None = None, progress: Progress = lambda _stage: None) -> Report:
+    """Ask all doors and compare each with the batch door; `brokers` None: the stream on the embedded broker.
+
+    Raises:
+        InputError: a file cannot be used.
+        BundleError: the bundle does not verify.
+        DeliveryError: a door did not start or broke off.
+
+    """
+    progress("read")
+    scorer = Scorer.open(question.bundle)
+    spec = scorer.bundle.spec
+    table, events = open_inputs(question.applications, question.events, spec, allow_empty_events=True)
+    applications = table.read()
+    compared = once(applications)
+    messages = [m.body for m in to_messages(applications[compared], events.read(), spec)]
+    progress("batch")
+    reference = ask_batch(question, table, spec, compared)
+    comparisons = []
+    doors: dict[str, Callable[[], list[Outcome]]] = {
+        "stream": lambda: ask_stream(question, messages, brokers),
+        "FastAPI": lambda: ask_rest(question, "fastapi", messages),
+        "Flask": lambda: ask_rest(question, "flask", messages),
+    }
+    for name, ask in doors.items():
+        progress(name)
+        comparisons.append(compare(name, reference, from_messages(ask(), spec)))
+    ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
+    return _report(scorer.bundle.bundle_id, ids, compared, reference, comparisons)
+
+
+def once(applications: pl.DataFrame) -> list[int]:
+    """Return the 0-based rows whose application_id is not repeated; rows without an id are no repeats."""
+    ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
+    repeated = ids.is_duplicated() & ids.is_not_null() & (ids != "")
+    return (~repeated.fill_null(value=False)).arg_true().to_list()
+
+
+def _report(
+    bundle_id: str, ids: pl.Series, compared: list[int], reference: pl.DataFrame, comparisons: list[Comparison]
+) -> Report:
+    codes = reference["code"].drop_nulls().value_counts().sort("count", "code", descending=[True, False])
+    first = min((c.first_row for c in comparisons if c.first_row is not None), default=None)
+    return Report(
+        bundle_id=bundle_id,
+        applications=len(ids),
+        repeated=len(ids) - len(compared),
+        decisions=int(reference["code"].is_null().sum()),
+        rejects_by_code=dict(codes.iter_rows()),
+        columns=tuple(reference.columns),
+        comparisons=tuple(comparisons),
+        first_application_id=None if first is None else ids[compared[first]],
+    )
