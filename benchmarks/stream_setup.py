@@ -76,6 +76,7 @@ class Contender:
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     resident: list[tuple[int, int]] = field(default_factory=list)  # messages decided, bytes
+    per_cpu_second: float = 0.0  # messages for each second of its own CPU time, which other load does not change
 
     def run(self, server: KafkaServer, output: str, count: int, patience_s: float = 600) -> float:
         """Run until `count` records are committed; return messages per second between the first and last arrival."""
@@ -99,17 +100,19 @@ class Contender:
     def _watch(
         self, process: "subprocess.Popen[bytes]", server: KafkaServer, output: str, count: int, patience_s: float
     ) -> float:
-        consumer, progress, seen, end = reader(server, output), [], 0, time.monotonic() + patience_s
+        consumer, seen, end = reader(server, output), 0, time.monotonic() + patience_s
+        watched, progress = psutil.Process(process.pid), []
         while seen < count:
             arrived = sum(m.error() is None for m in consumer.consume(5000, 0.05))
             if arrived:
                 seen += arrived
-                progress.append((time.monotonic(), seen))
+                progress.append((time.monotonic(), seen, sum(watched.cpu_times()[:2])))
             if process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"{self.name}: ended with {process.returncode} after {seen} of {count}")
-            self.resident.append((seen, psutil.Process(process.pid).memory_info().rss))
+            self.resident.append((seen, watched.memory_info().rss))
         consumer.close()
-        (first, before), (last, after) = progress[0], progress[-1]
+        (first, before, cpu), (last, after, cpu_after) = progress[0], progress[-1]
+        self.per_cpu_second = (after - before) / (cpu_after - cpu)
         return (after - before) / (last - first)
 
 
@@ -121,7 +124,6 @@ def reader(server: KafkaServer, topic: str) -> ck.Consumer:
             "group.id": "benchmark",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 5,
         }
     )
     consumer.assign([ck.TopicPartition(topic, p, 0) for p in range(PARTITIONS)])

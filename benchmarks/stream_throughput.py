@@ -61,8 +61,10 @@ def main() -> None:
             expected = int((count if everything else _QUIX_MESSAGES) * 0.99)  # the rest may be dead letters
             rates[output] = contender.run(server, output, expected)
             largest = max(resident for _, resident in contender.resident) / 2**20
-            line = f"{contender.name:<36} {rates[output]:>8,.0f}/s  {largest:>5,.0f} MiB  "
-            sys.stdout.write(f"{line}{rates['ours'] / rates[output]:.2f}x\n")
+            sys.stdout.write(
+                f"{contender.name:<36} {rates[output]:>8,.0f}/s  {contender.per_cpu_second:>8,.0f} per CPU second  "
+                f"{largest:>5,.0f} MiB  {rates['ours'] / rates[output]:.2f}x\n"
+            )
             sys.stdout.flush()
 
 

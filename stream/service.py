@@ -100,9 +100,7 @@ def _check(settings: StreamSettings) -> tuple[bool, int]:
     try:
         cluster = admin.cluster(*topics)
     except DeliveryError as error:
-        raise DeliveryError(
-            f"{settings.brokers}: no answer from the brokers: {error}. Check the address, and TLS and SASL settings."
-        ) from error
+        raise DeliveryError(f"{settings.brokers}: {error} Check the address, and TLS and SASL settings.") from error
     if cluster.embedded and settings.delivery is DeliveryMode.EXACTLY_ONCE:
         raise SettingsError(
             f"{settings.brokers} is the embedded broker, without transactions: exactly-once is not possible there. "
