@@ -355,7 +355,7 @@ def test_health_readiness_and_metrics(stage: Stage) -> None:
 def secured(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KafkaServer, str, Path]]:  # noqa: ARG001
     """A broker with a SASL_SSL listener beside the plain one, its address there, and the certificate to trust."""
     folder, port = tmp_path_factory.mktemp("secured"), free_port()
-    store = ["-alias", "kafka", "-keystore", folder / "kafka.p12", "-storepass", "of-the-test"]
+    store = ["-alias", "kafka", "-keystore", str(folder / "kafka.p12"), "-storepass", "of-the-test"]
     made = [
         "-genkeypair",
         "-keyalg",
@@ -368,7 +368,7 @@ def secured(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
         "san=ip:127.0.0.1",
     ]
     subprocess.run(["keytool", *store, *made], check=True, capture_output=True)
-    trusted = ["-exportcert", "-rfc", "-file", folder / "ca.pem"]
+    trusted = ["-exportcert", "-rfc", "-file", str(folder / "ca.pem")]
     subprocess.run(["keytool", *store, *trusted], check=True, capture_output=True)
     server = KafkaServer(folder / "kafka", extra=folder / "secure.properties")
     module = "org.apache.kafka.common.security.plain.PlainLoginModule"
