@@ -124,6 +124,15 @@ class BrokerContract:
         wait_until(lambda: second.take(1, 0.1) and len(second.assigned) == 4)
         second.close()
 
+    def test_a_rebalance_while_messages_are_in_hand_drops_them_and_they_are_read_again(self, place: Place) -> None:
+        place.send(*[(b"k", b"v")] * 3)
+        consumer = place.consumer()
+        consumer._consumer = Rebalancing(consumer)  # type: ignore[assignment]
+        messages = take(consumer, 3, most=2)
+        messages += consumer.take(2, 0.5).messages
+        consumer.close()
+        assert [m.offset for m in messages] == [0, 1, 2], "each once, although the first was in hand meanwhile"
+
     def test_a_wrong_client_setting_is_named_without_its_value(self, place: Place) -> None:
         for name in ("security.protocol", "sasl.pasword"):
             settings = place.settings(client={name: "a-secret"})
@@ -141,6 +150,24 @@ class BrokerContract:
         place.send(*[(b"k", b"v")] * 10)
         records = read_records(place.settings().connection, place.input, {0: 2, 1: 0}, {0: 5, 1: 0})
         assert [m.offset for m in records] == [2, 3, 4]
+
+
+class Rebalancing:
+    """A consumer whose partitions are taken away and given back between its first message and the rest."""
+
+    def __init__(self, member: GroupConsumer) -> None:
+        self._member, self._inner, self._due = member, member._consumer, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def consume(self, most: int, wait_s: float) -> list[Any]:
+        if self._due:
+            self._due = False
+            partitions = self._inner.assignment()
+            self._member._on_revoke(self._inner, partitions)
+            self._member._on_assign(self._inner, partitions)
+        return self._inner.consume(most, wait_s)
 
 
 def wait_until(condition: Any, seconds: float = 30) -> None:
