@@ -88,7 +88,10 @@ def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str,
         log.info("ended after %s messages", worker.settled)
     finally:
         control.watchdog.alive("leave the group")
-        consumer.close()
+        try:
+            consumer.close()
+        except DeliveryError as error:  # the group finds out by itself, after the session timeout
+            log.warning("the group was not left: %s", error)
         control.watchdog.stop()
         health.close()
         slot.release()
