@@ -59,7 +59,7 @@ def _settings(question: Question, brokers: str, *, embedded: bool) -> StreamSett
         "delivery": DeliveryMode.AT_LEAST_ONCE if embedded else DeliveryMode.EXACTLY_ONCE,
         "max_reject_share": 1,
     }
-    return StreamSettings(**values)
+    return StreamSettings.model_validate(values)
 
 
 def _command(question: Question, settings: StreamSettings) -> list[object]:
