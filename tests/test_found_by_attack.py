@@ -118,6 +118,13 @@ def test_a_bundle_holds_plain_files_only(bundle: Path, tmp_path: Path) -> None:
         read_bundle(copy)
 
 
+def test_a_folder_above_a_bundle_is_no_bundle_and_nothing_in_it_is_called_litter(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to(bundle)
+    with pytest.raises(BundleError, match=r"manifest\.json is missing, so this is not a bundle") as raised:
+        read_bundle(tmp_path)
+    assert "remove" not in str(raised.value).lower()
+
+
 def test_a_bad_cell_of_a_recipe_is_no_traceback_and_is_not_repeated(tmp_path: Path, credit: Credit) -> None:
     columns = ("Customer_ID", "Month", "Credit_Score", *_NUMBERS, *_CATEGORIES)
     pl.DataFrame({name: ["SECRET"] for name in columns}).write_csv(tmp_path / "panel.csv")
