@@ -23,6 +23,8 @@ td.bar { width: 25%; min-width: 5rem; padding: .3rem .8rem; }
   background: linear-gradient(var(--line), var(--line)) center / 1px 100% no-repeat; }
 .track i { position: absolute; top: .25rem; bottom: .25rem; print-color-adjust: exact; }
 .against { left: 50%; background: var(--against); } .for { right: 50%; background: var(--for); }
+@media (max-width: 40rem) { .features table { font-size: .85rem; }
+  .features :is(th, td):is(:nth-child(2), :nth-child(3)) { display: none; } }
 @media print { body { max-width: none; } .scroll { overflow: visible; } tr { break-inside: avoid; } }
 """
 
@@ -54,6 +56,7 @@ def explain_page(explanation: Explanation, spec: Spec, language: str) -> str:
         _table(
             ("contribution", "", "feature", "value", "median", "meaning"),
             [_feature(record, largest) for record in explanation.features[:_SHOWN]],
+            "scroll features",
         ),
         f"<p class=quiet>{_rest(explanation)}</p>",
         f"<p><small>Decision {decision['decision_id']}<br>Bundle {decision['bundle_id']}</small></p>",
@@ -99,9 +102,10 @@ def _row(value: float, largest: float, cells: list[str]) -> str:
     return f"<tr><td class=number>{value:+.3f}</td><td class=bar>{bar}</td>{texts}</tr>"
 
 
-def _table(header: tuple[str, ...], rows: list[str]) -> str:
+def _table(header: tuple[str, ...], rows: list[str], classes: str = "scroll") -> str:
     cells = "".join(f"<th scope=col>{title}</th>" for title in header)
-    return f"<div class=scroll><table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    body = f"<thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="{classes}"><table>{body}</table></div>'
 
 
 def _rest(explanation: Explanation) -> str:
