@@ -144,3 +144,10 @@ def test_an_application_never_gets_the_events_of_a_neighbour_that_was_rejected()
     carried = [frame.with_columns(application_row=row) for row, frame in ((1, own), (2, foreign))]
     message = build_features(applications({}, {"customer_id": "C2"}), pl.concat(carried), SPEC)
     assert message.matrix.tobytes() == alone.matrix.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["number", "integer", "money"])
+def test_a_token_of_a_stripped_zero_is_missing_and_only_what_a_cell_can_say_is_a_number(kind: str) -> None:
+    zero = attribute(kind, missing_tokens=("$0",), strip="$")
+    assert [cause for _, cause in read(["$0", " $0", "$5"], zero)] == ["missing_token", "missing_token", None]
+    assert [cause for _, cause in read(["99", " 99"], attribute(kind, missing_tokens=("9_9",)))] == [None, None]
