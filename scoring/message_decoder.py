@@ -208,4 +208,7 @@ def _look_closely(message: bytes) -> None:
         if any("\0" in text for pair in pairs for text in pair if isinstance(text, str)):
             raise _RefusedError("message_nul_character")
 
-    json.loads(message, object_pairs_hook=unique, parse_int=str, parse_float=str)
+    try:
+        json.loads(message, object_pairs_hook=unique, parse_int=str, parse_float=str)
+    except RecursionError:  # what a repeated field hides may be as deep as the quick look just bore
+        raise _RefusedError("message_too_deep") from None

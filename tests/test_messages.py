@@ -282,3 +282,12 @@ def test_tables_that_cannot_become_messages_are_refused_by_name(dataset: Dataset
 def test_the_documented_codes_are_those_of_the_product() -> None:
     table = "".join(f"| `{code}` | {text} |\n" for code, text in MESSAGE_EXPECTED.items())
     assert (PROJECT / "docs/messages.md").read_text().endswith("| code | expected |\n| --- | --- |\n" + table)
+
+
+def test_depth_that_a_repeated_field_hides_is_refused_at_every_number_of_levels(
+    door: MessageScorer, example: dict[str, Any]
+) -> None:
+    whole, hidden = encoded(example), b'{"attributes": {"age": %b%b},'
+    messages = [whole.replace(b"{", hidden % (b"[" * n, b"]" * n), 1) for n in range(500, 1001)]
+    codes = {answer.refusal.code for answer in door.answer(messages) if answer.refusal}
+    assert codes == {"field_repeated", "message_too_deep"}
