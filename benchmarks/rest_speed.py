@@ -51,9 +51,8 @@ def serving(command: list[str], ready: str, environment: dict[str, str]) -> Iter
         members = [process, *process.children(recursive=True)]
         figures["memory_mb"] = round(sum(member.memory_info().rss for member in members) / 1e6)
     finally:
-        for child in process.children(recursive=True):
-            child.terminate()
-        process.terminate()
+        for member in [*process.children(recursive=True), process] if process.poll() is None else []:
+            member.terminate()
         process.wait()
 
 
@@ -151,13 +150,9 @@ def main(folder: Path, seconds: float) -> dict[str, Any]:
         paths["application"],
         {**one, "MODEL": str(model)},
     )
-    servers["MLflow, ready-made row"] = (
-        rest_mlflow.serve_command(python, folder, PORT),
-        "/ping",
-        "/invocations",
-        paths["row"],
-        one,
-    )
+    path = {"PATH": f"{python.parent}:{os.environ['PATH']}"}  # MLflow starts the uvicorn that it finds there
+    mlflow = rest_mlflow.serve_command(python, folder, PORT)
+    servers["MLflow, ready-made row"] = (mlflow, "/ping", "/invocations", paths["row"], one | path)
     result, decided = {}, {}
     for name, (command, ready, path, body, environment) in servers.items():
         with serving(command, ready, environment) as figures:
