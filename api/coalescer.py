@@ -1,9 +1,11 @@
 """Requests that are in flight at the same moment are scored together, by one thread; nobody waits while it is idle.
 
 1. submit   refused when too many wait; else queued, and the thread starts at once if it is idle
-2. round    takes what waits; requests whose client has gone or whose deadline has passed cost nothing
-3. answer   one call for all messages of the round
-4. respond  each request gets its response; if a round fails, each of its requests is tried alone, so that a fault
+2. gather   right after a round, clients that it answered ask again: the next round waits for as many requests as were
+            in flight, but no longer than a millisecond after the round. A thread that was idle waits for nothing
+3. take     what waits; requests whose client has gone or whose deadline has passed cost nothing
+4. answer   one call for all messages of the round
+5. respond  each request gets its response; if a round fails, each of its requests is tried alone, so that a fault
             that one request triggers does not harm its neighbours
 """
 
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from api.problems import Response
 from scoring.messages import Answer
 
+GATHER_SECONDS = 0.001
 Answering = Callable[[Sequence[bytes]], list[Answer]]
 
 
@@ -50,7 +53,10 @@ class Coalescer:
         self._clock = clock
         self._most_waiting = most_waiting
         self._round_size = round_size
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._taken = 0
+        self._in_flight = 0
+        self._round_ended = 0.0
         self._waiting: deque[Work] = deque()
         self._busy = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")
@@ -67,6 +73,7 @@ class Coalescer:
                 raise Full
             self._waiting.append(work)
             if self._busy:
+                self._lock.notify()
                 return
             self._busy = True
         self._start()
@@ -76,12 +83,28 @@ class Coalescer:
         self._pool.shutdown(wait=True)
 
     def _start(self) -> None:
+        self._pool.submit(self._next)
+
+    def _next(self) -> None:
         with self._lock:
+            patience = self._round_ended + GATHER_SECONDS - self._clock()
+            if patience > 0 and self._in_flight > 1:
+                self._lock.wait_for(lambda: len(self._waiting) >= self._in_flight, patience)
             taken = self._take()
+            self._taken = len(taken)
             if not taken:
                 self._busy = False
                 return
-        self._run(taken, self._start)
+        self._run(taken, self._end_round)
+
+    def _end_round(self) -> None:
+        with self._lock:
+            self._round_ended = self._clock()
+            self._in_flight = self._taken + len(self._waiting)
+            if not self._waiting:
+                self._busy = False
+                return
+        self._start()
 
     def _run(self, taken: list[Work], then: Callable[[], None]) -> None:
         self._pool.submit(self._round, taken).add_done_callback(lambda done: self._after(done, taken, then))

@@ -11,17 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
 from api.coalescer import Answering, Coalescer, Full, Work
 from api.documents import Documents
 from api.gate import Caller, Gate, Refused, check_body_head
-from api.logs import JsonLog, where
-from api.problems import Header, Response, answer_response, batch_response, fixed_headers, problem
+from api.problems import Header, Response, answer_response, batch_response, problem
 from api.routes import BY_PATH, Route
 from api.settings import Settings
+from api.watch import Seen, Watch
 from scoring.messages import Answer
 
 MOST_IN_BATCH = 1000
@@ -42,21 +42,20 @@ class Exchange:
     body_limit: int = 0
     reserved: int = 0
     body_bytes: int = 0
-    counts: list[str] = field(default_factory=list)
 
 
 class Service:
     """What both frameworks serve. Safe to share between threads."""
 
-    def __init__(self, answer: Answering, documents: Documents, gate: Gate, settings: Settings, log: JsonLog) -> None:
+    def __init__(self, answer: Answering, documents: Documents, gate: Gate, settings: Settings, watch: Watch) -> None:
         """Start the scoring thread; `answer` turns messages into answers, one each."""
         self.settings = settings
-        self.log = log
+        self._watch = watch
         self.stopping = False
         self._documents = documents
         self._gate = gate
         self._coalescer = Coalescer(
-            answer, time.monotonic, most_waiting=settings.max_waiting, round_size=settings.round_size
+            watch.counting(answer), time.monotonic, most_waiting=settings.max_waiting, round_size=settings.round_size
         )
         self._lock = threading.Lock()
         self._in_flight = 0
@@ -105,7 +104,7 @@ class Service:
 
     def fault(self, exchange: Exchange, error: BaseException) -> Response:
         """Log where this product failed, without the error's text, and make the response."""
-        self.log.write("fault", request_id=exchange.request_id, error=type(error).__name__, where=where(error))
+        self._watch.fault(exchange.request_id, error)
         return self.refuse(exchange, "fault")
 
     def reject(self, code: str) -> Response:
@@ -132,12 +131,8 @@ class Service:
         batch = exchange.route is not None and exchange.route.name == "batch"
 
         def respond(answers: list[Answer]) -> Response:
-            exchange.counts = [answer.credit_class or "" for answer in answers]
-            return (
-                batch_response(answers, exchange.request_id)
-                if batch
-                else answer_response(answers[0], exchange.request_id)
-            )
+            made = batch_response(answers, exchange.request_id) if batch else None
+            return made or answer_response(answers[0], exchange.request_id)
 
         return Work(
             split=(lambda: split_batch(body, exchange.request_id)) if batch else (lambda: [body]),
@@ -154,17 +149,16 @@ class Service:
         with self._lock:
             self._in_flight -= exchange.reserved
             exchange.reserved = 0
-        self.log.write(
-            "request",
+        route = exchange.route
+        seen = Seen(
             request_id=exchange.request_id,
-            method=exchange.method if exchange.route else "",
-            path=exchange.route.path if exchange.route else "",
-            status=response.status if response else 499,
-            code=response.code if response else "client_gone",
+            method=exchange.method if route and exchange.method in route.methods else "",
+            path=route.path if route else "",
             key=exchange.caller.key_id if exchange.caller else "",
             body_bytes=exchange.body_bytes,
-            milliseconds=round(1000 * (time.monotonic() - exchange.started), 3),
+            seconds=time.monotonic() - exchange.started,
         )
+        self._watch.request(seen, response)
 
     def finish(self) -> None:
         """Finish what waits and end the scoring thread."""
@@ -180,8 +174,3 @@ def split_batch(body: bytes, request_id: str) -> list[bytes] | Response:
     if len(elements) > MOST_IN_BATCH:
         return problem("batch_too_long", request_id)
     return [bytes(element) for element in elements]
-
-
-def page(content_type: str, body: bytes, request_id: str, status: int = 200) -> Response:
-    """Make the response of a document."""
-    return Response(status, fixed_headers(content_type, request_id), body)

@@ -14,6 +14,8 @@ from api.logs import JsonLog, redirect_library_logs
 from api.openapi import Contract
 from api.service import Service
 from api.settings import Framework, Settings
+from api.watch import Watch
+from monitoring.rest_metrics import RestMetrics
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
@@ -51,9 +53,10 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
     """
     scorer = Scorer.open(settings.bundle)
     messages = MessageScorer(scorer)
-    documents = Documents(scorer, make_contract(messages), settings, lambda: b"")
+    watch = Watch(log, RestMetrics())
+    documents = Documents(scorer, make_contract(messages), settings, watch.metrics.text)
     gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
-    return Service(messages.answer, documents, gate, settings, log)
+    return Service(messages.answer, documents, gate, settings, watch)
 
 
 def make_contract(messages: MessageScorer) -> Contract:

@@ -11,7 +11,7 @@ from features.errors import BundleError
 from scoring import links
 from scoring.bundle import read_bundle
 from scoring.machine import cpu_family
-from scoring.schema import application_schema, decision_json_schema
+from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
 
 app = typer.Typer(no_args_is_help=True, help="Show or verify a bundle.")
@@ -84,10 +84,12 @@ def _say_evaluation(evaluation: dict[str, Any]) -> None:
 def schema(
     bundle: BundlePath,
     decision: Annotated[bool, typer.Option("--decision", help="Of the decision instead of the application.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="An application that scores, no schema.")] = False,
 ) -> None:
     """Print the JSON Schema of the application as a message, with an example; stream and REST take the same."""
     spec = read_bundle(bundle).spec
     made = decision_json_schema(spec) if decision else application_schema(spec)
+    made = example_application(spec) if example else made
     say(json.dumps(made, indent=2, ensure_ascii=False))
 
 

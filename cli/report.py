@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batch.output import replace_files
+from batch.output import refuse_overwriting, replace_files
 from batch.tables import read_table
 from cli.console import say, say_table, stages
 from features.errors import DeliveryError, SettingsError
@@ -44,6 +44,13 @@ def report(
 
     if groups is not None and data is None:
         raise SettingsError("--groups needs --data: the folder of applications, events and labels that they belong to.")
+    if card is not None and card.resolve() == out.resolve():
+        raise SettingsError(f"{card}: report and card cannot be one file. Name two.")
+    tables = [
+        p for name in ("applications", "events", "labels", "truth") for p in (data.glob(f"{name}.*") if data else ())
+    ]
+    for source in (bundle, *([groups] if groups else []), *tables):
+        refuse_overwriting(source, [out, card] if card else [out])
     with stages("Report", 4) as stage:
         stage("read")
         found = read_bundle(bundle)

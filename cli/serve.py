@@ -1,7 +1,9 @@
 """`credit serve`: the REST door."""
 
+import os
 import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +56,7 @@ def _serve(settings: "Settings") -> int:
     from api.logs import JsonLog
     from api.supervisor import Supervisor
     from api.worker import open_keys, run_worker
+    from monitoring.rest_metrics import SHARED_FOLDER
 
     open_keys(settings)
     listener = _bind(settings.host, settings.port)
@@ -67,7 +70,9 @@ def _serve(settings: "Settings") -> int:
         sys.stdout.flush()
 
     if settings.workers > 1:
-        return Supervisor(settings, listener, log, on_ready).run()
+        with tempfile.TemporaryDirectory(prefix="credit-metrics-") as folder:
+            os.environ[SHARED_FOLDER] = folder  # of the workers that start from here on
+            return Supervisor(settings, listener, log, on_ready).run()
     run_worker(settings, listener, log, on_ready)
     return 0
 

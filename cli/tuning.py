@@ -66,6 +66,9 @@ def say_tuning(evaluation: dict[str, Any]) -> None:
         f"candidate {tuning['winner']}: {tuning['cost']:.2f} an application, {tuning['serving_cost']} trees x depth"
     )
     default = tuning["default"]
+    if tuning["winner"] == 0:
+        say("  the default was kept: no candidate was better, or as good and cheaper to serve")
+        return
     if default is None:
         say("  the default does not meet the floors, so there is no gain to state")
         return

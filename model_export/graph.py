@@ -9,10 +9,12 @@ from skl2onnx.algebra.onnx_operator import OnnxOperator
 from skl2onnx.algebra.onnx_ops import (
     OnnxAdd,
     OnnxConcat,
+    OnnxGather,
     OnnxLog,
     OnnxMax,
     OnnxMin,
     OnnxMul,
+    OnnxPad,
     OnnxSoftmax,
     OnnxTreeEnsembleRegressor_3,
 )
@@ -25,6 +27,7 @@ from scoring.model import ROW_ORDER
 INPUT = "features"
 OUTPUT = "probabilities"
 _OPSETS = {"": 18, "ai.onnx.ml": 3}
+_REGISTER = 16  # float32 in the widest vector register
 
 
 def to_onnx(ensemble: Ensemble, scale: NDArray[np.float32], offset: NDArray[np.float32]) -> bytes:
@@ -60,7 +63,20 @@ def _margins(ensemble: Ensemble) -> OnnxOperator:
     probabilities = _regressor(list(ensemble.trees), ensemble.base_values)
     bounds = [np.array([bound], dtype=np.float32) for bound in (ensemble.least_probability, 1)]
     floored = OnnxMax(probabilities, bounds[0], op_version=13)
-    return OnnxLog(OnnxMin(floored, bounds[1], op_version=13), op_version=13)
+    return _log(OnnxMin(floored, bounds[1], op_version=13), len(ensemble.base_values))
+
+
+def _log(probabilities: OnnxOperator, classes: int) -> OnnxOperator:
+    """Take logarithms of rows padded to whole vector registers.
+
+    ONNX Runtime computes what is left over behind the last full register by another function, whose last bit differs.
+    Without padding, which values are left over would depend on the number of rows, and so would their bits.
+    """
+    opset = _OPSETS[""]
+    padding = np.array([0, 0, 0, -classes % _REGISTER], dtype=np.int64)
+    padded = OnnxPad(probabilities, padding, np.array([1], dtype=np.float32), op_version=opset)
+    columns = np.arange(classes, dtype=np.int64)
+    return OnnxGather(OnnxLog(padded, op_version=13), columns, axis=1, op_version=13)
 
 
 def _regressor(trees: list[Tree], base_values: NDArray[np.float32]) -> OnnxOperator:

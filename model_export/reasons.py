@@ -83,34 +83,33 @@ def check_contributions(
         ExportError: a contribution differs, or a sum, by more than 1e-5 (for raw scores beyond 1, of the largest).
 
     """
-    compared = sums = 0
-    difference = sum_difference = 0.0
+    sums, gaps = [], []
     for case in cases:
         rows = finite(case.rows)
-        expected = raw(rows)
+        expected, found = raw(rows), tables.contributions(rows)
         allowed = TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0)))
-        found = tables.contributions(rows)
-        off = np.abs(found.sum(axis=1) + tables.base_values - expected)
-        if not (off <= allowed).all():
-            raise ExportError(
-                f"parity gate: contributions do not add up to the model's raw score in rows of kind {case.kind} "
-                f"(off by {off.max():.2g}), so no bundle was written. Report it with the model."
-            )
+        sums.append(np.abs(found.sum(axis=1) + tables.base_values - expected))
+        _refuse(sums[-1], allowed, f"contributions do not add up to the model's raw score in rows of kind {case.kind}")
         some = np.unique(np.linspace(0, len(rows) - 1, min(_NATIVE_ROWS, len(rows))).astype(int))
-        gaps = np.abs(native(rows[some]) - found[some])
-        if not (gaps <= allowed).all():
-            feature = names[int(gaps.max(axis=(0, 2)).argmax())]
-            raise ExportError(
-                f"parity gate: the contribution of {feature} differs from the native library's by {gaps.max():.2g} in "
-                f"rows of kind {case.kind}, so no bundle was written. Report it with the model."
-            )
-        compared, sums = compared + len(some), sums + len(rows)
-        difference = max(difference, float(gaps.max(initial=0)))
-        sum_difference = max(sum_difference, float(off.max(initial=0)))
+        gaps.append(np.abs(native(rows[some]) - found[some]))
+        feature = names[int(gaps[-1].max(axis=(0, 2)).argmax())]
+        what = f"the contribution of {feature} differs from the native library's in rows of kind {case.kind}"
+        _refuse(gaps[-1], allowed, what)
     return {
         "tolerance": TOLERANCE,
-        "native_rows": compared,
-        "largest_difference": float(f"{difference:.3g}"),
-        "rows": sums,
-        "largest_sum_difference": float(f"{sum_difference:.3g}"),
+        "native_rows": sum(map(len, gaps)),
+        "largest_difference": _largest(gaps),
+        "rows": sum(map(len, sums)),
+        "largest_sum_difference": _largest(sums),
     }
+
+
+def _refuse(differences: NDArray[np.float64], allowed: float, what: str) -> None:
+    if not (differences <= allowed).all():
+        raise ExportError(
+            f"parity gate: {what} (by {differences.max():.2g}), so no bundle was written. Report it with the model."
+        )
+
+
+def _largest(differences: list[NDArray[np.float64]]) -> float:
+    return float(f"{max(float(d.max(initial=0)) for d in differences):.3g}")

@@ -14,10 +14,10 @@ from stream.client import (
     Consumer,
     KafkaError,
     KafkaException,
+    Notes,
     Producer,
     TopicPartition,
     build,
-    note,
     positions,
     to_message,
     translate,
@@ -50,7 +50,7 @@ class GroupConsumer:
         self.topic = topic
         self.assigned: dict[int, int] = {}  # where each partition began
         self._found: dict[int, int | None] = {}  # its committed offset then
-        self._rebalanced = False
+        self._rebalanced, self._notes = False, Notes()
         self._consumer: Consumer = build(Consumer, config)
         if start is not None:
             self._start = start
@@ -145,7 +145,7 @@ class GroupConsumer:
             raise OffsetGoneError(f"{where}: the next offset is not there any more. {RESET_OFFSETS}")
         if error.fatal() or error.name() in _STOP:
             raise DeliveryError(f"{where}: {error.name()} ({error.str()})")
-        note(error)
+        self._notes(error)
         return True
 
 

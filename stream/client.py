@@ -1,6 +1,7 @@
 """The only file that imports confluent_kafka: its classes as the rest knows them, clients built, errors translated."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,10 +22,10 @@ __all__ = [
     "KafkaError",
     "KafkaException",
     "NewTopic",
+    "Notes",
     "Producer",
     "TopicPartition",
     "build",
-    "note",
     "positions",
     "to_message",
     "topic_settings",
@@ -34,6 +35,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 Config = Mapping[str, Any]
+_QUIET_S = 5.0
 
 
 @contextmanager
@@ -45,9 +47,19 @@ def translate(doing: str) -> Iterator[None]:
         raise translated(error.args[0], doing) from error
 
 
-def note(error: KafkaError) -> None:
-    """Log what the client says, which then goes on by itself."""
-    log.warning("broker: %s (%s)", error.name(), error.str())
+class Notes:
+    """Logs what a client says before it goes on by itself; the same again only after some seconds."""
+
+    def __init__(self) -> None:
+        """Nothing was said yet."""
+        self._said: dict[str, float] = {}
+
+    def __call__(self, error: KafkaError) -> None:
+        """Take note of an error."""
+        now = time.monotonic()
+        if now - self._said.get(error.name(), -_QUIET_S) >= _QUIET_S:
+            self._said[error.name()] = now
+            log.warning("broker: %s (%s)", error.name(), error.str())
 
 
 def build(kind: Callable[..., Any], config: Config) -> Any:
@@ -58,7 +70,7 @@ def build(kind: Callable[..., Any], config: Config) -> Any:
 
     """
     try:
-        return kind({**config, "error_cb": note}, logger=log)
+        return kind({"error_cb": Notes(), **config}, logger=log)
     except KafkaException as error:  # its text may hold the value, which may be a secret
         name = next((name for name in config if f'"{name}"' in error.args[0].str()), "one of them")
         raise SettingsError(f"client settings: {name} is unknown, or its value is refused by the client.") from None

@@ -13,7 +13,7 @@ def consumer_config(settings: StreamSettings, name: str, *, embedded: bool) -> C
     """Return a worker's consumer settings; `name` is said to the brokers."""
     classic = settings.group_protocol is GroupProtocol.CLASSIC
     tunable = {
-        "queued.max.messages.kbytes": 16_384,  # bounds memory
+        "queued.max.messages.kbytes": 8_192,  # bounds memory
         "fetch.queue.backoff.ms": 5,  # else a full queue stops fetching for a second
         "check.crcs": True,
         "client.id": name,

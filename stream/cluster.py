@@ -1,11 +1,14 @@
 """What a cluster says of itself, its topics read from outside any group, and the embedded cluster."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from features.errors import DeliveryError
 from stream.client import (
     AdminClient,
     Config,
     Consumer,
+    KafkaError,
     NewTopic,
     Producer,
     build,
@@ -26,11 +29,12 @@ class Admin:
 
     def __init__(self, config: Config) -> None:
         """Connect in the background."""
-        self._admin: AdminClient = build(AdminClient, config)
+        self._problems: list[KafkaError] = []
+        self._admin: AdminClient = build(AdminClient, {**config, "error_cb": self._problems.append})
 
     def cluster(self, *topics: str) -> Cluster:
         """Return the cluster's id and numbers of partitions; the embedded broker makes topics that are asked for."""
-        with translate("ask the brokers for their topics"):
+        with self._explained():
             answer = self._admin.list_topics(timeout=ANSWER_S)
             found = Cluster(answer.cluster_id or "", {name: len(t.partitions) for name, t in answer.topics.items()})
             if found.embedded:
@@ -38,6 +42,17 @@ class Admin:
                     {n: len(self._admin.list_topics(n, ANSWER_S).topics[n].partitions) for n in topics}
                 )
         return found
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Add to a failure what the client said first: a refused password tells more than a time that is up."""
+        try:
+            with translate("ask the brokers for their topics"):
+                yield
+        except DeliveryError as error:
+            self._admin.poll(0)
+            reasons = [f"{e.name()} ({e.str()})" for e in self._problems if e.name() != "_ALL_BROKERS_DOWN"]
+            raise DeliveryError(f"no answer from the brokers: {reasons[0] if reasons else error}.") from error
 
     def largest_message(self, topic: str) -> int:
         """Return the topic's max.message.bytes."""

@@ -105,7 +105,7 @@ class StreamSettings(TopicSettings):
     group_protocol: GroupProtocol = Field(
         GroupProtocol.CONSUMER, description="consumer for brokers from 4.0 on, classic for older ones."
     )
-    max_messages: int = Field(1000, ge=1, le=100_000, description="Most messages in one transaction.")
+    max_messages: int = Field(2000, ge=1, le=100_000, description="Most messages in one transaction.")
     max_seconds: float = Field(1.0, gt=0, le=30, description="Batches shrink when one takes longer than this.")
     missing_offsets: MissingOffsets = Field(
         MissingOffsets.STOP, description="Where an offset is missing though decisions exist, or is gone: stop with "

@@ -136,6 +136,11 @@ def test_forests_and_trees_agree_with_shap(kind: Any, classes: int) -> None:
     assert largest_difference(found, by_shap(model, rows)) <= TOLERANCE
     assert np.abs(found.sum(axis=1) + tables.base_values - model.predict_proba(rows)).max() <= TOLERANCE
     assert largest_difference(tables.against(rows, 0).T, found[:, :, 0] - found[:, :, -1]) <= 1e-12
+    infinite = np.where(
+        np.isnan(rows), rows, np.float32(np.inf)
+    )  # thresholds that part missing from present are infinite
+    assert any(np.isinf(tree.threshold).any() for tree in ensemble.trees)
+    assert np.array_equal(tables.contributions(infinite), tables.contributions(finite(infinite)))
 
 
 @pytest.mark.parametrize("parameters", [{"objective": "binary:logistic"}, {"num_class": 2}, {"num_class": 4}])

@@ -139,6 +139,21 @@ def test_forests_and_trees_are_exported_with_their_missing_directions(forest: Tr
     assert np.abs(found - forest.calibration.probabilities(forest.model.margins(rows))).max() <= 1e-6
 
 
+@pytest.mark.parametrize("classes", [2, 3, 17])
+def test_a_forests_rows_have_the_same_bits_in_every_batch(classes: int) -> None:
+    """The logarithm of ONNX Runtime differs in the last bit between whole vector registers and what is left over."""
+    generator = np.random.default_rng(classes)
+    x = generator.normal(size=(3000, 4)).astype(np.float32)
+    estimator = DecisionTreeClassifier(max_depth=6, min_samples_leaf=5).fit(x, np.arange(3000) % classes)
+    ensemble = from_forest(estimator)
+    scale = generator.uniform(0.5, 2, classes).astype(np.float32)
+    model = Model(to_onnx(ensemble, scale, np.zeros(classes, dtype=np.float32)), 4, classes)
+    together = model.probabilities(x)
+    for size in (1, 2, 3, 5, 7, 16, 31, 1001):
+        parts = [model.probabilities(x[start : start + size]) for start in range(0, len(x), size)]
+        assert np.concatenate(parts).tobytes() == together.tobytes()
+
+
 @pytest.mark.parametrize("damage", [wrong_missing_direction, wrong_threshold, wrong_leaf], ids=lambda f: f.__name__)
 def test_the_gate_closes_on_a_forest(damage: object, forest: Trained, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"parity gate: \d+ rows differ"):

@@ -113,6 +113,9 @@ def test_the_command_adds_fairness_and_leaves_the_bundle_alone(
         assert "orange" in text
     assert {p: p.read_bytes() for p in bundle.rglob("*") if p.is_file()} == before
     assert not any(b"violet" in content for content in before.values())
+    over = credit("report", bundle, "--out", tmp_path / "labels.parquet", *arguments[:2])
+    assert over.returncode == 2
+    assert "Choose another place" in over.stderr
     unknown = groups(pl.Series(["nobody"]), ["a"])
     unknown.write_csv(tmp_path / "groups.csv")
     refused = credit("report", bundle, "--out", tmp_path / "other.html", *arguments[:4])

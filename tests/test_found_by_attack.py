@@ -136,7 +136,7 @@ def test_a_folder_in_the_manifests_place_is_refused_before_anything_is_written(t
 
 
 def test_an_application_never_gets_the_events_of_a_neighbour_that_was_rejected() -> None:
-    late = {"occurred_at": "2025-06-01", "recorded_at": "2026-01-01"}
+    late: dict[str, str | None] = {"occurred_at": "2025-06-01", "recorded_at": "2026-01-01"}
     own = events({"occurred_at": "2025-05-01"}, late)
     foreign = events({"customer_id": "C2", "amount": "9"}, {"customer_id": "C2", "amount": "no number"})
     alone = build_features(applications({}), own, SPEC)

@@ -120,9 +120,13 @@ def test_hostile_names_stay_text(bundle: Path) -> None:
     content = content_of(read_bundle(bundle))
     content.facts["name"] = '<script>alert("x")</script>'
     content.figures["slices"][0]["values"] = "<img src=x onerror=alert(1)> & | co"
+    first = content.figures["importance"]["features"][0]
+    first["description"] = "<img src=x onerror=alert(1)> and more words than fit into one line of a cell"
+    first["feature"] = content.figures["importance"]["dependence"][0]["feature"] = "<img> $x$ \u6536\u5165"
     page = render(content)
     assert "<script" not in page
     assert "<img" not in page
+    assert "&lt;img&gt; $x$ \u6536\u5165</text>" in page, "a name is drawn as it is, in any script"
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +199,7 @@ def test_figures_that_changed_are_refused(bundle: Path, credit: Credit, tmp_path
     assert done.returncode == 2
     assert "--groups needs --data" in done.stderr
     assert not (tmp_path / "r.html").exists()
+    inside = credit("report", bundle, "--out", bundle / "other.html")
+    assert inside.returncode == 2
+    assert "Choose another place" in inside.stderr
+    assert not (bundle / "other.html").exists()

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring.rest_metrics import REST
 from scoring.messages import MessageScorer
 from scoring.schema import example_application
 from scoring.scorer import Scorer
@@ -285,6 +286,22 @@ def test_no_value_of_a_request_is_in_an_error_or_a_log(
             assert marker not in reply.body.decode()
     assert door.lines()
     assert marker not in door.log.read_text()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_metrics_count_what_all_workers_did(workers: int, bundle: Path, tmp_path: Path, good: bytes) -> None:
+    with running(bundle, tmp_path, "fastapi", "--workers", workers) as door:
+        for _ in range(20):
+            door.score(good)
+        door.score(b"[" + good + b"]", "/v1/score/batch")
+        door.score(b"{")
+        text = door.ask("GET", "/metrics").body.decode()
+    assert 'credit_rest_requests_total{path="/v1/score",status="200"} 20.0' in text
+    assert 'credit_rest_problems_total{code="message_not_json"} 1.0' in text
+    assert "credit_rest_round_applications_sum 22.0" in text
+    assert 'credit_rest_request_seconds_count{path="/v1/score/batch"} 1.0' in text
+    for metric in REST:
+        assert f"# TYPE {metric.name} {metric.kind}" in text or metric.name == "credit_rest_request_seconds"
 
 
 def test_every_line_of_the_log_is_json_and_names_the_request(bundle: Path, tmp_path: Path, good: bytes) -> None:

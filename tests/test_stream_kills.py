@@ -21,7 +21,7 @@ from tests.conftest import PROJECT
 from tests.kafka import KafkaServer, Seen
 from tests.kills import Crowd, Faults, Load, Torture
 
-pytestmark = pytest.mark.xdist_group("kafka")
+pytestmark = pytest.mark.xdist_group("kills")
 
 KILLS = int(os.environ.get("CREDIT_KILLS", "30"))
 PER_SECOND = 200

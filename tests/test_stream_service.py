@@ -1,6 +1,7 @@
 """A worker as a process on a real Apache Kafka: every line of the contract that ends it, starts it or lets it go on."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -348,3 +349,54 @@ def test_health_readiness_and_metrics(stage: Stage) -> None:
     for metric in STREAM:
         assert f"# TYPE {metric.name} {metric.kind}" in text or metric.labels
     assert worker.stop()[0] == 0
+
+
+@pytest.fixture(scope="module")
+def secured(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KafkaServer, str, Path]]:  # noqa: ARG001
+    """A broker with a SASL_SSL listener beside the plain one, its address there, and the certificate to trust."""
+    folder, port = tmp_path_factory.mktemp("secured"), free_port()
+    store = ["-alias", "kafka", "-keystore", str(folder / "kafka.p12"), "-storepass", "of-the-test"]
+    made = [
+        "-genkeypair",
+        "-keyalg",
+        "RSA",
+        "-storetype",
+        "PKCS12",
+        "-dname",
+        "CN=127.0.0.1",
+        "-ext",
+        "san=ip:127.0.0.1",
+    ]
+    subprocess.run(["keytool", *store, *made], check=True, capture_output=True)
+    trusted = ["-exportcert", "-rfc", "-file", str(folder / "ca.pem")]
+    subprocess.run(["keytool", *store, *trusted], check=True, capture_output=True)
+    server = KafkaServer(folder / "kafka", extra=folder / "secure.properties")
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    (folder / "secure.properties").write_text(
+        f"listeners=PLAINTEXT://{server.address},CONTROLLER://127.0.0.1:{server.controller_port},"
+        f"SECURE://127.0.0.1:{port}\nadvertised.listeners=PLAINTEXT://{server.address},SECURE://127.0.0.1:{port}\n"
+        "sasl.enabled.mechanisms=PLAIN\nssl.keystore.type=PKCS12\nssl.keystore.password=of-the-test\n"
+        f"ssl.key.password=of-the-test\nssl.keystore.location={folder / 'kafka.p12'}\n"
+        f'listener.name.secure.plain.sasl.jaas.config={module} required user_credit="open-sesame";\n'
+    )
+    yield server.start(), f"127.0.0.1:{port}", folder / "ca.pem"
+    server.stop()
+
+
+@pytest.mark.parametrize(("password", "said"), [("open-sesame", "ended after 3"), ("wrong-sesame", "_AUTHENTICATION")])
+def test_tls_and_sasl_pass_through_and_secrets_are_never_said(
+    secured: tuple[KafkaServer, str, Path],
+    password: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server, address, certificate = secured
+    client = {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "sasl.username": "credit"}
+    client |= {"sasl.password": password, "ssl.ca.location": str(certificate)}
+    monkeypatch.setenv("CREDIT_STREAM_CLIENT", json.dumps(client))
+    with contextlib.closing(Stage(server.address, tmp_path).create(server)) as stage:
+        stage.publish(*good(3))
+        code, text = stage.worker(brokers=address, stop_when_idle=2).ended()
+        assert (code, said in text) == (4 if "wrong" in password else 0, True), text
+        assert password not in text

@@ -18,6 +18,7 @@ from training.candidate import fit_side
 from training.choose_policy import FloorsError
 from training.data import Examples, Split, TrainingData, before, label_examples
 from training.fit import DEFAULTS, ModelKind
+from training.report.sections_model import gains
 from training.run import train
 from training.search_space import SPACES, serving_cost
 from training.tune import Search, tune
@@ -118,6 +119,15 @@ def test_a_gain_inside_the_noise_is_called_that(spec: Spec) -> None:
     clear = choose([DEFAULT, trial([9.0, 10.1, 11.0, 11.9, 13.0])], TREE, spec).summary["default"]
     assert not clear["inside_the_noise"]
     assert clear["low"] > 0
+
+
+def test_what_is_said_of_a_gain(spec: Spec) -> None:
+    def said(candidate: FrozenTrial) -> str:
+        return " ".join(gains({**choose([DEFAULT, candidate], TREE, spec).summary, "held_out": None}, "EUR"))
+
+    assert "the default was kept" in said(trial([11.0, 12.0, 13.0, 14.0, 15.0])).lower()
+    assert said(trial([9.0, 12.0, 11.0, 14.5, 12.0], 3)).endswith("inside the noise.")
+    assert said(trial([9.0, 10.1, 11.0, 11.9, 13.0])).endswith("more than noise.")
 
 
 def test_ties_go_to_the_candidate_that_is_cheapest_to_serve(spec: Spec) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from features.errors import DeliveryError
 from stream.broker import GroupConsumer, RecordProducer
@@ -48,7 +49,7 @@ def ask_stream(question: Question, messages: Sequence[bytes], brokers: str | Non
 
 def _settings(question: Question, brokers: str, *, embedded: bool) -> StreamSettings:
     name = f"credit.verify.{secrets.token_hex(4)}"
-    values = {
+    values: dict[str, Any] = {
         "brokers": brokers,
         "bundle": question.bundle,
         "input": f"{name}.applications",

@@ -7,6 +7,12 @@ from typing import Any
 _LONG = 30  # characters of a cell that may be broken into lines
 
 
+class Words(str):
+    """A cell of words, which may be broken into lines and stands to the left."""
+
+    __slots__ = ()
+
+
 def paragraph(text: str) -> str:
     """Return a paragraph."""
     return f"<p>{escape(text)}</p>"
@@ -39,7 +45,7 @@ def _cell(cell: object) -> str:
     if isinstance(cell, int):
         return f"<td>{cell:,}</td>"
     value, _, aside = str(cell).partition(" (")
-    if len(value) > _LONG:
+    if isinstance(cell, Words) or len(value) > _LONG:
         return f'<td class="long">{escape(str(cell))}</td>'
     return f"<td>{escape(value)}" + (f"<small>{escape(aside.removesuffix(')'))}</small></td>" if aside else "</td>")
 

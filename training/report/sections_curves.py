@@ -162,7 +162,8 @@ def importance(content: Content) -> str:
     found = content.figures["importance"]
     features = found["features"]
     rows = [
-        (f["feature"], f"{f['mean_absolute']:.4f}", f"{100 * f['share']:.1f} %", f["description"]) for f in features
+        (f["feature"], f"{f['mean_absolute']:.4f}", f"{100 * f['share']:.1f} %", html.Words(f["description"]))
+        for f in features
     ]
     drawn = [
         html.figure(plots.dependence(course, i), "Mean, and the middle 80 % of applications.")

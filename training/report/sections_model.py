@@ -147,6 +147,8 @@ def search(content: Content) -> str:
 
 def gains(tuning: dict[str, Any], currency: str) -> list[str]:
     """Say what a search gained against the default, and whether that is more than noise."""
+    if tuning["winner"] == 0:
+        return ["The default was kept: no candidate was better, or as good and cheaper to serve."]
     if tuning["default"] is None:
         return ["The default cannot meet the floors, so there is no gain to state."]
     found = {f"over {tuning['folds']} folds": tuning["default"]}

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -20,6 +21,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a $ in a name is a $
     "svg.hashsalt": "credit",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -52,7 +54,8 @@ def canvas(width: float = 4.6, height: float = 3.1) -> Iterator[tuple[Figure, Ax
 def to_svg(figure: Figure, name: str, description: str) -> str:
     """Return the figure as an <svg> element that carries its text alternative; `name` makes its ids unique."""
     buffer = io.StringIO()
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # only measured here; the browser has its fonts
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     drawn = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", drawn, flags=re.DOTALL)

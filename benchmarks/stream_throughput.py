@@ -1,0 +1,72 @@
+"""Applications a second through the stream door, beside a plain loop and Quix Streams; 30 events each, one core.
+
+python -m benchmarks.stream_throughput BUNDLE [MESSAGES]
+
+Real Apache Kafka, the topic filled beforehand; decisions counted as a reader of committed records sees them, from the
+first to the last. Every contender scores with the same bundle.
+"""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from benchmarks.stream_setup import INPUT_LIMIT, PARTITIONS, Contender, broker, fill, messages_of_30_events, ours
+from stream.dead_letters import HEADROOM_BYTES
+from tests.kafka import PROJECT, KafkaServer
+
+_QUIX_MESSAGES = 5_000  # it commits every 5 s
+
+
+def quix_python(folder: Path) -> Path:
+    """Make an environment with Quix Streams and what the Scorer needs, once."""
+    python = folder / "bin/python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        needs = ["quixstreams", *(f"{name}" for name in ("msgspec", "numpy", "onnxruntime", "polars"))]
+        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *needs], check=True)  # noqa: S603
+    return python
+
+
+def contenders(bundle: Path, server: KafkaServer, source: str) -> list[tuple[Contender, str, bool]]:
+    """Each with its output topic, and whether it gets all messages or few, being slow."""
+    plain = [
+        sys.executable,
+        "-m",
+        "benchmarks.stream_plain",
+        str(bundle),
+        server.address,
+        source,
+        "plain",
+        "dead-plain",
+    ]
+    quix = [str(quix_python(PROJECT / ".kafka/quix")), "-m", "benchmarks.stream_quix", str(bundle), server.address]
+    return [
+        (ours(bundle, server, (source, "ours", "dead-ours"), "ours"), "ours", True),
+        (Contender("plain loop of 500, at-least-once", plain), "plain", True),
+        (Contender("Quix Streams, exactly-once", [*quix, source, "quix"]), "quix", False),
+    ]
+
+
+def main() -> None:
+    """Print a table."""
+    bundle, count = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
+    with broker() as server:
+        server.create("applications", "ours", "plain", "quix", partitions=PARTITIONS)
+        server.create("dead-ours", "dead-plain", partitions=PARTITIONS, largest_message=INPUT_LIMIT + HEADROOM_BYTES)
+        size = fill(server, "applications", messages_of_30_events(), count)
+        sys.stdout.write(f"{count:,} messages of 30 events, {size:,.0f} bytes on average; worker on one core\n")
+        rates = {}
+        for contender, output, everything in contenders(bundle, server, "applications"):
+            expected = int((count if everything else _QUIX_MESSAGES) * 0.99)  # the rest may be dead letters
+            rates[output] = contender.run(server, output, expected)
+            largest = max(resident for _, resident in contender.resident) / 2**20
+            sys.stdout.write(
+                f"{contender.name:<36} {rates[output]:>8,.0f}/s  {contender.per_cpu_second:>8,.0f} per CPU second  "
+                f"{largest:>5,.0f} MiB  {rates['ours'] / rates[output]:.2f}x\n"
+            )
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

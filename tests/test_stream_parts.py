@@ -1,0 +1,68 @@
+"""Parts of the stream that need no broker."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.message_decoder import Refusal
+from stream.breaker import Breaker
+from stream.dead_letters import dead_letter, take_apart
+from stream.pace import Pace
+from stream.records import Message
+
+REFUSAL = Refusal(code="c", pointer="/p", expected="e")
+headers = st.lists(st.tuples(st.text(max_size=9), st.none() | st.binary(max_size=9)), max_size=4)
+
+
+@given(key=st.none() | st.binary(), value=st.none() | st.binary(), own=headers, times=st.integers(1, 3))
+def test_a_dead_letter_gives_back_the_message_however_often_it_failed(
+    key: bytes | None, value: bytes | None, own: list[tuple[str, bytes | None]], times: int
+) -> None:
+    message = Message("in", 3, 7, key, value, own, 0)
+    for _ in range(times):
+        record = dead_letter(message, REFUSAL, "dead")
+        assert (record.topic, record.partition, record.key, record.value) == ("dead", 3, key, value)
+        message = Message("dead", 3, 1, record.key, record.value, record.headers, 0)
+    for _ in range(times):
+        letter = take_apart(message)
+        assert letter is not None
+        message = message._replace(headers=letter.headers)
+    assert list(message.headers) == own
+    first = take_apart(Message("dead", 3, 1, key, value, dead_letter(message, REFUSAL, "dead").headers, 0))
+    assert first is not None
+    assert (first.topic, first.offset, first.code, first.pointer, first.expected) == ("dead", 1, "c", "/p", "e")
+
+
+@given(st.lists(st.booleans(), max_size=60), st.lists(st.integers(1, 9), min_size=60, max_size=60))
+def test_the_breaker_opens_as_if_it_saw_each_message_alone(outcomes: list[bool], sizes: list[int]) -> None:
+    """Against the definition: any window of the last 10 with more than half refused; however batches are cut."""
+    expected = any(sum(outcomes[i : i + 10]) > 5 for i in range(len(outcomes) - 9))
+    breaker: Breaker | None = Breaker(window=10, max_share=0.5)
+    at = 0
+    for size in sizes:
+        breaker = breaker.after(outcomes[at : at + size]) if breaker else None
+        at += size
+    assert (breaker is None) == expected
+
+
+def test_accepted_refusals_are_not_counted_and_are_used_up() -> None:
+    breaker = Breaker(window=10, max_share=0.5, accept=20).after([True] * 20)
+    assert breaker is not None
+    assert (breaker.accept, breaker.recent) == (0, ())
+    assert breaker.after([True] * 10) is None
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(4.0, 250), (1.5, 666), (0.9, 1000), (0.1, 1000)])
+def test_batches_shrink_when_one_takes_longer_than_the_ceiling(seconds: float, most: int) -> None:
+    pace = Pace(1000, 1.0)
+    pace.took(1000, seconds)
+    assert pace.most == most
+
+
+def test_batches_grow_back_and_never_vanish() -> None:
+    pace = Pace(1000, 1.0)
+    pace.took(1, 50.0)
+    assert pace.most == 1
+    for _ in range(20):
+        pace.took(pace.most, 0.01)
+    assert pace.most == 1000
