@@ -1,13 +1,15 @@
 """What an attacker found, each with a guard."""
 
+import re
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from api.keys import KeyFile
 from batch.job import BatchJob, run_batch
-from features.errors import BundleError, DeliveryError, InputError, SpecError
+from features.errors import BundleError, DeliveryError, InputError, SettingsError, SpecError
 from features.matrix import build_features
 from features.spec_file import parse_spec
 from model_export.export import export
@@ -151,3 +153,13 @@ def test_a_token_of_a_stripped_zero_is_missing_and_only_what_a_cell_can_say_is_a
     zero = attribute(kind, missing_tokens=("$0",), strip="$")
     assert [cause for _, cause in read(["$0", " $0", "$5"], zero)] == ["missing_token", "missing_token", None]
     assert [cause for _, cause in read(["99", " 99"], attribute(kind, missing_tokens=("9_9",)))] == [None, None]
+
+
+@pytest.mark.parametrize("damaged", ["[" * 100_000, '"sha256": "ü"'])
+def test_a_damaged_file_of_keys_is_a_setting_to_repair_not_a_fault(tmp_path: Path, damaged: str) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    key = keys.new("test", "2026-01-01")
+    content = keys.path.read_text()
+    keys.path.write_text(damaged if damaged[0] == "[" else re.sub('"sha256": "[0-9a-f]+"', damaged, content))
+    with pytest.raises(SettingsError, match="is not a file of keys"):
+        KeyFile(keys.path).find(key)
