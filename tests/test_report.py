@@ -161,6 +161,7 @@ def test_the_page_of_an_explanation_fits_a_phone(scorer: Scorer, dataset: Datase
     page.open(tmp_path / "why.html", PHONE)
     beyond = "[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
     assert page.evaluate(beyond) == [0, 0], "both tables are read without scrolling sideways"
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, "nothing reaches beyond the screen"
 
 
 def test_dark_mode_turns_the_page_and_its_plots(bundle: Path, page: Page) -> None:
