@@ -18,10 +18,11 @@ from features.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class ParquetHead:
-    """What a Parquet file says about itself: number of rows, and columns with their types."""
+    """What a Parquet file says about itself: number of rows, columns with their types, and a frame without rows."""
 
     rows: int
     columns: dict[str, str]
+    empty: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,14 @@ class ParquetDecoder:
     _requests: BinaryIO
     _answers: BinaryIO
 
-    def head(self, file: Opened) -> ParquetHead:
+    def head(self, file: Opened, columns: Collection[str] | None = None) -> ParquetHead:
         """Read the file's footer.
 
         Raises:
             InputError: the file is no Parquet, damaged, or was replaced.
 
         """
-        return self._ask(file, columns=None, rows=0)
+        return self._ask(file, columns, rows=0)
 
     def blocks(self, file: Opened, columns: Collection[str] | None, rows: int) -> Iterator[pl.DataFrame]:
         """Yield an empty frame with the schema, then all rows in order, `rows` at a time; only these columns.
@@ -47,11 +48,12 @@ class ParquetDecoder:
             InputError: the file is no Parquet, damaged, or was replaced.
 
         """
-        self._ask(file, columns=columns, rows=rows)
+        yield self.head(file, columns).empty  # nothing is decoded before the first rows are wanted
+        self._ask(file, columns, rows=rows)
         while content := self._receive(file):
             yield unpacked(content)
 
-    def _ask(self, file: Opened, *, columns: Collection[str] | None, rows: int) -> ParquetHead:
+    def _ask(self, file: Opened, columns: Collection[str] | None, *, rows: int) -> ParquetHead:
         if file.before.st_size == 0:
             raise InputError(f"{file.path}: the file is empty. Expected Parquet.")
         wanted = None if columns is None else sorted(columns)
@@ -64,7 +66,7 @@ class ParquetDecoder:
         found = json.loads(self._receive(file))
         if found["identity"] != file.identity:
             raise changed(file.path)
-        return ParquetHead(found["rows"], found["columns"])
+        return ParquetHead(found["rows"], found["columns"], unpacked(self._receive(file)))
 
     def _receive(self, file: Opened) -> bytes:
         message = receive(self._answers)

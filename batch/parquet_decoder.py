@@ -2,8 +2,8 @@
 
 Damaged Parquet can make the reader abort the whole process instead of raising. Here only this process dies of it, and
 the run that started it can refuse the file by name. A request on standard input is one line of JSON; the answer on
-standard output is one JSON message (rows, columns with their types, identity of the file), then, if rows were asked
-for, frames: an empty one, then blocks of rows, then an empty message.
+standard output is one JSON message (rows, columns with types, identity of the file) and a frame without rows; then,
+if rows were asked for, blocks of them and an empty message.
 """
 
 import json
@@ -30,12 +30,12 @@ def answer(request: dict[str, Any]) -> Iterator[bytes]:
             "rows": table.select(pl.len()).collect().item(),
             "columns": {name: str(dtype) for name, dtype in schema.items()},
         }
-        yield json.dumps(head).encode()
-        if not request["rows"]:
-            return
         wanted = [name for name in schema if request["columns"] is None or name in request["columns"]]
         table = table.select(wanted)
+        yield json.dumps(head).encode()
         yield packed(table.clear().collect(), "uncompressed")
+        if not request["rows"]:
+            return
         for block in table.collect_batches(chunk_size=request["rows"], maintain_order=True, lazy=True):
             yield packed(block, "uncompressed")
         yield b""

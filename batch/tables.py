@@ -13,13 +13,12 @@ import polars as pl
 
 from batch.csv_structure import CsvStructure
 from batch.opened import Opened, opened
-from batch.parquet_blocks import ParquetDecoder, parquet_decoder_process
+from batch.parquet_blocks import ParquetDecoder, ParquetHead, parquet_decoder_process
 from features.errors import InputError
 
 _SUFFIXES = (".csv", ".parquet")
 _CHUNK_BYTES = 1 << 24
 _PARQUET_CELL_BYTES = 16  # in memory
-_ROW_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +89,12 @@ class SourceTable:
         with opened(path) as file:
             if self._decoder is None:
                 return file.before.st_size
-            head = self._decoder.head(file)
-            taken = [name for name in head.columns if self.known is None or name in self.known]
-            return max(file.before.st_size, head.rows * len(taken) * _PARQUET_CELL_BYTES)
+            head = self._decoder.head(file, self.known)
+            return max(file.before.st_size, head.rows * self._row_bytes(head))
+
+    def _row_bytes(self, head: ParquetHead) -> int:
+        taken = [name for name in head.columns if self.known is None or name in self.known]
+        return max(1, len(taken)) * _PARQUET_CELL_BYTES
 
     def blocks(self) -> Iterator[pl.DataFrame]:
         """Yield the rows in order, first an empty frame with the columns.
@@ -111,6 +113,7 @@ class SourceTable:
                 except InputError:
                     file.check_unchanged()  # what is wrong with a file that changes is that it changes
                     raise
+        self._resources.close()  # what decoded is not needed while the rows are worked on
         extra = [name for name in self._columns if self.known is not None and name not in self.known]
         if extra:
             self.notes.append(f"{self.name}: not in the spec and ignored: {', '.join(extra)}")
@@ -128,9 +131,9 @@ class SourceTable:
         decoder = self._decoder
         if decoder is None:
             return
-        rows = 0
-        self._check_columns(file.path, decoder.head(file).columns)
-        for block in decoder.blocks(file, self.known, -(-self.chunk_bytes // _ROW_BYTES)):
+        rows, head = 0, decoder.head(file, self.known)
+        self._check_columns(file.path, head.columns)
+        for block in decoder.blocks(file, self.known, -(-self.chunk_bytes // self._row_bytes(head))):
             rows += block.height
             yield block
         self.files.append(SourceFile(file.path, file.digest(), rows))
