@@ -22,7 +22,7 @@ from api.service import Service
 MOST_HEADER_BYTES = 32 << 10
 _UPGRADE = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 _LINGER_SECONDS = 2.0
-_GRACE_SECONDS = 0.3
+_GRACE_SECONDS = 0.6
 
 
 def run_fastapi(service: Service, listener: socket.socket, on_ready: Callable[[], None]) -> None:

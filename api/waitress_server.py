@@ -28,7 +28,7 @@ from api.service import Service
 
 MOST_HEADER_BYTES = 32 << 10
 _LINGER_SECONDS = 2.0
-_GRACE_SECONDS = 0.3
+_GRACE_SECONDS = 0.6
 METHODS = {  # what llhttp knows; any other is no HTTP
     *("ACL", "BIND", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "M-SEARCH", "MERGE"),
     *("MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND", "PROPPATCH"),

@@ -55,7 +55,7 @@ def as_markdown(size: str, result: dict[str, Any]) -> str:
     lines = [f"# Benchmarks, {size} size", "", f"{result['machine']}, {result['libraries']}", ""]
     lines += [f"## `credit score`, {score['applications']:,} applications, {score['events']:,} events", ""]
     lines += table(
-        ("run", "seconds", "peak memory, GB"),
+        ("run", "seconds", "core seconds", "peak memory, GB"),
         [
             (n.replace("_", " "), *score[n].values())
             for n in score
