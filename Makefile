@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stream kafka test soak lint bench bench-full lock clean
+.PHONY: help setup demo demo-stream kafka test soak fuzz lint bench bench-full lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (
 
 soak: setup ## the kill test of the stream with 200 kills (about 15 minutes)
 	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/test_stream_kills.py
+
+fuzz: setup ## 20,000 generated requests against the REST door, both frameworks (about 15 minutes)
+	CREDIT_FUZZ_CASES=20000 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/test_rest_fuzz.py
 
 lint: setup ## style and types
 	$(BIN)/ruff format --check .

@@ -93,7 +93,7 @@ class Endpoint:
 def _open(service: Service, scope: Scope) -> Exchange:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     path: Any = scope.get("raw_path") or scope["path"].encode()
     return service.open(scope["method"], path.decode("latin-1"), scope["query_string"].decode("latin-1"), headers)

@@ -20,6 +20,7 @@ from pathlib import Path
 from features.errors import DeliveryError, SettingsError
 
 _KEY = re.compile(r"ck_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOBODY = "0" * 64
 
 
@@ -107,7 +108,7 @@ class KeyFile:
             raise SettingsError(
                 f"{self.path}: cannot be read ({error.strerror}). Make it with `credit key new --name NAME`."
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SettingsError(f"{self.path}: is not a file of keys. `credit key new` writes one.") from error
 
     @contextmanager
@@ -134,6 +135,8 @@ def _parse(content: bytes) -> dict[str, Key]:
     if document["version"] != 1:
         raise ValueError
     keys = [Key(**{name: str(value) for name, value in dict(entry).items()}) for entry in document["keys"]]
+    if not all(_SHA256.fullmatch(key.sha256) for key in keys):  # what is not ASCII cannot be compared
+        raise ValueError
     return {key.id: key for key in keys}
 
 

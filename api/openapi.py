@@ -38,7 +38,7 @@ def openapi_document(contract: Contract, settings: Settings) -> Json:
                 f"Bodies: at most {settings.max_body_bytes:,} bytes, batches {settings.max_batch_bytes:,}."
             ),
         },
-        "paths": {route.path: {route.method.lower(): _operation(route, contract)} for route in ROUTES},
+        "paths": {route.path: {route.method.lower(): _operation(route, contract, settings)} for route in ROUTES},
         "components": {
             "schemas": {
                 "Application": contract.application,
@@ -54,12 +54,12 @@ def openapi_document(contract: Contract, settings: Settings) -> Json:
     }
 
 
-def _operation(route: Route, contract: Contract) -> Json:
+def _operation(route: Route, contract: Contract, settings: Settings) -> Json:
     operation: Json = {
         "operationId": route.name,
         "summary": route.summary,
         "responses": {"200": _success(route, contract), **_problems(route)},
-        "security": [] if route.open else [{"key": []}, {"bearer": []}],
+        "security": [] if route.open or settings.no_auth else [{"key": []}, {"bearer": []}],
     }
     if route.method == "POST":
         operation["requestBody"] = {"required": True, "content": {JSON: _request(route, contract)}}

@@ -6,6 +6,7 @@ client never reads why. It also closes idle connections at once when it stops, a
 
 import asyncio
 import math
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +20,9 @@ from api.problems import Response
 from api.service import Service
 
 MOST_HEADER_BYTES = 32 << 10
+_UPGRADE = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 _LINGER_SECONDS = 2.0
-_GRACE_SECONDS = 0.3
+_GRACE_SECONDS = 0.6
 
 
 def run_fastapi(service: Service, listener: socket.socket, on_ready: Callable[[], None]) -> None:
@@ -112,7 +114,7 @@ class _GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._discarding or self.parser is None:
             return
-        super().data_received(data)
+        super().data_received(data if self.waiting_since is None else _without_upgrade(data))
         if self.waiting_since is not None and self.begun and self.parser is not None:
             self._count_header(len(data))
 
@@ -146,8 +148,10 @@ class _GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.waiting_since = None
-        known = self.parser.get_http_version() in {"1.0", "1.1"}
-        if not (known and self.url.startswith((b"/", b"http://", b"https://"))):
+        version = self.parser.get_http_version()
+        codings = [value.strip(b" \t").lower() for name, value in self.headers if name == b"transfer-encoding"]
+        framed = not codings or (version == "1.1" and codings == [b"chunked"])
+        if not (framed and version in {"1.0", "1.1"} and self.url.startswith((b"/", b"http://", b"https://"))):
             raise ValueError  # as above
         super().on_headers_complete()
         # Until its body is complete, a connection cannot be kept; the header of the response says so.
@@ -187,6 +191,15 @@ class _GuardedProtocol(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Rename an offer of another protocol in a head, by which the parser would lose the body; Java's client makes one.
+
+    A server may ignore it (RFC 9110, 7.8), and no other protocol is spoken here.
+    """
+    head, blank, body = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nignored", head) + blank + body
 
 
 class _GentleTransport:

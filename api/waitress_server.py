@@ -5,6 +5,7 @@ of a request whose bytes trickle in, answers its own errors as plain text, drops
 connection whose body is still arriving, so that the client never reads why.
 """
 
+import re
 import signal
 import socket
 import time
@@ -16,7 +17,7 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error
@@ -27,13 +28,15 @@ from api.service import Service
 
 MOST_HEADER_BYTES = 32 << 10
 _LINGER_SECONDS = 2.0
-_GRACE_SECONDS = 0.3
+_GRACE_SECONDS = 0.6
 METHODS = {  # what llhttp knows; any other is no HTTP
     *("ACL", "BIND", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "M-SEARCH", "MERGE"),
     *("MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND", "PROPPATCH"),
     *("PURGE", "PUT", "QUERY", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "TRACE", "UNBIND", "UNLINK"),
     *("UNLOCK", "UNSUBSCRIBE"),
 }
+_CODINGS = re.compile(rb"(?im)^transfer-encoding[ \t]*:[ \t]*(.*?)[ \t]*\r?$")
+_FOLDED = re.compile(rb"\n[ \t]")
 _CODES = {408: "body_too_slow", 413: "body_too_large", 431: "headers_too_large"}
 
 
@@ -70,8 +73,11 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     """Refuses what llhttp refuses at the other door, such as a length beside chunks, which proxies read differently."""
 
     def parse_header(self, header_plus: bytes) -> None:
+        codings = [coding.lower() for coding in _CODINGS.findall(header_plus)]
+        if codings not in ([], [b"chunked"]) or _FOLDED.search(header_plus):
+            raise ParsingError("")
         super().parse_header(header_plus)
-        ambiguous = self.chunked and "CONTENT_LENGTH" in self.headers
+        ambiguous = (self.chunked and "CONTENT_LENGTH" in self.headers) or (codings and not self.chunked)
         target = self.request_uri.startswith(("/", "http://", "https://"))
         if ambiguous or not target or self.version not in {"1.0", "1.1"} or self.command not in METHODS:
             self.error = BadRequest("")

@@ -138,7 +138,7 @@ def read_spec(path: Path) -> Spec:
         return parse_spec(path.read_bytes().decode(), str(path))
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}). Expected a spec, as `credit dataset` writes."
+            f"{path}: cannot be read ({error.strerror}). Expected a spec; `credit spec draft` makes one of your tables."
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import polars as pl
 import typer
 
 from batch.inputs import read_inputs
@@ -15,6 +16,7 @@ from cli.options import Applications, BundleOption, DictionaryOption, Events
 from features.errors import SettingsError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
+from scoring.decisions import decision_lines, decision_schema
 from scoring.explanation import Explanation, explain_application
 from scoring.reason_book import ReasonBook
 from scoring.reasons import Explainer
@@ -61,14 +63,14 @@ def explain(  # noqa: PLR0917 - typer takes options by name
             replace_files({html: page.encode()})
     if as_json:
         record: dict[str, Any] = {
-            "decision": explanation.decision,
+            "decision": _as_the_doors_write_it(explanation.decision, scorer.bundle.spec),
             "classes": explanation.classes,
             "unit": explanation.unit,
         }
         record["features"] = explanation.features
         if compared is not None:
             record["lime"] = asdict(compared)
-        say(json.dumps(record, indent=2, ensure_ascii=False, default=str))
+        say(json.dumps(record, indent=2, ensure_ascii=False))
         return
     _say(explanation, scorer.bundle.spec)
     if compared is not None:
@@ -76,6 +78,11 @@ def explain(  # noqa: PLR0917 - typer takes options by name
     if html is not None:
         say()
         say(str(html))
+
+
+def _as_the_doors_write_it(decision: dict[str, Any], spec: Spec) -> Any:
+    (line,) = decision_lines(pl.DataFrame([decision], schema=decision_schema(spec)))
+    return json.loads(line)
 
 
 def _in_other_words(scorer: Scorer, dictionary: Path) -> Explainer:

@@ -13,7 +13,7 @@ _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 ol.reasons { border-left: .25rem solid var(--against); padding: .5rem 1rem .5rem 2.5rem; background: var(--soft); }
-ol.reasons li { margin: .4rem 0; } small, .quiet { opacity: .75; }
+ol.reasons li { margin: .4rem 0; } small, .quiet { opacity: .75; } small { overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td { overflow-wrap: anywhere; }
@@ -23,6 +23,9 @@ td.bar { width: 25%; min-width: 5rem; padding: .3rem .8rem; }
   background: linear-gradient(var(--line), var(--line)) center / 1px 100% no-repeat; }
 .track i { position: absolute; top: .25rem; bottom: .25rem; print-color-adjust: exact; }
 .against { left: 50%; background: var(--against); } .for { right: 50%; background: var(--for); }
+@media (max-width: 40rem) { .features table { font-size: .8rem; }
+  .features :is(th, td):is(:nth-child(2), :nth-child(3)) { display: none; }
+  .features td:nth-child(4) { overflow-wrap: normal; } }
 @media print { body { max-width: none; } .scroll { overflow: visible; } tr { break-inside: avoid; } }
 """
 
@@ -54,6 +57,7 @@ def explain_page(explanation: Explanation, spec: Spec, language: str) -> str:
         _table(
             ("contribution", "", "feature", "value", "median", "meaning"),
             [_feature(record, largest) for record in explanation.features[:_SHOWN]],
+            "scroll features",
         ),
         f"<p class=quiet>{_rest(explanation)}</p>",
         f"<p><small>Decision {decision['decision_id']}<br>Bundle {decision['bundle_id']}</small></p>",
@@ -99,9 +103,10 @@ def _row(value: float, largest: float, cells: list[str]) -> str:
     return f"<tr><td class=number>{value:+.3f}</td><td class=bar>{bar}</td>{texts}</tr>"
 
 
-def _table(header: tuple[str, ...], rows: list[str]) -> str:
+def _table(header: tuple[str, ...], rows: list[str], classes: str = "scroll") -> str:
     cells = "".join(f"<th scope=col>{title}</th>" for title in header)
-    return f"<div class=scroll><table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    body = f"<thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="{classes}"><table>{body}</table></div>'
 
 
 def _rest(explanation: Explanation) -> str:

@@ -26,7 +26,7 @@ from cli import spec as spec_commands
 from cli import verify as verify_commands
 from cli.console import deliver_stdout, metric_rows, prepare_streams, say, say_table, stages, warn
 from cli.options import Applications, BundleOption, Events
-from features.errors import CreditError, InputError
+from features.errors import CreditError, InputError, SettingsError
 from scoring.bundle import read_bundle
 from scoring.evaluate_files import check_made_by, evaluate_decisions
 from scoring.scorer import Scorer
@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Credit scoring: one verified bundle, the same bits at every door.",
     epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed, "
-    "5 watchdog, 6 circuit breaker.",
+    "5 watchdog, 6 circuit breaker, 7 the doors differ.",
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
@@ -54,6 +54,12 @@ if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") i
     from cli import stream as stream_commands
 
     app.add_typer(stream_commands.app, name="stream")
+else:  # its options are those settings, so that without them there is nothing to show but what is missing
+
+    @app.command("stream", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+    def stream() -> None:
+        """Score applications from Kafka. Needs the extra `stream`."""
+        raise SettingsError(_missing_extra("stream"))
 
 
 @app.command(
@@ -132,6 +138,17 @@ def evaluate(
     say_table(("", *[f"assigned {b}" for b in classes]), rows)
 
 
+_EXTRAS = {
+    "api": {"fastapi", "flask", "prometheus_client", "pydantic_settings", "uvicorn", "waitress"},
+    "lime": {"lime"},
+    "train": {"matplotlib", "onnx", "optuna", "scipy", "skl2onnx", "sklearn", "xgboost"},
+}
+
+
+def _missing_extra(extra: str) -> str:
+    return f"this command needs libraries that a plain install leaves out. Run pip install .[{extra}] and try again."
+
+
 def main() -> None:
     """Run the command line; every error that a user can act on becomes one message and its exit code."""
     prepare_streams()
@@ -143,6 +160,12 @@ def main() -> None:
     except CreditError as error:
         warn(f"error: {error}")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = next((name for name, libraries in _EXTRAS.items() if error.name in libraries), None)
+        if extra is None:
+            raise
+        warn(f"error: {_missing_extra(extra)}")
+        sys.exit(SettingsError.exit_code)
     except pl.exceptions.PolarsError as error:  # its text may hold cells
         warn(f"error: a column holds what this command cannot compute with ({type(error).__name__}). Check its cells.")
         sys.exit(InputError.exit_code)

@@ -144,5 +144,7 @@ def _only_file(folder: Path, name: str) -> Path:
     found = [p for suffix in (".parquet", ".csv") if (p := folder / f"{name}{suffix}").exists()]
     if len(found) != 1:
         both = "both are there" if found else "neither is there"
-        raise InputError(f"{folder}: expected {name}.parquet or {name}.csv, {both}. See `credit dataset --help`.")
+        raise InputError(
+            f"{folder}: expected {name}.parquet or {name}.csv, {both}. See docs/data.md for their columns."
+        )
     return found[0]

@@ -1,5 +1,6 @@
 """`credit spec`: a spec for your own data."""
 
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,20 @@ def draft(
         stage("guess")
         text = draft_spec(*tables, None if labels is None else read_table(labels, "labels"))
     spec = parse_spec(text, str(out))
+    kept = _keep_former(out, text)
     replace_files({out: text.encode()})
     left_out = text.count("# Left out: ")
     say(f"{len(spec.attributes)} attributes, {left_out} columns left out, {len(spec.groups)} groups of events: {out}")
+    if kept is not None:
+        say(f"The spec that was there, with what you edited, is kept: {kept}")
     say("Look for EDIT in it, then: credit train DIR --bundles BUNDLES, with the spec as DIR/spec.toml")
+
+
+def _keep_former(out: Path, text: str) -> Path | None:
+    """Copy a spec that is there beside it before the draft takes its place: it may hold a person's work."""
+    if not out.is_file() or out.read_bytes() == text.encode():
+        return None
+    free = (out.with_name(f"{out.name}.{number}") for number in count(1))
+    kept = next(path for path in free if not path.exists())
+    replace_files({kept: out.read_bytes()})
+    return kept

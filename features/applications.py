@@ -12,9 +12,10 @@ from features.errors import InputError
 from features.instants import instant
 from features.reading import Columns, Reader, piece
 from features.rejects import APPLICATIONS, count_dirt, rejects_frame
-from features.spec import IDENTITY, Spec
+from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 
 _MOST_ID_BYTES = 256
+_MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +119,19 @@ def require_columns(table: pl.DataFrame, name: str, columns: tuple[str, ...]) ->
     if missing:
         raise InputError(
             f"{name}: column {', '.join(map(repr, missing))} is missing. Expected {', '.join(columns)}. "
-            "Add it (an optional attribute may be empty), or train a bundle with a spec that does not declare it."
+            f"{_advice(table, missing, columns)}"
         )
+
+
+def _advice(table: pl.DataFrame, missing: list[str], columns: tuple[str, ...]) -> str:
+    """Say what to do. Names are shown where the first line is a header: where one of the expected names is in it."""
+    others = [column for column in table.columns if column not in columns]
+    known = len(others) < table.width
+    found = f" Other columns found: {', '.join(others[:_MOST_SHOWN])}." if others and known else ""
+    if not known:
+        found = " None of them was found; is the first line the header?"
+    if any(column in (*IDENTITY, *EVENT_COLUMNS) for column in missing):
+        return f"Rename the column that holds it, or add it.{found}"
+    return (
+        f"Add it (an optional attribute may be empty), or train a bundle with a spec that does not declare it.{found}"
+    )

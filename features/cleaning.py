@@ -4,7 +4,7 @@ A clean column is Float64 (number, integer, duration in months), Int64 minor uni
 List(String) (list). Every null in it has exactly one cause beside it, so that nothing becomes missing uncounted.
 """
 
-from decimal import Decimal, InvalidOperation
+import re
 
 import polars as pl
 
@@ -14,6 +14,7 @@ from features.spec import Attribute, AttributeKind, Currency
 from features.text_values import (
     LARGEST_FLOAT32,
     MOST_MINOR_UNITS,
+    NUMBER,
     Parser,
     is_whole,
     minor_units,
@@ -68,7 +69,7 @@ def _quick(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> tupl
         return (one if attribute.kind is AttributeKind.CATEGORY else one.str.split(",")), None
     if set(attribute.strip) & set("0123456789.-e"):
         return None, None  # what would be stripped may be part of a number
-    if attribute.strip and not any(_as_number(token.strip(" \t" + attribute.strip)) for token in tokens):
+    if attribute.strip and all(_as_number(token.strip(" \t" + attribute.strip)) is None for token in tokens):
         text = text.str.strip_chars(" \t" + attribute.strip)
     money = attribute.kind is AttributeKind.MONEY
     digits = currency.minor_digits if money else 0
@@ -175,8 +176,4 @@ def _numeric_tokens(attribute: Attribute, digits: int) -> list[float]:
 
 
 def _as_number(token: str) -> float | None:
-    try:
-        parsed = Decimal(token.strip())
-    except InvalidOperation:
-        return None
-    return float(parsed) if parsed.is_finite() else None
+    return float(token.strip()) if re.match(NUMBER, token.strip()) else None

@@ -46,13 +46,14 @@ def guess_column(column: pl.Series) -> Guess:
 
 def _texts(text: pl.Series, tokens: tuple[str, ...]) -> Guess:
     """A list where splitting at commas leaves fewer different texts, else a category, else nothing that can be used."""
-    whole = text.unique().sort()
+    strip = "".join(c for c in _STRIPPED if _stands_around_texts(text, c))
+    whole = (text.str.strip_chars(strip) if strip else text).unique().sort()
     members = whole.str.split(",").explode().str.strip_chars().str.strip_prefix("and ").str.strip_chars()
     members = members.filter(members != "").unique().sort()
     if 0 < len(members) <= MOST_VALUES and len(members) < len(whole):
-        return Guess(kind="list", note="its members as found", values=tuple(members), tokens=tokens)
+        return Guess(kind="list", note="its members as found", values=tuple(members), tokens=tokens, strip=strip)
     if 0 < len(whole) <= MOST_VALUES:
-        return Guess(kind="category", note="its values as found", values=tuple(whole), tokens=tokens)
+        return Guess(kind="category", note="its values as found", values=tuple(whole), tokens=tokens, strip=strip)
     return Guess(kind=None, note=f"has {len(whole):,} different texts")
 
 
@@ -66,6 +67,12 @@ def _missing_tokens(text: pl.Series) -> list[str]:
 def _stands_around_numbers(text: pl.Series, character: str) -> bool:
     around = text.filter(text.str.starts_with(character) | text.str.ends_with(character))
     return bool(around.str.strip_chars(character).str.contains(NUMBER).any())
+
+
+def _stands_around_texts(text: pl.Series, character: str) -> bool:
+    """Say whether a character stands around texts that all occur without it too, so that it is dirt and no name."""
+    around = text.filter(text.str.starts_with(character) | text.str.ends_with(character)).unique()
+    return len(around) > 0 and bool(around.str.strip_chars(character).is_in(text.unique().to_list()).all())
 
 
 def _share(text: pl.Series, pattern: str) -> float:

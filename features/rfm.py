@@ -96,9 +96,9 @@ def _own_histories(customers: Int64s, as_of: Int64s, events: pl.DataFrame) -> tu
     affected = late.join(applications, on="customer").filter(hidden)["index"].unique().sort()
     if affected.is_empty():
         return customers, events
-    clones = applications[affected].with_columns(
-        clone=pl.int_range(pl.len(), dtype=pl.Int64) + int(customers.max()) + 1,
-    )
+    # Events of customers whose applications were rejected are still here: a clone must not bear one of their numbers.
+    unused = 1 + max(int(number) for number in (customers.max(), events["customer"].to_numpy().max()))
+    clones = applications[affected].with_columns(clone=pl.int_range(pl.len(), dtype=pl.Int64) + unused)
     known = pl.col("known_at").is_null() | (pl.col("known_at") <= pl.col("as_of"))
     seen = events.join(clones, on="customer").filter(known).with_columns(customer=pl.col("clone"))
     customers = customers.copy()

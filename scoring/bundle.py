@@ -98,6 +98,11 @@ def _explainer(contents: dict[str, bytes], spec: Spec) -> Explainer:
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:
+    if not (folder / MANIFEST).exists():  # before any advice to remove files: the folder may hold anything
+        raise BundleError(
+            f"{folder}: {MANIFEST} is missing, so this is not a bundle. "
+            "Expected the folder of one bundle, or a link to it, as `credit train` prints it on its last line."
+        )
     found = [p for p in sorted(folder.rglob("*")) if p.is_symlink() or not p.is_dir()]
     for path in found:
         if path.is_symlink() or not path.is_file():

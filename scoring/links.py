@@ -37,7 +37,9 @@ def rollback(bundles: Path, name: str) -> Path:
     """
     link = bundles / name
     previous = _previous(link)
-    if not (link.is_symlink() and previous.is_symlink()):
+    if not link.is_symlink():
+        raise BundleError(f"{link}: no such link. Name the folder of bundles, and the link that doors start from.")
+    if not previous.is_symlink():
         raise BundleError(f"{link}: there is no bundle before this one. Promote one with `credit bundle promote`.")
     now, then = link.readlink(), previous.readlink()
     Scorer.open(bundles / then)

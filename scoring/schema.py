@@ -65,7 +65,7 @@ def _attribute(attribute: Attribute, spec: Spec) -> dict[str, Any]:
     bounds = (attribute.minimum, attribute.maximum)
     if any(bound is not None for bound in bounds):
         words.append(
-            f"{'' if bounds[0] is None else f'{bounds[0]:g}'} to {'' if bounds[1] is None else f'{bounds[1]:g}'}"
+            f"{'' if bounds[0] is None else f'{bounds[0]:.15g}'} to {'' if bounds[1] is None else f'{bounds[1]:.15g}'}"
         )
     if attribute.values:
         words.append(f"of {', '.join(attribute.values)}")

@@ -144,6 +144,18 @@ RAW = {  # bytes that are no request; the code, or "" if the connection may also
         b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "malformed_http",
     ),
+    **{
+        f"the coding {coding!r}": (
+            b"POST /v1/score HTTP/%b\r\nHost: x\r\nTransfer-Encoding:%b\r\n\r\n0\r\n\r\n" % (version, coding),
+            "malformed_http",
+        )
+        for version, coding in (
+            *[(b"1.1", c) for c in (b" gzip", b" gzip, chunked", b" identity", b" chunked, chunked", b"")],
+            (b"1.1", b" chunked\r\nTransfer-Encoding: chunked"),
+            (b"1.0", b" chunked"),
+        )
+    },
+    "a folded header": (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: a\r\n b\r\n\r\n", "malformed_http"),
     "a negative length": (b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "malformed_http"),
     "headers of 100 KB": (
         b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %b\r\n" % (i, b"y" * 90) for i in range(1000)),

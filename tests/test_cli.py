@@ -19,6 +19,7 @@ from typer.main import get_command
 from cli.main import app
 from features.rejects import EXPECTED
 from recipes.dataset import Dataset
+from recipes.synthetic import synthetic
 from tests.conftest import PROJECT, Credit
 
 README = (PROJECT / "README.md").read_text()
@@ -233,3 +234,23 @@ def test_links_in_the_documents_lead_somewhere() -> None:
     for document in [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("absent", "words"),
+    [
+        ("xgboost", ["train", "DIR", "--bundles", "B"]),
+        ("pydantic_settings", ["serve", "--bundle", "B"]),
+        ("confluent_kafka", ["stream", "run", "--bundle", "B"]),
+    ],
+)
+def test_a_plain_install_names_the_extra_that_a_command_needs(absent: str, words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "DIR").mkdir()
+    (tmp_path / "DIR/spec.toml").write_text(synthetic(1, seed=1).spec_text)
+    code = f"import sys; sys.modules[{absent!r}] = None; sys.argv[1:] = {words!r}; from cli.main import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    extra = {"xgboost": "train", "pydantic_settings": "api", "confluent_kafka": "stream"}[absent]
+    assert (done.returncode, f"pip install .[{extra}]" in done.stderr) == (2, True), done.stderr

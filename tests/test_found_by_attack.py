@@ -1,13 +1,15 @@
 """What an attacker found, each with a guard."""
 
+import re
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from api.keys import KeyFile
 from batch.job import BatchJob, run_batch
-from features.errors import BundleError, DeliveryError, InputError, SpecError
+from features.errors import BundleError, DeliveryError, InputError, SettingsError, SpecError
 from features.matrix import build_features
 from features.spec_file import parse_spec
 from model_export.export import export
@@ -118,6 +120,13 @@ def test_a_bundle_holds_plain_files_only(bundle: Path, tmp_path: Path) -> None:
         read_bundle(copy)
 
 
+def test_a_folder_above_a_bundle_is_no_bundle_and_nothing_in_it_is_called_litter(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to(bundle)
+    with pytest.raises(BundleError, match=r"manifest\.json is missing, so this is not a bundle") as raised:
+        read_bundle(tmp_path)
+    assert "remove" not in str(raised.value).lower()
+
+
 def test_a_bad_cell_of_a_recipe_is_no_traceback_and_is_not_repeated(tmp_path: Path, credit: Credit) -> None:
     columns = ("Customer_ID", "Month", "Credit_Score", *_NUMBERS, *_CATEGORIES)
     pl.DataFrame({name: ["SECRET"] for name in columns}).write_csv(tmp_path / "panel.csv")
@@ -131,3 +140,33 @@ def test_a_folder_in_the_manifests_place_is_refused_before_anything_is_written(t
     with pytest.raises(DeliveryError, match=r"decisions\.run\.json: is a folder"):
         run_batch(BatchJob(applications=tonight / "applications.csv", events=tonight / "events.csv", out=out), scorer)
     assert not out.exists()
+
+
+def test_an_application_never_gets_the_events_of_a_neighbour_that_was_rejected() -> None:
+    late: dict[str, str | None] = {"occurred_at": "2025-06-01", "recorded_at": "2026-01-01"}
+    own = events({"occurred_at": "2025-05-01"}, late)
+    foreign = events({"customer_id": "C2", "amount": "9"}, {"customer_id": "C2", "amount": "no number"})
+    alone = build_features(applications({}), own, SPEC)
+    both = build_features(applications({}, {"customer_id": "C2"}), pl.concat([own, foreign]), SPEC)
+    assert both.rejects["code"].to_list() == ["event_amount_unreadable"]
+    assert both.matrix.tobytes() == alone.matrix.tobytes()
+    carried = [frame.with_columns(application_row=row) for row, frame in ((1, own), (2, foreign))]
+    message = build_features(applications({}, {"customer_id": "C2"}), pl.concat(carried), SPEC)
+    assert message.matrix.tobytes() == alone.matrix.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["number", "integer", "money"])
+def test_a_token_of_a_stripped_zero_is_missing_and_only_what_a_cell_can_say_is_a_number(kind: str) -> None:
+    zero = attribute(kind, missing_tokens=("$0",), strip="$")
+    assert [cause for _, cause in read(["$0", " $0", "$5"], zero)] == ["missing_token", "missing_token", None]
+    assert [cause for _, cause in read(["99", " 99"], attribute(kind, missing_tokens=("9_9",)))] == [None, None]
+
+
+@pytest.mark.parametrize("damaged", ["[" * 100_000, '"sha256": "ü"'])
+def test_a_damaged_file_of_keys_is_a_setting_to_repair_not_a_fault(tmp_path: Path, damaged: str) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    key = keys.new("test", "2026-01-01")
+    content = keys.path.read_text()
+    keys.path.write_text(damaged if damaged[0] == "[" else re.sub('"sha256": "[0-9a-f]+"', damaged, content))
+    with pytest.raises(SettingsError, match="is not a file of keys"):
+        KeyFile(keys.path).find(key)

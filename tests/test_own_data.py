@@ -88,6 +88,36 @@ def test_the_guide_runs_with_only_the_edits_it_asks_for(mine: Path) -> None:
     assert (accuracy["credit_class"] == accuracy["credit_class_true"]).mean() > 0.6  # type: ignore[operator]
 
 
+def test_a_second_draft_keeps_the_edited_spec_beside_it(mine: Path, credit: Credit) -> None:
+    spec = mine / "mine/spec.toml"
+    command = ("spec", "draft", "--applications", mine / "mine/applications.csv", "--events", mine / "mine/events.csv")
+    for edited in ("# a day's work\n", "# and another\n"):
+        spec.write_text(edited)
+        assert "is kept" in credit(*command, "--out", spec).stdout
+    assert [(mine / f"mine/spec.toml.{n}").read_text() for n in (1, 2)] == ["# a day's work\n", "# and another\n"]
+    assert "is kept" not in credit(*command, "--out", spec).stdout, "an untouched draft needs no copy"
+
+
+def test_a_draft_of_other_names_says_what_to_rename(mine: Path, credit: Credit) -> None:
+    applications = mine / "mine/applications.csv"
+    header, rest = applications.read_text().split("\n", 1)
+    command = ("spec", "draft", "--events", mine / "mine/events.csv", "--out", mine / "s.toml", "--applications")
+    applications.write_text(header.replace("customer_id", "client") + "\n" + rest)
+    said = credit(*command, applications).stderr
+    assert "Rename the column that holds it, or add it. Other columns found: client, " in said
+    applications.write_text("wniosek-0,k0,2026-01-15\nwniosek-1,k1,2026-02-15\n")
+    said = credit(*command, applications).stderr
+    assert "is the first line the header?" in said
+    assert "wniosek" not in said, "a first line that is data is not repeated"
+
+
+def test_characters_around_categories_are_stripped_only_where_they_are_dirt() -> None:
+    dirty = guess_column(pl.Series(["own", "own_", "rent", "*rent", "rent_"]))
+    assert (dirty.values, dirty.strip) == (("own", "rent"), "_*")
+    names = guess_column(pl.Series(["A*", "B", "C_"]))
+    assert (names.values, names.strip) == (("A*", "B", "C_"), "")
+
+
 def test_the_draft_of_uci_trains_untouched(tmp_path: Path, credit: Credit) -> None:
     source = real_data("uci_default_of_credit_card_clients.csv")
     assert credit("dataset", "uci", source, "--out", tmp_path).returncode == 0

@@ -121,6 +121,7 @@ def test_promote_and_rollback_switch_the_link(folder: Path, credit: Credit) -> N
     ]
     link = folder / "b/current"
     assert credit("bundle", "rollback", "--bundles", folder / "b").returncode == 2
+    assert "no such link" in credit("bundle", "rollback", "--bundles", folder / "elsewhere").stderr
     for bundle in bundles:
         assert credit("bundle", "promote", bundle).returncode == 0
         assert link.resolve() == bundle.resolve()

@@ -30,7 +30,7 @@ from model_export.tabulate import tabulate
 from model_export.trees import from_model
 from recipes.dataset import SPECS, Dataset
 from scoring.bundle import read_bundle
-from scoring.decisions import flat_reasons
+from scoring.decisions import decision_lines, flat_reasons
 from scoring.explanation import explain_application
 from scoring.machine import cpu_family
 from scoring.reason_book import FeatureEntry, ReasonBook
@@ -373,7 +373,8 @@ def test_explain_prints_the_letter_and_what_moved_it(
         assert f"  {number}. {reason['text']}  [{reason['code']} {reason['contribution']:+.3f}]" in said
     assert "in log-odds of Poor against Good: + speaks against the applicant" in said
     found = json.loads(explain(credit, bundle, tonight, row["application_id"], "--json"))
-    assert found["decision"]["decision_id"] == row["decision_id"]
+    (line,) = decision_lines(decisions.filter(application_id=row["application_id"]))
+    assert found["decision"] == json.loads(line), "the decision is written as the doors write it"
     assert len(found["features"]) == 58
     sizes = [abs(record["contribution"]) for record in found["features"]]
     assert sizes == sorted(sizes, reverse=True)

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.explain_page import explain_page
 from recipes.dataset import Dataset
 from scoring.bundle import canonical_json, read_bundle
+from scoring.explanation import explain_application
+from scoring.scorer import Scorer
 from tests.browser import Page, headless
 from tests.conftest import Credit
 from training.report.files import content_of
@@ -150,6 +153,15 @@ def test_a_browser_shows_it_without_a_complaint(bundle: Path, page: Page, tmp_pa
     assert page.complaints == []
     assert {url.partition(":")[0] for url in page.requests} <= {"file", "data"}
     assert sum(url.startswith("file:") for url in page.requests) == 4, "the page alone, each time"
+
+
+def test_the_page_of_an_explanation_fits_a_phone(scorer: Scorer, dataset: Dataset, page: Page, tmp_path: Path) -> None:
+    explanation = explain_application(scorer, dataset.applications, dataset.events, "A7-0000001")
+    (tmp_path / "why.html").write_text(explain_page(explanation, scorer.bundle.spec, "en"))
+    page.open(tmp_path / "why.html", PHONE)
+    beyond = "[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    assert page.evaluate(beyond) == [0, 0], "both tables are read without scrolling sideways"
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, "nothing reaches beyond the screen"
 
 
 def test_dark_mode_turns_the_page_and_its_plots(bundle: Path, page: Page) -> None:

@@ -165,6 +165,17 @@ def test_bodies_of_100_megabytes_get_413(door: Door, *, chunked: bool) -> None:
         assert (reply.status, reply.json["code"]) == (413, "body_too_large")
 
 
+def test_a_refused_client_that_sends_on_is_not_cut_off(door: Door) -> None:
+    """Else it may lose the answer, which says why: closing with bytes unread resets the connection."""
+    for more in ("Content-Length: 20000000\r\n\r\n", "Content-Length: 20000000\r\nContent-Encoding: gzip\r\n\r\n"):
+        with door.raw() as connection:
+            connection.sendall(head(door, more))
+            connection.sendall(bytes(20_000_000))
+            reply = read_reply(connection)
+        assert reply is not None
+        assert reply.status in {413, 415}
+
+
 @pytest.mark.usefixtures("normal")
 def test_10_000_wrong_keys_are_refused(door: Door, good: bytes) -> None:
     def attack(number: int) -> set[int]:

@@ -143,6 +143,16 @@ class DoorContract:
         assert reply is not None
         assert reply.json["application_id"] == good["application_id"]
 
+    def test_an_offer_of_http_2_as_java_makes_it_does_not_lose_the_body(self, door: Door, good: dict[str, Any]) -> None:
+        offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__"}
+        assert door.score(json.dumps(good).encode(), **offer).status == 200
+
+    def test_a_tab_around_a_header_is_white_space(self, door: Door) -> None:
+        head = b"GET /v1/bundle HTTP/1.1\r\nHost: x\r\nX-API-Key:\t%b\t\r\n\r\n" % door.key.encode()
+        reply = door.send_raw(head)
+        assert reply is not None
+        assert reply.status == 200
+
     def test_a_client_that_expects_100_continue_gets_it_or_the_refusal(self, door: Door, good: dict[str, Any]) -> None:
         body = json.dumps(good).encode()
         for key, expected in ((door.key, b"HTTP/1.1 100"), ("none", b"HTTP/1.1 ")):

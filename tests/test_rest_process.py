@@ -126,6 +126,21 @@ def test_a_stop_under_load_answers_every_accepted_request(
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_request_that_was_on_its_way_when_the_stop_came_is_answered(
+    framework: str, bundle: Path, tmp_path: Path, good: bytes
+) -> None:
+    """On a kept connection, which looks idle to the server."""
+    with running(bundle, tmp_path, framework) as door:
+        connection = door.connect()
+        assert door.ask_on(connection, "POST", "/v1/score", good).status == 200
+        door.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        last = door.ask_on(connection, "POST", "/v1/score", good)
+        assert (last.status, last.headers["connection"]) == (200, "close")
+        connection.close()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_stalled_request_does_not_block_a_stop(framework: str, bundle: Path, tmp_path: Path) -> None:
     door = start(bundle, tmp_path, framework, stop_seconds=1)
     with door.raw() as connection:
@@ -165,6 +180,8 @@ def test_a_key_that_is_revoked_is_refused_from_the_next_request_on(
         assert second not in door.keys.read_text()
         assert door.score(good, **{"X-API-Key": second}).status == 200
         assert door.score(good, **{"X-API-Key": "", "Authorization": f"Bearer {second}"}).status == 200
+        forged = second[:12] + second[12:][::-1]
+        assert door.score(good, **{"X-API-Key": forged}).json["code"] == "key_unknown"
         listed = credit("key", "list", "--keys", door.keys).stdout
         key_id = second.split("_")[1]
         assert key_id in listed

@@ -175,3 +175,12 @@ def test_files_that_cannot_be_used_are_named(bundle: Path, tonight: Path, credit
     done = credit("verify", "--bundle", bundle, *files)
     assert done.returncode == 1
     assert "absent.csv" in done.stderr
+
+
+def test_nothing_to_compare_is_no_agreement(bundle: Path, tonight: Path, credit: Credit) -> None:
+    twice = pl.read_csv(tonight / "applications.csv", infer_schema=False).head(1)
+    pl.concat([twice, twice]).write_csv(tonight / "twice.csv")
+    files = ("--applications", tonight / "twice.csv", "--events", tonight / "events.csv")
+    done = credit("verify", "--bundle", bundle, *files)
+    assert done.returncode == 1
+    assert "nothing to compare" in " ".join(done.stderr.split())

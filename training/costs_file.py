@@ -25,7 +25,9 @@ def with_costs(spec: Spec, path: Path) -> Spec:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Expected a file of costs.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
-        raise SpecError(f"{path}: not valid TOML. Expected [policy.costs] as in a spec, or a policy.toml.") from error
+        raise SpecError(
+            f"{path}: not valid TOML: {error}. Expected [policy.costs] as in a spec, or a policy.toml."
+        ) from error
     try:
         return _with_table(spec, root) if "policy" in root else _with_matrix(spec, Table("", root))
     except SpecError as error:

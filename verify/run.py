@@ -8,6 +8,7 @@ import polars as pl
 
 from batch.inputs import open_inputs
 from features.applications import identifier
+from features.errors import InputError
 from features.rejects import APPLICATIONS
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
@@ -58,6 +59,11 @@ def verify(question: Question, brokers: str | None = None, progress: Progress = 
     table, events = open_inputs(question.applications, question.events, spec, allow_empty_events=True)
     applications = table.read()
     compared = once(applications)
+    if not compared:  # agreement about nothing would be no proof
+        raise InputError(
+            f"{question.applications}: each application_id is repeated, which only files can see, so there is nothing "
+            "to compare. Leave one row of each."
+        )
     messages = [m.body for m in to_messages(applications[compared], events.read(), spec)]
     progress("batch")
     reference = ask_batch(question, table, spec, compared)
