@@ -124,7 +124,8 @@ class Coalescer:
     def _round(self, taken: list[Work]) -> list[Response]:
         now = self._clock()
         split = [work.late() if work.deadline < now else work.split() for work in taken]
-        answers = iter(self._answer([message for part in split if not isinstance(part, Response) for message in part]))
+        messages = [message for part in split if not isinstance(part, Response) for message in part]
+        answers = iter(self._answer(messages) if messages else [])
         return [
             part if isinstance(part, Response) else work.respond([next(answers) for _ in part])
             for work, part in zip(taken, split, strict=True)

@@ -78,7 +78,7 @@ async def main(port: int, request: bytes, connections: int, seconds: float, rate
     loop = asyncio.get_running_loop()
     pairs = [await loop.create_connection(lambda: _Client(request), "127.0.0.1", port) for _ in range(connections)]
     clients = [client for _, client in pairs]
-    await _closed(clients, _WARM_SECONDS)
+    warm = await _closed(clients, _WARM_SECONDS)
     began = time.perf_counter()
     seen = await (_at_rate(clients, seconds, rate) if rate else _closed(clients, seconds))
     elapsed = time.perf_counter() - began
@@ -88,7 +88,7 @@ async def main(port: int, request: bytes, connections: int, seconds: float, rate
         return round(1000 * times[min(len(times) - 1, int(share * len(times)))], 2)
 
     return {
-        "requests": len(seen),
+        "requests": len(seen) + len(warm),
         "not_200": sum(not good for _, good in seen),
         "per_second": round(len(seen) / elapsed, 1),
         "p50_ms": milliseconds(0.5),

@@ -50,6 +50,7 @@ class GroupConsumer:
         self.topic = topic
         self.assigned: dict[int, int] = {}  # where each partition began
         self._found: dict[int, int | None] = {}  # its committed offset then
+        self._settled: dict[int, int] = {}  # what this process committed last
         self._rebalanced, self._notes = False, Notes()
         self._consumer: Consumer = build(Consumer, config)
         if start is not None:
@@ -96,7 +97,19 @@ class GroupConsumer:
         asked = [TopicPartition(self.topic, p) for p in partitions]
         with translate(f"ask for the committed offsets of {self.topic}"):
             answered = self._consumer.committed(asked, ANSWER_S) if asked else []
+        for p in answered:
+            if p.error is not None:
+                raise translated(p.error, f"ask for the committed offset of {self.topic}, partition {p.partition}")
+            if p.offset < self._settled.get(p.partition, p.offset):
+                raise RetriableError(
+                    f"{self.topic}, partition {p.partition}: the broker does not know an offset that it acknowledged "
+                    "(not yet, after a restart); reading on from before would decide twice."
+                )
         return {p.partition: p.offset if p.offset >= 0 else None for p in answered}
+
+    def settled(self, offsets: Mapping[int, int]) -> None:
+        """Note what was committed: from then on, no answer of a broker makes this consumer read from before it."""
+        self._settled.update(offsets)
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit offsets outside a transaction."""

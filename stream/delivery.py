@@ -104,6 +104,7 @@ class ExactlyOnce:
             self._recover(error)
             self._patience.failed(error)
             return False
+        self._consumer.settled(offsets)
         self._patience.succeeded()
         return True
 

@@ -14,6 +14,7 @@ from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
+from tests.kafka import KafkaServer
 from verify.doors import Question
 from verify.run import verify
 
@@ -168,6 +169,17 @@ def test_a_door_that_refuses_what_others_decide_ends_the_command_with_7(
     assert flask["different"] == flask["compared"] == 59
     assert flask["by_column"]["code"] == 59
     assert report["first_application_id"] == pl.read_csv(few[0])["application_id"][0]
+
+
+@pytest.mark.xdist_group("kafka")
+def test_the_stream_can_be_asked_on_a_real_broker(
+    bundle: Path, few: tuple[Path, Path], kafka: KafkaServer, credit: Credit
+) -> None:
+    """Exactly once, through transactions."""
+    files = ("--applications", few[0], "--events", few[1])
+    done = credit("verify", "--bundle", bundle, *files, "--brokers", kafka.address, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {c["door"] for c in json.loads(done.stdout)["comparisons"]} == DOORS
 
 
 def test_files_that_cannot_be_used_are_named(bundle: Path, tonight: Path, credit: Credit) -> None:

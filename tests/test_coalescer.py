@@ -1,0 +1,118 @@
+"""Rounds of the scoring thread: what costs nothing, what is scored together; a fault stays with its request."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from api.coalescer import Coalescer, Full, Work
+from api.problems import Response
+from scoring.messages import Answer
+
+
+class Scores:
+    """Answers messages, remembers the rounds, waits while `hold` is set, and trips over one message."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[bytes]] = []
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self, messages: Sequence[bytes]) -> list[Answer]:
+        self.go.wait(10)
+        self.rounds.append(list(messages))
+        if b"trip" in messages:
+            raise ZeroDivisionError
+        return [Answer(decision=message) for message in messages]
+
+
+@pytest.fixture
+def scores() -> Scores:
+    return Scores()
+
+
+@pytest.fixture
+def coalescer(scores: Scores) -> Iterator[Coalescer]:
+    made = Coalescer(scores, time.monotonic, most_waiting=4, round_size=10)
+    yield made
+    scores.go.set()
+    made.close()
+
+
+def work(message: bytes, seconds: float = 30, *, gone: bool = False) -> Work:
+    return Work(
+        split=lambda: [message],
+        respond=lambda answers: Response(200, (), answers[0].decision or b""),
+        late=lambda: Response(503, (), b"late"),
+        failed=lambda error: Response(500, (), type(error).__name__.encode()),
+        deadline=time.monotonic() + seconds,
+        gone=lambda: gone,
+    )
+
+
+def submit(coalescer: Coalescer, *works: Work) -> None:
+    for one in works:
+        coalescer.submit(one)
+
+
+def test_what_waits_is_scored_together_in_order(coalescer: Coalescer, scores: Scores) -> None:
+    scores.go.clear()
+    works = [work(b"%d" % i) for i in range(5)]
+    submit(coalescer, works[0])
+    time.sleep(0.05)  # the first is being scored, the others wait for it
+    submit(coalescer, *works[1:])
+    scores.go.set()
+    assert [w.future.result(10).body for w in works] == [b"0", b"1", b"2", b"3", b"4"]
+    assert scores.rounds == [[b"0"], [b"1", b"2", b"3", b"4"]]
+
+
+def test_a_fault_stays_with_the_request_that_triggers_it(coalescer: Coalescer, scores: Scores) -> None:
+    scores.go.clear()
+    works = [work(message) for message in (b"first", b"a", b"trip", b"b")]
+    submit(coalescer, works[0])
+    time.sleep(0.05)
+    submit(coalescer, *works[1:])
+    scores.go.set()
+    assert [w.future.result(10).body for w in works] == [b"first", b"a", b"ZeroDivisionError", b"b"]
+    again = work(b"again")
+    submit(coalescer, again)
+    assert again.future.result(10).body == b"again"
+
+
+def test_the_late_the_cancelled_and_the_gone_are_not_scored(coalescer: Coalescer, scores: Scores) -> None:
+    scores.go.clear()
+    works = [work(b"first"), work(b"late", 0.1), work(b"cancelled"), work(b"gone", gone=True)]
+    submit(coalescer, works[0])
+    time.sleep(0.05)
+    submit(coalescer, *works[1:])
+    works[2].future.cancel()
+    time.sleep(0.1)
+    scores.go.set()
+    assert works[1].future.result(10).body == b"late"
+    coalescer.close()
+    assert [message for taken in scores.rounds for message in taken] == [b"first"]
+
+
+def test_more_than_may_wait_are_refused_at_once(coalescer: Coalescer, scores: Scores) -> None:
+    scores.go.clear()
+    submit(coalescer, work(b"first"))
+    time.sleep(0.05)
+    submit(coalescer, *[work(b"waits") for _ in range(4)])
+    with pytest.raises(Full):
+        coalescer.submit(work(b"too many"))
+
+
+def test_a_thread_that_was_idle_does_not_wait_for_company(coalescer: Coalescer, scores: Scores) -> None:
+    scores.go.clear()
+    submit(coalescer, work(b"first"))
+    time.sleep(0.05)
+    submit(coalescer, *[work(b"many") for _ in range(4)])
+    scores.go.set()
+    time.sleep(0.1)  # idle for long
+    alone = work(b"alone")
+    began = time.monotonic()
+    submit(coalescer, alone)
+    assert alone.future.result(10).body == b"alone"
+    assert scores.rounds[-1] == [b"alone"]
+    assert time.monotonic() - began < 5
