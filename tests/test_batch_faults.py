@@ -72,6 +72,7 @@ def test_killed_at_every_step_the_output_is_old_or_new(
         assert code == "9", f"step {number}, {what}"
         assert all(d in pair for d, pair in zip(digests, zip(old, new, strict=True), strict=True)), f"{number}, {what}"
     assert {step[0] for step in steps[:-1]} == {"open", "write", "pwrite", "fsync", "os.rename", "os.remove"}
+    assert [step[0] for step in steps].count("fsync") == 4, "each of the three files and their folder is flushed"
     assert {step[2] == new[0] for step in steps} == {True, False}
     assert not litter(job), "none is left by the run after a kill"
 
