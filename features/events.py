@@ -10,6 +10,7 @@ import polars as pl
 from features.applications import identifier, identifier_code, require_columns
 from features.errors import InputError
 from features.instants import instant
+from features.plain_cells import plain_amount, plain_kind
 from features.reading import MISSING, OUT_OF_RANGE, UNKNOWN, Cells, Columns, Reader, Reading, piece
 from features.rejects import EVENTS, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, Currency, Spec
@@ -68,8 +69,8 @@ def read_carried_events(table: pl.DataFrame, accepted: pl.DataFrame, rows: int, 
 
 
 def _account(own: pl.DataFrame, rejects: pl.DataFrame, spec: Spec) -> Events:
-    names = [name for name in _READ if name in own.columns]
-    _, cells = _reader(spec, tuple((name, own.schema[name]) for name in names)).read(own)
+    schema = own.schema
+    cells = _reader(spec, tuple((name, schema[name]) for name in _READ if name in schema)).read(own)
     known_at = cells["recorded_at"].values if "recorded_at" in cells else _NEVER.new_from_index(0, own.height)
     columns = [cells["occurred_at"].values, known_at.alias("known_at"), cells["kind"].values, cells["amount"].values]
     usable = pl.DataFrame([own.get_column("customer"), *columns])
@@ -136,7 +137,9 @@ def _kind(spec: Spec, dtype: pl.DataType) -> Reading:
     text = pl.col("kind").cast(pl.String).str.strip_chars()
     unknown = piece("kind", "value").is_null() & (text != "")
     quick = index(pl.col("kind").cast(pl.String))
-    return Reading("kind", [[index(text).alias("kind|value")]], [(unknown, UNKNOWN)], quick)
+    indices = {kind: i for i, kind in enumerate(spec.event_kinds)} | dict.fromkeys(spec.ignored_kinds, _IGNORED)
+    plain = plain_kind(indices) if dtype == pl.String else None
+    return Reading("kind", [[index(text).alias("kind|value")]], [(unknown, UNKNOWN)], quick, plain=plain)
 
 
 def _amount(dtype: pl.DataType, currency: Currency) -> Reading:
@@ -158,4 +161,6 @@ def _amount(dtype: pl.DataType, currency: Currency) -> Reading:
     text = source.cast(pl.String).str.strip_chars()
     stages, conditions = minor_units("amount", currency.minor_digits)
     stages = [[pl.when(text != "").then(text).alias("amount|bare")], *stages]
-    return Reading("amount", stages, conditions, plain_minor_units(source.cast(pl.String), currency.minor_digits), fits)
+    quick = plain_minor_units(source.cast(pl.String), currency.minor_digits)
+    plain = plain_amount(currency.minor_digits) if dtype == pl.String else None
+    return Reading("amount", stages, conditions, quick, fits, plain=plain)

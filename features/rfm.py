@@ -9,6 +9,7 @@ and subtract. Running sums may wrap around; differences stay right (arithmetic m
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -70,15 +71,20 @@ def rfm_columns(customers: Int64s, as_of: Int64s, events: pl.DataFrame, spec: Sp
 
     """
     customers, events = _own_histories(customers, as_of, events)
-    columns = [np.empty(len(customers)) for _ in rfm_features(spec)]
-    for index, part_customers, part in _packable_parts(customers, events):
+    parts = list(_packable_parts(customers, events))
+    columns: list[Float64s] = []
+    for index, part_customers, part in parts:
         clock = Clock.over(part)
         ends = clock.key(part_customers, as_of[index])
         order = np.argsort(ends, kind="stable")  # neighbouring look-ups are several times faster
         windows = Windows(clock, part_customers[order], as_of[index][order])
-        for column, values in zip(columns, _columns(windows, part, spec), strict=True):
+        found = _columns(windows, part, spec)
+        if len(parts) == 1 and bool((order[1:] > order[:-1]).all()):
+            return list(found)
+        columns = columns or [np.empty(len(customers)) for _ in rfm_features(spec)]
+        for column, values in zip(columns, found, strict=True):
             column[index[order]] = values
-    return columns
+    return columns or [np.empty(0) for _ in rfm_features(spec)]
 
 
 def _own_histories(customers: Int64s, as_of: Int64s, events: pl.DataFrame) -> tuple[Int64s, pl.DataFrame]:
@@ -122,10 +128,14 @@ def _packable_parts(customers: Int64s, events: pl.DataFrame) -> Iterator[tuple[I
 
 def _columns(windows: Windows, events: pl.DataFrame, spec: Spec) -> Iterator[Float64s]:
     everything, kinds = _timeline(windows.clock, events)
-    for group in spec.groups:
-        belongs = np.zeros(len(spec.event_kinds), dtype=np.bool_)
-        belongs[[spec.event_kinds.index(kind) for kind in group.kinds]] = True
+    for group, belongs in zip(spec.groups, _belonging(spec), strict=True):
         yield from windows.columns(group, everything.only(belongs[kinds]), everything, 10**spec.currency.minor_digits)
+
+
+@lru_cache(maxsize=64)
+def _belonging(spec: Spec) -> list[NDArray[np.bool_]]:
+    """Return for each group which of the spec's kinds belong to it."""
+    return [np.array([kind in group.kinds for kind in spec.event_kinds]) for group in spec.groups]
 
 
 def _timeline(clock: Clock, events: pl.DataFrame) -> tuple[Timeline, Kinds]:
