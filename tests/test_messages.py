@@ -269,7 +269,9 @@ def test_the_example_fits_its_schema_and_scores_and_the_decision_fits_its_own(
 
 
 def test_the_command_prints_both_schemas(credit: Credit, bundle: Path, spec: Spec) -> None:
-    assert json.loads(credit("bundle", "schema", bundle).stdout) == application_schema(spec)
+    printed = json.loads(credit("bundle", "schema", bundle).stdout)
+    assert printed | {"examples": []} == application_schema(spec) | {"examples": []}
+    assert printed["examples"] == [json.loads(credit("bundle", "schema", bundle, "--example").stdout)]
     assert json.loads(credit("bundle", "schema", bundle, "--decision").stdout) == decision_json_schema(spec)
 
 
