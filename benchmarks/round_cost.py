@@ -19,7 +19,8 @@ from pathlib import Path
 from benchmarks.score_end_to_end import make_model
 from benchmarks.stream_setup import messages_of_30_events
 from features.matrix import build_features, list_features
-from scoring.decisions import decision_lines, make_decisions
+from scoring.decisions import decide
+from scoring.lines import write_lines
 from scoring.message_decoder import MessageDecoder
 from scoring.messages import MessageScorer
 from scoring.scorer import Scorer
@@ -59,10 +60,10 @@ def stages(scorer: Scorer) -> dict[str, Callable[[Sequence[bytes]], object]]:
 
     def decided(messages: Sequence[bytes]) -> object:
         table = built(messages)
-        return make_decisions(table, model.probabilities(table.matrix), rules)  # type: ignore[attr-defined, arg-type]
+        return decide(table, model.probabilities(table.matrix), rules)  # type: ignore[attr-defined, arg-type]
 
     def written(messages: Sequence[bytes]) -> object:
-        return decision_lines(decided(messages))  # type: ignore[arg-type]
+        return write_lines(decided(messages))  # type: ignore[arg-type]
 
     return {
         "decode": decoder.decode,

@@ -56,7 +56,9 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     judged = judged.select("row", "application_id", *_problem(required[1:]))
     good = judged["code"].is_null()
     rejected = judged.filter(~good).with_columns(pl.lit(APPLICATIONS).alias("table"))
-    dirt = {name: cells[name].causes.filter(good) for name in dirt}  # of rejected applications it is not counted
+    dirt = {
+        name: cells[name].causes.filter(good).to_list() for name in dirt
+    }  # of rejected applications it is not counted
     return Applications(read.filter(good), rejects_frame(rejected), count_dirt(APPLICATIONS, dirt))
 
 

@@ -86,11 +86,10 @@ class Cells:
         return causes if self.rows is None or self.known is None else causes.scatter(self.rows, self.known)
 
     @property
-    def dirt(self) -> pl.Series:
-        """The causes of the nulls, without the rows that have values."""
-        known = pl.Series(dtype=pl.String) if self.known is None else self.known.drop_nulls()
-        others = self.values.null_count() - len(known)
-        return known if others == 0 else known.append(pl.Series([MISSING]).new_from_index(0, others))
+    def dirt(self) -> list[str | None]:
+        """The causes of the nulls; those of the rows that have values are None."""
+        known = [] if self.known is None else self.known.to_list()
+        return known + [MISSING] * (self.values.null_count() - len(known) + known.count(None))
 
 
 def has_few_rows(table: pl.DataFrame) -> bool:

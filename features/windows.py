@@ -8,11 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.errors import InputError
+from features.history import Float64s, History, Int64s
 from features.spec import MICROSECONDS_PER_DAY, Monetary, RfmGroup
 from features.text_values import MOST_MINOR_UNITS
-
-Int64s = NDArray[np.int64]
-Float64s = NDArray[np.float64]
 
 _ROOT_OF_INT64 = 3_037_000_499
 MOST_EVENTS = (2**63 - 1) // MOST_MINOR_UNITS  # in one window: up to here its sum fits 64 bits, n * squares 128
@@ -38,12 +36,11 @@ class Clock:
     span: int
 
     @classmethod
-    def over(cls, events: pl.DataFrame) -> "Clock":
+    def over(cls, events: History) -> "Clock":
         """Make the clock that covers the `occurred_at` of these events."""
-        if events.is_empty():
+        if len(events.occurred_at) == 0:
             return cls(0, 0)
-        occurred_at = events["occurred_at"].to_numpy()
-        first, last = int(occurred_at.min()), int(occurred_at.max())
+        first, last = int(events.occurred_at.min()), int(events.occurred_at.max())
         return cls(first, last - first)
 
     @property
