@@ -159,6 +159,10 @@ class Spec:
     text: str
     about: About
 
+    def __hash__(self) -> int:
+        """Hash the text that everything else was parsed from: specs are keys of caches that each message asks."""
+        return hash(self.text)
+
     @property
     def best_class(self) -> str:
         """The positive class, the last of `classes`."""

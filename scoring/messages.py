@@ -9,20 +9,25 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from features.errors import InputError
 from features.events import APPLICATION_ROW
 from features.rejects import APPLICATIONS
-from scoring.decisions import decision_lines
+from scoring.lines import write_lines
 from scoring.message_decoder import Decoded, MessageDecoder, Refusal, escape
 from scoring.scorer import Scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What becomes of one message: a decision as one line of UTF-8 JSON with its class, or a refusal."""
+    """What becomes of one message: a decision as one line of UTF-8 JSON with its class, or a refusal.
+
+    `features`: the row that was scored, float32 little-endian in the order of `list_features`; a receipt keeps it.
+    """
 
     decision: bytes | None = None
+    features: bytes | None = None
     credit_class: str | None = None
     refusal: Refusal | None = None
 
@@ -45,20 +50,33 @@ class MessageScorer:
             return [answer for message in messages for answer in self.answer([message])]
 
     def _answer(self, decoded: Decoded) -> list[Answer]:
-        scored = self.scorer.score(decoded.applications, decoded.events)
-        refused = scored.rejects.filter(pl.col("table") == APPLICATIONS)
-        starts = np.searchsorted(decoded.events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
-        refusals = {
-            reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
-            for reject, start in zip(refused.to_dicts(), starts, strict=True)
-        }
-        decisions = zip(decision_lines(scored.decisions), scored.decisions["credit_class"], strict=True)
+        decided, table = self.scorer.decide(decoded.applications, decoded.events)
+        refusals = _refusals(table.rejects, decoded.events)
+        classes = [decided.rules.policy.classes[index] for index in decided.assigned.tolist()]
+        decisions = zip(write_lines(decided), classes, feature_rows(table.matrix), strict=True)
         answers = [refusals.get(row) or _decided(*next(decisions)) for row in range(1, decoded.applications.height + 1)]
         return [Answer(refusal=p) if isinstance(p, Refusal) else answers[p] for p in decoded.places]
 
 
-def _decided(line: bytes, credit_class: str) -> Answer:
-    return Answer(decision=line, credit_class=credit_class)
+def _refusals(rejects: pl.DataFrame, events: pl.DataFrame) -> dict[int, Answer]:
+    if rejects.is_empty():
+        return {}
+    refused = rejects.filter(pl.col("table") == APPLICATIONS)
+    starts = np.searchsorted(events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
+    return {
+        reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
+        for reject, start in zip(refused.to_dicts(), starts, strict=True)
+    }
+
+
+def _decided(line: bytes, credit_class: str, features: bytes) -> Answer:
+    return Answer(decision=line, credit_class=credit_class, features=features)
+
+
+def feature_rows(matrix: NDArray[np.float32]) -> list[bytes]:
+    """Return each row as float32 little-endian bytes."""
+    width, whole = 4 * matrix.shape[1], np.ascontiguousarray(matrix, dtype="<f4").tobytes()
+    return [whole[start : start + width] for start in range(0, width * matrix.shape[0], width)]
 
 
 def _pointer(reject: dict[str, Any], first_event: int) -> str:

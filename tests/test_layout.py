@@ -9,15 +9,16 @@ import pytest
 
 from tests.conftest import PROJECT
 
-DOORS = {"features", "scoring", "monitoring", "batch", "stream", "api"}
+DOORS = {"features", "scoring", "monitoring", "receipts", "batch", "stream", "api"}
 MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
     "scoring": {"features"},
     "monitoring": {"features", "scoring"},
-    "batch": {"features", "scoring", "monitoring"},
-    "stream": {"features", "scoring", "monitoring"},
-    "api": {"features", "scoring", "monitoring"},
+    "receipts": {"features", "scoring"},
+    "batch": {"features", "scoring", "monitoring", "receipts"},
+    "stream": {"features", "scoring", "monitoring", "receipts"},
+    "api": {"features", "scoring", "monitoring", "receipts"},
     "training": {"features", "scoring"},
     "model_export": {"features", "scoring", "training"},
     "verify": DOORS,
