@@ -10,7 +10,7 @@ import polars as pl
 from features.matrix import build_features, list_features
 from features.spec import Spec
 from model_export.publish import publish
-from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, Bundle
+from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, Bundle, stored_file
 from scoring.decisions import Rules, make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
@@ -22,7 +22,7 @@ from training.judged import Judged, evaluate_judged
 from training.rejudge import Rejudged
 from training.report.content import Content
 from training.report.figures import judged_figures
-from training.report.files import STUDY, content_of, report_files, stored_file
+from training.report.files import STUDY, content_of, report_files
 from training.report.histogram import expand
 from training.report.slices import UNDER_THE_POLICY
 from training.report.trade_off import trade_off
