@@ -61,13 +61,14 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
 
 def make_contract(messages: MessageScorer) -> Contract:
     """Describe the messages of the bundle; the example's answer is computed, and warms the scorer up."""
-    spec = messages.scorer.bundle.spec
-    example = example_application(spec)
+    bundle = messages.scorer.bundle
+    spec, medians = bundle.spec, bundle.explainer.book.medians
+    example = example_application(spec, medians)
     (answer,) = messages.answer([json.dumps(example).encode()])
     return Contract(
         name=spec.name,
-        bundle_id=messages.scorer.bundle.bundle_id,
-        application=application_schema(spec),
+        bundle_id=bundle.bundle_id,
+        application=application_schema(spec, medians),
         decision=decision_json_schema(spec),
         example=example,
         example_decision=json.loads(answer.decision or b"{}"),

@@ -122,6 +122,7 @@ def _score(partitions: Partitions, scorer: Scorer, number: int) -> Scored:
         scored.decisions.with_columns(decided.alias(ROW)),
         pl.concat([refused, rejects_frame(doubled), orphans]),
         scored.dirt,
+        scored.features,
     )
 
 

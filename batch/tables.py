@@ -118,8 +118,10 @@ class SourceTable:
         if extra:
             self.notes.append(f"{self.name}: not in the spec and ignored: {', '.join(extra)}")
         if not self.may_be_empty and not self.rows:
+            truly = " If there truly are none, pass --allow-empty-events." if self.name == "events" else ""
             raise InputError(
-                f"{self.path}: the {self.name} have a header but no rows. Expected at least one; check the export."
+                f"{self.path}: the {self.name} have a header but no rows. "
+                f"Expected at least one; check the export.{truly}"
             )
 
     def read(self) -> pl.DataFrame:

@@ -87,9 +87,10 @@ def schema(
     example: Annotated[bool, typer.Option("--example", help="An application that scores, no schema.")] = False,
 ) -> None:
     """Print the JSON Schema of the application as a message, with an example; stream and REST take the same."""
-    spec = read_bundle(bundle).spec
-    made = decision_json_schema(spec) if decision else application_schema(spec)
-    made = example_application(spec) if example else made
+    read = read_bundle(bundle)
+    spec, medians = read.spec, read.explainer.book.medians
+    made = decision_json_schema(spec) if decision else application_schema(spec, medians)
+    made = example_application(spec, medians) if example else made
     say(json.dumps(made, indent=2, ensure_ascii=False))
 
 

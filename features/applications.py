@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 import numpy as np
@@ -127,7 +128,8 @@ def _advice(table: pl.DataFrame, missing: list[str], columns: tuple[str, ...]) -
     """Say what to do. Names are shown where the first line is a header: where one of the expected names is in it."""
     others = [column for column in table.columns if column not in columns]
     known = len(others) < table.width
-    found = f" Other columns found: {', '.join(others[:_MOST_SHOWN])}." if others and known else ""
+    shown = ", ".join(sorted(others, key=lambda name: -_likeness(name, missing))[:_MOST_SHOWN])
+    found = f" Other columns found: {shown}." if others and known else ""
     if not known:
         found = " None of them was found; is the first line the header?"
     if any(column in (*IDENTITY, *EVENT_COLUMNS) for column in missing):
@@ -135,3 +137,8 @@ def _advice(table: pl.DataFrame, missing: list[str], columns: tuple[str, ...]) -
     return (
         f"Add it (an optional attribute may be empty), or train a bundle with a spec that does not declare it.{found}"
     )
+
+
+def _likeness(name: str, wanted: list[str]) -> float:
+    """Tell how alike a name is to the likest of the wanted ones, from 0 to 1; a stable sort keeps ties in order."""
+    return max(SequenceMatcher(None, name.casefold(), other.casefold()).ratio() for other in wanted)

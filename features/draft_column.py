@@ -9,6 +9,9 @@ from features.text_values import DURATION, NUMBER
 
 MOST_VALUES = 60
 _MOSTLY = 0.9
+_NEARLY_ALL = 0.95
+_FEWEST_IDENTIFIERS = 20
+_IDENTIFIER = r"^\+?[0-9]{7,}$"
 _STRIPPED = "_*"
 _WORDS_FOR_MISSING = ("NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "unknown", "Unknown")
 
@@ -36,12 +39,23 @@ def guess_column(column: pl.Series) -> Guess:
     tokens = tuple(sorted(_missing_tokens(text)))
     text = text.filter(~text.is_in(tokens))
     bare = text.str.strip_chars(_STRIPPED)
+    if _is_number_plate(bare):
+        return Guess(kind=None, note="looks like a phone number or another identifier; a quantity can be added by hand")
     if _share(bare, NUMBER) >= _MOSTLY and bare.n_unique() > 2:
         strip = "".join(c for c in _STRIPPED if _stands_around_numbers(text, c))
         return _number(bare, tokens, strip)
     if _share(bare, DURATION) >= _MOSTLY:
         return Guess(kind="duration", note="a duration, in months", tokens=tokens)
     return _texts(text, tokens)
+
+
+def _is_number_plate(text: pl.Series) -> bool:
+    """Say whether nearly all cells are different runs of equally many digits, as identifiers and phone numbers are."""
+    digits = text.filter(text.str.contains(_IDENTIFIER))
+    if len(digits) < max(_FEWEST_IDENTIFIERS, _NEARLY_ALL * len(text)):
+        return False
+    commonest = int(digits.str.len_bytes().value_counts()["count"].max())  # type: ignore[arg-type]
+    return digits.n_unique() >= _NEARLY_ALL * len(digits) and commonest >= _NEARLY_ALL * len(digits)
 
 
 def _texts(text: pl.Series, tokens: tuple[str, ...]) -> Guess:

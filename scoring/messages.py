@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from features.errors import InputError
 from features.events import APPLICATION_ROW
@@ -20,9 +21,13 @@ from scoring.scorer import Scorer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What becomes of one message: a decision as one line of UTF-8 JSON with its class, or a refusal."""
+    """What becomes of one message: a decision as one line of UTF-8 JSON with its class, or a refusal.
+
+    `features`: the row that was scored, float32 little-endian in the order of `list_features`; a receipt keeps it.
+    """
 
     decision: bytes | None = None
+    features: bytes | None = None
     credit_class: str | None = None
     refusal: Refusal | None = None
 
@@ -52,13 +57,20 @@ class MessageScorer:
             reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
             for reject, start in zip(refused.to_dicts(), starts, strict=True)
         }
-        decisions = zip(decision_lines(scored.decisions), scored.decisions["credit_class"], strict=True)
+        lines, classes = decision_lines(scored.decisions), scored.decisions["credit_class"]
+        decisions = zip(lines, classes, feature_rows(scored.features), strict=True)
         answers = [refusals.get(row) or _decided(*next(decisions)) for row in range(1, decoded.applications.height + 1)]
         return [Answer(refusal=p) if isinstance(p, Refusal) else answers[p] for p in decoded.places]
 
 
-def _decided(line: bytes, credit_class: str) -> Answer:
-    return Answer(decision=line, credit_class=credit_class)
+def _decided(line: bytes, credit_class: str, features: bytes) -> Answer:
+    return Answer(decision=line, credit_class=credit_class, features=features)
+
+
+def feature_rows(matrix: NDArray[np.float32]) -> list[bytes]:
+    """Return each row as float32 little-endian bytes."""
+    width, whole = 4 * matrix.shape[1], np.ascontiguousarray(matrix, dtype="<f4").tobytes()
+    return [whole[start : start + width] for start in range(0, width * matrix.shape[0], width)]
 
 
 def _pointer(reject: dict[str, Any], first_event: int) -> str:

@@ -37,6 +37,11 @@ class ReasonBook:
     unit: str
     entries: tuple[FeatureEntry, ...]
 
+    @property
+    def medians(self) -> dict[str, float]:
+        """Return the reference median of each feature that has one."""
+        return {entry.feature: entry.median for entry in self.entries if entry.median is not None}
+
     def to_json(self) -> dict[str, object]:
         """Return what `from_bytes` reads."""
         return {"language": self.language, "unit": self.unit, "features": [asdict(entry) for entry in self.entries]}

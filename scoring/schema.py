@@ -1,5 +1,6 @@
 """JSON Schema of the application as a message, made from the spec, and of the decision; with an example."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from features.instants import TEXT
@@ -18,8 +19,11 @@ _INSTANT = {
 _ID = {"type": "string", "minLength": 1, "maxLength": 256}
 
 
-def application_schema(spec: Spec) -> dict[str, Any]:
-    """Return the schema of an application of this spec. A cell that breaks an optional attribute is dirt, no error."""
+def application_schema(spec: Spec, medians: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Return the schema of an application of this spec, with an example as `example_application` makes it.
+
+    A cell that breaks an optional attribute is dirt, no error.
+    """
     attributes = {attribute.name: _attribute(attribute, spec) for attribute in spec.attributes}
     event = {
         "type": "object",
@@ -55,7 +59,7 @@ def application_schema(spec: Spec) -> dict[str, Any]:
             },
             "events": {"type": "array", "description": "all events of the customer that may count", "items": event},
         },
-        "examples": [example_application(spec)],
+        "examples": [example_application(spec, medians)],
     }
 
 
@@ -75,8 +79,8 @@ def _attribute(attribute: Attribute, spec: Spec) -> dict[str, Any]:
     }
 
 
-def example_application(spec: Spec) -> dict[str, Any]:
-    """Invent an application that scores. Never a customer's."""
+def example_application(spec: Spec, medians: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Invent an application that scores, never a customer's; near the `medians` of features where they are known."""
     first = [*spec.event_kinds, *spec.ignored_kinds][:1]
     events = [{"occurred_at": "2026-08-01T09:30:00Z", "kind": kind, "amount": "-34.50"} for kind in first]
     if spec.currency.minor_digits < 2:
@@ -85,19 +89,25 @@ def example_application(spec: Spec) -> dict[str, Any]:
         "application_id": "A-1001",
         "customer_id": "C-42",
         "as_of": "2026-08-31T00:00:00Z",
-        "attributes": {attribute.name: _example(attribute) for attribute in spec.attributes},
+        "attributes": {
+            attribute.name: _example(attribute, spec, (medians or {}).get(attribute.name))
+            for attribute in spec.attributes
+        },
         "events": events,
     }
 
 
-def _example(attribute: Attribute) -> str | int | float:
+def _example(attribute: Attribute, spec: Spec, median: float | None) -> str | int | float:
     if attribute.values:
-        return attribute.values[-1]
+        return attribute.values[-1 if median is None else round(median)]  # of a feature that is a rank
     low = 0.0 if attribute.minimum is None else attribute.minimum
     high = low + 100 if attribute.maximum is None else attribute.maximum
-    middle = low + (high - low) / 4
-    whole = round(middle)
-    return whole if low <= whole <= high else middle
+    wanted = low + (high - low) / 4 if median is None else median
+    if attribute.kind is AttributeKind.MONEY:
+        wanted = round(wanted, spec.currency.minor_digits)
+    whole = round(wanted)
+    exact = median is not None and attribute.kind in (AttributeKind.NUMBER, AttributeKind.MONEY)
+    return whole if low <= whole <= high and (whole == wanted or not exact) else wanted
 
 
 def decision_json_schema(spec: Spec) -> dict[str, Any]:

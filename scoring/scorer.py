@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from features.matrix import build_features, list_features
 from scoring.bundle import Bundle, read_bundle
@@ -15,11 +17,15 @@ from scoring.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """`decisions` and `rejects` account for every application; `dirt` counts cells that became missing, by cause."""
+    """`decisions` and `rejects` account for every application; `dirt` counts cells that became missing, by cause.
+
+    `features`: the float32 row that was scored for each decision, in the order of `list_features`.
+    """
 
     decisions: pl.DataFrame
     rejects: pl.DataFrame
     dirt: pl.DataFrame
+    features: NDArray[np.float32]
 
 
 class Scorer:
@@ -62,4 +68,4 @@ class Scorer:
         """
         table = build_features(applications, events, self.bundle.spec)
         probabilities = self._model.probabilities(table.matrix, self._threads)
-        return Scored(make_decisions(table, probabilities, self._rules), table.rejects, table.dirt)
+        return Scored(make_decisions(table, probabilities, self._rules), table.rejects, table.dirt, table.matrix)

@@ -53,7 +53,7 @@ def test_a_scorer_that_loses_a_row_ends_the_run(job: BatchJob, scorer: Scorer, m
 
     def losing(applications: pl.DataFrame, events: pl.DataFrame) -> Scored:
         scored = real(applications, events)
-        return Scored(scored.decisions.head(-1), scored.rejects, scored.dirt)
+        return replace(scored, decisions=scored.decisions.head(-1))
 
     monkeypatch.setattr(scorer, "score", losing)
     with pytest.raises(CreditError, match=r"200 applications came in, .* Nothing was written"):
@@ -199,7 +199,11 @@ BAD_FILES: list[tuple[str, Callable[[Path], None], str]] = [
         spoil("applications", lambda c: c[: c.index(b"\n") + 1]),
         r"the applications have a header but no rows",
     ),
-    ("events header only", spoil("events", lambda c: c[: c.index(b"\n") + 1]), r"the events have a header but no rows"),
+    (
+        "events header only",
+        spoil("events", lambda c: c[: c.index(b"\n") + 1]),
+        r"the events have a header but no rows.*--allow-empty-events",
+    ),
     ("column missing", spoil("applications", header(lambda h: h.replace("age", "years"))), r"column 'age' is missing"),
     (
         "identity missing",

@@ -9,16 +9,17 @@ import pytest
 
 from tests.conftest import PROJECT
 
-DOORS = {"features", "scoring", "monitoring", "batch", "stream", "api"}
+DOORS = {"features", "scoring", "monitoring", "receipts", "batch", "stream", "api"}
 MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
     "scoring": {"features"},
     "pages": set(),
     "monitoring": {"features", "scoring", "pages"},
-    "batch": {"features", "scoring", "monitoring"},
-    "stream": {"features", "scoring", "monitoring"},
-    "api": {"features", "scoring", "monitoring"},
+    "receipts": {"features", "scoring"},
+    "batch": {"features", "scoring", "monitoring", "receipts"},
+    "stream": {"features", "scoring", "monitoring", "receipts"},
+    "api": {"features", "scoring", "monitoring", "receipts"},
     "training": {"features", "scoring", "pages"},
     "model_export": {"features", "scoring", "pages", "training"},
     "verify": DOORS,

@@ -17,7 +17,7 @@ from features.spec import Spec
 from recipes.dataset import Dataset
 from scoring.message_codes import CODES, MESSAGE_EXPECTED
 from scoring.message_decoder import MessageDecoder, Refusal
-from scoring.messages import Answer, MessageScorer
+from scoring.messages import Answer, MessageScorer, feature_rows
 from scoring.publish import to_messages
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scored, Scorer
@@ -52,6 +52,7 @@ def compare(answers: list[Answer], scored: Scored, applications: pl.DataFrame) -
             assert theirs.equals(pl.Series(name, ours, dtype=theirs.dtype))
         else:
             assert ours == theirs.to_list()
+    assert [a.features for a in answers if a.decision] == feature_rows(scored.features)
     refused = [(i + 1, a.refusal.code) for i, a in enumerate(answers) if a.refusal]
     assert refused == scored.rejects.filter(table="applications").select("row", "code").rows()
     assert len(answers) == applications.height
@@ -268,7 +269,9 @@ def test_the_example_fits_its_schema_and_scores_and_the_decision_fits_its_own(
 
 
 def test_the_command_prints_both_schemas(credit: Credit, bundle: Path, spec: Spec) -> None:
-    assert json.loads(credit("bundle", "schema", bundle).stdout) == application_schema(spec)
+    printed = json.loads(credit("bundle", "schema", bundle).stdout)
+    assert printed | {"examples": []} == application_schema(spec) | {"examples": []}
+    assert printed["examples"] == [json.loads(credit("bundle", "schema", bundle, "--example").stdout)]
     assert json.loads(credit("bundle", "schema", bundle, "--decision").stdout) == decision_json_schema(spec)
 
 

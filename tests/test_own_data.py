@@ -104,11 +104,33 @@ def test_a_draft_of_other_names_says_what_to_rename(mine: Path, credit: Credit) 
     command = ("spec", "draft", "--events", mine / "mine/events.csv", "--out", mine / "s.toml", "--applications")
     applications.write_text(header.replace("customer_id", "client") + "\n" + rest)
     said = credit(*command, applications).stderr
-    assert "Rename the column that holds it, or add it. Other columns found: client, " in said
+    assert "Rename the column that holds it, or add it. Other columns found: " in said
+    assert "client, " in said
     applications.write_text("wniosek-0,k0,2026-01-15\nwniosek-1,k1,2026-02-15\n")
     said = credit(*command, applications).stderr
     assert "is the first line the header?" in said
     assert "wniosek" not in said, "a first line that is data is not repeated"
+
+
+def test_columns_of_identifiers_are_no_attributes() -> None:
+    phones = [f"{number:09d}" for number in range(600_000_000, 600_100_000, 997)]
+    for cells in (phones, [f"+{phone}" for phone in phones], [int(phone) for phone in phones]):
+        guess = guess_column(pl.Series(cells))
+        assert (guess.kind, guess.note.split(";")[0]) == (None, "looks like a phone number or another identifier")
+    incomes = pl.Series([1000 * number**2 for number in range(1, 200)])  # all different, some of seven digits and more
+    assert guess_column(incomes).kind == "integer"
+
+
+def test_a_missing_column_is_looked_for_among_the_others_by_its_name(mine: Path, credit: Credit) -> None:
+    applications = mine / "mine/applications.csv"
+    header, rest = applications.read_text().split("\n", 1)
+    applications.write_text(header.replace("customer_id", "Customer ID") + "\n" + rest)
+    said = credit(
+        *("spec", "draft", "--applications", applications, "--events", mine / "mine/events.csv"),
+        "--out",
+        mine / "s.toml",
+    ).stderr
+    assert "Other columns found: Customer ID, " in said
 
 
 def test_characters_around_categories_are_stripped_only_where_they_are_dirt() -> None:

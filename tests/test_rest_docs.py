@@ -40,6 +40,8 @@ def test_a_client_in_three_lines_gets_the_decision(
     assert len([line for line in code.splitlines() if line]) == 3
     (tmp_path / file).write_text(code.replace(":8000", f":{door.port}"))
     application = credit("bundle", "schema", scorer.bundle.path, "--example").stdout
+    stated, medians = json.loads(application)["attributes"], scorer.bundle.explainer.book.medians
+    assert stated["annual_income"] == medians["annual_income"], "the example is a usual application"
     (tmp_path / "application.json").write_text(application)
     done = subprocess.run(
         [program, file], cwd=tmp_path, env={**os.environ, "CREDIT_KEY": door.key}, capture_output=True, check=False
