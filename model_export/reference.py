@@ -10,7 +10,16 @@ from features.matrix import FeatureTable, list_features
 from features.spec import AttributeKind, Spec
 from scoring.bins import Column, Item, count, design_effect, place, quantile_edges
 from scoring.decisions import credit_scores
-from scoring.expected import Sums, metrics, residuals, variance
+from scoring.expected import (
+    Linear,
+    Sums,
+    clustered_error,
+    metrics,
+    residuals,
+    sampling_variance,
+    stated_parts,
+    variance,
+)
 from scoring.reference import Claim, DirtCount, Outputs, Reference, with_classes
 from scoring.shap_tables import ShapTables
 from training.judged import Judged
@@ -98,6 +107,7 @@ def _outputs(judged: Judged) -> Outputs:
     p = judged.probabilities.astype(np.float64)
     logs = np.log(np.maximum(p, 1e-15))
     excess = (p * logs).sum(axis=1) - logs[np.arange(len(p)), judged.examples.actual]
+    gaps = np.eye(count_)[judged.examples.actual] - p
     return Outputs(
         score_edges=edges,
         score_counts=tuple(np.bincount(places, minlength=len(edges) + 1).tolist()),
@@ -106,7 +116,9 @@ def _outputs(judged: Judged) -> Outputs:
         class_design_effect=round(design_effect(judged.assigned, count_, customers), 4),
         claims=_claims(judged),
         excess_log_loss=round(float(excess.mean()), 6),
-        excess_error=round(_error(excess / len(excess), customers), 6),
+        excess_error=round(clustered_error(excess / len(excess), customers), 6),
+        gaps=tuple(np.round(gaps.mean(axis=0), 6).tolist()),
+        gap_errors=tuple(round(clustered_error(gap / len(gap), customers), 6) for gap in gaps.T),
     )
 
 
@@ -116,25 +128,29 @@ def _claims(judged: Judged) -> dict[str, Claim]:
     realised = np.zeros_like(sums.confusion)
     np.add.at(realised, (actual, assigned), 1)
     came_true = metrics(realised, judged.costs)
-    found = {}
-    for name, linear in metrics(sums.confusion, judged.costs).items():
-        error = _error(residuals(linear, p, assigned, actual), judged.examples.customers)
-        alone = variance(linear, sums)
-        found[name] = Claim(
-            stated=_rounded(linear.value),
-            realised=_rounded(came_true[name].value),
-            error=round(error, 8),
-            design_effect=round(max(1.0, error**2 / alone), 4) if alone > 0 else 1.0,
-        )
-    return found
+    return {
+        name: _claim(linear, came_true[name].value, judged, sums)
+        for name, linear in metrics(sums.confusion, judged.costs).items()
+    }
+
+
+def _claim(linear: Linear, realised: float | None, judged: Judged, sums: Sums) -> Claim:
+    p, assigned, customers = judged.probabilities.astype(np.float64), judged.assigned, judged.examples.customers
+    error = clustered_error(residuals(linear, p, assigned, judged.examples.actual), customers)
+    stated_error = clustered_error(stated_parts(linear, p, assigned), customers)
+    return Claim(
+        stated=_rounded(linear.value),
+        realised=_rounded(realised),
+        error=round(error, 8),
+        design_effect=_effect(error, variance(linear, sums)),
+        stated_error=round(stated_error, 8),
+        stated_design_effect=_effect(stated_error, sampling_variance(linear, sums)),
+    )
+
+
+def _effect(error: float, alone: float) -> float:
+    return round(max(1.0, error**2 / alone), 4) if alone > 0 else 1.0
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
-
-
-def _error(parts: NDArray[np.float64], customers: Indices) -> float:
-    """Return the standard error of a sum whose parts come in customers."""
-    _, owner = np.unique(customers, return_inverse=True)
-    sums = np.bincount(owner, parts)
-    return float(np.sqrt(((sums - sums.mean()) ** 2).sum() * len(sums) / max(len(sums) - 1, 1)))

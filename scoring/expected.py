@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-METRICS = ("precision", "recall", "false_negative_rate", "false_negative_rate_wide", "expected_cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,7 @@ def metrics(confusion: Floats, costs: Floats) -> Mapping[str, Linear]:
         "recall": _ratio(confusion, approved * good, good),
         "false_negative_rate": _ratio(confusion, worst * good, good),
         "false_negative_rate_wide": _ratio(confusion, (1 - approved) * good, good),
+        "accuracy": _ratio(confusion, np.eye(count), np.ones((count, count))),
         "expected_cost": _ratio(confusion, costs, np.ones((count, count))),
     }
 
@@ -96,7 +96,28 @@ def variance(linear: Linear, sums: Sums) -> float:
     return max(0.0, float(second - squared)) / linear.whole**2
 
 
+def sampling_variance(linear: Linear, sums: Sums) -> float:
+    """Return the variance of a stated metric over which applications came in, if they came in independently."""
+    if linear.value is None:
+        return float("nan")
+    return float(np.einsum("ca,da,cda->", linear.weight, linear.weight, sums.products)) / linear.whole**2
+
+
+def stated_parts(linear: Linear, probabilities: Floats, assigned: NDArray[np.int64]) -> Floats:
+    """Return each row's part of a stated metric around its value; their sum is 0."""
+    return np.asarray((probabilities * linear.weight[:, assigned].T).sum(axis=1) / max(linear.whole, 1e-12))
+
+
 def residuals(linear: Linear, probabilities: Floats, assigned: NDArray[np.int64], actual: NDArray[np.int64]) -> Floats:
-    """Return each row's part of realised minus expected metric; their sum is the difference, to first order."""
-    stated = (probabilities * linear.weight[:, assigned].T).sum(axis=1)
-    return np.asarray((linear.weight[actual, assigned] - stated) / max(linear.whole, 1e-12))
+    """Return each row's part of realised minus stated metric; their sum is the difference, to first order."""
+    realised = linear.weight[actual, assigned] / max(linear.whole, 1e-12)
+    return np.asarray(realised - stated_parts(linear, probabilities, assigned))
+
+
+def clustered_error(parts: Floats, customers: NDArray[np.int64]) -> float:
+    """Return the standard error of a sum whose parts come in customers (codes)."""
+    if not len(parts):
+        return 0.0
+    _, owner = np.unique(customers, return_inverse=True)
+    sums = np.bincount(owner, parts)
+    return float(np.sqrt(((sums - sums.mean()) ** 2).sum() * len(sums) / max(len(sums) - 1, 1)))

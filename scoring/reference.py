@@ -29,14 +29,16 @@ class DirtCount:
 class Claim:
     """A metric on customers that the model never saw: stated from probabilities, realised, and how far they part.
 
-    `error` is the standard error of realised minus stated by customer; `design_effect` its square over that of
-    independent outcomes.
+    `error` is the standard error of realised minus stated by customer, `stated_error` that of stated alone; design
+    effects are their squares over those of independent outcomes and applications.
     """
 
     stated: float | None
     realised: float | None
     error: float
     design_effect: float
+    stated_error: float
+    stated_design_effect: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Outputs:
     """Decisions on customers that the model never saw, under the bundle's policy.
 
     `excess_log_loss` is the log loss minus the one that the stated probabilities expect of themselves (nats), by
-    application, with its standard error by customer.
+    application, with its standard error by customer. `gaps`: actual minus stated share of each class, with errors.
     """
 
     score_edges: tuple[float, ...]
@@ -55,6 +57,8 @@ class Outputs:
     claims: dict[str, Claim]
     excess_log_loss: float
     excess_error: float
+    gaps: tuple[float, ...]
+    gap_errors: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +113,9 @@ def read_reference(bundle: Bundle) -> Reference:
 def with_classes(reference: Reference, assigned: NDArray[np.int64], claims: dict[str, Claim]) -> Reference:
     """Return the reference of the same model under another policy; design effects stay as they were."""
     outputs, count = reference.outputs, len(reference.outputs.class_counts)
+    noise = ("error", "design_effect", "stated_error", "stated_design_effect")
     kept = {
-        name: replace(claim, error=outputs.claims[name].error, design_effect=outputs.claims[name].design_effect)
+        name: replace(claim, **{part: getattr(outputs.claims[name], part) for part in noise})
         for name, claim in claims.items()
     }
     counts = tuple(np.bincount(assigned, minlength=count).tolist())
