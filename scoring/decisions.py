@@ -50,7 +50,7 @@ def make_decisions(table: FeatureTable, probabilities: NDArray[np.float32], rule
     assigned = policy.assign(probabilities)
     classes = np.array(policy.classes, dtype=object)[assigned]
     columns = {
-        "decision_id": pl.Series(_decision_ids(applications, table.matrix, rules.bundle_id), dtype=pl.String),
+        "decision_id": pl.Series(decision_ids(applications, table.matrix, rules.bundle_id), dtype=pl.String),
         "application_id": applications["application_id"],
         "customer_id": applications["customer_id"],
         "as_of": applications["as_of"].cast(pl.Datetime("us", "UTC")),
@@ -103,7 +103,7 @@ def credit_scores(p_worst: NDArray[np.float32], scaling: ScoreScaling) -> NDArra
     return result
 
 
-def _decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundle_id: str) -> Iterator[str]:
+def decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundle_id: str) -> Iterator[str]:
     """SHA-256 over the two ids (each UTF-8 behind its length), `as_of`, the feature row and the bundle id.
 
     Lengths are uint32, `as_of` int64 microseconds, features float32, all little-endian; the bundle id is its 32 bytes.

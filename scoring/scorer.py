@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.matrix import build_features, list_features
+from features.matrix import FeatureTable, build_features, list_features
 from scoring.bundle import Bundle, read_bundle
 from scoring.decisions import Rules, make_decisions
 from scoring.golden import GoldenMatch, check_golden
@@ -67,5 +67,11 @@ class Scorer:
 
         """
         table = build_features(applications, events, self.bundle.spec)
-        probabilities = self._model.probabilities(table.matrix, self._threads)
-        return Scored(make_decisions(table, probabilities, self._rules), table.rejects, table.dirt, table.matrix)
+        return Scored(self.decide(table), table.rejects, table.dirt, table.matrix)
+
+    def decide(self, table: FeatureTable) -> pl.DataFrame:
+        """Decide on feature rows that `build_features` made just now, or once, where a receipt kept them for replay.
+
+        Doors call `score`, so that none can compute features in its own way.
+        """
+        return make_decisions(table, self._model.probabilities(table.matrix, self._threads), self._rules)
