@@ -1,6 +1,6 @@
 """Attribute cells to clean values, as Polars expressions made from the spec.
 
-A clean column is Float64 (number, integer, duration in months), Int64 minor units (money), String (category) or
+A clean column is Float64 (number, integer, duration in months), Int64 minor units (money), String (category, text) or
 List(String) (list). Every null in it has exactly one cause beside it, so that nothing becomes missing uncounted.
 """
 
@@ -40,6 +40,7 @@ from features.text_values import (
 )
 
 _CATEGORICAL = (AttributeKind.CATEGORY, AttributeKind.LIST)
+_TEXTUAL = (*_CATEGORICAL, AttributeKind.TEXT)
 
 
 def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> Reading:
@@ -51,7 +52,7 @@ def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency)
     """
     stages, token = _bare_text(attribute, dtype)
     more, conditions = _parser(attribute, dtype, currency)
-    if attribute.kind not in _CATEGORICAL:
+    if attribute.kind not in _TEXTUAL:
         digits = currency.minor_digits if attribute.kind is AttributeKind.MONEY else 0
         conditions = [
             *conditions,
@@ -67,6 +68,8 @@ def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency)
 
 def _plain(attribute: Attribute, currency: Currency) -> Plain | None:
     """Return what reads a few cells one by one."""
+    if attribute.kind is AttributeKind.TEXT:
+        return None
     tokens = frozenset(token for token in attribute.missing_tokens if token.strip() == token != "")
     if attribute.kind in _CATEGORICAL:
         make = plain_category if attribute.kind is AttributeKind.CATEGORY else plain_list
@@ -118,6 +121,8 @@ def _quick_cause(attribute: Attribute) -> pl.Expr:
 def _quick(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> tuple[pl.Expr | None, pl.Expr | None]:
     """Take plain cells at once: known categories, and numbers in range that are no missing token."""
     text = pl.col(attribute.name) if dtype == pl.String else as_text(attribute, dtype)
+    if attribute.kind is AttributeKind.TEXT:
+        return None, None
     if attribute.kind in _CATEGORICAL:
         one = pl.when(text.is_in(_plain_values(attribute))).then(text)
         return (one if attribute.kind is AttributeKind.CATEGORY else one.str.split(",")), None
@@ -175,7 +180,7 @@ def as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(attribute.name)
     if attribute.kind is AttributeKind.LIST and dtype == pl.List(pl.String):
         return column.list.join(",", ignore_nulls=False).str.strip_chars()
-    if dtype.is_float() and attribute.kind in _CATEGORICAL:  # 1.0 is the category "1"
+    if dtype.is_float() and attribute.kind in _TEXTUAL:  # 1.0 is the category "1"
         integral = (column == column.floor()) & (column.abs() < 2**53)
         digits = pl.when(integral).then(column).cast(pl.Int64).cast(pl.String)
         return pl.coalesce(digits, column.cast(pl.String))
@@ -198,6 +203,8 @@ def _parser(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> Par
         return _category(attribute)
     if attribute.kind is AttributeKind.LIST:
         return _list(attribute)
+    if attribute.kind is AttributeKind.TEXT:
+        return [[piece(name, "bare").alias(f"{name}|value")]], []
     if attribute.kind is AttributeKind.DURATION:
         stages, conditions = months(name)
         return stages, conditions + whole_numbers(name)

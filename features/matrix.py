@@ -97,6 +97,8 @@ def _reject_for_events(accepted: pl.DataFrame, account: Events) -> tuple[pl.Data
 
 
 def _attribute_features(attribute: Attribute, spec: Spec) -> Iterator[Feature]:
+    if attribute.kind is AttributeKind.TEXT:
+        return
     name, text = attribute.name, attribute.description or attribute.name
     if attribute.kind is AttributeKind.CATEGORY and attribute.ordered:
         order = ", ".join(f"{i} {value}" for i, value in enumerate(attribute.values))
@@ -136,6 +138,8 @@ def _spec_expressions(spec: Spec) -> list[pl.Expr]:
 def _expressions(attribute: Attribute, spec: Spec) -> list[pl.Expr]:
     """Return the columns of an attribute, but for categories without an order their rank, which tells them apart."""
     value = pl.col(attribute.name)
+    if attribute.kind is AttributeKind.TEXT:
+        return []
     if attribute.kind is AttributeKind.MONEY:
         return [value / 10**spec.currency.minor_digits]
     if attribute.kind is AttributeKind.LIST:

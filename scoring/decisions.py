@@ -66,7 +66,7 @@ def decide(table: FeatureTable, probabilities: NDArray[np.float32], rules: Rules
     return Decided(
         rules=rules,
         applications=table.applications,
-        ids=list(_decision_ids(table.applications, table.matrix, rules.bundle_id)),
+        ids=list(decision_ids(table.applications, table.matrix, rules.bundle_id)),
         probabilities=probabilities,
         assigned=assigned,
         scores=credit_scores(probabilities[:, 0], rules.spec.scaling),
@@ -137,7 +137,7 @@ def credit_scores(p_worst: NDArray[np.float32], scaling: ScoreScaling) -> NDArra
     return result
 
 
-def _decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundle_id: str) -> Iterator[str]:
+def decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundle_id: str) -> Iterator[str]:
     """SHA-256 over the two ids (each UTF-8 behind its length), `as_of`, the feature row and the bundle id.
 
     Lengths are uint32, `as_of` int64 microseconds, features float32, all little-endian; the bundle id is its 32 bytes.

@@ -77,5 +77,11 @@ class Scorer:
 
         """
         table = build_features(applications, events, self.bundle.spec)
-        probabilities = self._model.probabilities(table.matrix, self._threads)
-        return decide(table, probabilities, self._rules), table
+        return self.decide_on(table), table
+
+    def decide_on(self, table: FeatureTable) -> Decided:
+        """Decide on feature rows that `build_features` made just now, or once, where a receipt kept them for replay.
+
+        Doors call `score` or `decide`, so that none can compute features in its own way.
+        """
+        return decide(table, self._model.probabilities(table.matrix, self._threads), self._rules)
