@@ -3,7 +3,7 @@
 Stream and REST share this, so that they cannot disagree; what they add is transport.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from features.events import APPLICATION_ROW
 from features.rejects import APPLICATIONS
 from scoring.decisions import decision_lines
 from scoring.message_decoder import Decoded, MessageDecoder, Refusal, escape
-from scoring.scorer import Scorer
+from scoring.scorer import Scored, Scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,10 @@ class Answer:
 class MessageScorer:
     """Scores messages with a `Scorer`. No I/O, no clock, no state; safe to share between threads."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        """Prepare the decoder for the spec of the scorer's bundle."""
+    def __init__(self, scorer: Scorer, observe: Callable[[Scored], None] | None = None) -> None:
+        """Prepare the decoder for the spec of the scorer's bundle. `observe` is shown whatever is scored."""
         self.scorer = scorer
+        self._observe = observe
         self._decoder = MessageDecoder(scorer.bundle.spec)
 
     def answer(self, messages: Sequence[bytes]) -> list[Answer]:
@@ -51,6 +52,8 @@ class MessageScorer:
 
     def _answer(self, decoded: Decoded) -> list[Answer]:
         scored = self.scorer.score(decoded.applications, decoded.events)
+        if self._observe is not None:
+            self._observe(scored)
         refused = scored.rejects.filter(pl.col("table") == APPLICATIONS)
         starts = np.searchsorted(decoded.events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
         refusals = {
