@@ -3,9 +3,11 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
 
+from prometheus_client.registry import Collector
+
 from monitoring.live import Dirt, Live
-from monitoring.metrics import DIRT, REST, STREAM, Metric
-from monitoring.registry import Registry
+from monitoring.metrics import DIRT, REST_WORKER, STREAM, Metric
+from monitoring.registry import Deaths, Registry
 from scoring.messages import Answer
 from scoring.scorer import Scored
 
@@ -13,9 +15,11 @@ from scoring.scorer import Scored
 class DoorMetrics:
     """What both doors count alike: decisions by class, refusals by code, and what is live of each decision."""
 
-    def __init__(self, metrics: tuple[Metric, ...], names: tuple[str, str], live: Live | None) -> None:
+    def __init__(
+        self, metrics: tuple[Metric, ...], names: tuple[str, str], live: Live | None, *more: Collector
+    ) -> None:
         """Begin at zero. `names`: the metrics of decisions and refusals. Without `live` only answers are counted."""
-        self.registry = Registry((*metrics, DIRT), live)
+        self.registry = Registry((*metrics, DIRT), more if live is None else (*more, live))
         self._decisions, self._refusals = names
         self._live = live
 
@@ -96,14 +100,23 @@ class RestMetrics(DoorMetrics):
     """What a worker of the REST door counts: requests, decisions and rounds."""
 
     def __init__(self, live: Live | None = None) -> None:
-        """Begin at zero, and count the start."""
-        super().__init__(REST, ("credit_rest_decisions_total", "credit_rest_refusals_total"), live)
-        self.registry["credit_rest_worker_starts_total"].inc()
+        """Begin at zero."""
+        super().__init__(REST_WORKER, ("credit_rest_decisions_total", "credit_rest_refusals_total"), live, Deaths())
 
     def round(self, answers: Sequence[Answer]) -> None:
         """Count applications that were scored together."""
         self._answered(answers)
         self.registry["credit_rest_round_applications"].observe(len(answers))
+
+    def receipts(self, count: int) -> None:
+        """Count receipts that were written."""
+        self.registry["credit_rest_receipts_total"].inc(count)
+
+    def outbox(self, *, sealed: int, waiting: int, failing: bool) -> None:
+        """Count receipts that were sealed since the last call, and note how many wait."""
+        self.registry["credit_rest_receipts_sealed_total"].inc(sealed)
+        self.registry["credit_rest_receipts_unsealed"].set(waiting)
+        self.registry["credit_rest_receipts_unwritable"].set(failing)
 
     def request(self, path: str, status: int, code: str, seconds: float) -> None:
         """Count a request that is over; `path` is one of the table of routes, or empty."""

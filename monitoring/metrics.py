@@ -50,6 +50,7 @@ DIRT = _counter(
     "Cells that became missing and events of ignored kinds, by cause, in applications that were decided.",
     *("table", "column", "cause"),
 )
+DEATHS = _counter("credit_rest_worker_deaths_total", "Workers that died by themselves and were replaced.")
 LIVE = (
     _gauge("credit_bundle_info", "1 for the bundle in service.", "bundle_id"),
     _histogram(
@@ -88,7 +89,7 @@ STREAM = (
     _gauge("credit_stream_step_limit_seconds", "The seconds after which the watchdog ends the process."),
 )
 
-REST = (
+REST_WORKER = (
     _counter(
         "credit_rest_requests_total",
         "Requests answered, by address and status; 499: the client went away.",
@@ -104,8 +105,14 @@ REST = (
     _counter("credit_rest_decisions_total", "Decisions sent, by credit class.", "credit_class"),
     _counter("credit_rest_refusals_total", "Applications that could not be scored, by code.", "code"),
     _histogram("credit_rest_round_applications", "Applications scored together.", _ROUND),
-    _counter("credit_rest_worker_starts_total", "Workers that were started, those that replaced a dead one included."),
+    _counter("credit_rest_receipts_total", "Receipts written to the outbox."),
+    _counter("credit_rest_receipts_sealed_total", "Receipts that left the outbox for the decision log."),
+    _gauge("credit_rest_receipts_unsealed", "Receipts of the living workers in the outbox."),
+    _gauge(
+        "credit_rest_receipts_unwritable", "Living workers that refuse requests because receipts cannot be written."
+    ),
 )
+REST = (*REST_WORKER, DEATHS)
 
 
 def metrics_table(metrics: Iterable[Metric]) -> str:
