@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client.registry import Collector
 
+from features.matrix import FeatureTable
 from monitoring.live import Dirt, Live
 from monitoring.metrics import DIRT, REST_WORKER, STREAM, Metric
 from monitoring.registry import Deaths, Registry
+from scoring.decisions import Decided
 from scoring.messages import Answer
-from scoring.scorer import Scored
 
 
 class DoorMetrics:
@@ -23,10 +24,10 @@ class DoorMetrics:
         self._decisions, self._refusals = names
         self._live = live
 
-    def observe(self, scored: Scored) -> None:
+    def observe(self, decided: Decided, table: FeatureTable) -> None:
         """Note what was scored; it counts with its answers."""
         if self._live is not None:
-            self._live.note(scored)
+            self._live.note(decided, table)
 
     def text(self) -> bytes:
         """Return all values in Prometheus' text form."""

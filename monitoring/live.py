@@ -3,19 +3,23 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
+from features.matrix import FeatureTable
 from monitoring.divergence import Counts, psi
-from monitoring.live_counts import Layout, Seen
+from monitoring.live_counts import Layout, Matrix, Seen
 from monitoring.live_window import SharedWindow
 from monitoring.metrics import LIVE
 from scoring.bundle import REFERENCE, Bundle
+from scoring.decisions import Decided
 from scoring.reference import Reference, read_reference
-from scoring.scorer import Scored
 
 LEAST_DECISIONS = 500  # no PSI of fewer: of 500 the one of ten bins is beyond 0.05 by chance in one window of 500
 _TOGETHER = 64  # decisions that are counted in one go, which is far cheaper than one by one
@@ -27,6 +31,16 @@ NO_REFERENCE = (
 )
 Dirt = Counter[tuple[str, str, str]]  # table, column, cause
 _STEPS = next(metric.buckets for metric in LIVE if metric.name == "credit_score_points")
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What is counted of decisions that were made together."""
+
+    matrix: Matrix
+    scores: NDArray[np.int32]
+    assigned: NDArray[np.int64]
+    dirt: pl.DataFrame
 
 
 class Live:
@@ -48,8 +62,8 @@ class Live:
         self._bundle_id = bundle.bundle_id
         self._layout = Layout(bundle.spec, self._reference, _STEPS)
         self._window = SharedWindow(self._layout.width, decisions, folder)
-        self._noted: list[Scored] = []
-        self._settled: list[Scored] = []
+        self._noted: list[_Round] = []
+        self._settled: list[_Round] = []
         self._waiting = 0
         self._lock = threading.Lock()
 
@@ -58,15 +72,15 @@ class Live:
         """Say whether there is something to compare with."""
         return self._reference is not None
 
-    def note(self, scored: Scored) -> None:
+    def note(self, decided: Decided, table: FeatureTable) -> None:
         """Take what was scored."""
-        self._noted.append(scored)
+        self._noted.append(_Round(table.matrix, decided.scores, decided.assigned, table.dirt))
 
     def settle(self) -> Dirt:
         """Count what was noted; return the cells that became missing, as far as they are counted by now."""
         with self._lock:
             self._settled += self._noted
-            self._waiting += sum(len(scored.features) for scored in self._noted)
+            self._waiting += sum(len(one.matrix) for one in self._noted)
             self._noted.clear()
             return self._count() if self._waiting >= _TOGETHER else Counter()
 
@@ -99,21 +113,21 @@ class Live:
     def _count(self) -> Dirt:
         rounds, self._settled, self._waiting = self._settled, [], 0
         dirt: Dirt = Counter()
-        for scored in rounds:
-            for table, column, cause, cells in scored.dirt.iter_rows():
+        for one in rounds:
+            for table, column, cause, cells in one.dirt.iter_rows():
                 dirt[table, column, cause] += cells
         if rounds:
             self._add(rounds)
         return dirt
 
-    def _add(self, rounds: list[Scored]) -> None:
-        matrix = np.concatenate([scored.features for scored in rounds])
-        scores = np.concatenate([scored.decisions["credit_score"].to_numpy() for scored in rounds]).astype(np.int64)
-        classes = [name for scored in rounds for name in scored.decisions["credit_class"].to_list()]
+    def _add(self, rounds: list[_Round]) -> None:
+        matrix = np.concatenate([one.matrix for one in rounds])
+        scores = np.concatenate([one.scores for one in rounds])
+        assigned = np.concatenate([one.assigned for one in rounds])
         start = 0
         while start < len(matrix):
             end = min(len(matrix), start + self._window.room())
-            counts = self._layout.count(matrix[start:end], scores[start:end], Counter(classes[start:end]))
+            counts = self._layout.count(matrix[start:end], scores[start:end], assigned[start:end])
             self._window.add(counts, end - start)
             start = end
 

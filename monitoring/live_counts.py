@@ -4,7 +4,7 @@ The vector holds rows, numeric features by bin (bins that a feature lacks stay e
 classes by the bins of the bundle's reference, scores by the steps of their histogram, and the sum of the scores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ class Layout:
     def __init__(self, spec: Spec, reference: Reference | None, steps: Sequence[float]) -> None:
         """Take the bins of the reference; without one only rows, missing ones, classes and `steps` are told apart."""
         self.items = _unbinned(spec) if reference is None else reference.items
-        self._classes = spec.classes
+        self._classes = len(spec.classes)
         self._steps = np.array(steps)
         self._score_edges = np.array(() if reference is None else reference.outputs.score_edges)
         numbers = [item for item in self.items if not item.values]
@@ -48,11 +48,11 @@ class Layout:
         self._number_columns = [item.columns[0] for item in numbers]
         self._value_columns = [column for item in self.items if item.values for column in item.columns]
         sizes = (1, (most + 2) * len(numbers), len(self._value_columns), len(self._score_edges) + 1)
-        self._ends = np.cumsum([*sizes, len(self._classes), len(self._steps) + 1])
+        self._ends = np.cumsum([*sizes, self._classes, len(self._steps) + 1])
         self.width = int(self._ends[-1]) + 1
 
-    def count(self, matrix: Matrix, scores: Counts, classes: Mapping[str, int]) -> Counts:
-        """Count decisions: their feature rows, scores in points, and how many there are of each class."""
+    def count(self, matrix: Matrix, scores: NDArray[np.int32], assigned: NDArray[np.int64]) -> Counts:
+        """Count decisions: their feature rows, scores in points and classes (their places, worst first)."""
         numbers = matrix[:, self._number_columns]
         missing = np.isnan(numbers).sum(axis=0)
         above = (numbers[None] > self._edges).sum(axis=1)
@@ -64,7 +64,7 @@ class Layout:
                 missing,
                 (matrix[:, self._value_columns] == 1).sum(axis=0),
                 _histogram(self._score_edges, scores),
-                [classes.get(name, 0) for name in self._classes],
+                np.bincount(assigned, minlength=self._classes),
                 _histogram(self._steps, scores),
                 [scores.sum()],
             ]
@@ -96,7 +96,7 @@ class Layout:
         )
 
 
-def _histogram(edges: NDArray[np.float64], values: Counts) -> Counts:
+def _histogram(edges: NDArray[np.float64], values: NDArray[np.int32]) -> Counts:
     """Count values by bin; one that equals an edge falls below it."""
     return np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
 

@@ -1,5 +1,6 @@
 """Live metrics: what a door says of drift, scores, missing values and dirt while it decides."""
 
+import json
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from features.matrix import list_features
+from features.matrix import FeatureTable, list_features
 from features.spec import Spec
 from monitoring.divergence import psi
 from monitoring.doors import StreamMetrics
@@ -26,10 +27,11 @@ from monitoring.live_window import SharedWindow
 from monitoring.metrics import LIVE
 from recipes.dataset import Dataset
 from scoring.bins import count
+from scoring.decisions import Decided
 from scoring.messages import MessageScorer
 from scoring.publish import to_messages
 from scoring.reference import Reference, read_reference
-from scoring.scorer import Scored, Scorer
+from scoring.scorer import Scorer
 from stream.cluster import EmbeddedBroker
 from stream.publish import publish
 from stream.settings import ConnectionSettings
@@ -88,8 +90,8 @@ def test_counting_all_features_at_once_is_counting_each_by_its_frozen_bins(refer
 
     @given(arrays.arrays(np.float32, shapes, elements=cells(reference), fill=st.nothing()), st.integers(300, 850))
     def check(matrix: np.ndarray, score: int) -> None:
-        scores = np.full(len(matrix), score)
-        seen = layout.read(layout.count(matrix, scores, {"Good": len(matrix)}))
+        scores = np.full(len(matrix), score, np.int32)
+        seen = layout.read(layout.count(matrix, scores, np.full(len(matrix), 2)))
         for item, bins, missing in zip(reference.items, seen.bins, seen.missing, strict=True):
             assert [*bins, missing] == count(item, list(matrix.T)).tolist()
         assert (seen.rows, seen.scores.sum(), seen.points.sum()) == (len(matrix),) * 3
@@ -130,17 +132,17 @@ def test_workers_count_together_and_a_dead_ones_window_ends_with_it(tmp_path: Pa
 
 def test_the_metrics_are_those_of_the_decisions(scorer: Scorer, reference: Reference, usual: list[bytes]) -> None:
     metrics = StreamMetrics(Live(scorer.bundle, 5000))
-    scored: list[Scored] = []
+    tables: list[FeatureTable] = []
 
-    def observe(one: Scored) -> None:
-        scored.append(one)
-        metrics.observe(one)
+    def observe(decided: Decided, table: FeatureTable) -> None:
+        tables.append(table)
+        metrics.observe(decided, table)
 
     answers = MessageScorer(scorer, observe).answer(usual)
     metrics.batch(answers, 0.1, 0.1)
     found = Metrics(metrics.text().decode())
-    (only,) = scored
-    decisions = only.decisions
+    (only,) = tables
+    decisions = pl.DataFrame([json.loads(a.decision) for a in answers if a.decision])
     assert found["credit_window_decisions"] == decisions.height
     assert found["credit_score_points_sum"] == decisions["credit_score"].sum()
     upto = found.by("credit_score_points_bucket", "le")
@@ -148,7 +150,7 @@ def test_the_metrics_are_those_of_the_decisions(scorer: Scorer, reference: Refer
     assert upto["+Inf"] == found["credit_score_points_count"] == decisions.height
     dirt = {f'cause="{k}",column="{c}",table="{t}"': n for t, c, k, n in only.dirt.rows()}
     assert {labels: n for (name, labels), n in found.values.items() if name == "credit_dirty_cells_total"} == dirt
-    columns = list(only.features.T)
+    columns = list(only.matrix.T)
     for item in reference.items:
         bins = count(item, columns)
         assert found.by("credit_feature_missing_share", "feature")[item.name] == bins[-1] / decisions.height
