@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from features.errors import DeliveryError, SettingsError
 from monitoring.metrics import StreamMetrics
+from stream.answers import AnswerMessages
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, producer_config
@@ -14,7 +15,7 @@ from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
 from stream.forgotten import OTHERS_S, Forgotten
 from stream.health import HealthServer
 from stream.instance import Slot
-from stream.loop import AnswerMessages, Routes, Worker
+from stream.loop import Routes, Worker
 from stream.pace import Pace
 from stream.position import Positions
 from stream.producer import RecordProducer
