@@ -326,6 +326,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(kafka: KafkaServer
         assert (code, message in said) == (2, True), said
     code, said = stage.worker(brokers=f"127.0.0.1:{free_port()}").ended()
     assert (code, "no answer from the brokers" in said) == (4, True)
+    assert len(said.splitlines()) == 1, "the client library's own lines stay out of sight"
 
 
 def test_the_largest_message_fits_into_the_dead_letters(stage: Stage) -> None:
