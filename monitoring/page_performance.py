@@ -13,11 +13,9 @@ def expected(found: dict[str, Any]) -> str:
     """Show estimates from probabilities, and when they hold."""
     claims, parts = found["reference"]["claims"], list(dict.fromkeys(e["where"] for e in found["estimates"]))
     by_part = {(e["metric"], e["where"]): e for e in found["estimates"]}
-    rows = [
-        (words(name), shown(name, claims[name]["stated"]), *[_estimate(by_part[name, part]) for part in parts])
-        for name in _SHOWN
-    ]
-    table = html.table(("metric", "at training", *parts), rows, "Expected from the probabilities, with 95 % intervals")
+    rows: list[tuple[str, ...]] = [("at training", *[shown(name, claims[name]["stated"]) for name in _SHOWN])]
+    rows += [(part, *[_estimate(by_part[name, part]) for name in _SHOWN]) for part in parts]
+    table = html.table(("part", *map(words, _SHOWN)), rows, "Expected from the probabilities, with 95 % intervals")
     state = found["statement"]
     note = html.note(" ".join(state["sentences"]))
     pictures = (
@@ -75,11 +73,15 @@ def _cohorts(found: dict[str, Any]) -> str:
     cohorts = found["outcomes"]["cohorts"]
     if not cohorts:
         return html.paragraph("No period has matured outcomes yet.")
-    rows = [(words(name), *[_realised(c, name) for c in cohorts]) for name in _SHOWN]
-    rows.append(("log loss", *[f"{c['log_loss']:.4f} (excess {c['excess']:+.4f})" for c in cohorts]))
-    rows.append(("outcomes", *[c["rows"] for c in cohorts]))
+    claims = found["reference"]["claims"]
+    head = ("period", "outcomes", *map(words, _SHOWN), "log loss")
+    rows: list[tuple[object, ...]] = [("at training", "", *[shown(n, claims[n]["realised"]) for n in _SHOWN], "")]
+    rows += [
+        (c["where"], c["rows"], *[_realised(c, name) for name in _SHOWN], f"{c['log_loss']:.4f} ({c['excess']:+.4f})")
+        for c in cohorts
+    ]
     return html.table(
-        ("came true", *[c["where"] for c in cohorts]), rows, "By period of the application, 95 % intervals"
+        head, rows, "Came true, by period of the application; in brackets 95 % intervals, excess log loss"
     )
 
 

@@ -36,7 +36,7 @@ def bins(course: Mapping[str, Any], number: int) -> str:
         axes.bar([p - 0.2 for p in places], course["reference"], 0.38, color=MUTED, label="training")
         axes.bar([p + 0.2 for p in places], course["window"], 0.38, color=SERIES[0], label="window")
         _names(axes, labels)
-        axes.set(ylabel="share")
+        axes.set(ylabel="share", ylim=(0, 1.3 * max([*course["reference"], *course["window"], 1e-6])))
         axes.legend()
         widest = max(range(len(labels)), key=lambda i: abs(course["window"][i] - course["reference"][i]))
         said = (
@@ -57,7 +57,7 @@ def over_parts(courses: Sequence[Mapping[str, Any]], measure: str, label: str) -
         if measure == "psi":
             known = [c["parts"][name]["band"] for c in courses for name in names]
             reach = max([band for band in known if band is not None], default=0.0)
-            axes.axhline(max(reach, 0.1), color=ACCENT, linewidth=1, linestyle=":", label="alarm at most")
+            axes.axhline(max(reach, 0.1), color=ACCENT, linewidth=1, linestyle=":", label="alarm from here")
         _names(axes, names)
         axes.set(ylabel=label)
         axes.legend(fontsize=7)
