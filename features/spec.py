@@ -162,6 +162,10 @@ class Spec:
     about: About
     pii: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        """Hash the text that everything else was parsed from: specs are keys of caches that each message asks."""
+        return hash(self.text)
+
     @property
     def best_class(self) -> str:
         """The positive class, the last of `classes`."""

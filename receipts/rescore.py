@@ -10,6 +10,7 @@ from features.matrix import FeatureTable, list_features
 from features.rejects import APPLICATIONS, DIRT, rejects_frame
 from receipts.frame import CHECK_ID, FEATURE, feature_matrix
 from receipts.row_hash import reason_bytes
+from scoring.decisions import as_frame
 from scoring.message_decoder import MessageDecoder
 from scoring.scorer import Scorer
 
@@ -51,7 +52,7 @@ class Rescorer:
             return Rescored(np.empty(0, dtype=np.int64), pl.DataFrame(), None)
         ids = receipts.select("application_id", "customer_id", pl.col("as_of").to_physical())
         table = FeatureTable(ids, feature_matrix(receipts), rejects_frame(), pl.DataFrame(schema=DIRT))
-        return Rescored(np.arange(receipts.height), self.scorer.decide(table), None)
+        return Rescored(np.arange(receipts.height), as_frame(self.scorer.decide_on(table)), None)
 
 
 def differences(receipts: pl.DataFrame, made: Rescored) -> dict[str, NDArray[np.int64]]:

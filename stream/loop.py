@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monitoring.metrics import StreamMetrics
+from monitoring.doors import StreamMetrics
 from scoring.messages import Answer
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
@@ -113,6 +113,7 @@ class Worker:
             self.breaker = breaker
             self.settled += len(messages)
             self.metrics.batch(answers, scored - began, self.clock() - scored)
+            self.metrics.refused(breaker.refused_share)
         else:
             self.metrics.aborted()
         self.pace.took(len(messages), self.clock() - began)
