@@ -110,9 +110,8 @@ def _files_or_log(log: Path | None, given: dict[_Source, Path | None], labels: P
 
 
 def _write(figures: "Figures", out: Path) -> None:
-    from monitoring.page import render
-
     from monitoring.content import content
+    from monitoring.page import render
 
     found = content(figures)
     try:

@@ -11,6 +11,7 @@ from cli.monitor_sources import Span, gather
 from features.applications import identifier, read_applications, require_columns
 from features.errors import InputError
 from features.matrix import FeatureTable, build_features, list_features
+from features.rejects import dirt_frame
 from monitoring.intake import FEATURE, Outcomes
 from monitoring.watch import Watched
 from receipts.outcomes import read_labels
@@ -56,7 +57,7 @@ def watch_files(bundle: Bundle, files: Files, span: Span) -> Watched:
         inside = applications[table.applications["row"].to_numpy() - 1].filter(
             kept["application_id"].is_in(frame["application_id"].implode())
         )
-        watched.window.add_dirt(read_applications(inside, bundle.spec).dirt.to_dicts(), inside.height)
+        watched.window.add_dirt(dirt_frame(read_applications(inside, bundle.spec).dirt).to_dicts(), inside.height)
     return replace(watched, notes=(*notes, *watched.notes))
 
 

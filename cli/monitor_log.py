@@ -9,6 +9,7 @@ import polars as pl
 from cli.monitor_sources import Span, gather
 from features.applications import read_applications
 from features.errors import InputError
+from features.rejects import dirt_frame
 from monitoring.intake import Outcomes
 from monitoring.survey import Plan
 from monitoring.watch import Watched
@@ -81,4 +82,4 @@ def _add_dirt(watched: Watched, inside: list[Segment], plan: Plan) -> None:
             messages = frame.filter(pl.col("as_of").is_between(plan.first, plan.last))["application"].drop_nulls()
             if len(messages):
                 decoded = decoder.decode([text.encode() for text in messages]).applications
-                watched.window.add_dirt(read_applications(decoded, spec).dirt.to_dicts(), decoded.height)
+                watched.window.add_dirt(dirt_frame(read_applications(decoded, spec).dirt).to_dicts(), decoded.height)

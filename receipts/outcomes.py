@@ -81,7 +81,7 @@ def _dates(table: pl.DataFrame) -> pl.Series:
     if "outcome_at" not in table.columns:
         return pl.repeat(None, table.height, dtype=SCHEMA["outcome_at"], eager=True).alias("outcome_at")
     own = table.select("outcome_at")
-    _, cells = Reader([instant(LABELS, "outcome_at", own.schema["outcome_at"])]).read(own)
+    cells = Reader([instant(LABELS, "outcome_at", own.schema["outcome_at"])]).read(own)
     values, causes = cells["outcome_at"].values, cells["outcome_at"].causes
     unusable = values.is_null() & (causes != "missing").fill_null(value=False)
     _refuse(unusable, "have an outcome_at that is no instant. Expected such as 2026-08-31, or nothing")
