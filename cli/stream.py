@@ -73,7 +73,7 @@ def publish(
     attributes = every_column(tables[0]) if bundle is None else read_bundle(bundle).spec.attributes
     pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
     count = send(settings, topic, pairs, per_second)
-    say(f"{count:,} applications published to {topic}")
+    say(f"{count:,} application{'' if count == 1 else 's'} published to {topic}")
 
 
 @app.command(epilog="Example: credit stream decisions --brokers 127.0.0.1:9092 --limit 3")

@@ -1,6 +1,6 @@
 """A worker that copies: the loop and its delivery contract without a model. Run as a process of its own by the tests.
 
-A message that begins with `bad` is refused; `hang` hangs, as a client library or a model might.
+A message that begins with `bad` is refused; `hang` hangs and `fault` fails, as a client library or a model might.
 """
 
 import logging
@@ -24,6 +24,8 @@ REFUSAL = Refusal(code="refused", pointer="/x", expected="a message that does no
 def copy(messages: Sequence[bytes]) -> list[Answer]:
     if b"hang" in messages:
         time.sleep(600)
+    if b"fault" in messages:
+        raise ValueError("a value of the message")
     return [
         Answer(refusal=REFUSAL) if m.startswith(b"bad") else Answer(decision=m, credit_class="Good") for m in messages
     ]

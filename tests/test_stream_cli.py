@@ -135,7 +135,7 @@ def test_publish_decide_list_correct_and_redrive(door: Door, tonight: Path, scor
     assert {row["code"] for row in listed} >= {"message_not_json", "field_unknown"} or len(listed) >= 2
     folder = door.folder / "letters"
     table = door.dead_letters("list", "--code", "message_not_json", "--export", folder)
-    assert "1 dead letters not settled" in table.stdout
+    assert "1 dead letter not settled" in table.stdout
     (file,) = folder.iterdir()
     assert file.read_bytes() == b"{"
     good = decisions[0]
