@@ -243,7 +243,8 @@ def test_a_bundle_without_a_reference_has_no_drift_and_both_doors_say_so_once(
     }
     drift = {"credit_feature_psi", "credit_score_psi", "credit_class_psi", "credit_feature_missing_reference"}
     assert not drift & {name for name, _ in found.values}
-    with worker(EmbeddedBroker().address, free_port(), old, tmp_path):
+    broker = EmbeddedBroker()
+    with worker(broker.address, free_port(), old, tmp_path):
         pass
     assert (tmp_path / "worker.log").read_text().count(NO_REFERENCE) == 1
 
