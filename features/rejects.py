@@ -1,6 +1,7 @@
 """Rejects and dirt: the two tables that account for everything that was not scored as it came."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -16,6 +17,8 @@ REJECTS = pl.Schema(
     }
 )
 DIRT = pl.Schema({"table": pl.String, "column": pl.String, "cause": pl.String, "cells": pl.Int64})
+
+Dirt = tuple[str, str, str, int]  # a row of `DIRT`
 
 APPLICATIONS = "applications"
 EVENTS = "events"
@@ -69,16 +72,18 @@ def rejects_frame(rows: pl.DataFrame | None = None) -> pl.DataFrame:
     ).select(pl.col(name).cast(dtype) for name, dtype in REJECTS.items())
 
 
-def count_dirt(table: str, causes: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """Count the non-null causes of each column, in the order of the columns, then of the causes."""
-    counts = [
+def count_dirt(table: str, causes: Mapping[str, Sequence[str | None]]) -> list[Dirt]:
+    """Count the causes of each column, in the order of the columns, then of the causes; None is no cause."""
+    return [
         (table, name, cause, count)
         for name, cells in causes.items()
-        if len(cells)
-        for cause, count in sorted(cells.drop_nulls().value_counts().rows())
+        for cause, count in sorted(Counter(cell for cell in cells if cell is not None).items())
     ]
-    return pl.DataFrame(counts, schema=DIRT, orient="row") if counts else _NO_DIRT
 
 
-_NO_DIRT = pl.DataFrame(schema=DIRT)
+def dirt_frame(counts: list[Dirt]) -> pl.DataFrame:
+    """Lay counts out as `DIRT`."""
+    return pl.DataFrame(counts, schema=DIRT, orient="row")
+
+
 _NO_REJECTS = pl.DataFrame(schema=REJECTS)

@@ -3,36 +3,47 @@
 Stream and REST share this, so that they cannot disagree; what they add is transport.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from features.errors import InputError
 from features.events import APPLICATION_ROW
+from features.matrix import FeatureTable
 from features.rejects import APPLICATIONS
-from scoring.decisions import decision_lines
+from scoring.decisions import Decided
+from scoring.lines import write_lines
 from scoring.message_decoder import Decoded, MessageDecoder, Refusal, escape
 from scoring.scorer import Scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What becomes of one message: a decision as one line of UTF-8 JSON with its class, or a refusal."""
+    """What becomes of one message: a decision as one line of UTF-8 JSON with its class, or a refusal.
+
+    `features`: the row that was scored, float32 little-endian in the order of `list_features`; a receipt keeps it.
+    """
 
     decision: bytes | None = None
+    features: bytes | None = None
     credit_class: str | None = None
     refusal: Refusal | None = None
+
+
+Observe = Callable[[Decided, FeatureTable], None]
 
 
 class MessageScorer:
     """Scores messages with a `Scorer`. No I/O, no clock, no state; safe to share between threads."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        """Prepare the decoder for the spec of the scorer's bundle."""
+    def __init__(self, scorer: Scorer, observe: Observe | None = None) -> None:
+        """Prepare the decoder for the spec of the scorer's bundle. `observe` is shown whatever is scored."""
         self.scorer = scorer
+        self._observe = observe
         self._decoder = MessageDecoder(scorer.bundle.spec)
 
     def answer(self, messages: Sequence[bytes]) -> list[Answer]:
@@ -45,20 +56,35 @@ class MessageScorer:
             return [answer for message in messages for answer in self.answer([message])]
 
     def _answer(self, decoded: Decoded) -> list[Answer]:
-        scored = self.scorer.score(decoded.applications, decoded.events)
-        refused = scored.rejects.filter(pl.col("table") == APPLICATIONS)
-        starts = np.searchsorted(decoded.events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
-        refusals = {
-            reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
-            for reject, start in zip(refused.to_dicts(), starts, strict=True)
-        }
-        decisions = zip(decision_lines(scored.decisions), scored.decisions["credit_class"], strict=True)
+        decided, table = self.scorer.decide(decoded.applications, decoded.events)
+        if self._observe is not None:
+            self._observe(decided, table)
+        refusals = _refusals(table.rejects, decoded.events)
+        classes = [decided.rules.policy.classes[index] for index in decided.assigned.tolist()]
+        decisions = zip(write_lines(decided), classes, feature_rows(table.matrix), strict=True)
         answers = [refusals.get(row) or _decided(*next(decisions)) for row in range(1, decoded.applications.height + 1)]
         return [Answer(refusal=p) if isinstance(p, Refusal) else answers[p] for p in decoded.places]
 
 
-def _decided(line: bytes, credit_class: str) -> Answer:
-    return Answer(decision=line, credit_class=credit_class)
+def _refusals(rejects: pl.DataFrame, events: pl.DataFrame) -> dict[int, Answer]:
+    if rejects.is_empty():
+        return {}
+    refused = rejects.filter(pl.col("table") == APPLICATIONS)
+    starts = np.searchsorted(events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
+    return {
+        reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
+        for reject, start in zip(refused.to_dicts(), starts, strict=True)
+    }
+
+
+def _decided(line: bytes, credit_class: str, features: bytes) -> Answer:
+    return Answer(decision=line, credit_class=credit_class, features=features)
+
+
+def feature_rows(matrix: NDArray[np.float32]) -> list[bytes]:
+    """Return each row as float32 little-endian bytes."""
+    width, whole = 4 * matrix.shape[1], np.ascontiguousarray(matrix, dtype="<f4").tobytes()
+    return [whole[start : start + width] for start in range(0, width * matrix.shape[0], width)]
 
 
 def _pointer(reject: dict[str, Any], first_event: int) -> str:

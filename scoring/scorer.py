@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from features.matrix import build_features, list_features
+from features.matrix import FeatureTable, build_features, list_features
 from scoring.bundle import Bundle, read_bundle
-from scoring.decisions import Rules, make_decisions
+from scoring.decisions import Decided, Rules, as_frame, decide
 from scoring.golden import GoldenMatch, check_golden
 from scoring.machine import cpu_family
 from scoring.model import Model
@@ -15,11 +17,15 @@ from scoring.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """`decisions` and `rejects` account for every application; `dirt` counts cells that became missing, by cause."""
+    """`decisions` and `rejects` account for every application; `dirt` counts cells that became missing, by cause.
+
+    `features`: the float32 row that was scored for each decision, in the order of `list_features`.
+    """
 
     decisions: pl.DataFrame
     rejects: pl.DataFrame
     dirt: pl.DataFrame
+    features: NDArray[np.float32]
 
 
 class Scorer:
@@ -60,6 +66,22 @@ class Scorer:
             InputError: a table lacks a column or holds one of a type that cannot be read.
 
         """
+        decided, table = self.decide(applications, events)
+        return Scored(as_frame(decided), table.rejects, table.dirt, table.matrix)
+
+    def decide(self, applications: pl.DataFrame, events: pl.DataFrame) -> tuple[Decided, FeatureTable]:
+        """Score like `score`; the decisions have no form yet, which for a few of them saves most of the time.
+
+        Raises:
+            InputError: as `score`.
+
+        """
         table = build_features(applications, events, self.bundle.spec)
-        probabilities = self._model.probabilities(table.matrix, self._threads)
-        return Scored(make_decisions(table, probabilities, self._rules), table.rejects, table.dirt)
+        return self.decide_on(table), table
+
+    def decide_on(self, table: FeatureTable) -> Decided:
+        """Decide on feature rows that `build_features` made just now, or once, where a receipt kept them for replay.
+
+        Doors call `score` or `decide`, so that none can compute features in its own way.
+        """
+        return decide(table, self._model.probabilities(table.matrix, self._threads), self._rules)

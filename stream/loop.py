@@ -31,7 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monitoring.metrics import StreamMetrics
+from monitoring.doors import StreamMetrics
 from scoring.messages import Answer
 from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker
@@ -122,6 +122,7 @@ class Worker:
             self.breaker = breaker
             self.settled += len(messages)
             self.metrics.batch(answers, scored - began, self.clock() - scored)
+            self.metrics.refused(breaker.refused_share)
         else:
             self.metrics.aborted()
         self.pace.took(len(messages), self.clock() - began)

@@ -53,7 +53,7 @@ def test_a_scorer_that_loses_a_row_ends_the_run(job: BatchJob, scorer: Scorer, m
 
     def losing(applications: pl.DataFrame, events: pl.DataFrame) -> Scored:
         scored = real(applications, events)
-        return Scored(scored.decisions.head(-1), scored.rejects, scored.dirt)
+        return replace(scored, decisions=scored.decisions.head(-1))
 
     monkeypatch.setattr(scorer, "score", losing)
     with pytest.raises(CreditError, match=r"200 applications came in, .* Nothing was written"):

@@ -9,19 +9,21 @@ import pytest
 
 from tests.conftest import PROJECT
 
-DOORS = {"features", "scoring", "monitoring", "batch", "stream", "api"}
+DOORS = {"features", "scoring", "monitoring", "receipts", "batch", "stream", "api"}
 MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
     "scoring": {"features"},
-    "monitoring": {"features", "scoring"},
-    "batch": {"features", "scoring", "monitoring"},
-    "stream": {"features", "scoring", "monitoring"},
-    "api": {"features", "scoring", "monitoring"},
-    "training": {"features", "scoring"},
-    "model_export": {"features", "scoring", "training"},
+    "pages": set(),
+    "monitoring": {"features", "scoring", "pages"},
+    "receipts": {"features", "scoring"},
+    "batch": {"features", "scoring", "monitoring", "receipts"},
+    "stream": {"features", "scoring", "monitoring", "receipts"},
+    "api": {"features", "scoring", "monitoring", "receipts"},
+    "training": {"features", "scoring", "pages"},
+    "model_export": {"features", "scoring", "pages", "training"},
     "verify": DOORS,
-    "cli": {*DOORS, "verify", "training", "model_export", "recipes"},
+    "cli": {*DOORS, "pages", "verify", "training", "model_export", "recipes"},
 }
 ONLY_IN = {
     "onnxruntime": {"scoring"},
@@ -29,7 +31,7 @@ ONLY_IN = {
     "sklearn": {"training", "model_export"},
     "skl2onnx": {"model_export"},
     "optuna": {"training"},
-    "matplotlib": {"training"},
+    "matplotlib": {"pages", "training"},
     "lime": {"training"},
     "confluent_kafka": {"stream"},
     "fastapi": {"api"},

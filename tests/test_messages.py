@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from features.errors import InputError
 from features.spec import Spec
 from recipes.dataset import Dataset
+from scoring.decisions import as_frame, decision_lines
+from scoring.lines import write_lines
 from scoring.message_codes import CODES, MESSAGE_EXPECTED
 from scoring.message_decoder import MessageDecoder, Refusal
-from scoring.messages import Answer, MessageScorer
+from scoring.messages import Answer, MessageScorer, feature_rows
 from scoring.publish import to_messages
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scored, Scorer
@@ -52,6 +54,7 @@ def compare(answers: list[Answer], scored: Scored, applications: pl.DataFrame) -
             assert theirs.equals(pl.Series(name, ours, dtype=theirs.dtype))
         else:
             assert ours == theirs.to_list()
+    assert [a.features for a in answers if a.decision] == feature_rows(scored.features)
     refused = [(i + 1, a.refusal.code) for i, a in enumerate(answers) if a.refusal]
     assert refused == scored.rejects.filter(table="applications").select("row", "code").rows()
     assert len(answers) == applications.height
@@ -196,6 +199,15 @@ def test_numbers_are_read_as_text_and_money_exactly(door: MessageScorer, example
     assert scored('"-34.50"') != scored("-34.51")
     assert scored("0", "41") == scored("0", "41.0") == scored("0", '"41_"') == scored("-0", "4.1e1")
     assert scored("0", "null") == scored("0", '""') == scored("0", "1e400") == scored("0", "12345678901234567890123")
+
+
+def test_lines_are_those_of_the_frame_byte_by_byte(scorer: Scorer, dataset: Dataset) -> None:
+    odd = dataset.applications.head(300).with_columns(
+        application_id=pl.lit('"\\</\u00e9\u2028\U0001f600') + pl.col("application_id")
+    )
+    decided, _ = scorer.decide(odd, dataset.events)
+    assert write_lines(decided) == decision_lines(as_frame(decided))
+    assert {line.count(b'"weak"') for line in write_lines(decided)} == {0, 4}
 
 
 def test_two_messages_of_one_customer_do_not_see_each_others_events(
