@@ -12,10 +12,13 @@ from api.gate import Gate
 from api.keys import KeyFile
 from api.logs import JsonLog, redirect_library_logs
 from api.openapi import Contract
-from api.service import Service
-from api.settings import Framework, Settings
+from api.recorder import Recorder
+from api.service import Scoring, Service
+from api.settings import Framework, Receipts, Settings
 from api.watch import Watch
 from monitoring.rest_metrics import RestMetrics
+from receipts.log import OUTBOX
+from receipts.outbox import Maker, Outbox
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
@@ -49,6 +52,7 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
     Raises:
         BundleError: the bundle does not verify, or a golden row comes out differently.
         SettingsError: the file of keys cannot be read.
+        DeliveryError: receipts cannot be written.
 
     """
     scorer = Scorer.open(settings.bundle)
@@ -56,7 +60,15 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
     watch = Watch(log, RestMetrics())
     documents = Documents(scorer, make_contract(messages), settings, watch.metrics.text)
     gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
-    return Service(messages.answer, documents, gate, settings, watch)
+    return Service(Scoring(messages.answer, _recorder(settings, scorer, watch)), documents, gate, settings, watch)
+
+
+def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | None:
+    if settings.log is None:
+        return None
+    made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
+    outbox = Outbox(settings.log / OUTBOX, made_by, durable=settings.receipts is Receipts.DURABLE)
+    return Recorder(outbox, settings.seal_seconds, time.time, watch)
 
 
 def make_contract(messages: MessageScorer) -> Contract:

@@ -33,6 +33,12 @@ def serve(  # noqa: PLR0917 - typer takes options by name
     rate_limit: Annotated[
         float | None, typer.Option(help="Requests a second for each key and worker; 0: no limit.", show_default="1000")
     ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Decision log: each decision leaves a receipt.", show_default=False)
+    ] = None,
+    receipts: Annotated[
+        str | None, typer.Option(help="durable or relaxed: what an answer waits for.", show_default="durable")
+    ] = None,
 ) -> None:
     """Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment."""
     from api.settings import make_settings
@@ -46,6 +52,8 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         "keys": keys,
         "no_auth": no_auth,
         "rate_limit": rate_limit,
+        "log": log,
+        "receipts": receipts,
     }
     settings = make_settings(**{name: value for name, value in given.items() if value is not None})
     # The link is resolved once, so that all workers serve the same bundle, also those that start later.
@@ -54,11 +62,15 @@ def serve(  # noqa: PLR0917 - typer takes options by name
 
 def _serve(settings: "Settings") -> int:
     from api.logs import JsonLog
+    from api.sealing import sealing
     from api.supervisor import Supervisor
     from api.worker import open_keys, run_worker
     from monitoring.rest_metrics import SHARED_FOLDER
+    from receipts.log import create_log
 
     open_keys(settings)
+    if settings.log is not None:
+        create_log(settings.log)
     listener = _bind(settings.host, settings.port)
     log = JsonLog(sys.stderr, time.time)
 
@@ -69,12 +81,13 @@ def _serve(settings: "Settings") -> int:
         say(f"{url} serves bundle {settings.bundle.name[:12]} ({settings.framework}); people read {url}/docs")
         sys.stdout.flush()
 
-    if settings.workers > 1:
-        with tempfile.TemporaryDirectory(prefix="credit-metrics-") as folder:
-            os.environ[SHARED_FOLDER] = folder  # of the workers that start from here on
-            return Supervisor(settings, listener, log, on_ready).run()
-    run_worker(settings, listener, log, on_ready)
-    return 0
+    with listener, sealing(settings.log):
+        if settings.workers > 1:
+            with tempfile.TemporaryDirectory(prefix="credit-metrics-") as folder:
+                os.environ[SHARED_FOLDER] = folder  # of the workers that start from here on
+                return Supervisor(settings, listener, log, on_ready).run()
+        run_worker(settings, listener, log, on_ready)
+        return 0
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -116,8 +116,9 @@ class Registry:
     def _make(self, m: Metric) -> Any:
         if m.kind is Kind.HISTOGRAM:
             return prometheus.Histogram(m.name, m.meaning, m.labels, registry=self._registry, buckets=m.buckets)
-        kind = prometheus.Counter if m.kind is Kind.COUNTER else prometheus.Gauge
-        return kind(m.name, m.meaning, m.labels, registry=self._registry)
+        if m.kind is Kind.COUNTER:
+            return prometheus.Counter(m.name, m.meaning, m.labels, registry=self._registry)
+        return prometheus.Gauge(m.name, m.meaning, m.labels, registry=self._registry, multiprocess_mode="livesum")
 
 
 class StreamMetrics:

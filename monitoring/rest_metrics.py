@@ -48,6 +48,26 @@ REST = (
         meaning="Applications scored together.",
         buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
     ),
+    Metric(
+        name="credit_rest_receipts_total",
+        kind=Kind.COUNTER,
+        meaning="Receipts written to the outbox.",
+    ),
+    Metric(
+        name="credit_rest_receipts_sealed_total",
+        kind=Kind.COUNTER,
+        meaning="Receipts that left the outbox for the decision log.",
+    ),
+    Metric(
+        name="credit_rest_receipts_unsealed",
+        kind=Kind.GAUGE,
+        meaning="Receipts of the living workers in the outbox.",
+    ),
+    Metric(
+        name="credit_rest_receipts_unwritable",
+        kind=Kind.GAUGE,
+        meaning="Living workers that refuse requests because receipts cannot be written.",
+    ),
 )
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library reads it when it is imported
 
@@ -68,6 +88,16 @@ class RestMetrics:
         for code, count in Tally(a.refusal.code for a in answers if a.refusal is not None).items():
             values["credit_rest_refusals_total"].labels(code).inc(count)
 
+    def receipts(self, count: int) -> None:
+        """Count receipts that were written."""
+        self._registry["credit_rest_receipts_total"].inc(count)
+
+    def outbox(self, *, sealed: int, waiting: int, failing: bool) -> None:
+        """Count receipts that were sealed since the last call, and note how many wait."""
+        self._registry["credit_rest_receipts_sealed_total"].inc(sealed)
+        self._registry["credit_rest_receipts_unsealed"].set(waiting)
+        self._registry["credit_rest_receipts_unwritable"].set(failing)
+
     def request(self, path: str, status: int, code: str, seconds: float) -> None:
         """Count a request that is over; `path` is one of the table of routes, or empty."""
         self._registry["credit_rest_requests_total"].labels(path, str(status)).inc()
@@ -82,3 +112,9 @@ class RestMetrics:
         together = prometheus.CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return prometheus.generate_latest(together)
+
+
+def forget_worker(pid: int) -> None:
+    """Leave the gauges of a worker that died out of the sums."""
+    if SHARED_FOLDER in os.environ:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]

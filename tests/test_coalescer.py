@@ -45,6 +45,7 @@ def work(message: bytes, seconds: float = 30, *, gone: bool = False) -> Work:
         split=lambda: [message],
         respond=lambda answers: Response(200, (), answers[0].decision or b""),
         late=lambda: Response(503, (), b"late"),
+        unkept=lambda: Response(503, (), b"unkept"),
         failed=lambda error: Response(500, (), type(error).__name__.encode()),
         deadline=time.monotonic() + seconds,
         gone=lambda: gone,
