@@ -4,7 +4,8 @@
 2. read     both tables strictly, hashed as they are read; a file that cannot be used ends the run
 3. score    every application becomes one decision or one reject
 4. account  rows in = decisions + rejects, or the run ends; too many rejects end it with the previous output intact
-5. replace  rejects, decisions, then the run manifest; each is the old file or the new one, never a part
+5. seal     with a decision log: receipts of all decisions are in it before one of them is delivered
+6. replace  rejects, decisions, then the run manifest; each is the old file or the new one, never a part
 """
 
 import json
@@ -21,6 +22,7 @@ from batch.inputs import open_inputs
 from batch.lock import only_run
 from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, remove_parts, write_frames
 from batch.partitions import PARTITION_BYTES, ROW, spread
+from batch.receipts import LogSettings, opened
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, too_many_rejects, with_files
 from batch.score_partitions import Results, in_order, results, score_partitions
 from batch.spool import remove_spools
@@ -45,6 +47,7 @@ class BatchJob:
     allow_empty_events: bool = False
     threads: int = 1
     partition_bytes: int = PARTITION_BYTES
+    log: LogSettings | None = None
 
     @property
     def rejects_path(self) -> Path:
@@ -87,7 +90,7 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
     """
     check_target(job.out)
     refuse_folders([job.rejects_path, job.manifest_path])
-    for source in (job.applications, job.events, scorer.bundle.path):
+    for source in (job.applications, job.events, scorer.bundle.path, *([job.log.log] if job.log else [])):
         refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
     with only_run(job.out):
         remove_spools(job.out)
@@ -103,34 +106,37 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         )
         for table in tables:
             resources.enter_context(table)
+        receipts = resources.enter_context(opened(job.log, scorer, tables[0]))
         partitions = resources.enter_context(spread(*tables, scorer, job.out, job.partition_bytes))
         watch.stage("score")
         scored = resources.enter_context(results(job.out, scorer.bundle.spec))
-        score_partitions(partitions, scorer, job.threads, scored)
+        score_partitions(partitions, scorer, job.threads, scored, receipts)
         watch.stage("write")
-        return _write(job, tables, scored, scorer, watch)
-
-
-def _write(job: BatchJob, tables: Tables, scored: Results, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
-    with Replacement() as replacement:
-        rejects = (with_files(frame, *tables) for frame in in_order(scored.rejects, "row"))
-        if scored.rejected > job.max_reject_share * tables[0].rows:
-            failed = job.rejects_path.with_name(job.rejects_path.name + ".failed")
-            replacement.write(failed, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv"))
-            replacement.commit()
-            raise too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed)
-        shape = flat_reasons if job.out.suffix.lower() == ".csv" else pl.DataFrame.clone
-        decisions = (shape(frame.drop(ROW)) for frame in in_order(scored.decisions, ROW))
-        schema = shape(pl.DataFrame(schema=decision_schema(scorer.bundle.spec))).schema
-        digests = {
-            job.rejects_path: replacement.write(
-                job.rejects_path, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv")
-            ),
-            job.out: replacement.write(job.out, lambda file: write_frames(file, decisions, schema, job.out.suffix)),
-        }
+        replacement = resources.enter_context(Replacement())
+        digests = _write(job, tables, scored, scorer, replacement)
         watch.stage("")
         manifest = make_manifest(tables, scored, scorer.bundle, digests) | {"seconds": watch.seconds}
+        manifest |= {} if receipts is None else {"receipts": receipts.seal()}
         content = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
         replacement.write(job.manifest_path, lambda file: file.write(content))
         replacement.commit()
     return manifest
+
+
+def _write(job: BatchJob, tables: Tables, scored: Results, scorer: Scorer, replacement: Replacement) -> dict[Path, str]:
+    """Write rejects and decisions beside their targets; return their hashes."""
+    rejects = (with_files(frame, *tables) for frame in in_order(scored.rejects, "row"))
+    if scored.rejected > job.max_reject_share * tables[0].rows:
+        failed = job.rejects_path.with_name(job.rejects_path.name + ".failed")
+        replacement.write(failed, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv"))
+        replacement.commit()
+        raise too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed)
+    shape = flat_reasons if job.out.suffix.lower() == ".csv" else pl.DataFrame.clone
+    decisions = (shape(frame.drop(ROW)) for frame in in_order(scored.decisions, ROW))
+    schema = shape(pl.DataFrame(schema=decision_schema(scorer.bundle.spec))).schema
+    return {
+        job.rejects_path: replacement.write(
+            job.rejects_path, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv")
+        ),
+        job.out: replacement.write(job.out, lambda file: write_frames(file, decisions, schema, job.out.suffix)),
+    }

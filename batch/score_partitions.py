@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from batch.partitions import ROW, Partitions
+from batch.receipts import Partition, Receipts
 from batch.spool import Spool
 from features.applications import identifier
 from features.errors import CreditError
@@ -77,8 +78,10 @@ def results(out: Path, spec: Spec) -> Iterator[Results]:
         )
 
 
-def score_partitions(partitions: Partitions, scorer: Scorer, threads: int, into: Results) -> None:
-    """Score all partitions, `threads` at a time.
+def score_partitions(
+    partitions: Partitions, scorer: Scorer, threads: int, into: Results, receipts: Receipts | None = None
+) -> None:
+    """Score all partitions, `threads` at a time; stage their receipts, if there is a log.
 
     Raises:
         InputError: a table holds what cannot be scored.
@@ -87,7 +90,10 @@ def score_partitions(partitions: Partitions, scorer: Scorer, threads: int, into:
     """
 
     def score(number: int) -> None:
-        into.add(_score(partitions, scorer, number))
+        partition = _score(partitions, scorer, number)
+        if receipts is not None:
+            receipts.add(number, partition)
+        into.add(partition.scored)
 
     with ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(score, number) for number in range(partitions.count)]
@@ -99,7 +105,7 @@ def score_partitions(partitions: Partitions, scorer: Scorer, threads: int, into:
                 future.cancel()
 
 
-def _score(partitions: Partitions, scorer: Scorer, number: int) -> Scored:
+def _score(partitions: Partitions, scorer: Scorer, number: int) -> Partition:
     """Score one partition; rows in the result are those of the tables. Every row of a repeated id is rejected."""
     applications, events = partitions.applications.read(number), partitions.events.read(number)
     repeated = applications[ROW].is_in(partitions.repeated.implode())
@@ -111,19 +117,20 @@ def _score(partitions: Partitions, scorer: Scorer, number: int) -> Scored:
     _check_account(kept.height, scored.decisions.height, refused.height)
     refused = refused.with_columns(row=kept[ROW].gather(refused["row"] - 1), event_row=_gather(events[ROW], refused))
     orphans = orphans.with_columns(row=events[ROW].gather(orphans["row"] - 1))
-    doubled = applications.filter(repeated).select(
+    rejects = pl.concat([refused, _doubled(applications.filter(repeated)), orphans])
+    decisions = scored.decisions.with_columns(decided.alias(ROW))
+    return Partition(kept, events, Scored(decisions, rejects, scored.dirt, scored.features))
+
+
+def _doubled(repeated: pl.DataFrame) -> pl.DataFrame:
+    rejects = repeated.select(
         pl.lit(APPLICATIONS).alias("table"),
         pl.col(ROW).alias("row"),
-        identifier(applications.schema, APPLICATIONS, "application_id"),
+        identifier(repeated.schema, APPLICATIONS, "application_id"),
         pl.lit("application_id").alias("column"),
         pl.lit("application_id_repeated").alias("code"),
     )
-    return Scored(
-        scored.decisions.with_columns(decided.alias(ROW)),
-        pl.concat([refused, rejects_frame(doubled), orphans]),
-        scored.dirt,
-        scored.features,
-    )
+    return rejects_frame(rejects)
 
 
 def _without(rows: pl.Series, refused: pl.Series) -> pl.Series:

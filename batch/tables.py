@@ -191,14 +191,21 @@ class SourceTable:
 
     def locate(self, rows: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Turn 1-based rows of the table into file names and 1-based rows of the file; null stays null."""
-        ends = np.cumsum([file.rows for file in self.files])
-        index = pl.Series(np.minimum(np.searchsorted(ends, rows.fill_null(1).to_numpy()), len(ends) - 1))
+        index, row = self._places(rows)
         names = pl.Series([Path(file.label).name for file in self.files], dtype=pl.String)
-        starts = pl.Series([0, *ends[:-1].tolist()], dtype=pl.Int64)
-        known = rows.is_not_null()
-        located = pl.DataFrame({"known": known, "file": names.gather(index), "row": rows - starts.gather(index)})
+        located = pl.DataFrame({"known": rows.is_not_null(), "file": names.gather(index), "row": row})
         located = located.select(pl.when("known").then("file").alias("file"), pl.when("known").then("row").alias("row"))
         return located["file"], located["row"]
+
+    def source(self, rows: pl.Series) -> tuple[pl.Series, pl.Series]:
+        """Turn 1-based rows of the table into the SHA-256 of their files and 1-based rows of the file."""
+        index, row = self._places(rows)
+        return pl.Series([file.sha256 for file in self.files], dtype=pl.String).gather(index), row
+
+    def _places(self, rows: pl.Series) -> tuple[pl.Series, pl.Series]:
+        ends = np.cumsum([file.rows for file in self.files])
+        index = pl.Series(np.minimum(np.searchsorted(ends, rows.fill_null(1).to_numpy()), len(ends) - 1))
+        return index, rows - pl.Series([0, *ends[:-1].tolist()], dtype=pl.Int64).gather(index)
 
 
 def read_table(

@@ -26,7 +26,7 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.kaggle import kaggle
 from scoring.bundle import Bundle
-from scoring.reasons import Explainer
+from scoring.reasons import Explainer, Ranked
 from scoring.scorer import Scorer
 from training.data import TrainingData
 from training.run import Trained, train
@@ -38,9 +38,9 @@ REPEATS = 5
 class Silent(Explainer):
     """An explainer that gives no reasons, to measure a run without them."""
 
-    def reasons(self, matrix: NDArray[np.float32], assigned: NDArray[np.int64]) -> pl.Series:
-        """Return an empty list for each row."""
-        return super().reasons(matrix, np.full(len(assigned), int(self.tables.shape[1]) - 1))
+    def rank(self, matrix: NDArray[np.float32], assigned: NDArray[np.int64]) -> Ranked:
+        """Give each row none."""
+        return super().rank(matrix, np.full(len(assigned), int(self.tables.shape[1]) - 1))
 
 
 def main(panel: Path) -> None:

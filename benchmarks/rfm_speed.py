@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from features.history import History
 from features.rfm import rfm_columns, rfm_features
 from features.spec import MICROSECONDS_PER_DAY, RfmGroup, Spec
 from features.spec_file import parse_spec
@@ -72,7 +73,6 @@ def make_case(name: str, events: int, applications: int, per_customer: int, *, i
         {
             "customer": generator.integers(0, people, events),
             "occurred_at": NOW - generator.integers(0, 400 * MICROSECONDS_PER_DAY, events),
-            "known_at": pl.repeat(None, events, dtype=pl.Int64, eager=True),
             "kind": generator.choice(5, events, p=[0.15, 0.5, 0.2, 0.05, 0.1]),
             "amount": generator.integers(-500_000, 500_000, events),
         }
@@ -87,7 +87,9 @@ def make_case(name: str, events: int, applications: int, per_customer: int, *, i
 
 def ours(case: Case) -> dict[str, np.ndarray[Any, Any]]:
     """Compute with the product."""
-    columns = rfm_columns(case.customers, case.as_of, case.events, SPEC)
+    names = {"customers": "customer", "occurred_at": "occurred_at", "kinds": "kind", "amounts": "amount"}
+    history = History(**{name: case.events[column].to_numpy() for name, column in names.items()})
+    columns = rfm_columns(case.customers, case.as_of, history, SPEC)
     return {feature.name: column for feature, column in zip(rfm_features(SPEC), columns, strict=True)}
 
 

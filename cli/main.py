@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,19 +13,23 @@ import polars as pl
 import typer
 
 from batch.job import BatchJob, run_batch
+from batch.receipts import LogSettings
 from batch.tables import read_table
 from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
 from cli import explain as explain_commands
 from cli import features as features_commands
 from cli import key as key_commands
+from cli import log as log_commands
 from cli import model as model_commands
 from cli import policy as policy_commands
+from cli import replay as replay_commands
 from cli import report as report_commands
 from cli import serve as serve_commands
 from cli import spec as spec_commands
 from cli import verify as verify_commands
 from cli.console import deliver_stdout, metric_rows, prepare_streams, say, say_table, stages, warn
+from cli.log_options import PiiKey, ReceiptContent, read_pii_key
 from cli.options import Applications, BundleOption, Events
 from features.errors import CreditError, InputError, SettingsError
 from scoring.bundle import read_bundle
@@ -37,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Credit scoring: one verified bundle, the same bits at every door.",
     epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed, "
-    "5 watchdog, 6 circuit breaker, 7 the doors differ.",
+    "5 watchdog, 6 circuit breaker, 7 the doors or a replay differ.",
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
@@ -50,6 +55,8 @@ app.add_typer(bundle_commands.app, name="bundle")
 app.add_typer(spec_commands.app, name="spec")
 app.add_typer(policy_commands.app, name="policy")
 app.add_typer(report_commands.app)
+app.add_typer(log_commands.app, name="log")
+app.add_typer(replay_commands.app)
 if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") is not None:
     from cli import stream as stream_commands
 
@@ -77,6 +84,13 @@ def score(  # noqa: PLR0917 - typer takes options by name
     allow_empty_events: Annotated[
         bool, typer.Option("--allow-empty-events", help="Score although there is not one event.")
     ] = False,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Decision log that gets a receipt each.", show_default=False)
+    ] = None,
+    receipts: Annotated[
+        ReceiptContent, typer.Option(help="What they hold: the feature row, or the application with its events too.")
+    ] = ReceiptContent.FEATURES,
+    pii_key: PiiKey = None,
 ) -> None:
     """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
     threads = len(os.sched_getaffinity(0))
@@ -88,12 +102,18 @@ def score(  # noqa: PLR0917 - typer takes options by name
         max_reject_share=max_reject_share,
         allow_empty_events=allow_empty_events,
         threads=threads,
+        log=None if log is None else _log_settings(log, receipts, pii_key),
     )
     with stages("Scoring", 3) as stage:
         manifest = run_batch(job, scorer, stage)
     for note in manifest["notes"]:
         warn(f"note: {note}")
     _say_run(manifest, job)
+
+
+def _log_settings(log: Path, receipts: ReceiptContent, pii_key: Path | None) -> LogSettings:
+    full = receipts is ReceiptContent.FULL
+    return LogSettings(log=log, clock=lambda: datetime.now(UTC), full=full, pii_key=read_pii_key(pii_key))
 
 
 def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
@@ -106,6 +126,9 @@ def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
     say(f"decisions    {job.out}")
     say(f"rejects      {job.rejects_path}")
     say(f"run manifest {job.manifest_path}")
+    if "receipts" in manifest:
+        made = manifest["receipts"]
+        say(f"receipts     {made['log']}: {made['receipts']:,} by {made['writer']}, head {made['head']}")
 
 
 @app.command(epilog="Example: credit evaluate --decisions demo/decisions.csv --labels demo/tonight/labels.csv")

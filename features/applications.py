@@ -1,5 +1,6 @@
 """The applications table: identity, `as_of` and attributes of every row, or the code with which it is rejected."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -11,12 +12,14 @@ import polars as pl
 from features.cleaning import read_attribute
 from features.errors import InputError
 from features.instants import instant
-from features.reading import Columns, Reader, piece
+from features.reading import Columns, Reader, has_few_rows, piece
 from features.rejects import APPLICATIONS, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 
 _MOST_ID_BYTES = 256
 _MOST_SHOWN = 10
+_PLAIN_ID = r"^[!-~]+$"
+_is_plain_id = re.compile(rf"[!-~]{{1,{_MOST_ID_BYTES}}}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,10 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     """
     names = [attribute.name for attribute in spec.attributes]
     require_columns(table, APPLICATIONS, (*IDENTITY, *names))
-    reader = _reader(spec, tuple((name, table.schema[name]) for name in (*IDENTITY, *names)))
-    (*ids, usable), cells = reader.read(table)
+    schema = table.schema
+    reader = _reader(spec, tuple((name, schema[name]) for name in (*IDENTITY, *names)))
+    cells = reader.read(table)
+    *ids, usable = _plain_identities(table) or reader.others(table)
     row = pl.Series("row", np.arange(1, table.height + 1, dtype=np.int64))
     read = pl.DataFrame([row, *ids, *[cells[name].values for name in ("as_of", *names)]])
     required = ["as_of", *[attribute.name for attribute in spec.attributes if attribute.required]]
@@ -51,8 +56,19 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     judged = judged.select("row", "application_id", *_problem(required[1:]))
     good = judged["code"].is_null()
     rejected = judged.filter(~good).with_columns(pl.lit(APPLICATIONS).alias("table"))
-    dirt = {name: cells[name].causes.filter(good) for name in dirt}  # of rejected applications it is not counted
+    dirt = {
+        name: cells[name].causes.filter(good).to_list() for name in dirt
+    }  # of rejected applications it is not counted
     return Applications(read.filter(good), rejects_frame(rejected), count_dirt(APPLICATIONS, dirt))
+
+
+def _plain_identities(table: pl.DataFrame) -> list[pl.Series] | None:
+    """Return the identifiers of few rows as they are, and that they are usable, if none needs a closer look."""
+    ids = [table.get_column(name) for name in ("application_id", "customer_id")]
+    if not has_few_rows(table) or any(column.dtype != pl.String for column in ids):
+        return None
+    usable = all(cell is not None and _is_plain_id(cell) for column in ids for cell in column.to_list())
+    return [*ids, pl.Series([usable])] if usable else None
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +109,7 @@ def identifier(schema: Mapping[str, pl.DataType], table: str, column: str) -> pl
 
 def is_plain_identifier(text: pl.Expr) -> pl.Expr:
     """Tell which trimmed identifiers can be used without a closer look."""
-    return text.str.contains(r"^[!-~]+$") & (text.str.len_bytes() <= _MOST_ID_BYTES)
+    return text.str.contains(_PLAIN_ID) & (text.str.len_bytes() <= _MOST_ID_BYTES)
 
 
 def identifier_code(column: str, prefix: str = "") -> pl.Expr:
@@ -116,7 +132,8 @@ def require_columns(table: pl.DataFrame, name: str, columns: tuple[str, ...]) ->
         InputError: naming the missing ones.
 
     """
-    missing = [column for column in columns if column not in table.columns]
+    found = table.columns
+    missing = [column for column in columns if column not in found]
     if missing:
         raise InputError(
             f"{name}: column {', '.join(map(repr, missing))} is missing. Expected {', '.join(columns)}. "

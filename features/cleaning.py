@@ -1,15 +1,25 @@
 """Attribute cells to clean values, as Polars expressions made from the spec.
 
-A clean column is Float64 (number, integer, duration in months), Int64 minor units (money), String (category) or
+A clean column is Float64 (number, integer, duration in months), Int64 minor units (money), String (category, text) or
 List(String) (list). Every null in it has exactly one cause beside it, so that nothing becomes missing uncounted.
 """
 
+import math
 import re
 
 import polars as pl
 
 from features.errors import InputError
-from features.reading import MISSING, MISSING_TOKEN, UNKNOWN, Condition, Reading, Stage, piece
+from features.plain_cells import (
+    Limits,
+    parse_money,
+    parse_months,
+    parse_number,
+    plain_category,
+    plain_list,
+    plain_quantity,
+)
+from features.reading import MISSING, MISSING_TOKEN, UNKNOWN, Condition, Plain, Reading, Stage, piece
 from features.spec import Attribute, AttributeKind, Currency
 from features.text_values import (
     LARGEST_FLOAT32,
@@ -30,6 +40,7 @@ from features.text_values import (
 )
 
 _CATEGORICAL = (AttributeKind.CATEGORY, AttributeKind.LIST)
+_TEXTUAL = (*_CATEGORICAL, AttributeKind.TEXT)
 
 
 def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> Reading:
@@ -41,7 +52,7 @@ def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency)
     """
     stages, token = _bare_text(attribute, dtype)
     more, conditions = _parser(attribute, dtype, currency)
-    if attribute.kind not in _CATEGORICAL:
+    if attribute.kind not in _TEXTUAL:
         digits = currency.minor_digits if attribute.kind is AttributeKind.MONEY else 0
         conditions = [
             *conditions,
@@ -49,8 +60,56 @@ def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency)
             *outside(attribute.name, attribute.minimum, attribute.maximum, digits),
         ]
     quick, check = _quick(attribute, dtype, currency)
-    cause = _quick_cause(attribute) if dtype == pl.String else None
-    return Reading(attribute.name, [*stages, *more], [token, *conditions], quick, check, cause)
+    if dtype != pl.String:
+        return Reading(attribute.name, [*stages, *more], [token, *conditions], quick, check)
+    cause, plain = _quick_cause(attribute), _plain(attribute, currency)
+    return Reading(attribute.name, [*stages, *more], [token, *conditions], quick, check, cause, plain)
+
+
+def _plain(attribute: Attribute, currency: Currency) -> Plain | None:
+    """Return what reads a few cells one by one."""
+    if attribute.kind is AttributeKind.TEXT:
+        return None
+    tokens = frozenset(token for token in attribute.missing_tokens if token.strip() == token != "")
+    if attribute.kind in _CATEGORICAL:
+        make = plain_category if attribute.kind is AttributeKind.CATEGORY else plain_list
+        return make(_plain_values(attribute), tokens)
+    around = _around(attribute)
+    if around is None:
+        return None
+    money = attribute.kind is AttributeKind.MONEY
+    digits = currency.minor_digits if money else 0
+    low, high = (None if bound is None else scaled(bound, digits) for bound in (attribute.minimum, attribute.maximum))
+    limits = Limits(
+        most=MOST_MINOR_UNITS if money else LARGEST_FLOAT32,
+        whole=attribute.kind in (AttributeKind.INTEGER, AttributeKind.DURATION),
+        tokens=frozenset(_numeric_tokens(attribute, digits)),
+        low=-math.inf if low is None else low,
+        high=math.inf if high is None else high,
+    )
+    other = parse_months if attribute.kind is AttributeKind.DURATION else parse_number
+    dtype = pl.Int64() if money else pl.Float64()
+    return plain_quantity(dtype, parse_money(digits) if money else other, limits, tokens, around)
+
+
+def _plain_values(attribute: Attribute) -> list[str]:
+    """Return the values that mean themselves whatever stands around them."""
+    tokens = {token.strip() for token in attribute.missing_tokens}
+    around = " \t" + attribute.strip
+    return [
+        v
+        for v in attribute.values
+        if v not in tokens and "," not in v and not v.startswith("and ") and v == v.strip().strip(around)
+    ]
+
+
+def _around(attribute: Attribute) -> str | None:
+    """Return what may be stripped from a plain number unseen; None where that may be part of the number."""
+    if set(attribute.strip) & set("0123456789.-e"):
+        return None
+    tokens = {token.strip() for token in attribute.missing_tokens}
+    stripped = [token.strip(" \t" + attribute.strip) for token in tokens]
+    return " \t" + attribute.strip if attribute.strip and all(_as_number(t) is None for t in stripped) else ""
 
 
 def _quick_cause(attribute: Attribute) -> pl.Expr:
@@ -62,15 +121,15 @@ def _quick_cause(attribute: Attribute) -> pl.Expr:
 def _quick(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> tuple[pl.Expr | None, pl.Expr | None]:
     """Take plain cells at once: known categories, and numbers in range that are no missing token."""
     text = pl.col(attribute.name) if dtype == pl.String else as_text(attribute, dtype)
-    tokens = {token.strip() for token in attribute.missing_tokens}
+    if attribute.kind is AttributeKind.TEXT:
+        return None, None
     if attribute.kind in _CATEGORICAL:
-        known = [v for v in attribute.values if v not in tokens and "," not in v and not v.startswith("and ")]
-        one = pl.when(text.is_in(known)).then(text)
+        one = pl.when(text.is_in(_plain_values(attribute))).then(text)
         return (one if attribute.kind is AttributeKind.CATEGORY else one.str.split(",")), None
-    if set(attribute.strip) & set("0123456789.-e"):
-        return None, None  # what would be stripped may be part of a number
-    if attribute.strip and all(_as_number(token.strip(" \t" + attribute.strip)) is None for token in tokens):
-        text = text.str.strip_chars(" \t" + attribute.strip)
+    around = _around(attribute)
+    if around is None:
+        return None, None
+    text = text.str.strip_chars(around) if around else text
     money = attribute.kind is AttributeKind.MONEY
     digits = currency.minor_digits if money else 0
     value = pl.col(attribute.name)
@@ -121,7 +180,7 @@ def as_text(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(attribute.name)
     if attribute.kind is AttributeKind.LIST and dtype == pl.List(pl.String):
         return column.list.join(",", ignore_nulls=False).str.strip_chars()
-    if dtype.is_float() and attribute.kind in _CATEGORICAL:  # 1.0 is the category "1"
+    if dtype.is_float() and attribute.kind in _TEXTUAL:  # 1.0 is the category "1"
         integral = (column == column.floor()) & (column.abs() < 2**53)
         digits = pl.when(integral).then(column).cast(pl.Int64).cast(pl.String)
         return pl.coalesce(digits, column.cast(pl.String))
@@ -144,6 +203,8 @@ def _parser(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> Par
         return _category(attribute)
     if attribute.kind is AttributeKind.LIST:
         return _list(attribute)
+    if attribute.kind is AttributeKind.TEXT:
+        return [[piece(name, "bare").alias(f"{name}|value")]], []
     if attribute.kind is AttributeKind.DURATION:
         stages, conditions = months(name)
         return stages, conditions + whole_numbers(name)

@@ -1,15 +1,18 @@
 """The events table: the usable account events of the customers who apply, and the customers whose events are not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from features.applications import identifier, identifier_code, require_columns
 from features.errors import InputError
+from features.history import History, Int64s
 from features.instants import instant
+from features.plain_cells import plain_amount, plain_kind
 from features.reading import MISSING, OUT_OF_RANGE, UNKNOWN, Cells, Columns, Reader, Reading, piece
 from features.rejects import EVENTS, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, Currency, Spec
@@ -20,11 +23,10 @@ from features.text_values import MOST_MINOR_UNITS, minor_units, plain_minor_unit
 class Events:
     """Usable events, the first unusable event of each customer that has one, and events without a customer.
 
-    `usable`: customer (Int64 code), occurred_at and known_at (Int64 microseconds), kind (Int64 index into the spec's
-    kinds), amount (Int64 minor units). `unusable`: customer, code, column, event_row.
+    `unusable`: customer, code, column, event_row.
     """
 
-    usable: pl.DataFrame
+    usable: History
     unusable: pl.DataFrame
     rejects: pl.DataFrame
     dirt: pl.DataFrame
@@ -49,7 +51,8 @@ def read_events(table: pl.DataFrame, customers: pl.DataFrame, spec: Spec) -> Eve
     code = identifier_code("customer_id", "event_")
     orphans = keyed.select("row", pl.lit("customer_id").alias("column"), code.alias("code")).drop_nulls("code")
     own = keyed.join(customers, on="customer_id", how="inner", maintain_order="left")
-    return _account(own, rejects_frame(orphans.with_columns(pl.lit(EVENTS).alias("table"))), spec)
+    places = own["customer"].to_numpy(), own["row"].to_numpy()
+    return _account(own, places, rejects_frame(orphans.with_columns(pl.lit(EVENTS).alias("table"))), spec)
 
 
 def read_carried_events(table: pl.DataFrame, accepted: pl.DataFrame, rows: int, spec: Spec) -> Events:
@@ -61,34 +64,44 @@ def read_carried_events(table: pl.DataFrame, accepted: pl.DataFrame, rows: int, 
     customer_of = np.full(rows, _STRANGER)
     customer_of[accepted["row"].to_numpy() - 1] = accepted["customer"].to_numpy()
     customers = customer_of[table[APPLICATION_ROW].to_numpy() - 1]
-    row = pl.Series("row", np.arange(1, table.height + 1, dtype=np.int64))
-    own = table.hstack([pl.Series("customer", customers, dtype=pl.Int64), row])
-    own = own.filter(pl.col("customer") != _STRANGER) if (customers == _STRANGER).any() else own
-    return _account(own, rejects_frame(), spec)
+    numbers = np.arange(1, table.height + 1)
+    if (customers == _STRANGER).any():
+        own = customers != _STRANGER
+        table, customers, numbers = table.filter(own), customers[own], numbers[own]
+    return _account(table, (customers, numbers), rejects_frame(), spec)
 
 
-def _account(own: pl.DataFrame, rejects: pl.DataFrame, spec: Spec) -> Events:
-    names = [name for name in _READ if name in own.columns]
-    _, cells = _reader(spec, tuple((name, own.schema[name]) for name in names)).read(own)
-    known_at = cells["recorded_at"].values if "recorded_at" in cells else _NEVER.new_from_index(0, own.height)
-    columns = [cells["occurred_at"].values, known_at.alias("known_at"), cells["kind"].values, cells["amount"].values]
-    usable = pl.DataFrame([own.get_column("customer"), *columns])
-    ignored, codes = usable.get_column("kind") == _IGNORED, _codes(cells)
-    bad, dirt = _NO_BAD, count_dirt(EVENTS, {})
+def _account(own: pl.DataFrame, places: tuple[Int64s, Int64s], rejects: pl.DataFrame, spec: Spec) -> Events:
+    """Check events of which `places` gives customer and 1-based row."""
+    customers, rows = places
+    schema = own.schema
+    cells = _reader(spec, tuple((name, schema[name]) for name in _READ if name in schema)).read(own)
+    ignored, codes = cells["kind"].values.to_numpy() == _IGNORED, _codes(cells)
+    bad, dirt, usable = _NO_BAD, count_dirt(EVENTS, {}), ~ignored
     if ignored.any():
-        dirt = count_dirt(EVENTS, {"kind": ignored.replace_strict({True: "ignored_kind"}, default=None)})
-        codes = None if codes is None else codes.zip_with(~ignored.fill_null(value=False), pl.Series([None]))
-    if codes is not None and codes.null_count() < len(codes):
-        judged = own.select("customer", "row", codes.alias("code"))
+        dirt = count_dirt(EVENTS, {"kind": ["ignored_kind"] * int(ignored.sum())})
+    if codes is not None:
+        usable &= codes.is_null().to_numpy()
+        judged = pl.DataFrame({"customer": customers, "row": rows, "code": codes}).filter(~ignored)
         first = judged.drop_nulls("code").unique("customer", keep="first", maintain_order=True)
         bad = first.select("customer", "code", _column_of_code().alias("column"), pl.col("row").alias("event_row"))
-    if dirt.height or bad.height:
-        usable = usable.filter(~ignored.fill_null(value=False) & (True if codes is None else codes.is_null()))
-    return Events(usable=usable, unusable=bad, rejects=rejects, dirt=dirt)
+    return Events(usable=_history(customers, cells, usable), unusable=bad, rejects=rejects, dirt=dirt)
+
+
+def _history(customers: Int64s, cells: Mapping[str, Cells], usable: NDArray[np.bool_]) -> History:
+    """Take the usable events out of cells, which of others may be null."""
+    late = cells["recorded_at"].values if "recorded_at" in cells else None
+    instants, kinds, amounts = (cells[name].values.to_numpy() for name in ("occurred_at", "kind", "amount"))
+    known_at = None if late is None or late.null_count() == len(late) else late.to_numpy().astype(np.float64)
+    all_of_them = History(customers=customers, occurred_at=instants, kinds=kinds, amounts=amounts, known_at=known_at)
+    if usable.all():
+        return all_of_them
+    some = all_of_them.only(usable)  # columns with nulls are floats, which hold every usable value exactly
+    whole = {name: getattr(some, name).astype(np.int64) for name in ("occurred_at", "kinds", "amounts")}
+    return replace(some, **whole)
 
 
 _READ = ("kind", "occurred_at", "amount", "recorded_at")
-_NEVER = pl.Series([None], dtype=pl.Int64)
 _NO_BAD = pl.DataFrame(schema={"customer": pl.Int64, "code": pl.String, "column": pl.String, "event_row": pl.Int64})
 
 
@@ -136,7 +149,9 @@ def _kind(spec: Spec, dtype: pl.DataType) -> Reading:
     text = pl.col("kind").cast(pl.String).str.strip_chars()
     unknown = piece("kind", "value").is_null() & (text != "")
     quick = index(pl.col("kind").cast(pl.String))
-    return Reading("kind", [[index(text).alias("kind|value")]], [(unknown, UNKNOWN)], quick)
+    indices = {kind: i for i, kind in enumerate(spec.event_kinds)} | dict.fromkeys(spec.ignored_kinds, _IGNORED)
+    plain = plain_kind(indices) if dtype == pl.String else None
+    return Reading("kind", [[index(text).alias("kind|value")]], [(unknown, UNKNOWN)], quick, plain=plain)
 
 
 def _amount(dtype: pl.DataType, currency: Currency) -> Reading:
@@ -158,4 +173,6 @@ def _amount(dtype: pl.DataType, currency: Currency) -> Reading:
     text = source.cast(pl.String).str.strip_chars()
     stages, conditions = minor_units("amount", currency.minor_digits)
     stages = [[pl.when(text != "").then(text).alias("amount|bare")], *stages]
-    return Reading("amount", stages, conditions, plain_minor_units(source.cast(pl.String), currency.minor_digits), fits)
+    quick = plain_minor_units(source.cast(pl.String), currency.minor_digits)
+    plain = plain_amount(currency.minor_digits) if dtype == pl.String else None
+    return Reading("amount", stages, conditions, quick, fits, plain=plain)

@@ -3,6 +3,7 @@
 import polars as pl
 
 from features.errors import InputError
+from features.plain_cells import plain_instant
 from features.reading import OUT_OF_RANGE, UNREADABLE, Reading, piece
 
 # ISO 8601 / RFC 3339: a date, or a date and a time with up to 6 decimals (more only if they are 0) and an offset.
@@ -29,7 +30,7 @@ def instant(table: str, column: str, dtype: pl.DataType) -> Reading:
 
     """
     if isinstance(dtype, (pl.String, pl.Null)):
-        return _from_text(column)
+        return _from_text(column, of_text=dtype == pl.String)
     if isinstance(dtype, (pl.Date, pl.Datetime)):
         return _from_ticks(column, dtype)
     raise InputError(
@@ -72,7 +73,7 @@ def _microseconds(text: pl.Expr, form: str) -> pl.Expr:
     return text.str.to_datetime(form, time_unit="us", strict=False).to_physical()
 
 
-def _from_text(column: str) -> Reading:
+def _from_text(column: str, *, of_text: bool) -> Reading:
     trimmed = pl.col(column).cast(pl.String).str.strip_chars(" \t\r\n")
     text, shaped, value = piece(column, "text"), piece(column, "shaped"), piece(column, "value")
     local, offset = piece(column, "local"), piece(column, "offset")
@@ -100,7 +101,8 @@ def _from_text(column: str) -> Reading:
         ],
     ]
     conditions = [(text.is_not_null() & value.is_null(), UNREADABLE), (_outside(value), OUT_OF_RANGE)]
-    return Reading(column, stages, conditions, _plain(pl.col(column).cast(pl.String)), ~_outside(pl.col(column)))
+    quick, plain = _plain(pl.col(column).cast(pl.String)), plain_instant(TEXT, FIRST, LAST) if of_text else None
+    return Reading(column, stages, conditions, quick, ~_outside(pl.col(column)), plain=plain)
 
 
 def _offset_minutes(shaped: pl.Expr, offset: pl.Expr) -> pl.Expr:

@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 from features.applications import read_applications
 from features.events import APPLICATION_ROW, Events, read_carried_events, read_events
+from features.reading import has_few_rows
 from features.rejects import APPLICATIONS, rejects_frame
 from features.rfm import rfm_columns, rfm_features
 from features.spec import Attribute, AttributeKind, Feature, Spec
+
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ def _reject_for_events(accepted: pl.DataFrame, account: Events) -> tuple[pl.Data
 
 
 def _attribute_features(attribute: Attribute, spec: Spec) -> Iterator[Feature]:
+    if attribute.kind is AttributeKind.TEXT:
+        return
     name, text = attribute.name, attribute.description or attribute.name
     if attribute.kind is AttributeKind.CATEGORY and attribute.ordered:
         order = ", ".join(f"{i} {value}" for i, value in enumerate(attribute.values))
@@ -102,35 +108,54 @@ def _attribute_features(attribute: Attribute, spec: Spec) -> Iterator[Feature]:
         yield Feature(name=name, unit=unit, description=text, source=name)
 
 
-def _attribute_columns(accepted: pl.DataFrame, spec: Spec) -> list[NDArray[np.float64]]:
+def _attribute_columns(accepted: pl.DataFrame, spec: Spec) -> Iterator[Numbers]:
+    """Return the columns of `_attribute_features`, with NaN for null."""
+    columns = iter(_numbers(accepted, spec))
+    for attribute in spec.attributes:
+        if attribute.kind is AttributeKind.CATEGORY and not attribute.ordered:
+            yield from _indicators(next(columns), len(attribute.values))
+        else:
+            yield from islice(columns, len(attribute.values) if attribute.kind is AttributeKind.LIST else 1)
+
+
+def _numbers(accepted: pl.DataFrame, spec: Spec) -> list[Numbers]:
     expressions = _spec_expressions(spec)
-    return [column.to_numpy() for column in accepted.select(expressions).iter_columns()] if expressions else []
+    select = accepted.select_seq if has_few_rows(accepted) else accepted.select
+    return [column.to_numpy() for column in select(expressions).iter_columns()] if expressions else []
 
 
 @lru_cache(maxsize=64)
 def _spec_expressions(spec: Spec) -> list[pl.Expr]:
-    expressions = [e for attribute in spec.attributes for e in _feature_expressions(attribute, spec)]
+    expressions = [e for attribute in spec.attributes for e in _expressions(attribute, spec)]
     return [e.cast(pl.Float64).alias(str(i)) for i, e in enumerate(expressions)]
 
 
-def _feature_expressions(attribute: Attribute, spec: Spec) -> list[pl.Expr]:
+def _expressions(attribute: Attribute, spec: Spec) -> list[pl.Expr]:
+    """Return the columns of an attribute, but for categories without an order their rank, which tells them apart."""
     value = pl.col(attribute.name)
+    if attribute.kind is AttributeKind.TEXT:
+        return []
     if attribute.kind is AttributeKind.MONEY:
         return [value / 10**spec.currency.minor_digits]
     if attribute.kind is AttributeKind.LIST:
         return [value.list.count_matches(member) for member in attribute.values]
-    if attribute.kind is AttributeKind.CATEGORY and attribute.ordered:
-        return [value.cast(pl.Enum(attribute.values)).to_physical()]
     if attribute.kind is AttributeKind.CATEGORY:
-        return [value == name for name in attribute.values]
+        return [value.cast(pl.Enum(attribute.values)).to_physical()]
     return [value]
 
 
-def _rfm(accepted: pl.DataFrame, account: Events, spec: Spec) -> list[NDArray[np.float64]]:
+def _indicators(ranks: Numbers, categories: int) -> Numbers:
+    """Return a row for each category: 1 where it is that, 0 where it is another, NaN where it is none."""
+    equal: Numbers = (ranks == np.arange(categories)[:, None]).astype(np.float64)
+    equal[:, np.isnan(ranks)] = np.nan
+    return equal
+
+
+def _rfm(accepted: pl.DataFrame, account: Events, spec: Spec) -> list[Numbers]:
     return rfm_columns(accepted["customer"].to_numpy(), accepted["as_of"].to_numpy(), account.usable, spec)
 
 
-def _to_float32(columns: list[NDArray[np.float64]], height: int) -> NDArray[np.float32]:
+def _to_float32(columns: list[Numbers], height: int) -> NDArray[np.float32]:
     """The one cast to float32, with one pattern for NaN and one zero, so that equal rows are equal bytes."""
     matrix = np.empty((height, len(columns)), dtype=np.float32)
     for i, column in enumerate(columns):

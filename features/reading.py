@@ -6,8 +6,9 @@ of the stages before it by name. Making expressions costs more than reading one 
 kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,8 @@ OUT_OF_RANGE = "out_of_range"
 TOO_MANY_DECIMALS = "too_many_decimals"
 UNKNOWN = "unknown_category"
 
+PLAIN_ROWS = 512  # up to here cells are read one by one, above in columns
+
 Stage = list[pl.Expr]
 Condition = tuple[pl.Expr, str]
 Columns = tuple[tuple[str, pl.DataType], ...]
@@ -33,12 +36,30 @@ def piece(name: str, part: str) -> pl.Expr:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """What a plain reader makes of a cell without a value: its cause."""
+
+    cause: str
+
+
+UNCERTAIN = Unusable("")  # it takes the stages to tell
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Reads one text to a value of `dtype`, to `Unusable`, or to `UNCERTAIN` (see `features.plain_cells`)."""
+
+    dtype: pl.DataType
+    read: Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """The stages of one column, the last of which makes the piece `value`, and what makes that value unusable.
 
     Where it is certain, `quick` gives the very value of the stages, from the raw column alone, and null elsewhere; it
     counts where `quick_check`, of that value, holds. Without it all cells go through the stages. `quick_cause` gives
-    the very cause of cells that are certainly unusable, and null elsewhere.
+    the very cause of cells that are certainly unusable, and null elsewhere. `plain` reads few texts one by one.
     """
 
     name: str
@@ -47,6 +68,7 @@ class Reading:
     quick: pl.Expr | None = None
     quick_check: pl.Expr | None = None
     quick_cause: pl.Expr | None = None
+    plain: Plain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +86,15 @@ class Cells:
         return causes if self.rows is None or self.known is None else causes.scatter(self.rows, self.known)
 
     @property
-    def dirt(self) -> pl.Series:
-        """The causes of the nulls, without the rows that have values."""
-        known = pl.Series(dtype=pl.String) if self.known is None else self.known.drop_nulls()
-        others = self.values.null_count() - len(known)
-        return known if others == 0 else known.append(pl.Series([MISSING]).new_from_index(0, others))
+    def dirt(self) -> list[str | None]:
+        """The causes of the nulls; those of the rows that have values are None."""
+        known = [] if self.known is None else self.known.to_list()
+        return known + [MISSING] * (self.values.null_count() - len(known) + known.count(None))
+
+
+def has_few_rows(table: pl.DataFrame) -> bool:
+    """Tell whether reading cell by cell is faster than in columns."""
+    return table.height <= PLAIN_ROWS
 
 
 class Reader:
@@ -78,19 +104,40 @@ class Reader:
         """Prepare the expressions; `others` are columns that are made beside the readings."""
         quick = [r.quick.alias(r.name) for r in readings if r.quick is not None]
         checks = [pl.when(r.quick_check).then(r.name).alias(r.name) for r in readings if r.quick_check is not None]
-        self._others, self._quick = len(others), ([*others, *quick], [checks])
+        self._quick, self._others = ([*quick], [checks]), [*others]
         self._slow = [reading.name for reading in readings if reading.quick is None]
         self._causes = {r.name: r.quick_cause.alias("cause") for r in readings if r.quick_cause is not None}
         self._stages = {reading.name: _stages(reading) for reading in readings}
+        self._plain = {reading.name: reading.plain for reading in readings if reading.plain is not None}
+        self._rest = [reading for reading in readings if reading.plain is None] if self._plain else []
 
-    def read(self, table: pl.DataFrame) -> tuple[list[pl.Series], dict[str, Cells]]:
-        """Return the other columns, and each reading's cells by name, in the order of the rows."""
+    def others(self, table: pl.DataFrame) -> list[pl.Series]:
+        """Return the columns beside the readings."""
+        return _collect(table, self._others, []).get_columns()
+
+    def read(self, table: pl.DataFrame) -> dict[str, Cells]:
+        """Return each reading's cells by name, in the order of the rows."""
+        if self._plain and has_few_rows(table):
+            rest = Reader(self._rest).read(table) if self._rest else {}
+            return rest | {name: self._read_plainly(table.get_column(name), by) for name, by in self._plain.items()}
         columns = _collect(table, *self._quick).get_columns()
-        cells = {
-            column.name: self._complete(table.get_column(column.name), column) for column in columns[self._others :]
-        }
-        cells.update({name: _read_slowly(table.get_column(name), self._stages[name]) for name in self._slow})
-        return columns[: self._others], cells
+        cells = {column.name: self._complete(table.get_column(column.name), column) for column in columns}
+        return cells | {name: _read_slowly(table.get_column(name), self._stages[name]) for name in self._slow}
+
+    def _read_plainly(self, column: pl.Series, plain: Plain) -> Cells:
+        read = plain.read
+        values: list[Any] = [None if cell is None else read(cell) for cell in column.to_list()]
+        if Unusable not in set(map(type, values)):
+            return Cells(pl.Series(column.name, values, plain.dtype))
+        known = {i: value.cause for i, value in enumerate(values) if type(value) is Unusable}
+        values = [None if type(value) is Unusable else value for value in values]
+        uncertain = [i for i, cause in known.items() if not cause]
+        if uncertain:
+            slow = _read_slowly(column.gather(uncertain), self._stages[column.name])
+            for i, value, cause in zip(uncertain, slow.values.to_list(), slow.causes.to_list(), strict=True):
+                values[i], known[i] = value, cause
+        causes = pl.Series(list(known.values()), dtype=pl.String)
+        return Cells(pl.Series(column.name, values, plain.dtype), np.array(list(known), dtype=np.uint32), causes)
 
     def _complete(self, column: pl.Series, quick: pl.Series) -> Cells:
         missing = quick.null_count()

@@ -1,6 +1,7 @@
 """Rejects and dirt: the two tables that account for everything that was not scored as it came."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -69,13 +70,12 @@ def rejects_frame(rows: pl.DataFrame | None = None) -> pl.DataFrame:
     ).select(pl.col(name).cast(dtype) for name, dtype in REJECTS.items())
 
 
-def count_dirt(table: str, causes: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """Count the non-null causes of each column, in the order of the columns, then of the causes."""
+def count_dirt(table: str, causes: Mapping[str, Sequence[str | None]]) -> pl.DataFrame:
+    """Count the causes of each column, in the order of the columns, then of the causes; None is no cause."""
     counts = [
         (table, name, cause, count)
         for name, cells in causes.items()
-        if len(cells)
-        for cause, count in sorted(cells.drop_nulls().value_counts().rows())
+        for cause, count in sorted(Counter(cell for cell in cells if cell is not None).items())
     ]
     return pl.DataFrame(counts, schema=DIRT, orient="row") if counts else _NO_DIRT
 

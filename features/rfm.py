@@ -9,13 +9,16 @@ and subtract. Running sums may wrap around; differences stay right (arithmetic m
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.history import Float64s, History, Int64s, own_histories
 from features.spec import Feature, Monetary, RfmGroup, Spec
-from features.windows import Clock, Float64s, Int64s, Timeline, Windows
+from features.windows import Clock, Timeline, Windows
 
 Kinds = NDArray[np.uint16]
 
@@ -59,54 +62,34 @@ def _group_features(group: RfmGroup, spec: Spec) -> Iterator[Feature]:
         yield feature(f"trend_{short}d_{long}d", "ratio", text)
 
 
-def rfm_columns(customers: Int64s, as_of: Int64s, events: pl.DataFrame, spec: Spec) -> list[Float64s]:
+def rfm_columns(customers: Int64s, as_of: Int64s, events: History, spec: Spec) -> list[Float64s]:
     """Compute one Float64 column per feature of `rfm_features`; NaN is null.
 
-    `customers` and `as_of` (microseconds) have one entry per application; `events` are the usable ones of
-    `features.events`, in any order. Without an event in the window, counts and sums are 0 and all else is null.
+    `customers` and `as_of` (microseconds) have one entry per application. Without an event in the window, counts and
+    sums are 0 and all else is null.
 
     Raises:
         InputError: a customer has more events in one window than exact sums are guaranteed for (922,337).
 
     """
-    customers, events = _own_histories(customers, as_of, events)
-    columns = [np.empty(len(customers)) for _ in rfm_features(spec)]
-    for index, part_customers, part in _packable_parts(customers, events):
+    customers, events = own_histories(customers, as_of, events)
+    parts = list(_packable_parts(customers, events))
+    columns: list[Float64s] = []
+    for index, part_customers, part in parts:
         clock = Clock.over(part)
         ends = clock.key(part_customers, as_of[index])
         order = np.argsort(ends, kind="stable")  # neighbouring look-ups are several times faster
         windows = Windows(clock, part_customers[order], as_of[index][order])
-        for column, values in zip(columns, _columns(windows, part, spec), strict=True):
+        found = _columns(windows, part, spec)
+        if len(parts) == 1 and bool((order[1:] > order[:-1]).all()):
+            return list(found)
+        columns = columns or [np.empty(len(customers)) for _ in rfm_features(spec)]
+        for column, values in zip(columns, found, strict=True):
             column[index[order]] = values
-    return columns
+    return columns or [np.empty(0) for _ in rfm_features(spec)]
 
 
-def _own_histories(customers: Int64s, as_of: Int64s, events: pl.DataFrame) -> tuple[Int64s, pl.DataFrame]:
-    """Give each application that must not see some event of its customer a customer of its own, who lacks it.
-
-    Only events recorded after the fact can be hidden (`occurred_at < as_of < known_at`), and they are few.
-    """
-    if events["known_at"].null_count() == events.height:
-        return customers, events
-    late = events.filter(pl.col("known_at") > pl.col("occurred_at"))
-    if late.is_empty():
-        return customers, events
-    applications = pl.DataFrame({"index": np.arange(len(customers)), "customer": customers, "as_of": as_of})
-    hidden = (pl.col("occurred_at") < pl.col("as_of")) & (pl.col("as_of") < pl.col("known_at"))
-    affected = late.join(applications, on="customer").filter(hidden)["index"].unique().sort()
-    if affected.is_empty():
-        return customers, events
-    # Events of customers whose applications were rejected are still here: a clone must not bear one of their numbers.
-    unused = 1 + max(int(number) for number in (customers.max(), events["customer"].to_numpy().max()))
-    clones = applications[affected].with_columns(clone=pl.int_range(pl.len(), dtype=pl.Int64) + unused)
-    known = pl.col("known_at").is_null() | (pl.col("known_at") <= pl.col("as_of"))
-    seen = events.join(clones, on="customer").filter(known).with_columns(customer=pl.col("clone"))
-    customers = customers.copy()
-    customers[affected.to_numpy()] = clones["clone"].to_numpy()
-    return customers, pl.concat([events, seen.select(events.columns)])
-
-
-def _packable_parts(customers: Int64s, events: pl.DataFrame) -> Iterator[tuple[Int64s, Int64s, pl.DataFrame]]:
+def _packable_parts(customers: Int64s, events: History) -> Iterator[tuple[Int64s, Int64s, History]]:
     """Cut by customer, so that (customer, time) always fits one Int64; customers of a part count from 0."""
     if len(customers) == 0:
         return
@@ -116,24 +99,25 @@ def _packable_parts(customers: Int64s, events: pl.DataFrame) -> Iterator[tuple[I
         return
     for low in range(0, int(customers.max()) + 1, most):
         index = np.flatnonzero((customers >= low) & (customers < low + most))
-        mine = pl.col("customer").is_between(low, low + most, closed="left")
-        yield index, customers[index] - low, events.filter(mine).with_columns(pl.col("customer") - low)
+        part = events.only((events.customers >= low) & (events.customers < low + most))
+        yield index, customers[index] - low, replace(part, customers=part.customers - low)
 
 
-def _columns(windows: Windows, events: pl.DataFrame, spec: Spec) -> Iterator[Float64s]:
+def _columns(windows: Windows, events: History, spec: Spec) -> Iterator[Float64s]:
     everything, kinds = _timeline(windows.clock, events)
-    for group in spec.groups:
-        belongs = np.zeros(len(spec.event_kinds), dtype=np.bool_)
-        belongs[[spec.event_kinds.index(kind) for kind in group.kinds]] = True
+    for group, belongs in zip(spec.groups, _belonging(spec), strict=True):
         yield from windows.columns(group, everything.only(belongs[kinds]), everything, 10**spec.currency.minor_digits)
 
 
-def _timeline(clock: Clock, events: pl.DataFrame) -> tuple[Timeline, Kinds]:
-    timeline = Timeline(
-        keys=clock.key(events["customer"].to_numpy(), events["occurred_at"].to_numpy()),
-        amounts=events["amount"].to_numpy(),
-    )
-    kinds = events["kind"].to_numpy().astype(np.uint16)
+@lru_cache(maxsize=64)
+def _belonging(spec: Spec) -> list[NDArray[np.bool_]]:
+    """Return for each group which of the spec's kinds belong to it."""
+    return [np.array([kind in group.kinds for kind in spec.event_kinds]) for group in spec.groups]
+
+
+def _timeline(clock: Clock, events: History) -> tuple[Timeline, Kinds]:
+    timeline = Timeline(keys=clock.key(events.customers, events.occurred_at), amounts=events.amounts)
+    kinds = events.kinds.astype(np.uint16)
     if bool(np.all(timeline.keys[1:] >= timeline.keys[:-1])):
         return timeline, kinds
     few = len(kinds) < _FEW_EVENTS

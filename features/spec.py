@@ -20,6 +20,7 @@ class AttributeKind(StrEnum):
     CATEGORY = "category"
     DURATION = "duration"
     LIST = "list"
+    TEXT = "text"  # kept with the application; no feature is made of it
 
 
 class Monetary(StrEnum):
@@ -141,7 +142,8 @@ class ReasonCode:
 class Spec:
     """The whole contract. `costs[actual][assigned]` is money in `currency`, in the order of `classes`.
 
-    `language` is that of the texts of `reasons`, as in HTML (en, de-CH).
+    `language` is that of the texts of `reasons`, as in HTML (en, de-CH). `pii` names ids and text attributes that the
+    decision log stores keyed.
     """
 
     name: str
@@ -158,6 +160,11 @@ class Spec:
     reasons: tuple[ReasonCode, ...]
     text: str
     about: About
+    pii: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        """Hash the text that everything else was parsed from: specs are keys of caches that each message asks."""
+        return hash(self.text)
 
     @property
     def best_class(self) -> str:

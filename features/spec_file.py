@@ -21,13 +21,14 @@ from features.spec import (
     probability_column,
 )
 from features.spec_about import read_about
+from features.spec_pii import check_pii
 from features.spec_policy import read_costs, read_floors
 from features.toml_table import Table
 
 SPEC_VERSION = 1
 _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
-    *("language", "reasons", "about"),
+    *("language", "reasons", "about", "pii"),
 )
 LONGEST_WINDOW_DAYS = 36_500
 _NAME = re.compile(r"[^\s=,|\"^*][^=,|\"\n]{0,98}")
@@ -76,10 +77,12 @@ def _spec(root: Table, text: str) -> Spec:
         reasons=read_reasons(root),
         text=text,
         about=read_about(root.table("about", optional=True)),
+        pii=root.texts("pii", ()),
     )
-    if not spec.attributes and not spec.groups:
-        raise SpecError("attributes: the spec declares no attribute and no rfm group, so there is nothing to score on.")
+    check_pii(spec)
     names = [feature.name for feature in list_features(spec)]
+    if not names:
+        raise SpecError("attributes: no attribute and no rfm group makes a feature, so there is nothing to score on.")
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise SpecError(f"attributes and rfm: both make a feature {', '.join(doubled)}. Rename one of them.")
@@ -140,7 +143,7 @@ def _attribute(name: str, table: Table, tokens: tuple[str, ...], strip: str) -> 
         raise SpecError(f"{table.key('values')}: only a category or a list has values, this is a {kind}.")
     strip = table.text("strip", strip)
     _check_reachable(table.key("values"), values, " \t" + strip)
-    minimum, maximum = _range(table, categorical=categorical)
+    minimum, maximum = _range(table, numeric=not categorical and kind is not AttributeKind.TEXT)
     return Attribute(
         name=name,
         kind=kind,
@@ -163,12 +166,12 @@ def _check_reachable(key: str, values: tuple[str, ...], around: str) -> None:
             raise SpecError(f"{key}: {value!r} begins or ends with what is stripped from cells, so none can equal it.")
 
 
-def _range(table: Table, *, categorical: bool) -> tuple[float | None, float | None]:
+def _range(table: Table, *, numeric: bool) -> tuple[float | None, float | None]:
     bounds = table.numbers("range", ())
     if not bounds:
         return None, None
-    if categorical:
-        raise SpecError(f"{table.key('range')}: a category or list has values, not a range.")
+    if not numeric:
+        raise SpecError(f"{table.key('range')}: only numbers, money and durations have a range.")
     if len(bounds) != 2 or bounds[0] > bounds[1]:
         raise SpecError(f"{table.key('range')}: expected [lowest, highest], as in range = [18, 100].")
     return bounds[0], bounds[1]

@@ -33,8 +33,13 @@ _MOST_DIGITS = 15
 Parser = tuple[list[Stage], list[Condition]]
 
 # Forms that programs write. What has one of them needs no closer look, which makes reading several times faster.
-_PLAIN_MONTHS = r"^[0-9]{1,4} Years and (?:[0-9]|1[01]) Months$"
+PLAIN_MONTHS = r"^([0-9]{1,4}) Years and ([0-9]|1[01]) Months$"
 PLAIN_NUMBER = r"^-?[0-9]{1,15}(?:\.[0-9]{1,15})?$"
+
+
+def plain_money_form(digits: int) -> str:
+    """Return the form of money that programs write."""
+    return rf"^-?[0-9]{{1,12}}(?:\.[0-9]{{1,{digits}}})?$" if digits else r"^-?[0-9]{1,12}$"
 
 
 def plain_number(text: pl.Expr) -> pl.Expr:
@@ -44,15 +49,14 @@ def plain_number(text: pl.Expr) -> pl.Expr:
 
 def plain_months(text: pl.Expr) -> pl.Expr:
     """Parse `22 Years and 1 Months`, or a plain number, to months; all other text becomes null."""
-    words = pl.when(text.str.contains(_PLAIN_MONTHS)).then(text)
+    words = pl.when(text.str.contains(PLAIN_MONTHS)).then(text)
     years, rest = words.str.extract("^([0-9]+)", 1), words.str.extract("([0-9]+) Months$", 1)
     return pl.coalesce(years.cast(pl.Float64) * 12 + rest.cast(pl.Float64), plain_number(text))
 
 
 def plain_minor_units(text: pl.Expr, digits: int) -> pl.Expr:
     """Parse text such as -34847.84 to Int64 minor units, exactly; all other text becomes null."""
-    form = rf"^-?[0-9]{{1,12}}(?:\.[0-9]{{1,{digits}}})?$" if digits else r"^-?[0-9]{1,12}$"
-    decimal = pl.when(text.str.contains(form)).then(text).cast(pl.Decimal(18, digits), strict=False)
+    decimal = pl.when(text.str.contains(plain_money_form(digits))).then(text).cast(pl.Decimal(18, digits), strict=False)
     return decimal.to_physical().cast(pl.Int64)
 
 

@@ -8,12 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.errors import InputError
+from features.history import Float64s, History, Int64s
 from features.spec import MICROSECONDS_PER_DAY, Monetary, RfmGroup
 from features.text_values import MOST_MINOR_UNITS
 
-Int64s = NDArray[np.int64]
-Float64s = NDArray[np.float64]
-
+_ROOT_OF_INT64 = 3_037_000_499
 MOST_EVENTS = (2**63 - 1) // MOST_MINOR_UNITS  # in one window: up to here its sum fits 64 bits, n * squares 128
 
 
@@ -37,12 +36,11 @@ class Clock:
     span: int
 
     @classmethod
-    def over(cls, events: pl.DataFrame) -> "Clock":
+    def over(cls, events: History) -> "Clock":
         """Make the clock that covers the `occurred_at` of these events."""
-        if events.is_empty():
+        if len(events.occurred_at) == 0:
             return cls(0, 0)
-        occurred_at = events["occurred_at"].to_numpy()
-        first, last = int(occurred_at.min()), int(occurred_at.max())
+        first, last = int(events.occurred_at.min()), int(events.occurred_at.max())
         return cls(first, last - first)
 
     @property
@@ -52,7 +50,8 @@ class Clock:
 
     def key(self, customers: Int64s, instants: Int64s) -> Int64s:
         """Pack pairs; all instants before the first event are alike, and all after the last."""
-        return customers * (self.span + 2) + np.clip(instants - self.first, 0, self.span + 1)
+        since = np.minimum(np.maximum(instants - self.first, 0), self.span + 1)
+        return customers * (self.span + 2) + since
 
     def instant(self, keys: Int64s, customers: Int64s) -> Int64s:
         """Unpack the instants of events of these customers."""
@@ -61,14 +60,14 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Positions [low, high) of each application's window in a timeline."""
+    """Positions [low, high) in a timeline: `low` for each window (rows, shortest first) of each application."""
 
     low: Int64s
     high: Int64s
 
     @property
     def count(self) -> Int64s:
-        """Number of events in each window."""
+        """Number of events in each window of each application."""
         return self.high - self.low
 
 
@@ -80,93 +79,115 @@ class Windows:
     customers: Int64s
     as_of: Int64s
 
-    def bounds(self, timeline: Timeline, windows_days: tuple[int, ...]) -> dict[int, Bounds]:
+    def bounds(self, timeline: Timeline, windows_days: tuple[int, ...]) -> Bounds:
         """Look the windows up by their days; the first instant, `as_of - days`, belongs to a window."""
-        high = np.searchsorted(timeline.keys, self.clock.key(self.customers, self.as_of))
-        found = {}
-        for days in windows_days:
-            starts = self.clock.key(self.customers, self.as_of - days * MICROSECONDS_PER_DAY)
-            found[days] = Bounds(np.searchsorted(timeline.keys, starts), high)
-            if found[days].count.max(initial=0) > MOST_EVENTS:
-                raise InputError(
-                    f"events: a customer has more than {MOST_EVENTS:,} events within {days} days, for which sums are "
-                    "not guaranteed to be exact. Check the customer_id of the events, or shorten the window in the "
-                    "spec."
-                )
+        starts = self.as_of - np.array([[0], *[[days] for days in windows_days]]) * MICROSECONDS_PER_DAY
+        high, *low = np.searchsorted(timeline.keys, self.clock.key(self.customers, starts))
+        found = Bounds(np.array(low), high)
+        if len(timeline.keys) > MOST_EVENTS and found.count.max(initial=0) > MOST_EVENTS:
+            raise InputError(
+                f"events: a customer has more than {MOST_EVENTS:,} events within {windows_days[-1]} days, for which "
+                "sums are not guaranteed to be exact. Check the customer_id of the events, or shorten the window in "
+                "the spec."
+            )
         return found
 
     def columns(self, group: RfmGroup, own: Timeline, everything: Timeline, scale: int) -> Iterator[Float64s]:
         """Yield the group's features in the order of `features.rfm.rfm_features`; `scale` is minor units per unit."""
-        bounds = self.bounds(own, group.windows_days)
-        around = self.bounds(everything, group.windows_days) if Monetary.SHARE in group.monetary else {}
+        window = self.bounds(own, group.windows_days)
+        money = _Money(own.amounts, window, _sums(own.amounts, window), scale)
         if group.recency:
-            yield self._whole_days_since_last(own, bounds[group.windows_days[-1]])
-        for days in group.windows_days if group.frequency else ():
-            yield bounds[days].count.astype(np.float64)
-        sums = {days: _sums(own.amounts, bounds[days]) for days in group.windows_days}
-        extremes = {
-            Monetary.MIN: _nested(np.minimum, own.amounts, bounds) if Monetary.MIN in group.monetary else {},
-            Monetary.MAX: _nested(np.maximum, own.amounts, bounds) if Monetary.MAX in group.monetary else {},
-        }
-        for days in group.windows_days:
-            window = bounds[days]
-            for measure in group.monetary:
-                if measure is Monetary.SUM:
-                    yield sums[days] / scale
-                elif measure is Monetary.MEAN:
-                    yield _ratio(sums[days], window.count * scale)
-                elif measure is Monetary.STANDARD_DEVIATION:
-                    yield _deviation(own.amounts, window, sums[days]) / scale
-                elif measure is Monetary.SHARE:
-                    total = _sums(np.abs(everything.amounts), around[days])
-                    yield _ratio(_sums(np.abs(own.amounts), window), total)
-                else:
-                    yield np.where(window.count > 0, extremes[measure][days] / scale, np.nan)
+            yield self._whole_days_since_last(own, window)
+        if group.frequency:
+            yield from window.count.astype(np.float64)
+        measured = [
+            _ratio(_sums(np.abs(own.amounts), window), self._moved(everything, group.windows_days))
+            if measure is Monetary.SHARE
+            else money.measure(measure)
+            for measure in group.monetary
+        ]
+        for one_window in zip(*measured, strict=True):
+            yield from one_window
         if group.trend_days:
-            short, long = group.trend_days
-            yield _ratio(sums[short] / short, sums[long] / long)
+            short, long = (money.sums[group.windows_days.index(days)] / days for days in group.trend_days)
+            yield _ratio(short, long)
+
+    def _moved(self, timeline: Timeline, windows_days: tuple[int, ...]) -> Int64s:
+        """Return all money that moved in each window, in either direction."""
+        return _sums(np.abs(timeline.amounts), self.bounds(timeline, windows_days))
 
     def _whole_days_since_last(self, own: Timeline, window: Bounds) -> Float64s:
         if len(own.keys) == 0:
             return np.full(len(self.as_of), np.nan)
         last = self.clock.instant(own.keys[np.maximum(window.high - 1, 0)], self.customers)
-        return np.where(window.count > 0, (self.as_of - last) // MICROSECONDS_PER_DAY, np.nan)
+        return np.where(window.low[-1] < window.high, (self.as_of - last) // MICROSECONDS_PER_DAY, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Money:
+    """Amounts of a group's events, in minor units; what is measured of them has a row for each window."""
+
+    amounts: Int64s
+    window: Bounds
+    sums: Int64s
+    scale: int
+
+    def measure(self, measure: Monetary) -> Float64s:
+        if measure is Monetary.SUM:
+            return self.sums / self.scale
+        if measure is Monetary.MEAN:
+            return _ratio(self.sums, self.window.count * self.scale)
+        if measure is Monetary.STANDARD_DEVIATION:
+            return _deviation(self.amounts, self.window, self.sums) / self.scale
+        extremes = _nested(np.minimum if measure is Monetary.MIN else np.maximum, self.amounts, self.window)
+        return np.where(self.window.count > 0, extremes / self.scale, np.nan)
 
 
 def _sums(amounts: Int64s, window: Bounds) -> Int64s:
     """Sum each window exactly. The running sum may wrap, the difference of two of its values is right."""
     running = np.zeros(len(amounts) + 1, dtype=np.int64)
     np.cumsum(amounts, out=running[1:])
-    return running[window.high] - running[window.low]
+    result: Int64s = running[window.high] - running[window.low]
+    return result
 
 
 def _ratio(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> Float64s:
     """Divide, null where there is nothing to divide by."""
-    result = np.full(len(numerator), np.nan)
+    result = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=result, where=denominator != 0)
     return result
 
 
 def _deviation(amounts: Int64s, window: Bounds, sums: Int64s) -> Float64s:
-    """Population standard deviation in minor units: sqrt(n * sum(x^2) - sum(x)^2) / n, in 128-bit integers."""
+    """Population standard deviation in minor units: sqrt(n * sum(x^2) - sum(x)^2) / n, all integers until the root."""
+    most = int(window.count.max(initial=0)) * max(int(amounts.max(initial=0)), -int(amounts.min(initial=0)))
+    exact = _spread(amounts, window, sums) if most < _ROOT_OF_INT64 else _wide_spread(amounts, window, sums)
+    return _ratio(np.sqrt(exact), window.count)
+
+
+def _spread(amounts: Int64s, window: Bounds, sums: Int64s) -> Int64s:
+    return window.count * _sums(amounts * amounts, window) - sums * sums
+
+
+def _wide_spread(amounts: Int64s, window: Bounds, sums: Int64s) -> Float64s:
+    """Return the same in 128-bit integers, where 64 bits do not hold it."""
     wide = pl.Series(amounts).cast(pl.Int128)
     running = pl.concat([pl.Series([0], dtype=pl.Int128), (wide * wide).cum_sum()])
-    squares = running.gather(window.high) - running.gather(window.low)
-    total, count = pl.Series(sums).cast(pl.Int128), pl.Series(window.count).cast(pl.Int128)
-    spread = (count * squares - total * total).cast(pl.Float64).to_numpy()
-    return _ratio(np.sqrt(spread), window.count)
+    high = np.broadcast_to(window.high, window.low.shape)
+    squares = running.gather(high.ravel()) - running.gather(window.low.ravel())
+    total, count = pl.Series(sums.ravel()).cast(pl.Int128), pl.Series(window.count.ravel()).cast(pl.Int128)
+    return (count * squares - total * total).cast(pl.Float64).to_numpy().reshape(sums.shape)
 
 
-def _nested(pick: np.ufunc, amounts: Int64s, bounds: dict[int, Bounds]) -> dict[int, Int64s]:
+def _nested(pick: np.ufunc, amounts: Int64s, window: Bounds) -> Int64s:
     """Smallest or largest amount per window. Windows end together, so each adds one stretch to the next shorter one.
 
     What stands for an empty window is meaningless. Cost: the events of the longest windows, each once.
     """
-    days = sorted(bounds)
-    cuts = np.column_stack([bounds[d].low for d in reversed(days)] + [bounds[days[0]].high])
+    cuts = np.column_stack([*window.low[::-1], window.high])
     padded = np.append(amounts, 0)  # a cut may stand behind the last event
     stretches = pick.reduceat(padded, cuts.ravel()).reshape(cuts.shape) if cuts.size else cuts
     neutral = np.iinfo(np.int64).max if pick is np.minimum else np.iinfo(np.int64).min
     stretches[:, :-1][cuts[:, :-1] == cuts[:, 1:]] = neutral
-    accumulated = pick.accumulate(stretches[:, -2::-1], axis=1)
-    return {d: accumulated[:, i] for i, d in enumerate(days)}
+    nested: Int64s = pick.accumulate(stretches[:, -2::-1], axis=1)
+    return nested.T

@@ -23,14 +23,14 @@ import polars as pl
 
 from features.errors import InputError, SettingsError
 from receipts.files import PART, delivering, flush_file, flush_folder, locked, put
+from receipts.frame import CHECK_ID
 from receipts.index import make_index
 from receipts.log import HEADS, WRITERS, check_writer, create_log
 from receipts.manifest import NOTHING_BEFORE, Manifest, read_manifest
+from receipts.read import GROUP_ROWS
 from receipts.row_hash import row_hashes, with_nonce
 from scoring.bundle import sha256
 from scoring.decisions import INSTANT_FORMAT
-
-ROW_GROUP_ROWS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ class Chain:
         self.log, self.writer = log, writer
         self._resources, self._lock, self._staged = resources, threading.Lock(), 0
         self._folder = log / WRITERS / writer
-        for left in self._folder.glob(f".*{PART}"):
-            shutil.rmtree(left)
+        self._clear()
         self.head, self.last_source = self._resume()
 
     @classmethod
@@ -115,6 +114,7 @@ class Chain:
             "first_decided_at": first,
             "last_decided_at": last,
         }
+        facts |= {"keyed": True} if rows[CHECK_ID].null_count() < rows.height else {}
         facts |= {"dirt": dirt.to_dicts()} if dirt is not None else {}
         facts |= {"source": source} if source is not None else {}
         with self._lock:
@@ -131,6 +131,8 @@ class Chain:
             DeliveryError: the disk is full or fails; some of the first may be in the log.
 
         """
+        if not staged:
+            return self.head
         manifests: list[Manifest] = []
         for number, one in enumerate(staged, start=self.head.number + 1):
             previous = manifests[-1].hash if manifests else self.head.hash
@@ -150,6 +152,10 @@ class Chain:
     def _list(self, head: Head, sealing: list[str]) -> None:
         document = {"writer": head.writer, "number": head.number, "hash": head.hash, "sealing": sealing}
         put(self.log / HEADS / f"{self.writer}.json", json.dumps(document, indent=2).encode() + b"\n")
+
+    def _clear(self) -> None:
+        for left in self._folder.glob(f".*{PART}"):
+            shutil.rmtree(left)
 
     def _resume(self) -> tuple[Head, dict[str, Any] | None]:
         listed = read_head(self.log, self.writer)
@@ -172,7 +178,8 @@ class Chain:
         return head, source
 
     def close(self) -> None:
-        """Let others write."""
+        """Let others write; what was staged and not committed is removed."""
+        self._clear()
         self._resources.close()
 
     def __enter__(self) -> Self:
@@ -218,7 +225,7 @@ def read_head(log: Path, writer: str) -> ListedHead:
 def write_files(folder: Path, manifest: Manifest, rows: pl.DataFrame) -> dict[str, str]:
     """Write and flush the receipts and their index under the names of the manifest's revision; return their hashes."""
     buffer = io.BytesIO()
-    rows.write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=ROW_GROUP_ROWS)
+    rows.write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)
     contents = {"receipts": buffer.getvalue(), "index": make_index(rows)}
     return write_contents(folder, manifest, contents)
 

@@ -12,6 +12,10 @@ from features.errors import DeliveryError
 PART = ".part"
 
 
+class BusyError(DeliveryError):
+    """Another process holds the lock."""
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
@@ -61,7 +65,7 @@ def locked(path: Path, who: str) -> Iterator[None]:
     """Hold a lock; the kernel frees it when the process ends, however it ends.
 
     Raises:
-        DeliveryError: another process holds it; `who` that would be.
+        BusyError: another process holds it; `who` that would be.
 
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -69,7 +73,7 @@ def locked(path: Path, who: str) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise DeliveryError(f"{path.parent}: {who} is at work. Wait for it, or end it.") from error
+        raise BusyError(f"{path.parent}: {who} is at work. Wait for it, or end it.") from error
     try:
         yield
     finally:

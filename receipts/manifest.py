@@ -56,6 +56,13 @@ class Manifest:
         return replace(self, revision=self.revision + 1, files={}, removals=(*self.removals, removal))
 
 
+def is_own_file(name: str) -> bool:
+    """Tell whether a file has a name that some revision of a segment gives, `receipts.1.parquet`."""
+    kind, _, rest = name.partition(".")
+    revision, _, suffix = rest.partition(".")
+    return _SUFFIX.get(kind) == suffix and revision.isdigit()
+
+
 _SUFFIX = {"receipts": "parquet", "index": "bin", "removed": "bin"}
 _SEALED = {
     "writer": str,

@@ -63,7 +63,7 @@ def _fixed(receipts: pl.DataFrame) -> tuple[bytes, int]:
         elif kind.is_integer() or kind.is_temporal():
             whole = receipts[name].to_physical().cast(pl.Int64)
             parts += [_bytes_of(whole.is_not_null().to_numpy()), _bytes_of(whole.fill_null(0).to_numpy().astype("<i8"))]
-    parts.append(_reasons(receipts["reasons"]))
+    parts.append(reason_bytes(receipts["reasons"]))
     joined = np.empty((receipts.height, sum(part.shape[1] for part in parts)), dtype=np.uint8)
     at = 0
     for part in parts:
@@ -76,7 +76,8 @@ def _bytes_of(values: NDArray[np.generic]) -> Bytes:
     return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
 
 
-def _reasons(reasons: pl.Series) -> Bytes:
+def reason_bytes(reasons: pl.Series) -> Bytes:
+    """Return the bytes of the reasons of each row, as they are hashed; equal where the reasons are, bit for bit."""
     counts = reasons.list.len().fill_null(0).to_numpy().astype(np.int64)
     flat = reasons.filter(pl.Series(counts > 0)).explode().struct.unnest()
     owner = np.repeat(np.arange(len(counts)), counts)

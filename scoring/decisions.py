@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from features.matrix import FeatureTable
 from features.spec import ScoreScaling, Spec
 from scoring.policy import Policy
-from scoring.reasons import MOST_REASONS, REASON, Explainer
+from scoring.reasons import MOST_REASONS, REASON, Explainer, Ranked
 
 INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
@@ -44,23 +44,57 @@ def decision_schema(spec: Spec) -> pl.Schema:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Decisions before they have a form; one entry per application of `applications`, in its order.
+
+    `assigned` holds indices of classes, `reasons` the reasons of each row.
+    """
+
+    rules: Rules
+    applications: pl.DataFrame
+    ids: list[str]
+    probabilities: NDArray[np.float32]
+    assigned: NDArray[np.int64]
+    scores: NDArray[np.int32]
+    reasons: Ranked
+
+
+def decide(table: FeatureTable, probabilities: NDArray[np.float32], rules: Rules) -> Decided:
+    """Decide every application of `table`."""
+    assigned = rules.policy.assign(probabilities)
+    return Decided(
+        rules=rules,
+        applications=table.applications,
+        ids=list(decision_ids(table.applications, table.matrix, rules.bundle_id)),
+        probabilities=probabilities,
+        assigned=assigned,
+        scores=credit_scores(probabilities[:, 0], rules.spec.scaling),
+        reasons=rules.explainer.rank(table.matrix, assigned),
+    )
+
+
 def make_decisions(table: FeatureTable, probabilities: NDArray[np.float32], rules: Rules) -> pl.DataFrame:
     """Put decisions together, one per application of `table`, in its order."""
-    applications, spec, policy = table.applications, rules.spec, rules.policy
-    assigned = policy.assign(probabilities)
-    classes = np.array(policy.classes, dtype=object)[assigned]
+    return as_frame(decide(table, probabilities, rules))
+
+
+def as_frame(decided: Decided) -> pl.DataFrame:
+    """Lay decisions out in the columns of `decision_schema`."""
+    rules, applications = decided.rules, decided.applications
+    classes = np.array(rules.policy.classes, dtype=object)[decided.assigned]
     columns = {
-        "decision_id": pl.Series(_decision_ids(applications, table.matrix, rules.bundle_id), dtype=pl.String),
+        "decision_id": pl.Series(decided.ids, dtype=pl.String),
         "application_id": applications["application_id"],
         "customer_id": applications["customer_id"],
         "as_of": applications["as_of"].cast(pl.Datetime("us", "UTC")),
-        **{name: probabilities[:, i] for i, name in enumerate(spec.probability_columns)},
+        **{name: decided.probabilities[:, i] for i, name in enumerate(rules.spec.probability_columns)},
         "credit_class": pl.Series(classes.tolist(), dtype=pl.String),
-        "credit_score": credit_scores(probabilities[:, 0], spec.scaling),
-        "reasons": rules.explainer.reasons(table.matrix, assigned),
+        "credit_score": decided.scores,
+        "reasons": rules.explainer.series(decided.reasons),
         "bundle_id": pl.repeat(rules.bundle_id, applications.height, dtype=pl.String, eager=True),
     }
-    return pl.DataFrame(columns, schema=decision_schema(spec))
+    return pl.DataFrame(columns, schema=decision_schema(rules.spec))
 
 
 def flat_reasons(decisions: pl.DataFrame) -> pl.DataFrame:
@@ -103,7 +137,7 @@ def credit_scores(p_worst: NDArray[np.float32], scaling: ScoreScaling) -> NDArra
     return result
 
 
-def _decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundle_id: str) -> Iterator[str]:
+def decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundle_id: str) -> Iterator[str]:
     """SHA-256 over the two ids (each UTF-8 behind its length), `as_of`, the feature row and the bundle id.
 
     Lengths are uint32, `as_of` int64 microseconds, features float32, all little-endian; the bundle id is its 32 bytes.
@@ -111,8 +145,8 @@ def _decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundl
     width = matrix.shape[1] * 4
     features = np.ascontiguousarray(matrix, dtype="<f4").tobytes()
     bundle = bytes.fromhex(bundle_id)
-    rows = zip(applications["application_id"], applications["customer_id"], applications["as_of"], strict=True)
-    for i, (application, customer, as_of) in enumerate(rows):
+    columns = [applications[name].to_list() for name in ("application_id", "customer_id", "as_of")]
+    for i, (application, customer, as_of) in enumerate(zip(*columns, strict=True)):
         a, c = application.encode(), customer.encode()
         head = struct.pack(f"<I{len(a)}sI{len(c)}sq", len(a), a, len(c), c, as_of)
         yield hashlib.sha256(head + features[i * width : (i + 1) * width] + bundle).hexdigest()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from features.errors import InputError
 from features.events import APPLICATION_ROW
 from features.rejects import APPLICATIONS
-from scoring.decisions import decision_lines
+from scoring.lines import write_lines
 from scoring.message_decoder import Decoded, MessageDecoder, Refusal, escape
 from scoring.scorer import Scorer
 
@@ -50,17 +50,23 @@ class MessageScorer:
             return [answer for message in messages for answer in self.answer([message])]
 
     def _answer(self, decoded: Decoded) -> list[Answer]:
-        scored = self.scorer.score(decoded.applications, decoded.events)
-        refused = scored.rejects.filter(pl.col("table") == APPLICATIONS)
-        starts = np.searchsorted(decoded.events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
-        refusals = {
-            reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
-            for reject, start in zip(refused.to_dicts(), starts, strict=True)
-        }
-        lines, classes = decision_lines(scored.decisions), scored.decisions["credit_class"]
-        decisions = zip(lines, classes, feature_rows(scored.features), strict=True)
+        decided, table = self.scorer.decide(decoded.applications, decoded.events)
+        refusals = _refusals(table.rejects, decoded.events)
+        classes = [decided.rules.policy.classes[index] for index in decided.assigned.tolist()]
+        decisions = zip(write_lines(decided), classes, feature_rows(table.matrix), strict=True)
         answers = [refusals.get(row) or _decided(*next(decisions)) for row in range(1, decoded.applications.height + 1)]
         return [Answer(refusal=p) if isinstance(p, Refusal) else answers[p] for p in decoded.places]
+
+
+def _refusals(rejects: pl.DataFrame, events: pl.DataFrame) -> dict[int, Answer]:
+    if rejects.is_empty():
+        return {}
+    refused = rejects.filter(pl.col("table") == APPLICATIONS)
+    starts = np.searchsorted(events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
+    return {
+        reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
+        for reject, start in zip(refused.to_dicts(), starts, strict=True)
+    }
 
 
 def _decided(line: bytes, credit_class: str, features: bytes) -> Answer:

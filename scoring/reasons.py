@@ -8,6 +8,7 @@ applicant and the class is still below the best, the nearest one is given, flagg
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -18,7 +19,6 @@ from scoring.shap_tables import ShapTables
 MOST_REASONS = 4
 REASON = pl.Struct({"code": pl.String, "text": pl.String, "contribution": pl.Float32, "weak": pl.Boolean})
 _CHUNK_ROWS = 2048
-_FEW_ROWS = 4
 _HIGH, _LOW, _MISSING = range(3)
 
 Indices = NDArray[np.int64]
@@ -40,7 +40,10 @@ class Ranked:
 
 
 class Explainer:
-    """Tables of contributions with a dictionary. No state; safe to share between threads."""
+    """Tables of contributions with a dictionary. No state; safe to share between threads.
+
+    `openings` are the beginnings of reasons in JSON, by the indices of `Ranked.texts`.
+    """
 
     def __init__(self, tables: ShapTables, book: ReasonBook) -> None:
         """Prepare the look-ups; codes are sorted, members of a code keep the order of the matrix."""
@@ -59,9 +62,15 @@ class Explainer:
         self._at_median = np.array([_HIGH if entry.at_median == "high" else _LOW for entry in entries])
         self._codes = pl.Series([entry.code for entry in entries for _ in range(3)], dtype=pl.String)
         self._texts = pl.Series([text for e in entries for text in (e.high, e.low, e.missing)], dtype=pl.String)
+        pairs = zip(self._codes.to_list(), self._texts.to_list(), strict=True)
+        self.openings = [msgspec.json.encode({"code": code, "text": text}).decode()[:-1] for code, text in pairs]
 
     def reasons(self, matrix: NDArray[np.float32], assigned: Indices) -> pl.Series:
-        """Return the reasons of each row, a list of `REASON`; the best class has none.
+        """Return the reasons of each row, a list of `REASON`; see `rank`."""
+        return self.series(self.rank(matrix, assigned))
+
+    def rank(self, matrix: NDArray[np.float32], assigned: Indices) -> Ranked:
+        """Rank the reasons of each row; the best class has none.
 
         `assigned` holds indices of classes, worst first. A row gets the same bits alone and in any batch.
         """
@@ -73,7 +82,7 @@ class Explainer:
                 found = self._rank(matrix[some], worse)
                 ranked.texts[some], ranked.contributions[some] = found.texts, found.contributions
                 ranked.count[some] = found.count
-        return self._series(ranked)
+        return ranked
 
     def _rank(self, matrix: NDArray[np.float32], assigned: int) -> Ranked:
         sums = self.tables.sums(matrix, (assigned, int(self.tables.shape[1]) - 1))
@@ -106,24 +115,8 @@ class Explainer:
         present = np.where(values > median, _HIGH, np.where(values < median, _LOW, at_median))
         return np.where(np.isnan(values), _MISSING, present)
 
-    def _series(self, ranked: Ranked) -> pl.Series:
-        return self._few(ranked) if len(ranked.count) <= _FEW_ROWS else self._many(ranked)
-
-    def _few(self, ranked: Ranked) -> pl.Series:
-        """Make the lists in Python: for one row five times as fast as expressions, which have fixed costs."""
-        rows = zip(ranked.texts.tolist(), ranked.contributions.tolist(), ranked.count.tolist(), strict=True)
-        lists = [
-            [
-                (self._codes[i], self._texts[i], value, value <= 0)
-                for i, value in zip(texts[:n], values[:n], strict=True)
-            ]
-            for texts, values, n in rows
-        ]
-        names = [field.name for field in REASON.fields]
-        records = [[dict(zip(names, reason, strict=True)) for reason in reasons] for reasons in lists]
-        return pl.Series("reasons", records, dtype=pl.List(REASON))
-
-    def _many(self, ranked: Ranked) -> pl.Series:
+    def series(self, ranked: Ranked) -> pl.Series:
+        """Write reasons as a list of `REASON` for each row."""
         flat, values = ranked.texts.ravel(), ranked.contributions.ravel()
         columns = {"code": self._codes.gather(flat), "text": self._texts.gather(flat)}
         reasons = pl.DataFrame({**columns, "contribution": values, "weak": values <= 0}).to_struct("reasons")

@@ -98,6 +98,8 @@ def example_application(spec: Spec, medians: Mapping[str, float] | None = None) 
 
 
 def _example(attribute: Attribute, spec: Spec, median: float | None) -> str | int | float:
+    if attribute.kind is AttributeKind.TEXT:
+        return "as you have it"
     if attribute.values:
         return attribute.values[-1 if median is None else round(median)]  # of a feature that is a rank
     low = 0.0 if attribute.minimum is None else attribute.minimum

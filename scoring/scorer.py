@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.matrix import build_features, list_features
+from features.matrix import FeatureTable, build_features, list_features
 from scoring.bundle import Bundle, read_bundle
-from scoring.decisions import Rules, make_decisions
+from scoring.decisions import Decided, Rules, as_frame, decide
 from scoring.golden import GoldenMatch, check_golden
 from scoring.machine import cpu_family
 from scoring.model import Model
@@ -66,6 +66,22 @@ class Scorer:
             InputError: a table lacks a column or holds one of a type that cannot be read.
 
         """
+        decided, table = self.decide(applications, events)
+        return Scored(as_frame(decided), table.rejects, table.dirt, table.matrix)
+
+    def decide(self, applications: pl.DataFrame, events: pl.DataFrame) -> tuple[Decided, FeatureTable]:
+        """Score like `score`; the decisions have no form yet, which for a few of them saves most of the time.
+
+        Raises:
+            InputError: as `score`.
+
+        """
         table = build_features(applications, events, self.bundle.spec)
-        probabilities = self._model.probabilities(table.matrix, self._threads)
-        return Scored(make_decisions(table, probabilities, self._rules), table.rejects, table.dirt, table.matrix)
+        return self.decide_on(table), table
+
+    def decide_on(self, table: FeatureTable) -> Decided:
+        """Decide on feature rows that `build_features` made just now, or once, where a receipt kept them for replay.
+
+        Doors call `score` or `decide`, so that none can compute features in its own way.
+        """
+        return decide(table, self._model.probabilities(table.matrix, self._threads), self._rules)

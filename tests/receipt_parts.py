@@ -1,21 +1,40 @@
-"""Receipts for tests, made by the product's own parts."""
+"""Receipts and logs for tests, made by the product's own parts."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 
+from receipts.chain import Chain
 from receipts.frame import receipts_of
 from recipes.dataset import Dataset
+from scoring.publish import to_messages
 from scoring.scorer import Scorer
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def some_receipts(scorer: Scorer, dataset: Dataset, rows: int = 40, at: datetime = NOON) -> pl.DataFrame:
-    """Batch receipts of the first applications, a second apart."""
-    scored = scorer.score(dataset.applications.head(rows), dataset.events)
+def some_receipts(
+    scorer: Scorer, dataset: Dataset, rows: int = 40, at: datetime = NOON, *, full: bool = False
+) -> pl.DataFrame:
+    """Batch receipts of the first applications, a second apart; full ones hold the application's JSON."""
+    applications = dataset.applications.head(rows)
+    scored = scorer.score(applications, dataset.events)
     times = [at + timedelta(seconds=i) for i in range(scored.decisions.height)]
     origin = pl.DataFrame({"decided_at": times, "row": range(1, len(times) + 1)}).with_columns(
         door=pl.lit("batch"), input_sha256=pl.lit("ab" * 32)
     )
+    if full:
+        bodies = {
+            m.application_id: m.body.decode() for m in to_messages(applications, dataset.events, scorer.bundle.spec)
+        }
+        texts = [bodies[name] for name in scored.decisions["application_id"]]
+        origin = origin.with_columns(pl.Series("application", texts))
     return receipts_of(scored.decisions, scored.features, origin, scorer.bundle.spec)
+
+
+def write_log(log: Path, frames: Sequence[pl.DataFrame], writer: str = "batch-1") -> list[str]:
+    """Seal frames as segments of one writer; return the heads."""
+    with Chain.open(log, writer) as chain:
+        return [chain.seal(frame).hash for frame in frames]

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from features.errors import InputError
 from features.spec import Spec
 from recipes.dataset import Dataset
+from scoring.decisions import as_frame, decision_lines
+from scoring.lines import write_lines
 from scoring.message_codes import CODES, MESSAGE_EXPECTED
 from scoring.message_decoder import MessageDecoder, Refusal
 from scoring.messages import Answer, MessageScorer, feature_rows
@@ -197,6 +199,15 @@ def test_numbers_are_read_as_text_and_money_exactly(door: MessageScorer, example
     assert scored('"-34.50"') != scored("-34.51")
     assert scored("0", "41") == scored("0", "41.0") == scored("0", '"41_"') == scored("-0", "4.1e1")
     assert scored("0", "null") == scored("0", '""') == scored("0", "1e400") == scored("0", "12345678901234567890123")
+
+
+def test_lines_are_those_of_the_frame_byte_by_byte(scorer: Scorer, dataset: Dataset) -> None:
+    odd = dataset.applications.head(300).with_columns(
+        application_id=pl.lit('"\\</\u00e9\u2028\U0001f600') + pl.col("application_id")
+    )
+    decided, _ = scorer.decide(odd, dataset.events)
+    assert write_lines(decided) == decision_lines(as_frame(decided))
+    assert {line.count(b'"weak"') for line in write_lines(decided)} == {0, 4}
 
 
 def test_two_messages_of_one_customer_do_not_see_each_others_events(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.history import History
 from features.matrix import build_features, list_features
 from features.rfm import rfm_columns
 from features.spec import Spec
@@ -155,20 +156,17 @@ def test_running_sums_may_wrap_and_differences_stay_right() -> None:
     per_customer, people = 6, 200_000
     n = per_customer * people  # 1.2 million times 10^13 is more than 2^63
     owner = np.repeat(np.arange(people), per_customer)
-    table = pl.DataFrame(
-        {
-            "customer": owner,
-            "occurred_at": np.tile(NOON - np.arange(per_customer) * DAY - 1, people),
-            "known_at": pl.repeat(None, n, dtype=pl.Int64, eager=True),
-            "kind": np.full(n, SPEC.event_kinds.index("fee")),
-            "amount": np.full(n, LARGEST),
-        }
+    history = History(
+        customers=owner,
+        occurred_at=np.tile(NOON - np.arange(per_customer) * DAY - 1, people),
+        kinds=np.full(n, SPEC.event_kinds.index("fee")),
+        amounts=np.full(n, LARGEST),
     )
     assert n * LARGEST > 2**63
     columns = dict(
         zip(
             (f.name for f in list_features(SPEC)),
-            rfm_columns(np.arange(people), np.full(people, NOON), table, SPEC),
+            rfm_columns(np.arange(people), np.full(people, NOON), history, SPEC),
             strict=True,
         )
     )

@@ -41,17 +41,19 @@ def attribute(kind: str, **changes: object) -> Attribute:
 
 def read(cells: list[object] | pl.Series, of: Attribute, currency: Currency = EURO) -> list[tuple[Any, str | None]]:
     table = pl.DataFrame({"x": cells}) if isinstance(cells, pl.Series) else pl.DataFrame({"x": cells}, strict=False)
-    return both_ways(table, read_attribute(of, table.schema["x"], currency))
+    return all_ways(table, read_attribute(of, table.schema["x"], currency))
 
 
-def both_ways(table: pl.DataFrame, reading: Reading) -> list[tuple[Any, str | None]]:
-    """What the quick expression takes must be what the stages make of it."""
-    quick, slow = (
-        Reader([r]).read(table)[1]["x"]
-        for r in (reading, replace(reading, quick=None, quick_check=None, quick_cause=None))
+def all_ways(table: pl.DataFrame, reading: Reading) -> list[tuple[Any, str | None]]:
+    """What the plain readers and the quick expression take must be what the stages make of it."""
+    without = replace(reading, plain=None)
+    plain, quick, slow = (
+        Reader([r]).read(table)["x"]
+        for r in (reading, without, replace(without, quick=None, quick_check=None, quick_cause=None))
     )
-    assert quick.values.equals(slow.values, check_dtypes=True, null_equal=True)
-    assert quick.causes.equals(slow.causes)
+    for other in (plain, quick):
+        assert other.values.equals(slow.values, check_dtypes=True, null_equal=True)
+        assert other.causes.equals(slow.causes)
     return list(zip(quick.values.to_list(), quick.causes.to_list(), strict=True))
 
 
@@ -189,7 +191,7 @@ def test_a_cell_is_read_alone_as_among_others_and_null_has_exactly_one_cause(
 
 def read_instants(column: pl.Series) -> list[tuple[Any, str | None]]:
     table = pl.DataFrame({"x": column})
-    return both_ways(table, instant("applications", "x", table.schema["x"]))
+    return all_ways(table, instant("applications", "x", table.schema["x"]))
 
 
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30))  # noqa: DTZ001 - zones are added below

@@ -1,0 +1,156 @@
+"""`credit log`: the decision log, its receipts and its chains."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.console import say, say_table, stages, warn
+from cli.log_options import AsJson, Log, PiiKey, instant, read_pii_key
+from cli.log_receipt import as_record, say_receipt
+from features.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from receipts.audit import Audit
+    from receipts.removal import Removed
+
+app = typer.Typer(no_args_is_help=True, help="The decision log: find receipts, verify its chains, remove what must go.")
+
+
+@app.command("find", epilog="Example: credit log find demo/log --application-id A2-0000000")
+def find_receipts(  # noqa: PLR0917 - typer takes options by name
+    log: Log,
+    application_id: Annotated[str | None, typer.Option("--application-id", show_default=False)] = None,
+    customer_id: Annotated[str | None, typer.Option("--customer-id", show_default=False)] = None,
+    decision_id: Annotated[str | None, typer.Option("--decision-id", show_default=False)] = None,
+    pii_key: PiiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the receipts of an application, a customer or a decision: inputs, features, decision, reasons, bundle."""
+    from receipts.find import find
+    from receipts.pii import stored_forms
+
+    asked = {"application_id": application_id, "customer_id": customer_id, "decision_id": decision_id}
+    given = [(column, value.strip()) for column, value in asked.items() if value is not None]
+    if len(given) != 1:
+        raise SettingsError("expected one of --application-id, --customer-id and --decision-id.")
+    column, value = given[0]
+    found = list(find(log, column, stored_forms(column, value, read_pii_key(pii_key))))
+    if not found:
+        raise InputError(f"{log}: holds no receipt with this {column}. {_why_not(log, pii_key)}")
+    records = [as_record(segment, row) for segment, rows in found for row in rows.iter_slices(1)]
+    if as_json:
+        say(json.dumps(records, indent=2, ensure_ascii=False))
+        return
+    for record in records:
+        say_receipt(record)
+    _say_repeated(records)
+
+
+def _why_not(log: Path, pii_key: Path | None) -> str:
+    from receipts.read import segments
+
+    found = segments(log)
+    keyed = any(segment.keyed for segment in found)
+    if keyed and pii_key is None:
+        return "Ids in this log are stored keyed: give the file of the key with --pii-key."
+    removed = sum(removal["rows"] for segment in found for removal in segment.manifest.removals)
+    there = sum(segment.rows for segment in found)
+    gone = f"; {removed:,} more have expired or were erased" if removed else ""
+    return f"{there:,} receipts are there{gone}. Check the id{' and the key' if keyed else ''}."
+
+
+def _say_repeated(records: list[dict[str, Any]]) -> None:
+    ids = [record["decision"]["decision_id"] for record in records]
+    if len(set(ids)) < len(ids):
+        say(f"{len(ids):,} receipts of {len(set(ids)):,} decisions: a run was repeated, or a message came again.")
+
+
+@app.command(epilog="Example: credit log verify demo/log")
+def verify(
+    log: Log,
+    head: Annotated[
+        list[str] | None,
+        typer.Option("--head", help="A head that you kept elsewhere; more than one may be given.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check each chain, file and receipt; exit 1 if anything was changed, removed or added, naming what and where."""
+    from receipts.audit import audit
+
+    with stages("Verifying", 1) as stage:
+        stage("read")
+        found = audit(log, head or ())
+    if as_json:
+        say(json.dumps({"intact": not found.problems, **_document(found)}, indent=2))
+    else:
+        _say_audit(found)
+    if found.problems:
+        sys.exit(InputError.exit_code)
+
+
+def _document(found: "Audit") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(found)
+
+
+def _say_audit(found: "Audit") -> None:
+    rows = [("segments", found.segments), ("receipts", found.receipts), ("expired or erased", found.removed)]
+    say_table((), rows)
+    say()
+    say_table(("writer", "segments", "head"), [(head.writer, head.number, head.hash) for head in found.heads])
+    for note in found.notes:
+        say(f"note: {note}")
+    say()
+    if not found.problems:
+        say("The chains are intact. Keep the heads elsewhere: without one there, this proves accident, not tampering.")
+    for problem in found.problems:
+        say(f"BROKEN {problem}")
+
+
+@app.command(epilog="Example: credit log expire demo/log --before 2020-01-01")
+def expire(
+    log: Log,
+    before: Annotated[
+        str, typer.Option("--before", help="Decisions made before this date or instant go.", show_default=False)
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Remove receipts that are older than you must keep them. Tombstones stay, and the chain still verifies."""
+    from receipts.removal import expire as run
+
+    _say_removed(log, run(log, instant("--before", before), datetime.now(UTC)), as_json=as_json)
+
+
+@app.command(epilog="Example: credit log erase demo/log --customer-id C-0000000")
+def erase(
+    log: Log,
+    customer_id: Annotated[str, typer.Option("--customer-id", help="Whose receipts go.", show_default=False)],
+    pii_key: PiiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the receipts of one customer. Tombstones hold no personal data, and the chain still verifies."""
+    from receipts.pii import stored_forms
+    from receipts.removal import erase as run
+
+    ids = stored_forms("customer_id", customer_id.strip(), read_pii_key(pii_key))
+    _say_removed(log, run(log, ids, datetime.now(UTC)), as_json=as_json)
+
+
+def _say_removed(log: Path, removed: "Removed", *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from receipts.log import OUTBOX
+
+    if as_json:
+        say(json.dumps(asdict(removed)))
+    else:
+        say(f"{removed.receipts:,} receipts removed from {removed.segments:,} segments")
+    if removed.swept:
+        say(f"{removed.swept:,} files that an interrupted removal had left are gone now")
+    if (log / OUTBOX).is_dir() and any((log / OUTBOX).iterdir()):
+        warn("note: receipts that a REST door has not sealed yet are not touched; run this again when they are")

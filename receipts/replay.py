@@ -1,0 +1,115 @@
+"""Replay: every receipt is decided again by the bundle that decided it, and each bit is compared."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from receipts.read import Segment, overlaps, within
+from receipts.rescore import Rescored, Rescorer, differences
+from scoring.scorer import Scorer
+
+ROWS = 1 << 14
+Parts = Iterator[tuple[Segment, pl.DataFrame]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a receipt is that differs."""
+
+    decision_id: str
+    writer: str
+    number: int
+
+
+@dataclass(slots=True)
+class Replay:
+    """What came of a replay: how many receipts, from what, and how many differ in which column."""
+
+    from_applications: int = 0
+    from_features: int = 0
+    different: int = 0
+    by_column: Counter[str] = field(default_factory=Counter)
+    by_door: Counter[str] = field(default_factory=Counter)
+    first: dict[str, Place] = field(default_factory=dict)
+    bundles: list[str] = field(default_factory=list)
+
+    @property
+    def receipts(self) -> int:
+        """All that were replayed."""
+        return self.from_applications + self.from_features
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as JSON."""
+        return {
+            "receipts": self.receipts,
+            "from_applications": self.from_applications,
+            "from_features": self.from_features,
+            "different": self.different,
+            "by_column": dict(self.by_column.most_common()),
+            "by_door": dict(self.by_door),
+            "first": {column: asdict(place) for column, place in self.first.items()},
+            "bundles": self.bundles,
+        }
+
+    def add(self, segment: Segment, receipts: pl.DataFrame, made: Rescored) -> None:
+        """Compare some receipts of a segment with what was made again."""
+        found = differences(receipts, made)
+        self.different += len({row for rows in found.values() for row in rows.tolist()})
+        for column, rows in found.items():
+            self.by_column[column] += len(rows)
+            place = Place(receipts["decision_id"][int(rows[0])], segment.writer, segment.number)
+            self.first.setdefault(column, place)
+        self.by_door[segment.door] += receipts.height
+
+
+def replay(parts: Parts, bundles: dict[str, Path], threads: int = 1) -> Replay:
+    """Replay receipts, which come by bundle, so that one bundle is loaded at a time.
+
+    Raises:
+        BundleError: a bundle is damaged, or does not reproduce its golden rows on this machine.
+        InputError: a segment is missing or changed.
+
+    """
+    report = Replay()
+    rescorer: Rescorer | None = None
+    for segment, receipts in parts:
+        if rescorer is None or rescorer.scorer.bundle.bundle_id != segment.bundle_id:
+            rescorer = Rescorer(Scorer.open(bundles[segment.bundle_id], threads))
+            report.bundles.append(segment.bundle_id)
+        for full, some in by_content(receipts):
+            report.add(segment, some, rescorer.from_applications(some) if full else rescorer.from_features(some))
+            report.from_applications += some.height * full
+            report.from_features += some.height * (not full)
+    return report
+
+
+def by_content(receipts: pl.DataFrame) -> Iterator[tuple[bool, pl.DataFrame]]:
+    """Part receipts into those that hold their application (True) and those that hold the feature row alone."""
+    for full, part in ((True, pl.col("application").is_not_null()), (False, pl.col("application").is_null())):
+        some = receipts.filter(part)
+        if some.height:
+            yield full, some
+
+
+def since_when(segments: list[Segment], since: datetime | None) -> list[Segment]:
+    """Choose the segments that may hold receipts from `since` on, by bundle."""
+    return sorted((s for s in segments if s.rows and overlaps(s, since, None)), key=lambda s: s.bundle_id)
+
+
+def all_parts(segments: list[Segment], since: datetime | None) -> Parts:
+    """Yield the receipts of segments from `since` on, in bounded memory.
+
+    Raises:
+        InputError: a segment is missing or changed.
+
+    """
+    for segment in segments:
+        for frame in segment.frames(rows=ROWS):
+            kept = frame.filter(*within(since, None))
+            if kept.height:
+                yield segment, kept
