@@ -6,23 +6,40 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka import Message as ClientMessage
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined] # its public names
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # its public names
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from features.errors import SettingsError
 from stream.errors import translated
 from stream.records import Message
 
 __all__ = [
+    "BEGINNING",
     "AdminClient",
     "ClientMessage",
     "Config",
     "Consumer",
+    "IsolationLevel",
     "KafkaError",
     "KafkaException",
     "NewTopic",
     "Notes",
+    "OffsetSpec",
     "Producer",
     "TopicPartition",
     "build",
@@ -35,6 +52,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 Config = Mapping[str, Any]
+BEGINNING = OFFSET_BEGINNING
 _QUIET_S = 5.0
 
 
@@ -76,9 +94,9 @@ def build(kind: Callable[..., Any], config: Config) -> Any:
         raise SettingsError(f"client settings: {name} is unknown, or its value is refused by the client.") from None
 
 
-def positions(topic: str, offsets: Mapping[int, int]) -> list[TopicPartition]:
-    """Return offsets by partition in the client's form."""
-    return [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+def positions(topic: str, offsets: Mapping[int, int], marks: Mapping[int, str] | None = None) -> list[TopicPartition]:
+    """Return offsets by partition in the client's form, with the texts that are to be kept with them."""
+    return [TopicPartition(topic, p, offset, (marks or {}).get(p, "")) for p, offset in offsets.items()]
 
 
 def topic_settings(topic: str) -> ConfigResource:

@@ -45,20 +45,22 @@ WAIT_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
-    """Where records go, and the id of the bundle that decides."""
+    """Where records go, the id of the bundle that decides, and the group that reads."""
 
     output: str
     dead_letters: str
     bundle_id: str
+    group: str
 
     def record(self, message: Message, answer: Answer) -> Record:
         """Return the one record for a message."""
         if answer.refusal is not None:
-            return dead_letter(message, answer.refusal, self.dead_letters)
+            return dead_letter(message, answer.refusal, self.dead_letters, self.group)
         headers = (
             ("source_topic", message.topic.encode()),
             ("source_partition", str(message.partition).encode()),
             ("source_offset", str(message.offset).encode()),
+            ("source_group", self.group.encode()),
             ("bundle_id", self.bundle_id.encode()),
         )
         return Record(self.output, message.partition, message.key, answer.decision, headers)
@@ -89,6 +91,8 @@ class Worker:
         """
         busy = self.clock()
         while not asked_to_stop():
+            self.watchdog.alive("look after transactions")
+            self.delivery.tend()
             self.watchdog.alive("read")
             batch = self.consumer.take(self.pace.most, WAIT_S)
             self.metrics.position(self.consumer.assigned, self.consumer.lag)
@@ -108,8 +112,7 @@ class Worker:
             raise CircuitOpenError(_open_circuit(messages, answers, self.breaker))
         records = [self.routes.record(m, a) for m, a in zip(messages, answers, strict=True)]
         self.watchdog.alive("write and commit")
-        offsets = {m.partition: m.offset + 1 for m in messages}
-        if self.delivery.deliver(records, offsets, batch.membership):
+        if self.delivery.deliver(records, batch.offsets, batch.membership):
             self.breaker = breaker
             self.settled += len(messages)
             self.metrics.batch(answers, scored - began, self.clock() - scored)

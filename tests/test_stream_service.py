@@ -139,7 +139,7 @@ def test_each_message_becomes_one_record_under_its_key_in_order_with_its_source(
     assert [source(r) for r in dead] == [(3, i) for i, v in enumerate(values) if v.startswith(b"bad")]
     assert {(r.partition, r.key) for r in (*decisions, *dead)} == {(3, b"key")}
     headers = {"source_topic": stage.topics[0].encode(), "source_partition": b"3", "source_offset": b"0"}
-    assert decisions[0].headers == {**headers, "bundle_id": b"0" * 64}
+    assert decisions[0].headers == {**headers, "source_group": stage.name.encode(), "bundle_id": b"0" * 64}
     assert dead[0].headers["__connect.errors.code"] == b"refused"
 
 
