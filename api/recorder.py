@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from api.coalescer import Answered
 from api.watch import Watch
@@ -19,7 +18,6 @@ from features.errors import DeliveryError
 from receipts.lines import line_head, receipt_line
 from receipts.outbox import Outbox, files_of
 
-INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _TICK_SECONDS = 0.5
 _FILE_BYTES = 32 << 20
 
@@ -51,8 +49,8 @@ class Recorder:
             DeliveryError: they could not be; nothing is taken until that is mended.
 
         """
-        decided_at = datetime.fromtimestamp(self._clock(), UTC).strftime(INSTANT)
-        lines = [line for one in answered for line in _lines(one, line_head("rest", decided_at))]
+        head = line_head("rest", self._clock())
+        lines = [line for one in answered for line in _lines(one, head)]
         with self._lock:
             try:
                 self._outbox.append(lines)

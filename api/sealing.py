@@ -27,12 +27,12 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 @contextmanager
-def sealing(log: Path | None) -> Iterator[None]:
+def sealing(log: Path | None, pii_key: bytes | None) -> Iterator[None]:
     """Seal what workers leave in the outboxes of a log while the block runs, and at its end; None: there is no log."""
     if log is None:
         yield
         return
-    keeper = _Keeper(log)
+    keeper = _Keeper(log, pii_key)
     try:
         yield
     finally:
@@ -42,9 +42,9 @@ def sealing(log: Path | None) -> Iterator[None]:
 class _Keeper:
     """Keeps one sealer running."""
 
-    def __init__(self, log: Path) -> None:
-        self._log, self._stopping = log, threading.Event()
-        self._process, self._pipe = _start(log)
+    def __init__(self, log: Path, pii_key: bytes | None) -> None:
+        self._log, self._pii_key, self._stopping = log, pii_key, threading.Event()
+        self._process, self._pipe = _start(log, pii_key)
         self._thread = threading.Thread(target=self._keep, name="sealer-keeper", daemon=True)
         self._thread.start()
 
@@ -52,7 +52,7 @@ class _Keeper:
         while not self._stopping.wait(_PASS_SECONDS):
             if not self._process.is_alive():
                 self._pipe.close()
-                self._process, self._pipe = _start(self._log)
+                self._process, self._pipe = _start(self._log, self._pii_key)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -61,23 +61,23 @@ class _Keeper:
         self._process.join(_LAST_PASS_SECONDS)
 
 
-def _start(log: Path) -> tuple[SpawnProcess, Connection]:
+def _start(log: Path, pii_key: bytes | None) -> tuple[SpawnProcess, Connection]:
     theirs, ours = _SPAWN.Pipe(duplex=False)
-    process = _SPAWN.Process(target=run_sealer, args=(log, theirs), name="credit-sealer")
+    process = _SPAWN.Process(target=run_sealer, args=(log, pii_key, theirs), name="credit-sealer")
     process.start()
     theirs.close()
     return process, ours
 
 
-def run_sealer(log: Path, pipe: Connection) -> None:
+def run_sealer(log: Path, pii_key: bytes | None, pipe: Connection) -> None:
     """Make a pass now and then until the pipe is closed, and one more."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # workers get them at the same time, and go first
     os.nice(19)
     said = _Said(JsonLog(sys.stderr, time.time))
     while not wait([pipe], _PASS_SECONDS):
-        seal_outboxes(log, said.sealed, said.failed)
-    seal_outboxes(log, said.sealed, said.failed)
+        seal_outboxes(log, pii_key, said.sealed, said.failed)
+    seal_outboxes(log, pii_key, said.sealed, said.failed)
 
 
 class _Said:

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         Receipts.DURABLE, description="An answer goes out when its receipt is: durable (on the disk) or relaxed (with "
         "the operating system: a crash of the machine may lose the last receipts, one of the process none).",
     )  # fmt: skip
+    pii_key: Path | None = Field(
+        None, description="Key file of what the spec declares as pii, which the log stores keyed."
+    )
     seal_seconds: float = Field(60, ge=1, le=86_400, description="Receipts are sealed into the log after so long.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest body of one application.")
     max_batch_bytes: int = Field(16 << 20, ge=1024, description="Largest body of a batch.")

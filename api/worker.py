@@ -19,6 +19,7 @@ from api.watch import Watch
 from monitoring.rest_metrics import RestMetrics
 from receipts.log import OUTBOX
 from receipts.outbox import Maker, Outbox
+from receipts.pii import Pseudonymiser, read_key
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
@@ -66,6 +67,7 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
 def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | None:
     if settings.log is None:
         return None
+    Pseudonymiser(scorer.bundle.spec, read_key(settings.pii_key) if settings.pii_key else None)  # there is the key
     made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
     outbox = Outbox(settings.log / OUTBOX, made_by, durable=settings.receipts is Receipts.DURABLE)
     return Recorder(outbox, settings.seal_seconds, time.time, watch)

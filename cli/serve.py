@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import say
+from cli.log_options import PiiKey, read_pii_key
 from features.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def serve(  # noqa: PLR0917 - typer takes options by name
     receipts: Annotated[
         str | None, typer.Option(help="durable or relaxed: what an answer waits for.", show_default="durable")
     ] = None,
+    pii_key: PiiKey = None,
 ) -> None:
     """Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment."""
     from api.settings import make_settings
@@ -54,6 +56,7 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         "rate_limit": rate_limit,
         "log": log,
         "receipts": receipts,
+        "pii_key": pii_key,
     }
     settings = make_settings(**{name: value for name, value in given.items() if value is not None})
     # The link is resolved once, so that all workers serve the same bundle, also those that start later.
@@ -69,6 +72,7 @@ def _serve(settings: "Settings") -> int:
     from receipts.log import create_log
 
     open_keys(settings)
+    key = read_pii_key(settings.pii_key)
     if settings.log is not None:
         create_log(settings.log)
     listener = _bind(settings.host, settings.port)
@@ -81,7 +85,7 @@ def _serve(settings: "Settings") -> int:
         say(f"{url} serves bundle {settings.bundle.name[:12]} ({settings.framework}); people read {url}/docs")
         sys.stdout.flush()
 
-    with listener, sealing(settings.log):
+    with listener, sealing(settings.log, key):
         if settings.workers > 1:
             with tempfile.TemporaryDirectory(prefix="credit-metrics-") as folder:
                 os.environ[SHARED_FOLDER] = folder  # of the workers that start from here on

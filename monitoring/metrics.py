@@ -48,6 +48,11 @@ STREAM = (
         labels=("credit_class",),
     ),
     Metric(
+        name="credit_stream_receipts_total",
+        kind=Kind.COUNTER,
+        meaning="Receipts written and committed together with their decisions.",
+    ),
+    Metric(
         name="credit_stream_dead_letters_total",
         kind=Kind.COUNTER,
         meaning="Messages refused and sent to the dead letters, by code.",
@@ -140,6 +145,10 @@ class StreamMetrics:
         values["credit_stream_batch_messages"].observe(len(answers))
         values["credit_stream_score_seconds"].observe(score_s)
         values["credit_stream_transaction_seconds"].observe(transaction_s)
+
+    def receipts(self, count: int) -> None:
+        """Count receipts that are final."""
+        self.registry["credit_stream_receipts_total"].inc(count)
 
     def aborted(self) -> None:
         """Count a batch that is read again."""

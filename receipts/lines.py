@@ -5,6 +5,7 @@ Writing joins bytes that exist already. Reading is strict: what is not a whole r
 
 import base64
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +19,8 @@ from receipts.frame import receipts_of
 from receipts.line_parts import BROKEN, VERSION, ReceiptError, applications_of, decisions_of, instants
 from scoring.messages import Answer
 
+_INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
 
 def receipt_line(head: bytes, source: bytes, message: bytes, answer: Answer) -> bytes:
     """Join one receipt. `head` is `line_head`'s, `source` a JSON object, `message` the bytes that were decided."""
@@ -27,9 +30,10 @@ def receipt_line(head: bytes, source: bytes, message: bytes, answer: Answer) -> 
     )
 
 
-def line_head(door: Literal["stream", "rest"], decided_at: str) -> bytes:
-    """Begin the receipts that were decided together, at an instant of the door's clock (`INSTANT_FORMAT`)."""
-    return f'{{"receipt_version":{VERSION},"door":"{door}","decided_at":"{decided_at}","source":'.encode()
+def line_head(door: Literal["stream", "rest"], decided_at: float) -> bytes:
+    """Begin the receipts that were decided together; `decided_at`: the door's clock, seconds since 1970."""
+    instant = datetime.fromtimestamp(decided_at, UTC).strftime(_INSTANT)
+    return f'{{"receipt_version":{VERSION},"door":"{door}","decided_at":"{instant}","source":'.encode()
 
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

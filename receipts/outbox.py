@@ -154,7 +154,8 @@ def _claim(root: Path, resources: ExitStack) -> Path:
     for number in range(_SLOTS):
         folder = root / f"rest-{host}-{number}"
         with delivering(root):
-            folder.mkdir(parents=True, exist_ok=True)
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)  # personal data is keyed when it is sealed
+            folder.mkdir(exist_ok=True)
             flush_folder(root)
         try:
             resources.enter_context(locked(folder / LOCK, "another worker"))

@@ -19,9 +19,12 @@ from receipts.files import delivering, locked
 from receipts.lines import receipt_frames
 from receipts.log import OUTBOX
 from receipts.outbox import LOCK, Maker, files_of, read_file, remove_file
+from receipts.pii import Pseudonymiser
 
 
-def seal_outboxes(log: Path, sealed: Callable[[Head], None], failed: Callable[[str, CreditError], None]) -> None:
+def seal_outboxes(
+    log: Path, pii_key: bytes | None, sealed: Callable[[Head], None], failed: Callable[[str, CreditError], None]
+) -> None:
     """Seal what is complete; `sealed` is told of each segment, `failed` of each writer that could not be sealed."""
     root = log / OUTBOX
     for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
@@ -29,7 +32,7 @@ def seal_outboxes(log: Path, sealed: Callable[[Head], None], failed: Callable[[s
             with delivering(folder):
                 complete = _complete(folder)
             if complete:
-                _seal(log, folder.name, complete, sealed)
+                _seal(Chain.open(log, folder.name), complete, pii_key, sealed)
         except CreditError as error:
             failed(folder.name, error)
 
@@ -47,20 +50,20 @@ def _held(folder: Path) -> bool:
         return True
 
 
-def _seal(log: Path, writer: str, files: list[Path], sealed: Callable[[Head], None]) -> None:
-    with Chain.open(log, writer) as chain:
+def _seal(chain: Chain, files: list[Path], pii_key: bytes | None, sealed: Callable[[Head], None]) -> None:
+    with chain:
         for path in files:
             source = {"outbox": path.name}
             if path.exists() and chain.last_source != source:
                 made_by, lines = read_file(path)
                 if made_by is not None and lines:
-                    sealed(chain.seal(_frame(path, made_by, lines), source=source))
+                    sealed(chain.seal(_frame(path, made_by, lines, pii_key), source=source))
             remove_file(path)
 
 
-def _frame(path: Path, made_by: Maker, lines: list[bytes]) -> pl.DataFrame:
+def _frame(path: Path, made_by: Maker, lines: list[bytes], pii_key: bytes | None) -> pl.DataFrame:
     spec = parse_spec(made_by.spec, str(path))
     (bundle_id, frame), *others = receipt_frames(lines, lambda _id: spec)
     if bundle_id != made_by.bundle_id or others:
         raise InputError(f"{path}: holds receipts of another bundle than its maker's. It was changed.")
-    return frame
+    return Pseudonymiser(spec, pii_key).frame(frame)

@@ -11,8 +11,8 @@ RESET_OFFSETS = (
 )
 
 HANGING = (
-    "A transaction was begun and not ended for longer than this worker waits; nothing was decided meanwhile. If a worker "
-    "that is gone left it open, start that one again, which ends it; or use Kafka's kafka-transactions.sh."
+    "A transaction was begun and not ended for longer than this worker waits; nothing was decided meanwhile. If a "
+    "worker that is gone left it open, start that one again, which ends it; or use Kafka's kafka-transactions.sh."
 )
 
 

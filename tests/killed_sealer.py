@@ -20,7 +20,7 @@ def run(log: Path, at: int) -> int:
         if at:
             Killer(os.path.realpath(log), at)
         failures: list[object] = []
-        seal_outboxes(log, lambda _head: None, lambda *failure: failures.append(failure))
+        seal_outboxes(log, None, lambda _head: None, lambda *failure: failures.append(failure))
         os._exit(len(failures))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

@@ -3,12 +3,17 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.spec import Spec
+from receipts.audit import audit
+from receipts.chain import Chain
 from receipts.frame import feature_matrix
 from receipts.line_parts import CODES, ReceiptError, applications_of
 from receipts.lines import line_head, receipt_frames, receipt_line
@@ -34,7 +39,7 @@ def messages(dataset: Dataset, door: MessageScorer, spec: Spec) -> list[bytes]:
 
 
 def lines_of(messages: list[bytes], answers: list[Answer]) -> list[bytes]:
-    head = line_head("stream", DECIDED)
+    head = line_head("stream", datetime.fromisoformat(DECIDED).timestamp())
     source = '{{"topic":"credit.applications","partition":3,"offset":{}}}'
     pairs = zip(messages, answers, strict=True)
     return [receipt_line(head, source.format(i).encode(), m, a) for i, (m, a) in enumerate(pairs)]
@@ -137,3 +142,13 @@ def test_a_lender_without_attributes_has_receipts_too(one_line: bytes, spec: Spe
     bare = json.loads(one_line)["application"] | {"attributes": {}}
     texts = applications_of([0], [json.dumps(bare).encode()], replace(spec, attributes=()))
     assert json.loads(texts[0]) == bare | {"events": [e | {"recorded_at": None} for e in bare["events"]]}
+
+
+def test_receipts_of_good_applicants_alone_are_sealed(
+    door: MessageScorer, messages: list[bytes], spec: Spec, tmp_path: Path
+) -> None:
+    """None of them has a reason."""
+    ((_, frame),) = receipt_frames(lines_of(messages, door.answer(messages)), lambda _id: spec)
+    with Chain.open(tmp_path, "stream-test") as chain:
+        assert chain.seal(frame.filter(pl.col("credit_class") == "Good")).rows > 0
+    assert not audit(tmp_path, ()).problems

@@ -96,7 +96,7 @@ def made_by(scorer: Scorer) -> Maker:
 
 def some_lines(scorer: Scorer, example: dict[str, Any], count: int) -> list[bytes]:
     messages = [encoded(example, application_id=f"A{i}") for i in range(count)]
-    head = line_head("rest", "2026-01-02T03:04:05.000006Z")
+    head = line_head("rest", 1.8e9)
     answers = MessageScorer(scorer).answer(messages)
     sources = [f'{{"request_id":"r{i}"}}'.encode() for i in range(count)]
     return [receipt_line(head, s, m, a) for s, m, a in zip(sources, messages, answers, strict=True)]
@@ -105,7 +105,7 @@ def some_lines(scorer: Scorer, example: dict[str, Any], count: int) -> list[byte
 def sealed(log: Path) -> list[tuple[str, CreditError]]:
     """What could not be sealed."""
     troubles: list[tuple[str, CreditError]] = []
-    seal_outboxes(log, lambda _head: None, lambda writer, error: troubles.append((writer, error)))
+    seal_outboxes(log, None, lambda _head: None, lambda writer, error: troubles.append((writer, error)))
     return troubles
 
 
