@@ -19,10 +19,12 @@ from receipts.lines import line_head, receipt_line
 from receipts.outbox import Maker, Outbox, files_of
 from receipts.read import frames
 from receipts.sealer import seal_outboxes
+from recipes.dataset import Dataset
 from scoring.messages import MessageScorer
+from scoring.publish import to_messages
 from scoring.schema import example_application
 from scoring.scorer import Scorer
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, Credit
 from tests.rest_door import FRAMEWORKS, running, wait_until
 
 
@@ -215,3 +217,22 @@ def test_a_full_disk_refuses_and_acknowledges_nothing_and_the_door_comes_back(
     assert len(found) == len(set(found))
     assert set(acknowledged) <= set(found)
     assert [line["event"] for line in door.lines() if "written_again" in line["event"]] == ["receipts_written_again"]
+
+
+def test_ten_thousand_decisions_replay_to_the_bit(
+    scorer: Scorer, dataset: Dataset, credit: Credit, tmp_path: Path
+) -> None:
+    log, bundle = tmp_path / "log", scorer.bundle.path
+    bodies = [m.body for m in to_messages(dataset.applications, dataset.events, scorer.bundle.spec)]
+    answered = 0
+    with running(bundle, tmp_path / "door", "fastapi", "--log", log, deadline_seconds=60) as door:
+        for start in range(0, 8 * len(bodies), 1000):
+            batch = [bodies[i % len(bodies)] for i in range(start, start + 1000)]
+            answer = door.score(b"[" + b",".join(batch) + b"]", "/v1/score/batch")
+            answered += sum("decision" in one for one in answer.json)
+    assert answered > 10_000
+    done = credit("replay", log, "--bundles", bundle.parent, "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["different"]) == (0, 0), done.stdout[:2000]
+    assert said["from_applications"] == said["receipts"] == answered
+    assert credit("log", "verify", log).returncode == 0

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from receipts.audit import audit
 from receipts.read import frames
 from scoring.schema import example_application
 from scoring.scorer import Scorer
@@ -110,4 +111,5 @@ def test_killed_workers_lose_no_acknowledged_decision_and_double_no_receipt(
     assert (code, clients.wrong) == (0, [])
     assert found.height == len(kept), "no receipt twice"
     assert {name: kept.get(name) for name in clients.acknowledged} == clients.acknowledged, "none missing"
+    assert not audit(log, ()).problems
     assert not list((log / "outbox").rglob("*.sqlite*"))

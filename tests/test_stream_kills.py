@@ -76,6 +76,7 @@ def test_kills_zombies_broker_crashes_and_rebalances_lose_and_double_nothing(
         receipts = read_topic(server.address, TOPICS[3])
         where = ("--brokers", server.address, "--log", tmp_path / "log", "--bundles", bundle)
         consumed = credit("log", "consume", *where, "--stop-when-idle", 2)
+        replayed = credit("replay", tmp_path / "log", "--bundles", bundle, "--json")
     finally:
         load.cancel()
         for worker in crowd.alive:
@@ -93,4 +94,7 @@ def test_kills_zombies_broker_crashes_and_rebalances_lose_and_double_nothing(
     assert consumed.returncode == 0, consumed.stderr
     places = pl.concat(frames(tmp_path / "log", columns=["partition", "offset"]))
     assert sorted(places.iter_rows()) == sorted(map(source, decisions)), "the log holds each once"
+    said = json.loads(replayed.stdout)
+    assert (replayed.returncode, said["different"], said["receipts"]) == (0, 0, len(decisions)), replayed.stdout[:2000]
+    assert len(decisions) > 10_000
     same_bits(decisions, scorer.score(dataset.applications, dataset.events).decisions)
