@@ -16,7 +16,9 @@ from api.recorder import Recorder
 from api.service import Scoring, Service
 from api.settings import Framework, Receipts, Settings
 from api.watch import Watch
-from monitoring.rest_metrics import RestMetrics
+from monitoring.doors import RestMetrics
+from monitoring.live import NO_REFERENCE, Live
+from monitoring.registry import shared_folder
 from receipts.log import OUTBOX
 from receipts.outbox import Maker, Outbox
 from receipts.pii import Pseudonymiser, read_key
@@ -57,9 +59,12 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
 
     """
     scorer = Scorer.open(settings.bundle)
-    messages = MessageScorer(scorer)
-    watch = Watch(log, RestMetrics())
-    documents = Documents(scorer, make_contract(messages), settings, watch.metrics.text)
+    live = Live(scorer.bundle, settings.drift_window, shared_folder())
+    if not live.drift:
+        log.write("no_drift_metrics", reason=NO_REFERENCE)
+    watch = Watch(log, RestMetrics(live))
+    messages = MessageScorer(scorer, watch.metrics.observe)
+    documents = Documents(scorer, make_contract(MessageScorer(scorer)), settings, watch.metrics.text)
     gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
     return Service(Scoring(messages.answer, _recorder(settings, scorer, watch)), documents, gate, settings, watch)
 

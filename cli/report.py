@@ -87,7 +87,7 @@ def _write(files: dict[Path, bytes]) -> None:
 
 
 def _say_fairness(content: "Content") -> None:
-    from training.report.html import number, percent
+    from pages.html import number, percent
     from training.report.sections_fairness import verdicts
 
     found: dict[str, Any] = content.fairness or {}

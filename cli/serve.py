@@ -68,7 +68,7 @@ def _serve(settings: "Settings") -> int:
     from api.sealing import sealing
     from api.supervisor import Supervisor
     from api.worker import open_keys, run_worker
-    from monitoring.rest_metrics import SHARED_FOLDER
+    from monitoring.registry import SHARED_FOLDER
     from receipts.log import create_log
 
     open_keys(settings)

@@ -16,9 +16,10 @@ from model_export.graph import to_onnx
 from model_export.native_contributions import native_contributions
 from model_export.publish import publish
 from model_export.reasons import check_contributions, make_book
+from model_export.reference import make_reference
 from model_export.tabulate import tabulate
 from model_export.trees import Ensemble, from_model
-from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, canonical_json
+from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, canonical_json
 from scoring.decisions import Rules, make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
@@ -71,6 +72,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         GOLDEN: _parquet(golden_frame(applications, events, decisions)),
         SHAP: tables.to_bytes(),
         REASONS: canonical_json(book.to_json()),
+        REFERENCE: make_reference(trained.features, trained.judged, tables).to_bytes(),
     }
     facts: dict[str, object] = {
         "name": spec.name,

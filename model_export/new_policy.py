@@ -10,19 +10,21 @@ import polars as pl
 from features.matrix import build_features, list_features
 from features.spec import Spec
 from model_export.publish import publish
-from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC, Bundle
+from model_export.reference import under_policy
+from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, Bundle, stored_file
 from scoring.decisions import Rules, make_decisions
 from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
 from scoring.model import Model
 from scoring.policy import Policy
+from scoring.reference import read_reference
 from training.choose_policy import choose_policy
 from training.data import Examples
 from training.judged import Judged, evaluate_judged
 from training.rejudge import Rejudged
 from training.report.content import Content
 from training.report.figures import judged_figures
-from training.report.files import STUDY, content_of, report_files, stored_file
+from training.report.files import STUDY, content_of, report_files
 from training.report.histogram import expand
 from training.report.slices import UNDER_THE_POLICY
 from training.report.trade_off import trade_off
@@ -76,6 +78,9 @@ def publish_policy(bundle: Bundle, policy: Policy, bundles: Path, rejudged: Reju
         REASONS: stored_file(bundle, REASONS),
         **report_files(facts, figures, bundle.spec, policy, study),
     }
+    if REFERENCE in bundle.manifest["files"]:
+        judged = on_histogram(bundle, policy) if rejudged is None else rejudged.judged
+        contents[REFERENCE] = under_policy(read_reference(bundle), judged).to_bytes()
     return publish(contents, facts, bundles)
 
 

@@ -73,7 +73,7 @@ def _fixed(receipts: pl.DataFrame) -> tuple[bytes, int]:
 
 
 def _bytes_of(values: NDArray[np.generic]) -> Bytes:
-    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.dtype.itemsize)
+    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.itemsize)
 
 
 def reason_bytes(reasons: pl.Series) -> Bytes:

@@ -26,6 +26,7 @@ POLICY = "policy.toml"
 GOLDEN = "golden.parquet"
 SHAP = "explain/shap.npz"
 REASONS = "explain/reasons.json"
+REFERENCE = "reference.json"  # read by monitoring alone; bundles that were made before it have none
 FILES = (MODEL, SPEC, POLICY, GOLDEN, SHAP, REASONS)
 
 
@@ -87,6 +88,25 @@ def read_bundle(path: Path) -> Bundle:
         )
     except (SpecError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise BundleError(f"{folder}: {error}") from error
+
+
+def stored_file(bundle: Bundle, name: str) -> bytes:
+    """Read a file of a bundle that doors do not need.
+
+    Raises:
+        BundleError: it is not there, or changed since the bundle was read.
+
+    """
+    path, expected = bundle.path / name, bundle.manifest["files"].get(name)
+    if expected is None:
+        raise BundleError(f"{bundle.path}: holds no {name}. Train or export it again with this release.")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}. The bundle's files must be readable.") from error
+    if sha256(content) != expected:
+        raise BundleError(f"{path}: changed since the bundle was written. Publish the bundle again.")
+    return content
 
 
 def _explainer(contents: dict[str, bytes], spec: Spec) -> Explainer:

@@ -43,6 +43,7 @@ __all__ = [
     "Producer",
     "TopicPartition",
     "build",
+    "library_log",
     "positions",
     "to_message",
     "topic_settings",
@@ -80,6 +81,25 @@ class Notes:
             log.warning("broker: %s (%s)", error.name(), error.str())
 
 
+class _Aside(logging.Filter):
+    """Lets lines of the client library pass as debug lines: what matters in them is raised, or told by `Notes`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a line is logged; settings that have no effect are."""
+        if isinstance(record.args, tuple) and record.args[:1] == ("CONFWARN",):
+            return True
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return log.isEnabledFor(logging.DEBUG)
+
+
+def library_log() -> logging.Logger:
+    """Return the logger to which the client library's own lines go."""
+    logger = logging.getLogger(f"{__name__}.library")
+    if not logger.filters:
+        logger.addFilter(_Aside())
+    return logger
+
+
 def build(kind: Callable[..., Any], config: Config) -> Any:
     """Build a client.
 
@@ -88,7 +108,7 @@ def build(kind: Callable[..., Any], config: Config) -> Any:
 
     """
     try:
-        return kind({"error_cb": Notes(), **config}, logger=log)
+        return kind({"error_cb": Notes(), **config}, logger=library_log())
     except KafkaException as error:  # its text may hold the value, which may be a secret
         name = next((name for name in config if f'"{name}"' in error.args[0].str()), "one of them")
         raise SettingsError(f"client settings: {name} is unknown, or its value is refused by the client.") from None

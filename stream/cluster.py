@@ -17,7 +17,7 @@ from stream.client import (
     Producer,
     TopicPartition,
     build,
-    log,
+    library_log,
     positions,
     to_message,
     topic_settings,
@@ -130,7 +130,7 @@ class EmbeddedBroker:
 
     def __init__(self, *topics: str) -> None:
         """Start it on a free port of the loopback interface, with topics of four partitions."""
-        self._cluster = Producer({"test.mock.num.brokers": 1}, logger=log)
+        self._cluster = Producer({"test.mock.num.brokers": 1}, logger=library_log())
         broker = self._cluster.list_topics(timeout=ANSWER_S).brokers[1]
         self.address = f"{broker.host}:{broker.port}"
         for topic in topics:

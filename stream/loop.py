@@ -2,23 +2,28 @@
 
 The delivery contract, in the order of the code:
 
-1. take     Wait for a message, then take what has arrived with it, up to a ceiling; no waiting to fill a batch.
+1. begin    A partition begins at the group's committed offset, once no open transaction may still change it, and only
+            if the records of this group in the targets agree: what they show as decided is not decided again, what they
+            lack is. An offset that an operator set holds. See `stream.position`.
+2. take     Wait for a message, then take what has arrived with it, up to a ceiling; no waiting to fill a batch.
             Nothing is acknowledged yet. A rebalance meanwhile drops what is in hand before anything was done with it.
-2. answer   Each message becomes exactly one record: a decision, or a dead letter with the message byte for byte. Its
-            key and partition number are the message's, so that order per key is kept. With a topic for receipts, each
-            decision has one receipt more, which goes the same way.
-3. judge    If the share of dead letters shows that a producer's release went wrong, the worker stops (exit code 6) and
+3. answer   Each message becomes exactly one record: a decision, or a dead letter with the message byte for byte. Its
+            key and partition number are the message's, so that order per key is kept. A message on which the program
+            itself fails becomes a dead letter as well (code `fault`), so that it does not hold up the partition. With a
+            topic for receipts, each decision has one receipt more, which goes the same way.
+4. judge    If the share of dead letters shows that a producer's release went wrong, the worker stops (exit code 6) and
             nothing of this batch is committed.
-4. write    The records and the offsets to read next go into one transaction, with the proof of membership from step 1:
+5. write    The records and the offsets to read next go into one transaction, with the proof of membership from step 2:
             the broker refuses a worker that was replaced since.
-5. commit   A crash before this line lets the batch be read again, and its records stay invisible to readers of
+6. commit   A crash before this line lets the batch be read again, and its records stay invisible to readers of
             committed records. After it all of them are final.
-6. recover  A retriable error repeats the same call; after any other error the batch is read again from the committed
-            offsets, by a new producer where the old one is of no use. Too long without success: exit code 4.
-7. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
-8. stop     Asked to end, the worker settles the batch in hand, then leaves the group.
+7. recover  A retriable error repeats the same call; after any other error the partitions begin again (line 1), with a
+            new producer where the old one is of no use. What a broker forgot to end is ended (`stream.forgotten`). Too
+            long without success: exit code 4.
+8. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
+9. stop     Asked to end, the worker settles the batch in hand, then leaves the group.
 
-At least once (for brokers without transactions): lines 4 and 5 write the records, wait until all have arrived and then
+At least once (for brokers without transactions): lines 5 and 6 write the records, wait until all have arrived and then
 commit the offsets; a crash in between repeats records, which carry the same `decision_id`.
 """
 
@@ -27,9 +32,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monitoring.metrics import StreamMetrics
+from monitoring.doors import StreamMetrics
 from receipts.lines import line_head, receipt_line
 from scoring.messages import Answer
+from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
 from stream.dead_letters import dead_letter
@@ -41,7 +47,6 @@ from stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
-AnswerMessages = Callable[[Sequence[bytes]], list[Answer]]
 WAIT_S = 0.1
 
 
@@ -122,7 +127,7 @@ class Worker:
     def _settle(self, batch: Batch) -> None:
         messages, began = batch.messages, self.clock()
         self.watchdog.alive("score")
-        answers = self.answer([m.value or b"" for m in messages])
+        answers = answer_all(self.answer, messages)
         scored = self.clock()
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:
@@ -134,6 +139,7 @@ class Worker:
             self.settled += len(messages)
             self.metrics.batch(answers, scored - began, self.clock() - scored)
             self.metrics.receipts(len(records) - len(messages))
+            self.metrics.refused(breaker.refused_share)
         else:
             self.metrics.aborted()
         self.pace.took(len(messages), self.clock() - began)

@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass, field
 
 from features.errors import DeliveryError, SettingsError
-from monitoring.metrics import StreamMetrics
+from monitoring.doors import StreamMetrics
+from stream.answers import AnswerMessages
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, producer_config
@@ -14,7 +15,7 @@ from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
 from stream.forgotten import OTHERS_S, Forgotten
 from stream.health import HealthServer
 from stream.instance import Slot
-from stream.loop import AnswerMessages, Routes, Worker
+from stream.loop import Routes, Worker
 from stream.pace import Pace
 from stream.position import Positions
 from stream.producer import RecordProducer
@@ -50,7 +51,9 @@ class Control:
         return None if self.consumer is not None and self.consumer.assigned else "no partition assigned"
 
 
-def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str, control: Control) -> None:
+def run_worker(
+    settings: StreamSettings, answer: AnswerMessages, bundle_id: str, control: Control, metrics: StreamMetrics
+) -> None:
     """Check the deployment, then work until asked to stop. The watchdog of `control` is started here.
 
     Raises:
@@ -63,9 +66,9 @@ def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str,
     brokers = _Brokers.check(settings)
     slot = Slot(f"{settings.group}/{settings.host}")
     name = f"{settings.group}-{settings.host}-{slot.number}"
-    metrics = StreamMetrics()
+    metrics.limits(settings.max_reject_share, settings.deadline_seconds, control.watchdog.standing_s)
     port = settings.health_port + slot.number if settings.health_port else 0
-    health = HealthServer(settings.health_host, port, metrics.registry, control.not_ready)
+    health = HealthServer(settings.health_host, port, metrics.text, control.not_ready)
     log.info("worker %s: %s, bundle %s, health at http://%s", name, settings.delivery, bundle_id, health.address)
     positions = brokers.positions()
     consumer = brokers.consumer(name, positions)

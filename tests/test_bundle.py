@@ -13,7 +13,7 @@ from features.errors import BundleError
 from scoring.bundle import FILES, canonical_json, read_bundle
 from scoring.scorer import Scorer
 
-ALL = (*FILES, "manifest.json", "figures.json", "model_card.md", "report.html")
+ALL = (*FILES, "manifest.json", "figures.json", "model_card.md", "reference.json", "report.html")
 
 
 @pytest.fixture

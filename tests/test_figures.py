@@ -7,12 +7,12 @@ import pytest
 from sklearn import metrics as reference
 
 from features.matrix import list_features
+from scoring.intervals import mean, share
 from scoring.scorer import Scorer
 from training.data import Split
 from training.judged import Judged, evaluate_judged
 from training.report.curves import by_threshold, calibration, scores
 from training.report.importance import importance
-from training.report.intervals import mean, share
 from training.report.leaks import leaks
 from training.report.slices import figures_of, months, slices
 from training.report.trade_off import trade_off

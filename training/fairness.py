@@ -12,10 +12,10 @@ from scipy.stats import rankdata
 from features.applications import identifier
 from features.errors import InputError
 from features.matrix import list_features
+from scoring.intervals import share
 from scoring.metrics import resamples
 from training.fit import XGBOOST
 from training.judged import Judged
-from training.report.intervals import share
 
 LEAST_CUSTOMERS = 50
 MEASURES = ("not_refused", "approved")  # better than the worst class, and called the best one

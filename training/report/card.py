@@ -7,7 +7,7 @@ Sections are keyed to the headings of SR 26-2 (US model-risk guidance of April 2
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from training.report import html
+from pages import html
 from training.report.content import Content, purpose
 from training.report.sections_curves import LABELS, in_order
 from training.report.sections_fairness import verdicts

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from scoring.decisions import credit_scores
+from scoring.intervals import share
 from scoring.metrics import CALIBRATION_BINS
 from training.judged import Judged
-from training.report.intervals import share
 
 _THRESHOLDS = np.linspace(0, 1, 101)
 _LEAST_IN_A_BIN = 20

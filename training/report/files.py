@@ -6,9 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from features.errors import BundleError
 from features.spec import Spec
-from scoring.bundle import Bundle, canonical_json, sha256
+from scoring.bundle import Bundle, canonical_json, stored_file
 from scoring.policy import Policy
 from training.report.card import render_card
 from training.report.content import Content
@@ -45,22 +44,3 @@ def content_of(bundle: Bundle) -> Content:
     facts = {name: value for name, value in bundle.manifest.items() if name not in ("files", "format_version")}
     study = stored_file(bundle, STUDY) if STUDY in bundle.manifest["files"] else None
     return _content(canonical_json(facts), stored_file(bundle, FIGURES), bundle.spec, bundle.policy, study)
-
-
-def stored_file(bundle: Bundle, name: str) -> bytes:
-    """Read a file of a bundle that doors do not need.
-
-    Raises:
-        BundleError: it is not there, or changed since the bundle was read.
-
-    """
-    path, expected = bundle.path / name, bundle.manifest["files"].get(name)
-    if expected is None:
-        raise BundleError(f"{bundle.path}: holds no {name}. Train or export it again with this release.")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: {error.strerror}. The bundle's files must be readable.") from error
-    if sha256(content) != expected:
-        raise BundleError(f"{path}: changed since the bundle was written. Publish the bundle again.")
-    return content

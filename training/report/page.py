@@ -1,15 +1,12 @@
 """The report as one page: works offline, on a phone, on paper, in light and dark; no script, nothing loaded."""
 
 from html import escape
-from pathlib import Path
 
-from training.report import html
+from pages import html
 from training.report import sections_curves as curves
 from training.report import sections_model as model
 from training.report.content import Content
 from training.report.sections_fairness import fairness
-
-_STYLE = Path(__file__).with_name("style.css")
 
 _SECTIONS = (
     ("purpose", "What it is for", model.about),
@@ -45,7 +42,7 @@ def render(content: Content) -> str:
 <title>{escape(title)}</title>
 <link rel="icon" href="data:,">
 <style>
-{_STYLE.read_text(encoding="utf-8")}</style>
+{html.style()}</style>
 </head>
 <body>
 <header><h1>{escape(title)}</h1>

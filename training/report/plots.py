@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from training.report.svg import ACCENT, INK, MARKERS, MUTED, SERIES, STYLES, canvas, to_svg
+from pages.svg import ACCENT, INK, MARKERS, MUTED, SERIES, STYLES, canvas, to_svg
 
 POINTS = {  # name: (label, marker, series)
     "policy": ("policy", "*", 0),

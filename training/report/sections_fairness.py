@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training.report import html
+from pages import html
 from training.report.content import Content
 
 FOUR_FIFTHS = 0.8  # of the US Uniform Guidelines (1978): a lower ratio asks for an explanation

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from training.report import html, plots
+from pages import html
+from training.report import plots
 from training.report.content import Content, purpose
 
 _TITLES = {

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from features.matrix import list_features
 from features.spec import AttributeKind
+from scoring.intervals import Z, mean, share
 from training.judged import Judged
 from training.report.importance import bins_of
-from training.report.intervals import Z, mean, share
 
 LEAST_CUSTOMERS = 50
 _FLAG_Z = 3.29  # one in a thousand: many slices are looked at

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
+_STYLE = Path(__file__).with_name("style.css")
 _LONG = 30  # characters of a cell that may be broken into lines
 
 
@@ -11,6 +13,11 @@ class Words(str):
     """A cell of words, which may be broken into lines and stands to the left."""
 
     __slots__ = ()
+
+
+def style() -> str:
+    """Return the style sheet of all reports: screen, phone and paper, light and dark."""
+    return _STYLE.read_text(encoding="utf-8")
 
 
 def paragraph(text: str) -> str:

@@ -1,0 +1,156 @@
+"""Make `reference.json`: bins of all usable applications of training, decisions on its held-out customers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from features.matrix import FeatureTable, list_features
+from features.spec import AttributeKind, Spec
+from scoring.bins import Column, Item, count, design_effect, place, quantile_edges
+from scoring.decisions import credit_scores
+from scoring.expected import (
+    Linear,
+    Sums,
+    clustered_error,
+    metrics,
+    residuals,
+    sampling_variance,
+    stated_parts,
+    variance,
+)
+from scoring.reference import Claim, DirtCount, Outputs, Reference, with_classes
+from scoring.shap_tables import ShapTables
+from training.judged import Judged
+
+_MOST_CUSTOMERS, _MOST_ROWS = 20_000, 20_000  # for design effects, and for contributions
+
+Indices = NDArray[np.int64]
+
+
+def make_reference(table: FeatureTable, judged: Judged, tables: ShapTables) -> Reference:
+    """Freeze what training saw. `judged` are the held-out customers under the policy that is published."""
+    columns = list(np.asfortranarray(table.matrix).T)
+    customers = table.applications["customer"].to_numpy()
+    strength = _strength(judged.examples.matrix, tables)
+    days = table.applications["as_of"].cast(pl.Datetime("us")).dt.date()
+    return Reference(
+        rows=len(table.matrix),
+        customers=len(np.unique(customers)),
+        first=str(days.min()),
+        last=str(days.max()),
+        items=tuple(_complete(item, columns, customers, strength) for item in _items(judged.spec, columns)),
+        dirt=tuple(DirtCount(**row) for row in table.dirt.to_dicts()),
+        outputs=_outputs(judged),
+    )
+
+
+def under_policy(reference: Reference, judged: Judged) -> Reference:
+    """Return the reference under the policy of `judged`, whose rows may come from the stored histogram."""
+    return with_classes(reference, judged.assigned, _claims(judged))
+
+
+def _strength(matrix: NDArray[np.float32], tables: ShapTables) -> NDArray[np.float64]:
+    if len(matrix) > _MOST_ROWS:
+        matrix = matrix[np.sort(np.random.default_rng(0).choice(len(matrix), _MOST_ROWS, replace=False))]
+    against = np.abs(tables.against(matrix, 0))
+    return against.mean(axis=1) if len(matrix) else np.zeros(len(against))
+
+
+def _items(spec: Spec, columns: list[Column]) -> Iterator[Item]:
+    """Yield one item per numeric feature, and one for all values of a category without order."""
+    categories = {a.name for a in spec.attributes if a.kind is AttributeKind.CATEGORY and not a.ordered}
+    members: dict[str, list[int]] = {}
+    features = list_features(spec)
+    for i, feature in enumerate(features):
+        name = feature.source if feature.source in categories else feature.name
+        members.setdefault(name, []).append(i)
+    for name, own in members.items():
+        values = tuple(features[i].name.partition("=")[2] for i in own) if name in categories else ()
+        yield Item(
+            name=name,
+            columns=tuple(own),
+            edges=() if values else quantile_edges(columns[own[0]]),
+            values=values,
+            counts=(),
+            missing=0,
+            design_effect=1.0,
+            missing_design_effect=1.0,
+            importance=0.0,
+        )
+
+
+def _complete(item: Item, columns: list[Column], customers: Indices, strength: NDArray[np.float64]) -> Item:
+    counts = count(item, columns).tolist()
+    some = customers < _MOST_CUSTOMERS  # numbers in the order of their first application
+    places, bins = place(item, [column[some] for column in columns]), len(counts) - 1
+    absent = (places == bins).astype(np.int64)
+    return Item(
+        name=item.name,
+        columns=item.columns,
+        edges=item.edges,
+        values=item.values,
+        counts=tuple(counts[:-1]),
+        missing=counts[-1],
+        design_effect=round(design_effect(places, bins, customers[some]), 4),
+        missing_design_effect=round(design_effect(absent, 2, customers[some]), 4),
+        importance=round(float(strength[list(item.columns)].sum()), 6),
+    )
+
+
+def _outputs(judged: Judged) -> Outputs:
+    customers, count_ = judged.examples.customers, len(judged.spec.classes)
+    points = credit_scores(judged.probabilities[:, 0], judged.spec.scaling).astype(np.float32)
+    edges = quantile_edges(points)
+    places = np.searchsorted(np.array(edges, dtype=np.float32), points, side="left")
+    p = judged.probabilities.astype(np.float64)
+    logs = np.log(np.maximum(p, 1e-15))
+    excess = (p * logs).sum(axis=1) - logs[np.arange(len(p)), judged.examples.actual]
+    gaps = np.eye(count_)[judged.examples.actual] - p
+    return Outputs(
+        score_edges=edges,
+        score_counts=tuple(np.bincount(places, minlength=len(edges) + 1).tolist()),
+        score_design_effect=round(design_effect(places, len(edges) + 1, customers), 4),
+        class_counts=tuple(np.bincount(judged.assigned, minlength=count_).tolist()),
+        class_design_effect=round(design_effect(judged.assigned, count_, customers), 4),
+        claims=_claims(judged),
+        excess_log_loss=round(float(excess.mean()), 6),
+        excess_error=round(clustered_error(excess / len(excess), customers), 6),
+        gaps=tuple(np.round(gaps.mean(axis=0), 6).tolist()),
+        gap_errors=tuple(round(clustered_error(gap / len(gap), customers), 6) for gap in gaps.T),
+    )
+
+
+def _claims(judged: Judged) -> dict[str, Claim]:
+    p, assigned, actual = judged.probabilities.astype(np.float64), judged.assigned, judged.examples.actual
+    sums = Sums.of(p, assigned)
+    realised = np.zeros_like(sums.confusion)
+    np.add.at(realised, (actual, assigned), 1)
+    came_true = metrics(realised, judged.costs)
+    return {
+        name: _claim(linear, came_true[name].value, judged, sums)
+        for name, linear in metrics(sums.confusion, judged.costs).items()
+    }
+
+
+def _claim(linear: Linear, realised: float | None, judged: Judged, sums: Sums) -> Claim:
+    p, assigned, customers = judged.probabilities.astype(np.float64), judged.assigned, judged.examples.customers
+    error = clustered_error(residuals(linear, p, assigned, judged.examples.actual), customers)
+    stated_error = clustered_error(stated_parts(linear, p, assigned), customers)
+    return Claim(
+        stated=_rounded(linear.value),
+        realised=_rounded(realised),
+        error=round(error, 8),
+        design_effect=_effect(error, variance(linear, sums)),
+        stated_error=round(stated_error, 8),
+        stated_design_effect=_effect(stated_error, sampling_variance(linear, sums)),
+    )
+
+
+def _effect(error: float, alone: float) -> float:
+    return round(max(1.0, error**2 / alone), 4) if alone > 0 else 1.0
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,98 @@
+"""How good decisions are before their outcomes are known, with the uncertainty that this has."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitoring.divergence import normal_quantile
+from monitoring.drift import Part
+from scoring.expected import Floats, Linear, Sums, metrics, sampling_variance, variance
+from scoring.reference import Claim, Reference
+
+FALSE_ALARMS = 0.01
+_Z = normal_quantile(0.025)
+WORSE_BY = {  # what is large enough to matter: of the value, or in points
+    "precision": ("points", 0.05),
+    "recall": ("points", 0.05),
+    "false_negative_rate": ("points", 0.01),
+    "accuracy": ("points", 0.05),
+    "expected_cost": ("share", 0.10),
+}
+LOSSES = ("false_negative_rate", "false_negative_rate_wide", "expected_cost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A metric of a part of the window as the probabilities state it.
+
+    `low` and `high` hold what will come true in 95 of 100 cases, as long as the probabilities are still calibrated.
+    `change` is the difference from what was stated at training; `alarm`: it is worse by more than chance and enough to
+    matter (`limit`).
+    """
+
+    metric: str
+    where: str
+    value: float | None
+    low: float | None
+    high: float | None
+    trained: float | None
+    change: float | None
+    limit: float
+    alarm: bool
+
+
+def estimates(parts: list[Part], reference: Reference, costs: Floats) -> list[Estimate]:
+    """Estimate every metric of every part."""
+    alpha = FALSE_ALARMS / max(1, len(parts) * len(WORSE_BY))
+    return [
+        _estimate(part, (name, linear), reference.outputs.claims[name], alpha)
+        for part in parts
+        for name, linear in metrics(part.tally.sums.confusion, costs).items()
+    ]
+
+
+def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float) -> Estimate:
+    name, linear = named
+    if linear.value is None:
+        return Estimate(
+            metric=name,
+            where=part.name,
+            value=None,
+            low=None,
+            high=None,
+            trained=claim.stated,
+            change=None,
+            limit=math.inf,
+            alarm=False,
+        )
+    low, high = interval(linear, part.tally.sums, claim)
+    change = None if claim.stated is None else linear.value - claim.stated
+    limit = change_limit(name, linear, part.tally.sums, claim, alpha)
+    worse = 0.0 if change is None else change if name in LOSSES else -change
+    return Estimate(
+        metric=name,
+        where=part.name,
+        value=linear.value,
+        low=low if name == "expected_cost" else max(0.0, low),
+        high=high if name == "expected_cost" else min(1.0, high),
+        trained=claim.stated,
+        change=change,
+        limit=limit,
+        alarm=name in WORSE_BY and worse > limit,
+    )
+
+
+def interval(linear: Linear, sums: Sums, claim: Claim) -> tuple[float, float]:
+    """Return the 95 % interval of what comes true: the luck of outcomes, and what is not known about calibration."""
+    value = linear.value or 0.0
+    error = math.sqrt(variance(linear, sums) * claim.design_effect + claim.error**2)
+    return value - _Z * error, value + _Z * error
+
+
+def change_limit(name: str, linear: Linear, sums: Sums, claim: Claim, alpha: float) -> float:
+    """Return how much worse than at training a stated metric must be to raise an alarm."""
+    sampled = sampling_variance(linear, sums) * claim.stated_design_effect
+    noise = normal_quantile(alpha) * math.sqrt(sampled + claim.stated_error**2)
+    kind, size = WORSE_BY.get(name, ("points", math.inf))
+    return float(np.maximum(noise, size * abs(claim.stated or 0.0) if kind == "share" else size))

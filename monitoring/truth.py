@@ -1,0 +1,205 @@
+"""How good decisions turned out to be: outcomes that came true, by month of application, against what was stated."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.divergence import normal_quantile
+from monitoring.estimate import LOSSES, WORSE_BY, interval
+from scoring.expected import Floats, Sums, clustered_error, metrics
+from scoring.intervals import Figure, mean, share
+from scoring.reference import Reference
+
+FALSE_ALARMS = 0.01
+LEAST_ROWS = 50
+_BINS, _LEAST_IN_A_BIN = 10, 20
+_SELECTED = 0.05  # a class of decisions of which fewer have an outcome counts as selected away
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """Decisions whose outcome is known; classes are indices, customers codes, periods numbers."""
+
+    probabilities: NDArray[np.float32]
+    assigned: Indices
+    actual: Indices
+    customers: Indices
+    periods: Indices
+
+    def only(self, rows: NDArray[np.bool_]) -> "Labelled":
+        """Select rows by mask."""
+        return Labelled(
+            probabilities=self.probabilities[rows],
+            assigned=self.assigned[rows],
+            actual=self.actual[rows],
+            customers=self.customers[rows],
+            periods=self.periods[rows],
+        )
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.actual)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A metric as it came true (95 % interval by customer) and as it was stated for the same decisions.
+
+    `stated_low` and `stated_high` are where the truth was to be expected; `surprising`: it lies outside.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    stated: float | None
+    stated_low: float | None
+    stated_high: float | None
+    trained: float | None
+    alarm: bool
+
+    @property
+    def surprising(self) -> bool:
+        """Whether what came true lies outside of what was to be expected."""
+        known = None not in (self.value, self.stated_low, self.stated_high)
+        return known and not (self.stated_low or 0.0) <= (self.value or 0.0) <= (self.stated_high or 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohort:
+    """Decisions of one period (or all of them) with outcomes. `excess` is the log loss above its own expectation."""
+
+    where: str
+    rows: int
+    metrics: tuple[Compared, ...]
+    log_loss: float
+    excess: float
+    excess_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yardstick:
+    """What cohorts are compared with: the reference, and prices by actual and assigned class."""
+
+    reference: Reference
+    costs: Floats
+    refused_unknown: bool = False
+
+
+class Evidence:
+    """Labelled decisions with what was stated about them and what came true, summed up."""
+
+    def __init__(self, rows: Labelled, yardstick: Yardstick) -> None:
+        """Sum up."""
+        self.rows, self.yardstick = rows, yardstick
+        self.probabilities = rows.probabilities.astype(np.float64)
+        self.sums = Sums.of(self.probabilities, rows.assigned)
+        realised = np.zeros_like(self.sums.confusion)
+        np.add.at(realised, (rows.actual, rows.assigned), 1)
+        self.stated = metrics(self.sums.confusion, yardstick.costs)
+        self.realised = metrics(realised, yardstick.costs)
+        self.claims = yardstick.reference.outputs.claims
+
+    def value(self, name: str) -> float | None:
+        """Return a metric as it came true; None where it needs outcomes of applicants who were turned down."""
+        selected = self.yardstick.refused_unknown and name != "precision"
+        return None if selected else self.realised[name].value
+
+    def error(self, name: str) -> float:
+        """Return the standard error of a metric as it came true, by customer."""
+        linear = self.realised[name]
+        parts = linear.weight[self.rows.actual, self.rows.assigned] / max(linear.whole, 1e-12)
+        return clustered_error(parts, self.rows.customers)
+
+    def compared(self, name: str, alpha: float) -> Compared:
+        """Compare one metric with what was stated, and with training."""
+        value, stated, claim = self.value(name), self.stated[name], self.claims[name]
+        low, high = (None, None) if value is None else _interval(name, self.rows, self.yardstick.costs)
+        reach = (None, None) if stated.value is None else interval(stated, self.sums, claim)
+        return Compared(
+            metric=name,
+            value=value,
+            low=low,
+            high=high,
+            stated=stated.value,
+            stated_low=reach[0],
+            stated_high=reach[1],
+            trained=claim.realised,
+            alarm=self._is_worse(name, alpha),
+        )
+
+    def _is_worse(self, name: str, alpha: float) -> bool:
+        """Tell whether a metric came out worse than at training by more than chance, and enough to matter."""
+        value, claim = self.value(name), self.claims[name]
+        if name not in WORSE_BY or value is None or claim.realised is None or len(self.rows) < LEAST_ROWS:
+            return False
+        before = math.hypot(claim.error, claim.stated_error)
+        noise = normal_quantile(alpha) * math.hypot(self.error(name), before)
+        kind, size = WORSE_BY[name]
+        worse = value - claim.realised if name in LOSSES else claim.realised - value
+        return worse > max(noise, size * abs(claim.realised) if kind == "share" else size)
+
+
+def cohort(where: str, evidence: Evidence, parts: int) -> Cohort:
+    """Compare what came true with what was stated, for one of `parts` parts that are looked at."""
+    rows, p = evidence.rows, evidence.probabilities
+    alpha = FALSE_ALARMS / (parts * len(WORSE_BY))
+    excess = excess_log_loss(rows)
+    chosen = p[np.arange(len(p)), rows.actual]
+    return Cohort(
+        where=where,
+        rows=len(rows),
+        metrics=tuple(evidence.compared(name, alpha) for name in evidence.stated),
+        log_loss=float(-np.log(np.maximum(chosen, 1e-15)).mean()),
+        excess=float(excess.mean()),
+        excess_error=clustered_error(excess / len(excess), rows.customers),
+    )
+
+
+def _interval(name: str, rows: Labelled, costs: Floats) -> tuple[float | None, float | None]:
+    """Return the 95 % interval by customer: Wilson's for shares, normal for money."""
+    good, approved = rows.actual == len(costs) - 1, rows.assigned == len(costs) - 1
+    everyone = np.ones(len(rows), dtype=bool)
+    if name == "expected_cost":
+        found = mean(costs[rows.actual, rows.assigned], rows.customers)
+    else:
+        hits, of = {
+            "precision": (good, approved),
+            "recall": (approved, good),
+            "false_negative_rate": (rows.assigned == 0, good),
+            "false_negative_rate_wide": (~approved, good),
+            "accuracy": (rows.actual == rows.assigned, everyone),
+        }[name]
+        found = share(hits, of, rows.customers)
+    return found["low"], found["high"]
+
+
+def excess_log_loss(rows: Labelled) -> Floats:
+    """Return by how much each row's log loss (nats) exceeds what its own probabilities expect."""
+    p = rows.probabilities.astype(np.float64)
+    logs = np.log(np.maximum(p, 1e-15))
+    return np.asarray((p * logs).sum(axis=1) - logs[np.arange(len(p)), rows.actual])
+
+
+def calibration(rows: Labelled) -> list[dict[str, Figure]]:
+    """Return stated and actual share of the best class in ten bins of its probability; empty bins are left out."""
+    p, best = rows.probabilities[:, -1].astype(np.float64), rows.probabilities.shape[1] - 1
+    bins = np.minimum((p * _BINS).astype(int), _BINS - 1)
+    return [
+        {
+            "stated": mean(p[bins == b], rows.customers[bins == b]),
+            "actual": share(rows.actual == best, bins == b, rows.customers),
+        }
+        for b in range(_BINS)
+        if (bins == b).sum() >= _LEAST_IN_A_BIN
+    ]
+
+
+def refused_unknown(decisions: Indices, outcomes: Indices) -> bool:
+    """Tell whether only applicants who were not turned down have outcomes. Both count by assigned class."""
+    coverage = outcomes / np.maximum(decisions, 1)
+    return bool(decisions[0] > 0 and coverage[0] < _SELECTED and coverage[1:].max() > 4 * _SELECTED)

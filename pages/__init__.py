@@ -1,0 +1,1 @@
+"""Small pieces of pages, for every report of the product: HTML, style and plots. Imports no other package of it."""
