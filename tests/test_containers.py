@@ -18,7 +18,8 @@ from tests.conftest import PROJECT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
-CREDIT = {name: service for name, service in COMPOSE["services"].items() if service["build"]["target"] == "app"}
+BUILT = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
+CREDIT = {name: service for name, service in BUILT.items() if service["build"]["target"] == "app"}
 
 
 def test_the_compose_file_fits_the_schema_of_compose_files(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_the_dockerfile_uses_lines_and_variables_that_the_tests_run() -> None:
     for variable in re.findall(r"(KAFKA_[A-Z]+)=", DOCKERFILE):
         assert f"${{{variable}:-" in start
     targets = set(re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE, flags=re.MULTILINE))
-    assert {service["build"]["target"] for service in COMPOSE["services"].values()} == targets
+    assert {service["build"]["target"] for service in BUILT.values()} == targets
     for source in re.findall(r"^COPY (?:--\S+ )?(\S+) ", DOCKERFILE, flags=re.MULTILINE):
         assert (PROJECT / source).exists()
 
