@@ -104,10 +104,10 @@ def some_lines(scorer: Scorer, example: dict[str, Any], count: int) -> list[byte
     return [receipt_line(head, s, m, a) for s, m, a in zip(sources, messages, answers, strict=True)]
 
 
-def sealed(log: Path) -> list[tuple[str, CreditError]]:
+def sealed(log: Path, key: bytes | None = None) -> list[tuple[str, CreditError]]:
     """What could not be sealed."""
     troubles: list[tuple[str, CreditError]] = []
-    seal_outboxes(log, None, lambda _head: None, lambda writer, error: troubles.append((writer, error)))
+    seal_outboxes(log, key, lambda _head: None, lambda writer, error: troubles.append((writer, error)))
     return troubles
 
 
@@ -159,6 +159,23 @@ def test_a_damaged_outbox_is_reported_and_nothing_of_it_is_lost_or_half_read(
     assert (writer, "receipt_not_json" in str(error)) == (outbox.folder.name, True)
     assert not list(frames(log))
     assert files_of(outbox.folder) == [outbox.path]
+
+
+def test_personal_data_is_sealed_keyed_and_not_at_all_without_the_key(
+    scorer: Scorer, example: dict[str, Any], tmp_path: Path
+) -> None:
+    log, bundle = tmp_path / "log", scorer.bundle
+    outbox = Outbox(log / "outbox", Maker(bundle.bundle_id, f'pii = ["customer_id"]\n{bundle.spec.text}'), durable=True)
+    outbox.append(some_lines(scorer, example, 2))
+    outbox.close()
+    ((_, error),) = sealed(log)
+    assert "--pii-key" in str(error)
+    assert not list(frames(log))
+    assert not sealed(log, b"k" * 32)
+    (found,) = frames(log)
+    assert found["customer_id"].str.starts_with("keyed:").all()
+    assert not found["application"].str.contains(example["customer_id"]).any()
+    assert list((log / "outbox").rglob("*.sqlite*")) == []
 
 
 def test_two_workers_never_share_an_outbox_and_a_dead_ones_is_taken_over(made_by: Maker, tmp_path: Path) -> None:
