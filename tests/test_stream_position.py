@@ -1,5 +1,8 @@
 """Where a worker begins on a real Apache Kafka, whatever the broker still knows of the group's offsets."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from stream.broker import GroupConsumer
@@ -135,19 +138,31 @@ def test_a_partition_begins_only_when_no_open_transaction_may_still_decide_somet
     consumer.close()
 
 
-def test_a_worker_ends_what_a_predecessor_left_open_and_the_broker_forgot(place: Place) -> None:
-    """Left open by a producer of the worker's own id after its init, as a hanging transaction looks to the worker."""
-    consumer, delivery = worker(place)
-    take(consumer, 7)
-    left = delivery._producer
-    left.begin()
-    left.send(records(place, 0))
-    left.flush(20)
-    left.abort()
-    delivery._end([(place.output, 0), (place.output, 2)])
-    assert [m.offset for m in take(consumer, 7)] == [0, 1, 2, 3, 4, 5, 6], "it begins again"
-    consumer.close()
-    assert decided(place) == []
+def test_a_transaction_that_a_killed_broker_never_ended_is_ended_by_the_worker(tmp_path: Path, java: None) -> None:  # noqa: ARG001
+    """Killed right behind the commit, the broker calls it complete when it is back, and ends it nowhere."""
+    server = KafkaServer(tmp_path / "kafka").start()
+    try:
+        names = topics()
+        server.create(*names[:2])
+        place = Place(server.address, embedded=False, input=names[0], output=names[1], group=names[2])
+        place.send((b"k", b"v"))
+        consumer, delivery = worker(place)
+        while not (batch := consumer.take(1, 0.1)).messages:
+            pass
+        assert delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
+        server.kill()
+        server.start()
+        end = time.monotonic() + 60
+        while not (decided(place) and consumer.assigned):
+            assert time.monotonic() < end, "readers wait for ever"
+            delivery.tend()
+            if (batch := consumer.take(1, 0.1)).messages:
+                delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
+        assert consumer.committed([0]) == {0: 1}
+        assert decided(place) == [0]
+        consumer.close()
+    finally:
+        server.stop()
 
 
 class Cluster:
