@@ -34,8 +34,8 @@ def worker(place: Place) -> tuple[GroupConsumer, ExactlyOnce]:
 def decide(place: Place, count: int, most: int = 100, *, settle: bool = True) -> list[int]:
     """Let a worker decide so many messages, then leave; the offsets of the messages that it had in hand."""
     consumer, delivery = worker(place)
-    offsets: list[int] = []
-    while len(offsets) < count:
+    offsets, end = list[int](), time.monotonic() + 30
+    while len(offsets) < count and time.monotonic() < end:
         batch = consumer.take(min(most, count - len(offsets)), 0.1)
         offsets += [m.offset for m in batch.messages]
         if batch.messages and settle:
