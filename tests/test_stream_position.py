@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stream.broker import GroupConsumer
-from stream.client_settings import member_config
+from stream.client_settings import member_config, producer_config
 from stream.delivery import ExactlyOnce
 from stream.forgotten import OTHERS_S, Forgotten
 from stream.producer import RecordProducer
@@ -95,10 +95,10 @@ def test_what_the_broker_aborted_although_it_knows_the_offset_is_decided_again(p
 def test_a_worker_that_dies_while_decided_messages_lie_ahead_leaves_them_known(place: Place) -> None:
     assert decide(place, 2) == [0, 1]
     producer = by_hand(place)
-    producer.send(records(place, 3, 5))
+    producer.send(records(place, 4, 6))
     producer.commit()
-    assert decide(place, 1, most=1) == [2]
-    assert decide(place, 2) == [4, 6]
+    assert decide(place, 2, most=1) == [2, 3]
+    assert decide(place, 1) == [5]
     assert sorted(decided(place)) == [0, 1, 2, 3, 4, 5, 6]
 
 
@@ -138,6 +138,18 @@ def test_a_partition_begins_only_when_no_open_transaction_may_still_decide_somet
     consumer.close()
 
 
+class DyingProducer(RecordProducer):
+    """Its broker is killed right behind the first commit."""
+
+    server: KafkaServer | None = None
+
+    def commit(self) -> None:
+        super().commit()
+        if self.server is not None:
+            self.server.kill()
+            self.server = None
+
+
 def test_a_transaction_that_a_killed_broker_never_ended_is_ended_by_the_worker(tmp_path: Path, java: None) -> None:  # noqa: ARG001
     """Killed right behind the commit, the broker calls it complete when it is back, and ends it nowhere."""
     server = KafkaServer(tmp_path / "kafka").start()
@@ -146,11 +158,14 @@ def test_a_transaction_that_a_killed_broker_never_ended_is_ended_by_the_worker(t
         server.create(*names[:2])
         place = Place(server.address, embedded=False, input=names[0], output=names[1], group=names[2])
         place.send((b"k", b"v"))
-        consumer, delivery = worker(place)
+        config = producer_config(place.settings().connection, transactional_id=place.group)
+        producer = DyingProducer(config)
+        producer.server = server
+        producers = iter([producer])
+        consumer, delivery = place.worker(lambda: next(producers, None) or place.producer(place.group))
         while not (batch := consumer.take(1, 0.1)).messages:
             pass
         assert delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
-        server.kill()
         server.start()
         end = time.monotonic() + 60
         while not (decided(place) and consumer.assigned):
