@@ -3,6 +3,7 @@
 import os
 from collections import Counter as Tally
 from collections.abc import Sequence
+from typing import Any
 
 import prometheus_client as prometheus
 from prometheus_client import multiprocess
@@ -58,6 +59,7 @@ class RestMetrics:
     def __init__(self) -> None:
         """Begin at zero."""
         self._registry = Registry(REST)
+        self._counters: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def round(self, answers: Sequence[Answer]) -> None:
         """Count applications that were scored together."""
@@ -70,10 +72,19 @@ class RestMetrics:
 
     def request(self, path: str, status: int, code: str, seconds: float) -> None:
         """Count a request that is over; `path` is one of the table of routes, or empty."""
-        self._registry["credit_rest_requests_total"].labels(path, str(status)).inc()
-        self._registry["credit_rest_request_seconds"].labels(path).observe(seconds)
+        count, duration = self._of_requests(path, status)
+        count.inc()
+        duration.observe(seconds)
         if code:
             self._registry["credit_rest_problems_total"].labels(code).inc()
+
+    def _of_requests(self, path: str, status: int) -> tuple[Any, Any]:
+        """Return what a path and status are counted by; looking labels up costs more than counting."""
+        found = self._counters.get((path, status))
+        if found is None:
+            count = self._registry["credit_rest_requests_total"].labels(path, str(status))
+            found = self._counters[path, status] = count, self._registry["credit_rest_request_seconds"].labels(path)
+        return found
 
     def text(self) -> bytes:
         """Return all values in Prometheus' text form: of all workers where they count together."""

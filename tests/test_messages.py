@@ -279,6 +279,16 @@ def test_the_example_fits_its_schema_and_scores_and_the_decision_fits_its_own(
     jsonschema.validate(json.loads(answer.decision or b""), decision_json_schema(spec))
 
 
+def test_an_empty_recorded_at_is_a_missing_one_for_schema_and_decoder(
+    door: MessageScorer, spec: Spec, example: dict[str, Any]
+) -> None:
+    recorded: list[dict[str, Any]] = [{}, {"recorded_at": None}, {"recorded_at": ""}]
+    messages = [changed(example, events=event(**more)) for more in recorded]
+    for message in messages:
+        jsonschema.validate(message, application_schema(spec))
+    assert len({answer.decision for answer in door.answer([encoded(message) for message in messages])} - {None}) == 1
+
+
 def test_the_command_prints_both_schemas(credit: Credit, bundle: Path, spec: Spec) -> None:
     printed = json.loads(credit("bundle", "schema", bundle).stdout)
     assert printed | {"examples": []} == application_schema(spec) | {"examples": []}
