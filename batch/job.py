@@ -101,13 +101,15 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
 def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
     watch.stage("read")
     with ExitStack() as resources:
+        receipts = resources.enter_context(opened(job.log, scorer.bundle.spec))
         tables = open_inputs(
             job.applications, job.events, scorer.bundle.spec, allow_empty_events=job.allow_empty_events
         )
         for table in tables:
             resources.enter_context(table)
-        receipts = resources.enter_context(opened(job.log, scorer, tables[0]))
         partitions = resources.enter_context(spread(*tables, scorer, job.out, job.partition_bytes))
+        if receipts is not None:
+            receipts.read_from(tables[0])
         watch.stage("score")
         scored = resources.enter_context(results(job.out, scorer.bundle.spec))
         score_partitions(partitions, scorer, job.threads, scored, receipts)

@@ -19,12 +19,13 @@ import polars as pl
 
 from batch.partitions import ROW
 from batch.tables import SourceTable
+from features.spec import Spec
 from receipts.chain import Chain, Staged
 from receipts.files import BusyError
 from receipts.frame import receipts_of
 from receipts.pii import Pseudonymiser
 from scoring.publish import to_messages
-from scoring.scorer import Scored, Scorer
+from scoring.scorer import Scored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +53,16 @@ class Partition:
 class Receipts:
     """The receipts of one run; `add` is safe to call from several threads."""
 
-    def __init__(self, chain: Chain, settings: LogSettings, scorer: Scorer, table: SourceTable) -> None:
+    def __init__(self, chain: Chain, settings: LogSettings, spec: Spec, pseudonymiser: Pseudonymiser) -> None:
         """Use `opened`."""
-        self._chain, self._settings, self._table = chain, settings, table
-        self._spec = scorer.bundle.spec
-        self._pseudonymiser = Pseudonymiser(self._spec, settings.pii_key)
+        self._chain, self._settings, self._spec, self._pseudonymiser = chain, settings, spec, pseudonymiser
+        self._table: SourceTable | None = None
         self._staged: dict[int, Staged] = {}
         self._lock = threading.Lock()
+
+    def read_from(self, table: SourceTable) -> None:
+        """Name the table of applications, which is read before partitions are added."""
+        self._table = table
 
     def add(self, number: int, partition: Partition) -> None:
         """Stage the receipts of a partition.
@@ -68,7 +72,7 @@ class Receipts:
 
         """
         scored = partition.scored
-        if not scored.decisions.height:
+        if not scored.decisions.height or self._table is None:
             return
         sha256, row = self._table.source(scored.decisions[ROW])
         origin = pl.DataFrame({"input_sha256": sha256, "row": row}).with_columns(
@@ -105,7 +109,7 @@ class Receipts:
 
 
 @contextmanager
-def opened(settings: LogSettings | None, scorer: Scorer, table: SourceTable) -> Iterator[Receipts | None]:
+def opened(settings: LogSettings | None, spec: Spec) -> Iterator[Receipts | None]:
     """Open the log for a run, as the first writer `batch-1`, `batch-2` ... that no other run holds; None without a log.
 
     Raises:
@@ -116,8 +120,9 @@ def opened(settings: LogSettings | None, scorer: Scorer, table: SourceTable) -> 
     if settings is None:
         yield None
         return
+    pseudonymiser = Pseudonymiser(spec, settings.pii_key)
     with _free_writer(settings.log) as chain:
-        yield Receipts(chain, settings, scorer, table)
+        yield Receipts(chain, settings, spec, pseudonymiser)
 
 
 def _free_writer(log: Path) -> Chain:

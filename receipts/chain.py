@@ -14,7 +14,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +29,7 @@ from receipts.log import HEADS, WRITERS, check_writer, create_log
 from receipts.manifest import NOTHING_BEFORE, Manifest, read_manifest
 from receipts.read import GROUP_ROWS
 from receipts.row_hash import row_hashes, with_nonce
-from scoring.bundle import sha256
+from scoring.bundle import canonical_json, sha256
 from scoring.decisions import INSTANT_FORMAT
 
 
@@ -150,8 +150,8 @@ class Chain:
         return self.head
 
     def _list(self, head: Head, sealing: list[str]) -> None:
-        document = {"writer": head.writer, "number": head.number, "hash": head.hash, "sealing": sealing}
-        put(self.log / HEADS / f"{self.writer}.json", json.dumps(document, indent=2).encode() + b"\n")
+        listed = ListedHead(self.writer, head.number, head.hash, tuple(sealing))
+        put(self.log / HEADS / f"{self.writer}.json", canonical_json(asdict(listed)))
 
     def _clear(self) -> None:
         for left in self._folder.glob(f".*{PART}"):
@@ -195,6 +195,7 @@ class Chain:
 class ListedHead:
     """The head of a writer as its file lists it, and the hashes that were being sealed when it was written."""
 
+    writer: str
     number: int = 0
     hash: str = NOTHING_BEFORE
     sealing: tuple[str, ...] = ()
@@ -214,12 +215,16 @@ def read_head(log: Path, writer: str) -> ListedHead:
     """
     path = log / HEADS / f"{writer}.json"
     try:
-        values = json.loads(path.read_bytes())
-        return ListedHead(int(values["number"]), str(values["hash"]), tuple(map(str, values["sealing"])))
+        content = path.read_bytes()
+        values = json.loads(content)
+        listed = ListedHead(writer, int(values["number"]), str(values["hash"]), tuple(values["sealing"]))
+        if content == canonical_json(asdict(listed)):
+            return listed
     except FileNotFoundError:
-        return ListedHead()
+        return ListedHead(writer)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not readable as the head of a writer. Restore it from a copy.") from error
+    raise InputError(f"{path}: changed since it was written. Restore it from a copy.")
 
 
 def write_files(folder: Path, manifest: Manifest, rows: pl.DataFrame) -> dict[str, str]:

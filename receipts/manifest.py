@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import InputError
-from receipts.files import put
+from receipts.files import PART, put
 from receipts.log import FORMAT_VERSION, check_version
 from scoring.bundle import canonical_json, sha256
 
@@ -57,7 +57,9 @@ class Manifest:
 
 
 def is_own_file(name: str) -> bool:
-    """Tell whether a file has a name that some revision of a segment gives, `receipts.1.parquet`."""
+    """Tell whether a file is of some revision of a segment, `receipts.1.parquet`, or a manifest on its way."""
+    if name == f".{MANIFEST}{PART}":
+        return True
     kind, _, rest = name.partition(".")
     revision, _, suffix = rest.partition(".")
     return _SUFFIX.get(kind) == suffix and revision.isdigit()
@@ -86,7 +88,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        document = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        document = json.loads(content)
         version = document["format_version"]
     except OSError as error:
         raise InputError(f"{path}: the manifest of this segment cannot be read ({error.strerror}).") from error
@@ -100,11 +103,11 @@ def read_manifest(folder: Path) -> Manifest:
             files={str(kind): str(digest) for kind, digest in document["files"].items() if kind in _SUFFIX},
             removals=tuple(map(dict, document["removals"])),
         )
-        if document == manifest.document():
+        if content == canonical_json(manifest.document()):
             return manifest
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not readable as the manifest of a segment; it was changed.") from error
-    raise InputError(f"{path}: it was changed since it was sealed: its content does not give its hash.")
+    raise InputError(f"{path}: changed since it was written: its content does not give its hash.")
 
 
 def _sealed(values: dict[str, Any]) -> dict[str, Any]:
