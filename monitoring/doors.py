@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from prometheus_client.registry import Collector
 
 from features.matrix import FeatureTable
-from monitoring.live import Dirt, Live
+from monitoring.live import DirtCounts, Live
 from monitoring.metrics import DIRT, REST_WORKER, STREAM, Metric
 from monitoring.registry import Deaths, Registry
 from scoring.decisions import Decided
@@ -48,7 +48,7 @@ class DoorMetrics:
         if self._live is not None:
             self._live.forget()
 
-    def _count_dirt(self, dirt: Dirt) -> None:
+    def _count_dirt(self, dirt: DirtCounts) -> None:
         for labels, cells in dirt.items():
             self.registry[DIRT.name].labels(*labels).inc(cells)
 
@@ -75,6 +75,10 @@ class StreamMetrics(DoorMetrics):
         values["credit_stream_batch_messages"].observe(len(answers))
         values["credit_stream_score_seconds"].observe(score_s)
         values["credit_stream_transaction_seconds"].observe(transaction_s)
+
+    def receipts(self, count: int) -> None:
+        """Count receipts that are final."""
+        self.registry["credit_stream_receipts_total"].inc(count)
 
     def refused(self, share: float) -> None:
         """Note the share of refused messages that the circuit breaker sees now."""
