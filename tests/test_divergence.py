@@ -95,7 +95,8 @@ def test_estimates_have_the_variance_that_simulated_outcomes_show() -> None:
     generator, costs = np.random.default_rng(4), np.array([[0.0, 30, 400], [20, 0, 120], [500, 200, 0]])
     p = generator.dirichlet((1, 2, 1.5), 3000)
     assigned = p.argmax(axis=1)
-    sums, seen = Sums.of(p, assigned), {name: [] for name in metrics(np.ones((3, 3)), costs)}
+    sums = Sums.of(p, assigned)
+    seen: dict[str, list[float | None]] = {name: [] for name in metrics(np.ones((3, 3)), costs)}
     for _ in range(400):
         actual = (generator.random(3000)[:, None] > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
         table = np.zeros((3, 3))
@@ -103,8 +104,12 @@ def test_estimates_have_the_variance_that_simulated_outcomes_show() -> None:
         for name, found in metrics(table, costs).items():
             seen[name].append(found.value)
     for name, linear in metrics(sums.confusion, costs).items():
-        assert np.mean(seen[name]) == pytest.approx(linear.value, abs=0.02 * max(1, linear.value or 0)), name
-        assert np.std(seen[name]) == pytest.approx(np.sqrt(variance(linear, sums)), rel=0.15), name
+        assert np.mean(np.array(seen[name], dtype=float)) == pytest.approx(
+            linear.value, abs=0.02 * max(1, linear.value or 0)
+        ), name
+        assert np.std(np.array(seen[name], dtype=float)) == pytest.approx(np.sqrt(variance(linear, sums)), rel=0.15), (
+            name
+        )
 
 
 def test_lookups_find_positions() -> None:

@@ -50,7 +50,7 @@ def write(log: Path, scorer: Scorer, frame: pl.DataFrame, door: str = "batch") -
     """Seal decisions as a door would."""
     spec = scorer.bundle.spec
     matrix = frame.select(pl.col(f"^{FEATURE}.*$")).to_numpy().astype(np.float32)
-    decisions = frame.drop(pl.col(f"^{FEATURE}.*$"), "door")
+    decisions = frame.drop("door", *[name for name in frame.columns if name.startswith(FEATURE)])
     origin = pl.DataFrame({"door": [door] * frame.height, "decided_at": [DECIDED] * frame.height})
     with Chain.open(log, f"{door}-test") as chain:
         chain.seal(receipts_of(decisions, matrix, origin, spec))
