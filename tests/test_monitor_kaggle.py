@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -27,10 +26,10 @@ def watched(credit: Credit, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     assert trained.returncode == 0, trained.stderr
     bundle, found = trained.stdout.splitlines()[-1], {}
     for month in ("4", "6", "7", "8"):
-        own, out = folder / month, folder / f"{month}.html"
-        inputs = ("--applications", own / "applications.parquet", "--events", own / "events.parquet")
-        assert credit("score", "--bundle", bundle, *inputs, "--out", own / "decisions.parquet").returncode == 0
-        source = ("--decisions", own / "decisions.parquet", *inputs, "--labels", own / "labels.parquet")
+        data, out = folder / month, folder / f"{month}.html"
+        inputs = ("--applications", data / "applications.parquet", "--events", data / "events.parquet")
+        assert credit("score", "--bundle", bundle, *inputs, "--out", data / "decisions.parquet").returncode == 0
+        source = ("--decisions", data / "decisions.parquet", *inputs, "--labels", data / "labels.parquet")
         assert credit("monitor", *source, "--bundle", bundle, "--out", out).returncode == 8
         found[month] = json.loads(out.with_suffix(".json").read_text())
     return found
