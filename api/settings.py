@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     body_seconds: float = Field(10, gt=0, le=600, description="For the body to arrive; then 408.")
     header_seconds: float = Field(5, gt=0, le=600, description="For the headers to arrive; then closed.")
     idle_seconds: float = Field(65, gt=0, le=3600, description="A kept connection without a request; then closed.")
+    drift_window: int = Field(
+        5000, ge=500, le=10_000_000, description="Drift of live metrics is that of so many last decisions."
+    )
     stop_seconds: float = Field(5, gt=0, le=600, description="For requests in flight after SIGTERM.")
 
 

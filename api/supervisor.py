@@ -20,6 +20,7 @@ from api.logs import JsonLog
 from api.settings import Settings
 from api.worker import run_worker
 from features.errors import CreditError
+from monitoring.registry import forget_worker
 
 _MOST_FAILED_STARTS = 3
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -97,6 +98,7 @@ class Supervisor:
     def _note_death(self, worker: _Worker) -> int:
         code = worker.process.exitcode or 0
         self.log.write("worker_died", pid=worker.process.pid, exit=code, was_ready=worker.ready)
+        forget_worker(worker.process.pid or 0)
         if worker.ready:
             return 0
         self._failed_starts += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from api.coalescer import Answering
 from api.logs import JsonLog, where
 from api.problems import Response
-from monitoring.rest_metrics import RestMetrics
+from monitoring.doors import RestMetrics
 from scoring.messages import Answer
 
 CLIENT_GONE = 499
@@ -55,8 +55,11 @@ class Watch:
         """Count what is scored together."""
 
         def counted(messages: Sequence[bytes]) -> list[Answer]:
-            answers = answer(messages)
-            self.metrics.round(answers)
+            try:
+                answers = answer(messages)
+                self.metrics.round(answers)
+            finally:
+                self.metrics.forget()
             return answers
 
         return counted

@@ -15,7 +15,9 @@ from api.openapi import Contract
 from api.service import Service
 from api.settings import Framework, Settings
 from api.watch import Watch
-from monitoring.rest_metrics import RestMetrics
+from monitoring.doors import RestMetrics
+from monitoring.live import NO_REFERENCE, Live
+from monitoring.registry import shared_folder
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
@@ -52,9 +54,12 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
 
     """
     scorer = Scorer.open(settings.bundle)
-    messages = MessageScorer(scorer)
-    watch = Watch(log, RestMetrics())
-    documents = Documents(scorer, make_contract(messages), settings, watch.metrics.text)
+    live = Live(scorer.bundle, settings.drift_window, shared_folder())
+    if not live.drift:
+        log.write("no_drift_metrics", reason=NO_REFERENCE)
+    watch = Watch(log, RestMetrics(live))
+    messages = MessageScorer(scorer, watch.metrics.observe)
+    documents = Documents(scorer, make_contract(MessageScorer(scorer)), settings, watch.metrics.text)
     gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
     return Service(messages.answer, documents, gate, settings, watch)
 

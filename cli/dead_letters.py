@@ -48,7 +48,7 @@ def list_(
         return
     header = ("dead letter", "application", "code", "pointer", "expected")
     say_table(header, [tuple(row[name] for name in ("place", "source", "code", "pointer", "expected")) for row in rows])
-    say(f"{len(rows):,} dead letters{'' if everything else ' not settled'}")
+    say(f"{len(rows):,} dead letter{'' if len(rows) == 1 else 's'}{'' if everything else ' not settled'}")
 
 
 @app.command(epilog="Example: credit stream dead-letters redrive --brokers 127.0.0.1:9092 --code spec_mismatch")

@@ -22,6 +22,8 @@ from cli import features as features_commands
 from cli import key as key_commands
 from cli import log as log_commands
 from cli import model as model_commands
+from cli import monitor as monitor_commands
+from cli import outcomes as outcomes_commands
 from cli import policy as policy_commands
 from cli import replay as replay_commands
 from cli import report as report_commands
@@ -42,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Credit scoring: one verified bundle, the same bits at every door.",
     epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed, "
-    "5 watchdog, 6 circuit breaker, 7 the doors or a replay differ.",
+    "5 watchdog, 6 circuit breaker, 7 the doors or a replay differ, 8 monitoring alarm.",
 )
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
@@ -56,6 +58,8 @@ app.add_typer(spec_commands.app, name="spec")
 app.add_typer(policy_commands.app, name="policy")
 app.add_typer(report_commands.app)
 app.add_typer(log_commands.app, name="log")
+app.add_typer(outcomes_commands.app, name="outcomes")
+app.add_typer(monitor_commands.app)
 app.add_typer(replay_commands.app)
 if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") is not None:
     from cli import stream as stream_commands

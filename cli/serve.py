@@ -56,7 +56,7 @@ def _serve(settings: "Settings") -> int:
     from api.logs import JsonLog
     from api.supervisor import Supervisor
     from api.worker import open_keys, run_worker
-    from monitoring.rest_metrics import SHARED_FOLDER
+    from monitoring.registry import SHARED_FOLDER
 
     open_keys(settings)
     listener = _bind(settings.host, settings.port)

@@ -25,6 +25,8 @@ app.add_typer(dead_letters.app, name="dead-letters")
 @takes_settings
 def run(settings: StreamSettings) -> None:
     """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker."""
+    from monitoring.doors import StreamMetrics
+    from monitoring.live import NO_REFERENCE, Live
     from scoring.messages import MessageScorer
     from scoring.scorer import Scorer
     from stream.service import Control, run_worker
@@ -34,7 +36,12 @@ def run(settings: StreamSettings) -> None:
     control = Control(Watchdog(settings.deadline_seconds))
     _on_signal(control.stop)
     scorer = Scorer.open(settings.bundle)
-    run_worker(settings, MessageScorer(scorer).answer, scorer.bundle.bundle_id, control)
+    live = Live(scorer.bundle, settings.drift_window)
+    if not live.drift:
+        logging.getLogger(__name__).warning(NO_REFERENCE)
+    metrics = StreamMetrics(live)
+    answer = MessageScorer(scorer, metrics.observe).answer
+    run_worker(settings, answer, scorer.bundle.bundle_id, control, metrics)
 
 
 @app.command(
@@ -66,7 +73,7 @@ def publish(
     attributes = every_column(tables[0]) if bundle is None else read_bundle(bundle).spec.attributes
     pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
     count = send(settings, topic, pairs, per_second)
-    say(f"{count:,} applications published to {topic}")
+    say(f"{count:,} application{'' if count == 1 else 's'} published to {topic}")
 
 
 @app.command(epilog="Example: credit stream decisions --brokers 127.0.0.1:9092 --limit 3")

@@ -13,7 +13,7 @@ from features.cleaning import read_attribute
 from features.errors import InputError
 from features.instants import instant
 from features.reading import Columns, Reader, has_few_rows, piece
-from features.rejects import APPLICATIONS, count_dirt, rejects_frame
+from features.rejects import APPLICATIONS, Dirt, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 
 _MOST_ID_BYTES = 256
@@ -28,7 +28,7 @@ class Applications:
 
     accepted: pl.DataFrame
     rejects: pl.DataFrame
-    dirt: pl.DataFrame
+    dirt: list[Dirt]
 
 
 def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:

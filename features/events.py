@@ -14,7 +14,7 @@ from features.history import History, Int64s
 from features.instants import instant
 from features.plain_cells import plain_amount, plain_kind
 from features.reading import MISSING, OUT_OF_RANGE, UNKNOWN, Cells, Columns, Reader, Reading, piece
-from features.rejects import EVENTS, count_dirt, rejects_frame
+from features.rejects import EVENTS, Dirt, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, Currency, Spec
 from features.text_values import MOST_MINOR_UNITS, minor_units, plain_minor_units
 
@@ -29,7 +29,7 @@ class Events:
     usable: History
     unusable: pl.DataFrame
     rejects: pl.DataFrame
-    dirt: pl.DataFrame
+    dirt: list[Dirt]
 
 
 APPLICATION_ROW = "application_row"
@@ -77,9 +77,8 @@ def _account(own: pl.DataFrame, places: tuple[Int64s, Int64s], rejects: pl.DataF
     schema = own.schema
     cells = _reader(spec, tuple((name, schema[name]) for name in _READ if name in schema)).read(own)
     ignored, codes = cells["kind"].values.to_numpy() == _IGNORED, _codes(cells)
-    bad, dirt, usable = _NO_BAD, count_dirt(EVENTS, {}), ~ignored
-    if ignored.any():
-        dirt = count_dirt(EVENTS, {"kind": ["ignored_kind"] * int(ignored.sum())})
+    bad, usable = _NO_BAD, ~ignored
+    dirt = count_dirt(EVENTS, {"kind": ["ignored_kind"] * int(ignored.sum())})
     if codes is not None:
         usable &= codes.is_null().to_numpy()
         judged = pl.DataFrame({"customer": customers, "row": rows, "code": codes}).filter(~ignored)

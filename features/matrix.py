@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from features.applications import read_applications
 from features.events import APPLICATION_ROW, Events, read_carried_events, read_events
 from features.reading import has_few_rows
-from features.rejects import APPLICATIONS, rejects_frame
+from features.rejects import APPLICATIONS, Dirt, dirt_frame, rejects_frame
 from features.rfm import rfm_columns, rfm_features
 from features.spec import Attribute, AttributeKind, Feature, Spec
 
@@ -34,7 +34,12 @@ class FeatureTable:
     applications: pl.DataFrame
     matrix: NDArray[np.float32]
     rejects: pl.DataFrame
-    dirt: pl.DataFrame
+    counted: list[Dirt]
+
+    @property
+    def dirt(self) -> pl.DataFrame:
+        """Cells that became missing and events that were skipped, by cause, as `features.rejects.DIRT`."""
+        return dirt_frame(self.counted)
 
 
 def list_features(spec: Spec) -> list[Feature]:
@@ -69,7 +74,7 @@ def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec)
         applications=accepted,
         matrix=_to_float32(columns, accepted.height),
         rejects=pl.concat(rejects).sort("table", "row") if rejects else read.rejects,
-        dirt=pl.concat([read.dirt, account.dirt]) if account.dirt.height else read.dirt,
+        counted=[*read.dirt, *account.dirt],
     )
 
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 
+from features.history import Int64s
 from features.reading import MISSING, MISSING_TOKEN, NOT_WHOLE, OUT_OF_RANGE, UNCERTAIN, Plain, Unusable
 from features.text_values import MOST_MINOR_UNITS, PLAIN_MONTHS, PLAIN_NUMBER, plain_money_form
 
@@ -21,6 +23,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCAL_EPOCH = _EPOCH.replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
 
+_UTC = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z?)?"
+
+
+def _all_match(form: str) -> Callable[[str], object]:
+    """Return what tells whether each line of a text has a form, which must not match line ends."""
+    return re.compile(rf"{form}(?:\n{form})*").fullmatch
+
+
+_all_utc = _all_match(_UTC)
 Parse = Callable[[str], float | int | None]
 
 
@@ -58,7 +69,18 @@ def plain_amount(digits: int) -> Plain:
             return UNCERTAIN if cell else _MISSING
         return value if -MOST_MINOR_UNITS <= value <= MOST_MINOR_UNITS else _OUTSIDE
 
-    return Plain(pl.Int64(), read)
+    decimals = rf"\.[0-9]{{{digits}}}" if digits else ""
+    all_match = _all_match(rf"-?[0-9]{{1,12}}{decimals}")
+
+    def whole(cells: list[str]) -> Int64s | None:
+        text = "\n".join(cells)
+        if not all_match(text):
+            return None
+        values = np.fromstring(text.replace(".", ""), dtype=np.int64, sep="\n")
+        fits = len(values) == len(cells) and max(values.max(), -values.min()) <= MOST_MINOR_UNITS
+        return values if fits else None
+
+    return Plain(pl.Int64(), read, whole)
 
 
 def plain_instant(form: str, first: int, end: int) -> Plain:
@@ -75,13 +97,29 @@ def plain_instant(form: str, first: int, end: int) -> Plain:
         value = (moment - (_LOCAL_EPOCH if moment.tzinfo is None else _EPOCH)) // _MICROSECOND
         return value if first <= value < end else _OUTSIDE
 
-    return Plain(pl.Int64(), read)
+    def whole(cells: list[str]) -> Int64s | None:
+        text = "\n".join(cells)
+        if not _all_utc(text):
+            return None
+        try:
+            values = np.array(text.replace("Z", "").split("\n"), dtype="datetime64[us]").view(np.int64)
+        except ValueError:  # no such day
+            return None
+        fits = len(values) == len(cells) and first <= values.min() and values.max() < end
+        return values if fits else None
+
+    return Plain(pl.Int64(), read, whole)
 
 
 def plain_kind(indices: dict[str, int]) -> Plain:
     """Read kinds of events to their index."""
     known: dict[str, object] = {"": _MISSING, **indices}
-    return Plain(pl.Int64(), lambda cell: known.get(cell, UNCERTAIN))
+
+    def whole(cells: list[str]) -> Int64s | None:
+        values = list(map(indices.get, cells))
+        return None if None in values else np.array(values, dtype=np.int64)
+
+    return Plain(pl.Int64(), lambda cell: known.get(cell, UNCERTAIN), whole)
 
 
 def plain_category(values: list[str], tokens: frozenset[str]) -> Plain:

@@ -23,7 +23,8 @@ OUT_OF_RANGE = "out_of_range"
 TOO_MANY_DECIMALS = "too_many_decimals"
 UNKNOWN = "unknown_category"
 
-PLAIN_ROWS = 512  # up to here cells are read one by one, above in columns
+_FEW_ROWS = 4096  # up to here handing a column to another thread costs more than computing it
+PLAIN_ROWS = 512  # up to here cells may be read one by one
 
 Stage = list[pl.Expr]
 Condition = tuple[pl.Expr, str]
@@ -47,10 +48,14 @@ UNCERTAIN = Unusable("")  # it takes the stages to tell
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Reads one text to a value of `dtype`, to `Unusable`, or to `UNCERTAIN` (see `features.plain_cells`)."""
+    """Reads one text to a value of `dtype`, to `Unusable`, or to `UNCERTAIN` (see `features.plain_cells`).
+
+    `whole` reads all texts of a column at once, or returns None where one of them has another form.
+    """
 
     dtype: pl.DataType
     read: Callable[[str], object]
+    whole: Callable[[list[str]], NDArray[np.int64] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Reading:
 
     Where it is certain, `quick` gives the very value of the stages, from the raw column alone, and null elsewhere; it
     counts where `quick_check`, of that value, holds. Without it all cells go through the stages. `quick_cause` gives
-    the very cause of cells that are certainly unusable, and null elsewhere. `plain` reads few texts one by one.
+    the very cause of cells that are certainly unusable, and null elsewhere. `plain` reads few texts.
     """
 
     name: str
@@ -93,7 +98,7 @@ class Cells:
 
 
 def has_few_rows(table: pl.DataFrame) -> bool:
-    """Tell whether reading cell by cell is faster than in columns."""
+    """Tell whether the fixed costs of expressions are more than what Python costs for each cell."""
     return table.height <= PLAIN_ROWS
 
 
@@ -102,14 +107,13 @@ class Reader:
 
     def __init__(self, readings: Sequence[Reading], others: Sequence[pl.Expr] = ()) -> None:
         """Prepare the expressions; `others` are columns that are made beside the readings."""
-        quick = [r.quick.alias(r.name) for r in readings if r.quick is not None]
-        checks = [pl.when(r.quick_check).then(r.name).alias(r.name) for r in readings if r.quick_check is not None]
-        self._quick, self._others = ([*quick], [checks]), [*others]
-        self._slow = [reading.name for reading in readings if reading.quick is None]
+        self._others = [*others]
+        self._quick = {r.name: r.quick.alias(r.name) for r in readings if r.quick is not None}
+        checked = [(r.name, r.quick_check) for r in readings if r.quick_check is not None]
+        self._checks = {name: pl.when(check).then(name).alias(name) for name, check in checked}
         self._causes = {r.name: r.quick_cause.alias("cause") for r in readings if r.quick_cause is not None}
         self._stages = {reading.name: _stages(reading) for reading in readings}
         self._plain = {reading.name: reading.plain for reading in readings if reading.plain is not None}
-        self._rest = [reading for reading in readings if reading.plain is None] if self._plain else []
 
     def others(self, table: pl.DataFrame) -> list[pl.Series]:
         """Return the columns beside the readings."""
@@ -117,14 +121,24 @@ class Reader:
 
     def read(self, table: pl.DataFrame) -> dict[str, Cells]:
         """Return each reading's cells by name, in the order of the rows."""
-        if self._plain and has_few_rows(table):
-            rest = Reader(self._rest).read(table) if self._rest else {}
-            return rest | {name: self._read_plainly(table.get_column(name), by) for name, by in self._plain.items()}
-        columns = _collect(table, *self._quick).get_columns()
-        cells = {column.name: self._complete(table.get_column(column.name), column) for column in columns}
-        return cells | {name: _read_slowly(table.get_column(name), self._stages[name]) for name in self._slow}
+        cells = {}
+        for name, plain in self._plain.items() if table.height <= _FEW_ROWS else ():
+            column = table.get_column(name)
+            read = _read_whole(column, plain) or (self._read_one_by_one(column, plain) if has_few_rows(table) else None)
+            if read:
+                cells[name] = read
+        rest = [name for name in self._stages if name not in cells]
+        return cells | self._read_in_columns(table, rest) if rest else cells
 
-    def _read_plainly(self, column: pl.Series, plain: Plain) -> Cells:
+    def _read_in_columns(self, table: pl.DataFrame, names: list[str]) -> dict[str, Cells]:
+        quick = [self._quick[name] for name in names if name in self._quick]
+        checks = [self._checks[name] for name in names if name in self._checks]
+        columns = _collect(table, quick, [checks]).get_columns()
+        cells = {column.name: self._complete(table.get_column(column.name), column) for column in columns}
+        slow = [name for name in names if name not in self._quick]
+        return cells | {name: _read_slowly(table.get_column(name), self._stages[name]) for name in slow}
+
+    def _read_one_by_one(self, column: pl.Series, plain: Plain) -> Cells:
         read = plain.read
         values: list[Any] = [None if cell is None else read(cell) for cell in column.to_list()]
         if Unusable not in set(map(type, values)):
@@ -160,9 +174,6 @@ class Reader:
         return _read_slowly(column, self._stages[column.name])
 
 
-_FEW_ROWS = 4096  # below, handing a column to another thread costs more than computing it
-
-
 def _collect(table: pl.DataFrame, selected: Stage, added: Sequence[Stage], result: Stage | None = None) -> pl.DataFrame:
     """Select from a table, add stage by stage, and select the result of that (default: all columns)."""
     few, query = table.height <= _FEW_ROWS, table.lazy()
@@ -179,6 +190,13 @@ def _stages(reading: Reading) -> tuple[Stage, ...]:
     cause = _cause(reading).alias(f"{name}|cause")
     usable = pl.when(piece(name, "cause").is_null()).then(piece(name, "value")).alias(f"{name}|value")
     return (*reading.stages, [cause], [usable])
+
+
+def _read_whole(column: pl.Series, plain: Plain) -> Cells | None:
+    if plain.whole is None or column.null_count():
+        return None
+    values = plain.whole(column.to_list())
+    return None if values is None else Cells(pl.Series(column.name, values))
 
 
 def _read_slowly(column: pl.Series, stages: tuple[Stage, ...]) -> Cells:

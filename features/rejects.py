@@ -18,6 +18,8 @@ REJECTS = pl.Schema(
 )
 DIRT = pl.Schema({"table": pl.String, "column": pl.String, "cause": pl.String, "cells": pl.Int64})
 
+Dirt = tuple[str, str, str, int]  # a row of `DIRT`
+
 APPLICATIONS = "applications"
 EVENTS = "events"
 
@@ -70,15 +72,18 @@ def rejects_frame(rows: pl.DataFrame | None = None) -> pl.DataFrame:
     ).select(pl.col(name).cast(dtype) for name, dtype in REJECTS.items())
 
 
-def count_dirt(table: str, causes: Mapping[str, Sequence[str | None]]) -> pl.DataFrame:
+def count_dirt(table: str, causes: Mapping[str, Sequence[str | None]]) -> list[Dirt]:
     """Count the causes of each column, in the order of the columns, then of the causes; None is no cause."""
-    counts = [
+    return [
         (table, name, cause, count)
         for name, cells in causes.items()
         for cause, count in sorted(Counter(cell for cell in cells if cell is not None).items())
     ]
-    return pl.DataFrame(counts, schema=DIRT, orient="row") if counts else _NO_DIRT
 
 
-_NO_DIRT = pl.DataFrame(schema=DIRT)
+def dirt_frame(counts: list[Dirt]) -> pl.DataFrame:
+    """Lay counts out as `DIRT`."""
+    return pl.DataFrame(counts, schema=DIRT, orient="row")
+
+
 _NO_REJECTS = pl.DataFrame(schema=REJECTS)

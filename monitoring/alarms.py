@@ -159,8 +159,8 @@ def words(metric: str) -> str:
     """Name a metric as people say it."""
     return {
         "expected_cost": "cost per application",
-        "false_negative_rate": "share of good applicants called worst",
-        "false_negative_rate_wide": "share of good applicants not called best",
+        "false_negative_rate": "good applicants called worst",
+        "false_negative_rate_wide": "good applicants not called best",
     }.get(metric, metric)
 
 

@@ -221,5 +221,4 @@ def ranked(findings: list[Finding]) -> list[Finding]:
 
 
 def _urgency(finding: Finding) -> tuple[int, int, float]:
-    strength = finding.strength if finding.moved else 0.0
-    return int(finding.alarm), int(finding.moved), strength
+    return int(finding.alarm), int(finding.moved), finding.strength

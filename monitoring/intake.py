@@ -98,7 +98,7 @@ class Intake:
             self.doors.add(frame)
         fresh = next(self._fresh)
         for door in frame["door"].unique(maintain_order=True):
-            block, applications = self._block(frame.filter(fresh & (pl.col("door") == door)), door)
+            block, applications = self._block(frame.filter(pl.Series(fresh), pl.col("door") == door), door)
             self.window.add(block)
             self._label(block, applications)
 

@@ -1,16 +1,11 @@
-"""Every metric of the product in one list, from which come the registries and the table in docs/monitoring.md."""
+"""Every metric of the product in one list, from which come the registries and the tables in docs/monitoring.md.
 
-from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Mapping, Sequence
+What both doors measure alike has one name; Prometheus' label `job` says which door it is.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-import prometheus_client as prometheus
-
-from scoring.messages import Answer
-
-CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
 
 
 class Kind(StrEnum):
@@ -32,125 +27,95 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_MESSAGES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+def _counter(name: str, meaning: str, *labels: str) -> Metric:
+    return Metric(name=name, kind=Kind.COUNTER, meaning=meaning, labels=labels)
 
-STREAM = (
-    Metric(
-        name="credit_stream_messages_total",
-        kind=Kind.COUNTER,
-        meaning="Messages settled: each became a decision or a dead letter.",
+
+def _gauge(name: str, meaning: str, *labels: str) -> Metric:
+    return Metric(name=name, kind=Kind.GAUGE, meaning=meaning, labels=labels)
+
+
+def _histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Metric:
+    return Metric(name=name, kind=Kind.HISTOGRAM, meaning=meaning, labels=labels, buckets=buckets)
+
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MESSAGES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_ROUND = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_POINTS = tuple(range(350, 851, 50))
+
+DIRT = _counter(
+    "credit_dirty_cells_total",
+    "Cells that became missing and events of ignored kinds, by cause, in applications that were decided.",
+    *("table", "column", "cause"),
+)
+DEATHS = _counter("credit_rest_worker_deaths_total", "Workers that died by themselves and were replaced.")
+LIVE = (
+    _gauge("credit_bundle_info", "1 for the bundle in service.", "bundle_id"),
+    _histogram(
+        "credit_score_points",
+        "Credit scores of the decisions, in points.",
+        _POINTS,
     ),
-    Metric(
-        name="credit_stream_decisions_total",
-        kind=Kind.COUNTER,
-        meaning="Decisions written and committed, by credit class.",
-        labels=("credit_class",),
-    ),
-    Metric(
-        name="credit_stream_dead_letters_total",
-        kind=Kind.COUNTER,
-        meaning="Messages refused and sent to the dead letters, by code.",
-        labels=("code",),
-    ),
-    Metric(
-        name="credit_stream_batch_messages",
-        kind=Kind.HISTOGRAM,
-        meaning="Messages settled in one transaction.",
-        buckets=_MESSAGES,
-    ),
-    Metric(
-        name="credit_stream_score_seconds",
-        kind=Kind.HISTOGRAM,
-        meaning="Seconds to decode and score one batch.",
-        buckets=_SECONDS,
-    ),
-    Metric(
-        name="credit_stream_transaction_seconds",
-        kind=Kind.HISTOGRAM,
-        meaning="Seconds to write one batch and commit it.",
-        buckets=_SECONDS,
-    ),
-    Metric(
-        name="credit_stream_transaction_aborts_total",
-        kind=Kind.COUNTER,
-        meaning="Batches that were not committed and are read again.",
-    ),
-    Metric(
-        name="credit_stream_consumer_lag",
-        kind=Kind.GAUGE,
-        meaning="Offsets between the next message to read and the end of the partition.",
-        labels=("partition",),
-    ),
-    Metric(
-        name="credit_stream_assigned_partitions",
-        kind=Kind.GAUGE,
-        meaning="Partitions that this worker reads now.",
-    ),
+    DIRT,
+    _gauge("credit_window_decisions", "Decisions in the sliding window, from which the shares and PSI below come."),
+    _gauge("credit_feature_missing_share", "Share of the window's decisions without a value.", "feature"),
+    _gauge("credit_feature_missing_reference", "The same share among the applications of training.", "feature"),
+    _gauge("credit_feature_psi", "Population stability index of a feature, window against training.", "feature"),
+    _gauge("credit_score_psi", "Population stability index of the credit score, window against training."),
+    _gauge("credit_class_psi", "Population stability index of the mix of credit classes, window against training."),
 )
 
+STREAM = (
+    _counter("credit_stream_messages_total", "Messages settled: each became a decision or a dead letter."),
+    _counter("credit_stream_decisions_total", "Decisions written and committed, by credit class.", "credit_class"),
+    _counter("credit_stream_dead_letters_total", "Messages refused and sent to the dead letters, by code.", "code"),
+    _histogram("credit_stream_batch_messages", "Messages settled in one transaction.", _MESSAGES),
+    _histogram("credit_stream_score_seconds", "Seconds to decode and score one batch.", _SECONDS),
+    _histogram("credit_stream_transaction_seconds", "Seconds to write one batch and commit it.", _SECONDS),
+    _counter("credit_stream_transaction_aborts_total", "Batches that were not committed and are read again."),
+    _gauge(
+        "credit_stream_consumer_lag",
+        "Offsets between the next message to read and the end of the partition.",
+        "partition",
+    ),
+    _gauge("credit_stream_assigned_partitions", "Partitions that this worker reads now."),
+    _gauge(
+        "credit_stream_refused_share", "Share of refused messages among the last ones, as the circuit breaker sees it."
+    ),
+    _gauge("credit_stream_refused_share_limit", "The share above which the circuit breaker stops the worker."),
+    _gauge("credit_stream_step_seconds", "Seconds that the present step of the loop has taken so far."),
+    _gauge("credit_stream_step_limit_seconds", "The seconds after which the watchdog ends the process."),
+)
 
-def metrics_table(metrics: Iterable[Metric] = STREAM) -> str:
+REST_WORKER = (
+    _counter(
+        "credit_rest_requests_total",
+        "Requests answered, by address and status; 499: the client went away.",
+        *("path", "status"),
+    ),
+    _counter("credit_rest_problems_total", "Requests answered with a problem, by code.", "code"),
+    _histogram(
+        "credit_rest_request_seconds",
+        "Seconds from the head of a request to its answer, by address.",
+        _REQUEST_SECONDS,
+        "path",
+    ),
+    _counter("credit_rest_decisions_total", "Decisions sent, by credit class.", "credit_class"),
+    _counter("credit_rest_refusals_total", "Applications that could not be scored, by code.", "code"),
+    _histogram("credit_rest_round_applications", "Applications scored together.", _ROUND),
+    _counter("credit_rest_receipts_total", "Receipts written to the outbox."),
+    _counter("credit_rest_receipts_sealed_total", "Receipts that left the outbox for the decision log."),
+    _gauge("credit_rest_receipts_unsealed", "Receipts of the living workers in the outbox."),
+    _gauge(
+        "credit_rest_receipts_unwritable", "Living workers that refuse requests because receipts cannot be written."
+    ),
+)
+REST = (*REST_WORKER, DEATHS)
+
+
+def metrics_table(metrics: Iterable[Metric]) -> str:
     """Return the metrics as a Markdown table."""
     rows = [f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {m.meaning} |" for m in metrics]
     return "\n".join(["| metric | kind | labels | meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
-
-
-class Registry:
-    """Metrics of one process by name, with those of the process itself (memory, CPU)."""
-
-    def __init__(self, metrics: Iterable[Metric]) -> None:
-        """Make each metric, at zero."""
-        self._registry = prometheus.CollectorRegistry()
-        prometheus.ProcessCollector(registry=self._registry)
-        self._metrics: dict[str, Any] = {m.name: self._make(m) for m in metrics}
-
-    def __getitem__(self, name: str) -> Any:
-        """Return the metric of this name."""
-        return self._metrics[name]
-
-    def text(self) -> bytes:
-        """Return all values in Prometheus' text form."""
-        return prometheus.generate_latest(self._registry)
-
-    def _make(self, m: Metric) -> Any:
-        if m.kind is Kind.HISTOGRAM:
-            return prometheus.Histogram(m.name, m.meaning, m.labels, registry=self._registry, buckets=m.buckets)
-        kind = prometheus.Counter if m.kind is Kind.COUNTER else prometheus.Gauge
-        return kind(m.name, m.meaning, m.labels, registry=self._registry)
-
-
-class StreamMetrics:
-    """What a worker of the stream counts."""
-
-    def __init__(self) -> None:
-        """Begin at zero."""
-        self.registry = Registry(STREAM)
-        self._partitions: set[int] = set()
-
-    def batch(self, answers: Sequence[Answer], score_s: float, transaction_s: float) -> None:
-        """Count a batch that is final."""
-        values = self.registry
-        values["credit_stream_messages_total"].inc(len(answers))
-        for name, count in Tally(a.credit_class for a in answers if a.refusal is None).items():
-            values["credit_stream_decisions_total"].labels(name).inc(count)
-        for code, count in Tally(a.refusal.code for a in answers if a.refusal is not None).items():
-            values["credit_stream_dead_letters_total"].labels(code).inc(count)
-        values["credit_stream_batch_messages"].observe(len(answers))
-        values["credit_stream_score_seconds"].observe(score_s)
-        values["credit_stream_transaction_seconds"].observe(transaction_s)
-
-    def aborted(self) -> None:
-        """Count a batch that is read again."""
-        self.registry["credit_stream_transaction_aborts_total"].inc()
-
-    def position(self, assigned: Mapping[int, int], lag: Callable[[], dict[int, int]]) -> None:
-        """Note the partitions and how far behind they are; partitions that were given up are left out."""
-        gauge = self.registry["credit_stream_consumer_lag"]
-        behind = lag()
-        for partition in self._partitions - behind.keys():
-            gauge.remove(str(partition))
-        for partition, count in behind.items():
-            gauge.labels(str(partition)).set(count)
-        self._partitions = set(behind)
-        self.registry["credit_stream_assigned_partitions"].set(len(assigned))

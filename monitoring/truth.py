@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from monitoring.divergence import normal_quantile
 from monitoring.estimate import LOSSES, WORSE_BY, interval
 from scoring.expected import Floats, Sums, clustered_error, metrics
-from scoring.intervals import mean, share
+from scoring.intervals import Figure, mean, share
 from scoring.reference import Reference
 
 FALSE_ALARMS = 0.01
 LEAST_ROWS = 50
+_BINS, _LEAST_IN_A_BIN = 10, 20
 _SELECTED = 0.05  # a class of decisions of which fewer have an outcome counts as selected away
 
 Indices = NDArray[np.int64]
@@ -118,7 +119,7 @@ class Evidence:
         """Compare one metric with what was stated, and with training."""
         value, stated, claim = self.value(name), self.stated[name], self.claims[name]
         low, high = (None, None) if value is None else _interval(name, self.rows, self.yardstick.costs)
-        reach = (None, None) if stated.value is None else interval(stated, self.sums, claim)
+        reach = (None, None) if stated.value is None else interval(name, stated, self.sums, claim)
         return Compared(
             metric=name,
             value=value,
@@ -182,6 +183,20 @@ def excess_log_loss(rows: Labelled) -> Floats:
     p = rows.probabilities.astype(np.float64)
     logs = np.log(np.maximum(p, 1e-15))
     return np.asarray((p * logs).sum(axis=1) - logs[np.arange(len(p)), rows.actual])
+
+
+def calibration(rows: Labelled) -> list[dict[str, Figure]]:
+    """Return stated and actual share of the best class in ten bins of its probability; empty bins are left out."""
+    p, best = rows.probabilities[:, -1].astype(np.float64), rows.probabilities.shape[1] - 1
+    bins = np.minimum((p * _BINS).astype(int), _BINS - 1)
+    return [
+        {
+            "stated": mean(p[bins == b], rows.customers[bins == b]),
+            "actual": share(rows.actual == best, bins == b, rows.customers),
+        }
+        for b in range(_BINS)
+        if (bins == b).sum() >= _LEAST_IN_A_BIN
+    ]
 
 
 def refused_unknown(decisions: Indices, outcomes: Indices) -> bool:

@@ -1,9 +1,8 @@
 """All figures of one run of `credit monitor`, as plain data: what stands on the page and in the JSON beside it."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,10 @@ from monitoring.cutoffs import CutOffs, cut_offs
 from monitoring.drift import WHOLE, Drift, Finding, Part, parts_of, ranked
 from monitoring.estimate import Estimate, estimates
 from monitoring.statement import Statement, statement
-from monitoring.truth import Cohort, Evidence, Labelled, Yardstick, cohort, refused_unknown
+from monitoring.truth import Cohort, Evidence, Labelled, Yardstick, calibration, cohort, refused_unknown
 from monitoring.window import Window
 from scoring.bundle import Bundle
+from scoring.intervals import Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,8 @@ class Watched:
 
     bundle: Bundle
     window: Window
+    first: datetime
+    last: datetime
     periods: Mapping[int, str]
     agreement: Agreement
     decision_ids: tuple[str, ...] = ()
@@ -42,6 +44,7 @@ class Truth:
     cohorts: list[Cohort]
     concept: list[Finding]
     falls: list[Fall]
+    calibration: list[dict[str, Figure]]
     cut_offs: CutOffs | None
     refused_unknown: bool
     immature: list[str]
@@ -108,6 +111,7 @@ def _truth(watched: Watched, known: Labelled, costs: NDArray[np.float64]) -> Tru
         cohorts=[cohort(name, found, len(sides)) for name, found in evidence],
         concept=[label_mapping(name, side, watched.window.reference, len(sides)) for name, side in sides],
         falls=[fall for name, found in evidence for fall in falls(name, found)],
+        calibration=calibration(matured),
         cut_offs=cut_offs(matured, watched.bundle.policy, refused_unknown=selected),
         refused_unknown=selected,
         immature=[watched.periods[p] for p in sorted({*known.periods.tolist()} - watched.matured)],
@@ -132,14 +136,3 @@ def _coverage(watched: Watched, known: Labelled) -> dict[str, dict[str, list[int
             "outcomes": outcomes.tolist(),
         }
     return found
-
-
-def plain(value: Any) -> Any:
-    """Turn records into what JSON can say; infinities and NaN become null."""
-    if isinstance(value, float):
-        return round(value, 8) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
-    return plain(asdict(value)) if hasattr(value, "__dataclass_fields__") else value

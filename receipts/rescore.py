@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.matrix import FeatureTable, list_features
-from features.rejects import APPLICATIONS, DIRT, rejects_frame
+from features.rejects import APPLICATIONS, rejects_frame
 from receipts.frame import CHECK_ID, FEATURE, feature_matrix
 from receipts.row_hash import reason_bytes
 from scoring.decisions import as_frame
@@ -51,7 +51,7 @@ class Rescorer:
         if [name for name in receipts.columns if name.startswith(FEATURE)] != self._names:
             return Rescored(np.empty(0, dtype=np.int64), pl.DataFrame(), None)
         ids = receipts.select("application_id", "customer_id", pl.col("as_of").to_physical())
-        table = FeatureTable(ids, feature_matrix(receipts), rejects_frame(), pl.DataFrame(schema=DIRT))
+        table = FeatureTable(ids, feature_matrix(receipts), rejects_frame(), [])
         return Rescored(np.arange(receipts.height), as_frame(self.scorer.decide_on(table)), None)
 
 

@@ -43,6 +43,9 @@ class Item:
         if not ends:
             return ("any",)
         between = [f"{low} to {high}" for low, high in pairwise(ends)]
+        least, first = np.float32(self.edges[0]), np.float32(self.edges[min(1, len(ends) - 1)])
+        if least == np.nextafter(first, np.float32(-np.inf)):  # the bin of the smallest value alone
+            return (f"under {ends[1]}", ends[1], *between[1:], f"over {ends[-1]}")
         return (f"to {ends[0]}", *between, f"over {ends[-1]}")
 
 

@@ -3,7 +3,7 @@
 Stream and REST share this, so that they cannot disagree; what they add is transport.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from features.errors import InputError
 from features.events import APPLICATION_ROW
+from features.matrix import FeatureTable
 from features.rejects import APPLICATIONS
+from scoring.decisions import Decided
 from scoring.lines import write_lines
 from scoring.message_decoder import Decoded, MessageDecoder, Refusal, escape
 from scoring.scorer import Scorer
@@ -32,12 +34,16 @@ class Answer:
     refusal: Refusal | None = None
 
 
+Observe = Callable[[Decided, FeatureTable], None]
+
+
 class MessageScorer:
     """Scores messages with a `Scorer`. No I/O, no clock, no state; safe to share between threads."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        """Prepare the decoder for the spec of the scorer's bundle."""
+    def __init__(self, scorer: Scorer, observe: Observe | None = None) -> None:
+        """Prepare the decoder for the spec of the scorer's bundle. `observe` is shown whatever is scored."""
         self.scorer = scorer
+        self._observe = observe
         self._decoder = MessageDecoder(scorer.bundle.spec)
 
     def answer(self, messages: Sequence[bytes]) -> list[Answer]:
@@ -51,6 +57,8 @@ class MessageScorer:
 
     def _answer(self, decoded: Decoded) -> list[Answer]:
         decided, table = self.scorer.decide(decoded.applications, decoded.events)
+        if self._observe is not None:
+            self._observe(decided, table)
         refusals = _refusals(table.rejects, decoded.events)
         classes = [decided.rules.policy.classes[index] for index in decided.assigned.tolist()]
         decisions = zip(write_lines(decided), classes, feature_rows(table.matrix), strict=True)

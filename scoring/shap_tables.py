@@ -25,6 +25,9 @@ GROUP_CONDITIONS = 8  # a pattern fits one byte
 _CHUNK_ROWS = 2048
 _FEW_ROWS = 96  # up to here one pass over all entries is faster than a loop over them
 _LARGEST = np.finfo(np.float32).max
+_ONE_BIT_OF_EACH_BYTE = np.uint64(
+    0x0102040810204080
+)  # times eight bytes of 0 or 1: they become the bits of the highest
 
 Floats = NDArray[np.float32]
 Int32s = NDArray[np.int32]
@@ -33,9 +36,14 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The entries of one class, sorted by feature; `starts` are the first entries of the features in `features`."""
+    """The entries of one class, sorted by feature; `starts` are the first entries of the features in `features`.
+
+    `groups` and `tables` are the entries' groups and the places of their tables.
+    """
 
     entries: Int32s
+    groups: Int32s
+    tables: NDArray[np.intp]
     starts: NDArray[np.int64]
     features: Int32s
 
@@ -122,7 +130,8 @@ class ShapTables:
             entries = np.flatnonzero(self.entry_class == number)
             entries = entries[np.argsort(self.entry_feature[entries], kind="stable")]
             features, starts = np.unique(self.entry_feature[entries], return_index=True)
-            plans.append(_Plan(entries.astype(np.int32), starts, features))
+            groups, tables = self.entry_group[entries], self.entry_start[entries].astype(np.intp)
+            plans.append(_Plan(entries.astype(np.int32), groups, tables, starts, features))
         return tuple(plans)
 
     @cached_property
@@ -169,23 +178,24 @@ class ShapTables:
         sums = np.zeros((len(classes), self.shape[0], len(matrix)), dtype=np.int32)
         for start in range(0, len(matrix), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
-            columns = np.ascontiguousarray(np.clip(matrix[rows], -_LARGEST, _LARGEST).T)
-            if columns.shape[1] <= _FEW_ROWS:
-                self._add_few(columns, classes, sums[:, :, rows])
+            finite = np.minimum(np.maximum(matrix[rows], -_LARGEST), _LARGEST)  # NaN stays
+            if len(finite) <= _FEW_ROWS:
+                self._add_few(finite, classes, sums[:, :, rows])
             else:
-                self._add_many(columns, classes, sums[:, :, rows])
+                self._add_many(np.ascontiguousarray(finite.T), classes, sums[:, :, rows])
         return sums
 
-    def _add_few(self, columns: Floats, classes: Sequence[int], sums: Int32s) -> None:
-        values, thresholds = columns[self.condition_feature], self.threshold[:, None]
-        holds = np.zeros((len(self.threshold) + 1, columns.shape[1]), dtype=np.bool_)
-        holds[:-1] = np.where(self.at_least[:, None], values >= thresholds, values < thresholds)
-        patterns = np.packbits(holds[self.group_conditions], axis=1, bitorder="little")[:, 0]
+    def _add_few(self, rows: Floats, classes: Sequence[int], sums: Int32s) -> None:
+        values = rows.take(self.condition_feature, axis=1)
+        holds = np.zeros((len(rows), len(self.threshold) + 1), dtype=np.bool_)
+        holds[:, :-1] = np.where(self.at_least, values >= self.threshold, values < self.threshold)
+        eight = holds.take(self.group_conditions, axis=1).view("<u8")[:, :, 0]
+        patterns = (eight * _ONE_BIT_OF_EACH_BYTE) >> np.uint64(56)
         for total, number in zip(sums, classes, strict=True):
             plan = self._plans[number]
-            if len(plan.entries):
-                index = patterns[self.entry_group[plan.entries]] + self.entry_start[plan.entries, None]
-                total[plan.features] = np.add.reduceat(self.table[index], plan.starts, axis=0)
+            if len(plan.groups):
+                index = patterns.take(plan.groups, axis=1).astype(np.intp) + plan.tables
+                total[plan.features] = np.add.reduceat(self.table.take(index), plan.starts, axis=1).T
 
     def _add_many(self, columns: Floats, classes: Sequence[int], sums: Int32s) -> None:
         patterns = self._patterns(columns)

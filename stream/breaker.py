@@ -16,6 +16,11 @@ class Breaker:
     accept: int = 0
     recent: tuple[bool, ...] = ()
 
+    @property
+    def refused_share(self) -> float:
+        """Share of refused messages that counts now."""
+        return sum(self.recent) / self.window
+
     def after(self, refused: Sequence[bool]) -> "Breaker | None":
         """Return the breaker after these messages, True where refused; None if it opens at any of them."""
         accept, seen = self.accept, list(self.recent)

@@ -6,26 +6,44 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka import Message as ClientMessage
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined] # its public names
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # its public names
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from features.errors import SettingsError
 from stream.errors import translated
 from stream.records import Message
 
 __all__ = [
+    "BEGINNING",
     "AdminClient",
     "ClientMessage",
     "Config",
     "Consumer",
+    "IsolationLevel",
     "KafkaError",
     "KafkaException",
     "NewTopic",
     "Notes",
+    "OffsetSpec",
     "Producer",
     "TopicPartition",
     "build",
+    "library_log",
     "positions",
     "to_message",
     "topic_settings",
@@ -35,6 +53,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 Config = Mapping[str, Any]
+BEGINNING = OFFSET_BEGINNING
 _QUIET_S = 5.0
 
 
@@ -62,6 +81,25 @@ class Notes:
             log.warning("broker: %s (%s)", error.name(), error.str())
 
 
+class _Aside(logging.Filter):
+    """Lets lines of the client library pass as debug lines: what matters in them is raised, or told by `Notes`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a line is logged; settings that have no effect are."""
+        if isinstance(record.args, tuple) and record.args[:1] == ("CONFWARN",):
+            return True
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return log.isEnabledFor(logging.DEBUG)
+
+
+def library_log() -> logging.Logger:
+    """Return the logger to which the client library's own lines go."""
+    logger = logging.getLogger(f"{__name__}.library")
+    if not logger.filters:
+        logger.addFilter(_Aside())
+    return logger
+
+
 def build(kind: Callable[..., Any], config: Config) -> Any:
     """Build a client.
 
@@ -70,15 +108,15 @@ def build(kind: Callable[..., Any], config: Config) -> Any:
 
     """
     try:
-        return kind({"error_cb": Notes(), **config}, logger=log)
+        return kind({"error_cb": Notes(), **config}, logger=library_log())
     except KafkaException as error:  # its text may hold the value, which may be a secret
         name = next((name for name in config if f'"{name}"' in error.args[0].str()), "one of them")
         raise SettingsError(f"client settings: {name} is unknown, or its value is refused by the client.") from None
 
 
-def positions(topic: str, offsets: Mapping[int, int]) -> list[TopicPartition]:
-    """Return offsets by partition in the client's form."""
-    return [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+def positions(topic: str, offsets: Mapping[int, int], marks: Mapping[int, str] | None = None) -> list[TopicPartition]:
+    """Return offsets by partition in the client's form, with the texts that are to be kept with them."""
+    return [TopicPartition(topic, p, offset, (marks or {}).get(p, "")) for p, offset in offsets.items()]
 
 
 def topic_settings(topic: str) -> ConfigResource:

@@ -1,27 +1,33 @@
 """What a cluster says of itself, its topics read from outside any group, and the embedded cluster."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 
 from features.errors import DeliveryError
 from stream.client import (
     AdminClient,
     Config,
     Consumer,
+    IsolationLevel,
     KafkaError,
+    KafkaException,
     NewTopic,
+    OffsetSpec,
     Producer,
+    TopicPartition,
     build,
-    log,
+    library_log,
     positions,
     to_message,
     topic_settings,
     translate,
 )
-from stream.errors import translated
-from stream.records import Cluster, Message
+from stream.errors import RetriableError, translated
+from stream.records import Cluster, Message, Target
 
 ANSWER_S = 10.0
+_CALL_S = 2.0  # for questions that are asked again when time is up
 
 
 class Admin:
@@ -61,6 +67,26 @@ class Admin:
             answer = self._admin.describe_configs([resource], request_timeout=ANSWER_S)[resource].result()
         return int(answer["max.message.bytes"].value)
 
+    def ends(self, targets: Collection[Target], *, committed: bool) -> dict[Target, int]:
+        """Return the offset behind the last record; with `committed`, behind the last outside open transactions.
+
+        Raises:
+            RetriableError: no answer now.
+
+        """
+        if not targets:
+            return {}
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, partition): latest for topic, partition in targets}
+        try:
+            found = self._admin.list_offsets(asked, isolation_level=level, request_timeout=_CALL_S)
+            return {(p.topic, p.partition): answer.result().offset for p, answer in found.items()}
+        except KafkaException as error:
+            with translate("ask the brokers for their topics"):
+                self._admin.list_topics(timeout=_CALL_S)  # this client learns of new leaders in no other way
+            raise RetriableError(f"ask for the ends of topics: {error.args[0].name()}") from error
+
     def create_topic(self, topic: str, partitions: int, replicas: int, settings: dict[str, str]) -> None:
         """Create a topic."""
         new = NewTopic(topic, partitions, replicas, config=settings)
@@ -68,28 +94,36 @@ class Admin:
             self._admin.create_topics([new], request_timeout=ANSWER_S)[topic].result()
 
 
-def read_records(config: Config, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Message]:
-    """Yield what is committed in the partitions of a topic, from `starts` up to `ends` (exclusive) or what there is."""
+def read_records(
+    config: Config, topic: str, starts: Mapping[int, int], ends: Mapping[int, int], isolation: str = "read_committed"
+) -> Iterator[Message]:
+    """Yield what is committed in the partitions of a topic, from `starts` up to `ends` (exclusive) or what there is.
+
+    `isolation` read_uncommitted: also what was aborted or is not yet committed.
+    """
     own = {
         "group.id": "none",
         "enable.auto.commit": False,
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 10,  # the end is known when a fetch comes back empty
     }
-    consumer: Consumer = build(Consumer, {**config, **own, "isolation.level": "read_committed"})
-    with translate(f"read {topic}"):
+    consumer: Consumer = build(Consumer, {**config, **own, "isolation.level": isolation})
+    waiting, last = set(starts), time.monotonic()
+    with translate(f"read {topic}"), closing(consumer):
         consumer.assign(positions(topic, starts))
-        waiting = set(starts)
         while waiting:
+            if time.monotonic() - last > ANSWER_S:
+                raise RetriableError(f"{topic}: could not be read for {ANSWER_S:.0f} s")
             for m in consumer.consume(500, 0.1):
                 error, partition, offset = m.error(), m.partition() or 0, m.offset() or 0
                 if error is None and offset < ends[partition]:
+                    last = time.monotonic()
                     yield to_message(m)
                 elif error is None or error.name() == "_PARTITION_EOF":
                     waiting.discard(partition)
                 elif not error.retriable():
                     raise translated(error, f"read {topic}")
-        consumer.close()
 
 
 class EmbeddedBroker:
@@ -97,7 +131,7 @@ class EmbeddedBroker:
 
     def __init__(self, *topics: str) -> None:
         """Start it on a free port of the loopback interface, with topics of four partitions."""
-        self._cluster = Producer({"test.mock.num.brokers": 1}, logger=log)
+        self._cluster = Producer({"test.mock.num.brokers": 1}, logger=library_log())
         broker = self._cluster.list_topics(timeout=ANSWER_S).brokers[1]
         self.address = f"{broker.host}:{broker.port}"
         for topic in topics:

@@ -7,7 +7,17 @@ from stream.records import Headers, Message, Record
 
 HEADROOM_BYTES = 64 * 1024  # what the headers may add to a message of the largest size
 _PREFIX = "__connect.errors."
-_NAMES = ("topic", "partition", "offset", "stage", "exception.class.name", "exception.message", "code", "pointer")
+_NAMES = (
+    "topic",
+    "partition",
+    "offset",
+    "stage",
+    "exception.class.name",
+    "exception.message",
+    "code",
+    "pointer",
+    "group",
+)
 _LONGEST_BYTES = 2_000
 
 
@@ -21,13 +31,14 @@ class DeadLetter:
     code: str
     pointer: str
     expected: str
+    group: str
     headers: Headers
 
 
-def dead_letter(message: Message, refusal: Refusal, topic: str) -> Record:
-    """Return the record for a refused message; it has the partition number of its application."""
+def dead_letter(message: Message, refusal: Refusal, topic: str, group: str) -> Record:
+    """Return the record for a message that `group` refused; it has the partition number of its application."""
     where = (message.topic, str(message.partition), str(message.offset), "VALUE_CONVERTER", "InputError")
-    values = (*where, refusal.expected, refusal.code, refusal.pointer)
+    values = (*where, refusal.expected, refusal.code, refusal.pointer, group)
     added = [(_PREFIX + name, value.encode()[:_LONGEST_BYTES]) for name, value in zip(_NAMES, values, strict=True)]
     return Record(topic, message.partition, message.key, message.value, (*message.headers, *added))
 
@@ -47,5 +58,6 @@ def take_apart(message: Message) -> DeadLetter | None:
         expected=texts[5],
         code=texts[6],
         pointer=texts[7],
+        group=texts[8],
         headers=own,
     )

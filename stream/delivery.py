@@ -3,7 +3,7 @@
 * retriable: the same call again, until patience ends (aborting first would be fatal)
 * abortable: abort the transaction, read again from the committed offsets
 * fatal, or a commit whose outcome is unknown: discard the producer; a new one of the same transactional id first ends
-  what was left open, then the committed offsets tell what became of it
+  what was left open, then the committed offsets and the records tell what became of it (`stream.position`)
 """
 
 import logging
@@ -12,14 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from features.errors import DeliveryError
-from stream.broker import GroupConsumer, RecordProducer
+from stream.broker import GroupConsumer
 from stream.errors import AbortableError, RetriableError
-from stream.records import Record
+from stream.forgotten import Forgotten
+from stream.position import Positions
+from stream.producer import RecordProducer
+from stream.records import Record, Target
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 _PAUSE_S = 0.02
+_FLUSH_S = 5.0
 
 
 class Delivery(Protocol):
@@ -34,6 +38,9 @@ class Delivery(Protocol):
             DeliveryError: nothing could be delivered for longer than patience allows.
 
         """
+
+    def tend(self) -> None:
+        """Do what is due between batches."""
 
 
 class Patience:
@@ -79,8 +86,17 @@ class Patience:
 class ExactlyOnce:
     """Records and offsets in one transaction."""
 
-    def __init__(self, consumer: GroupConsumer, new_producer: Callable[[], RecordProducer], patience: Patience) -> None:
+    def __init__(
+        self,
+        consumer: GroupConsumer,
+        new_producer: Callable[[], RecordProducer],
+        patience: Patience,
+        positions: Positions | None = None,
+        forgotten: Forgotten | None = None,
+    ) -> None:
         """Make the producer and end what its predecessor left open.
+
+        `positions`: makes the marks that are kept with offsets. `forgotten`: finds transactions that brokers forgot.
 
         Raises:
             DeliveryError: the brokers do not answer.
@@ -88,24 +104,52 @@ class ExactlyOnce:
         """
         self.failures = 0
         self._consumer, self._new_producer, self._patience = consumer, new_producer, patience
+        self._positions, self._forgotten = positions, forgotten
         self._producer = new_producer()
         patience.retry(self._producer.init)
 
     def deliver(self, records: Sequence[Record], offsets: Mapping[int, int], membership: Any) -> bool:
         """See `Delivery`."""
         producer, topic = self._producer, self._consumer.topic
+        marks = {p: self._positions.mark(p) for p in offsets} if self._positions else {}
         try:
             producer.begin()
             producer.send(records)
-            self._patience.retry(lambda: producer.send_offsets(topic, offsets, membership))
+            self._patience.retry(lambda: producer.send_offsets(topic, offsets, membership, marks))
             self._patience.retry(producer.commit)
         except DeliveryError as error:
             self.failures += 1
             self._recover(error)
+            if self._forgotten:
+                self._forgotten.suspect_own()
             self._patience.failed(error)
             return False
+        if self._positions:
+            self._positions.settled(offsets, producer.ends, self._consumer.ahead)
         self._patience.succeeded()
         return True
+
+    def tend(self) -> None:
+        """End in the targets what this producer had committed or aborted and the brokers forgot to end there."""
+        if self._forgotten is None:
+            return
+        held = self._forgotten.held(self._consumer.rebalances)
+        if held is not None:
+            self._end(held)
+
+    def _end(self, targets: Sequence[Target]) -> None:
+        """Abort a transaction that touches these: its markers end there whatever this producer left open."""
+        log.warning("a transaction that was never ended is aborted: %s", targets or "in the group's offsets")
+        producer, consumer = self._producer, self._consumer
+        outcome: DeliveryError = AbortableError("it is not to be committed")
+        try:
+            producer.begin()
+            producer.send([Record(topic, p, None, None, (("never_committed", b"1"),)) for topic, p in targets])
+            producer.flush(_FLUSH_S)
+            producer.send_offsets(consumer.topic, {0: 0}, consumer.membership())
+        except DeliveryError as error:
+            outcome = error
+        self._recover(outcome)
 
     def _recover(self, error: DeliveryError) -> None:
         try:
@@ -116,7 +160,7 @@ class ExactlyOnce:
             self._producer.discard()
             self._producer = self._new_producer()
             self._patience.retry(self._producer.init)
-        self._patience.retry(self._consumer.rewind)
+        self._consumer.rewind()
 
 
 class AtLeastOnce:
@@ -135,8 +179,11 @@ class AtLeastOnce:
             self._patience.retry(lambda: self._consumer.commit(offsets))
         except DeliveryError as error:
             self.failures += 1
-            self._patience.retry(self._consumer.rewind)
+            self._consumer.rewind()
             self._patience.failed(error)
             return False
         self._patience.succeeded()
         return True
+
+    def tend(self) -> None:
+        """Nothing is due between batches."""

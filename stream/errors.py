@@ -10,6 +10,11 @@ RESET_OFFSETS = (
     "decision_id), or set the group's offsets with Kafka's kafka-consumer-groups --reset-offsets."
 )
 
+HANGING = (
+    "A transaction was begun and not ended for longer than this worker waits; nothing was decided meanwhile. If a "
+    "worker that is gone left it open, start that one again, which ends it; or use Kafka's kafka-transactions.sh."
+)
+
 
 class RetriableError(DeliveryError):
     """The same call may be made again: nothing is known to have gone wrong for good."""

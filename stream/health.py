@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from features.errors import SettingsError
-from monitoring.metrics import CONTENT_TYPE, Registry
+from monitoring.registry import CONTENT_TYPE
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -13,8 +13,8 @@ _TEXT = "text/plain; charset=utf-8"
 class HealthServer:
     """Serves until the process ends, from a thread of its own."""
 
-    def __init__(self, host: str, port: int, registry: Registry, not_ready: Callable[[], str | None]) -> None:
-        """`port` 0: a free one. `not_ready`: why not, or None when ready.
+    def __init__(self, host: str, port: int, metrics: Callable[[], bytes], not_ready: Callable[[], str | None]) -> None:
+        """`port` 0: a free one. `metrics`: their text. `not_ready`: why not, or None when ready.
 
         Raises:
             SettingsError: the port cannot be listened on.
@@ -25,7 +25,7 @@ class HealthServer:
             timeout = 5
 
             def do_GET(self) -> None:
-                self._answer(*_answers(self.path, registry, not_ready))
+                self._answer(*_answers(self.path, metrics, not_ready))
 
             def _answer(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)
@@ -53,12 +53,12 @@ class HealthServer:
         self._server.server_close()
 
 
-def _answers(path: str, registry: Registry, not_ready: Callable[[], str | None]) -> tuple[int, str, bytes]:
+def _answers(path: str, metrics: Callable[[], bytes], not_ready: Callable[[], str | None]) -> tuple[int, str, bytes]:
     if path == "/healthz":
         return 200, _TEXT, b"alive\n"
     if path == "/readyz":
         reason = not_ready()
         return (200, _TEXT, b"ready\n") if reason is None else (503, _TEXT, f"not ready: {reason}\n".encode())
     if path == "/metrics":
-        return 200, CONTENT_TYPE, registry.text()
+        return 200, CONTENT_TYPE, metrics()
     return 404, _TEXT, b"expected /healthz, /readyz or /metrics\n"

@@ -2,22 +2,27 @@
 
 The delivery contract, in the order of the code:
 
-1. take     Wait for a message, then take what has arrived with it, up to a ceiling; no waiting to fill a batch.
+1. begin    A partition begins at the group's committed offset, once no open transaction may still change it, and only
+            if the records of this group in the targets agree: what they show as decided is not decided again, what they
+            lack is. An offset that an operator set holds. See `stream.position`.
+2. take     Wait for a message, then take what has arrived with it, up to a ceiling; no waiting to fill a batch.
             Nothing is acknowledged yet. A rebalance meanwhile drops what is in hand before anything was done with it.
-2. answer   Each message becomes exactly one record: a decision, or a dead letter with the message byte for byte. Its
-            key and partition number are the message's, so that order per key is kept.
-3. judge    If the share of dead letters shows that a producer's release went wrong, the worker stops (exit code 6) and
+3. answer   Each message becomes exactly one record: a decision, or a dead letter with the message byte for byte. Its
+            key and partition number are the message's, so that order per key is kept. A message on which the program
+            itself fails becomes a dead letter as well (code `fault`), so that it does not hold up the partition.
+4. judge    If the share of dead letters shows that a producer's release went wrong, the worker stops (exit code 6) and
             nothing of this batch is committed.
-4. write    The records and the offsets to read next go into one transaction, with the proof of membership from step 1:
+5. write    The records and the offsets to read next go into one transaction, with the proof of membership from step 2:
             the broker refuses a worker that was replaced since.
-5. commit   A crash before this line lets the batch be read again, and its records stay invisible to readers of
+6. commit   A crash before this line lets the batch be read again, and its records stay invisible to readers of
             committed records. After it all of them are final.
-6. recover  A retriable error repeats the same call; after any other error the batch is read again from the committed
-            offsets, by a new producer where the old one is of no use. Too long without success: exit code 4.
-7. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
-8. stop     Asked to end, the worker settles the batch in hand, then leaves the group.
+7. recover  A retriable error repeats the same call; after any other error the partitions begin again (line 1), with a
+            new producer where the old one is of no use. What a broker forgot to end is ended (`stream.forgotten`). Too
+            long without success: exit code 4.
+8. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
+9. stop     Asked to end, the worker settles the batch in hand, then leaves the group.
 
-At least once (for brokers without transactions): lines 4 and 5 write the records, wait until all have arrived and then
+At least once (for brokers without transactions): lines 5 and 6 write the records, wait until all have arrived and then
 commit the offsets; a crash in between repeats records, which carry the same `decision_id`.
 """
 
@@ -26,8 +31,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monitoring.metrics import StreamMetrics
+from monitoring.doors import StreamMetrics
 from scoring.messages import Answer
+from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
 from stream.dead_letters import dead_letter
@@ -39,26 +45,27 @@ from stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
-AnswerMessages = Callable[[Sequence[bytes]], list[Answer]]
 WAIT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
-    """Where records go, and the id of the bundle that decides."""
+    """Where records go, the id of the bundle that decides, and the group that reads."""
 
     output: str
     dead_letters: str
     bundle_id: str
+    group: str
 
     def record(self, message: Message, answer: Answer) -> Record:
         """Return the one record for a message."""
         if answer.refusal is not None:
-            return dead_letter(message, answer.refusal, self.dead_letters)
+            return dead_letter(message, answer.refusal, self.dead_letters, self.group)
         headers = (
             ("source_topic", message.topic.encode()),
             ("source_partition", str(message.partition).encode()),
             ("source_offset", str(message.offset).encode()),
+            ("source_group", self.group.encode()),
             ("bundle_id", self.bundle_id.encode()),
         )
         return Record(self.output, message.partition, message.key, answer.decision, headers)
@@ -89,30 +96,33 @@ class Worker:
         """
         busy = self.clock()
         while not asked_to_stop():
+            self.watchdog.alive("look after transactions")
+            self.delivery.tend()
             self.watchdog.alive("read")
             batch = self.consumer.take(self.pace.most, WAIT_S)
             self.metrics.position(self.consumer.assigned, self.consumer.lag)
             if batch.messages:
                 self._settle(batch)
+            if batch.messages or self.consumer.waiting or not self.consumer.assigned:
                 busy = self.clock()
-            elif stop_when_idle_s is not None and self.consumer.assigned and self.clock() - busy > stop_when_idle_s:
+            elif stop_when_idle_s is not None and self.clock() - busy > stop_when_idle_s:
                 return
 
     def _settle(self, batch: Batch) -> None:
         messages, began = batch.messages, self.clock()
         self.watchdog.alive("score")
-        answers = self.answer([m.value or b"" for m in messages])
+        answers = answer_all(self.answer, messages)
         scored = self.clock()
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:
             raise CircuitOpenError(_open_circuit(messages, answers, self.breaker))
         records = [self.routes.record(m, a) for m, a in zip(messages, answers, strict=True)]
         self.watchdog.alive("write and commit")
-        offsets = {m.partition: m.offset + 1 for m in messages}
-        if self.delivery.deliver(records, offsets, batch.membership):
+        if self.delivery.deliver(records, batch.offsets, batch.membership):
             self.breaker = breaker
             self.settled += len(messages)
             self.metrics.batch(answers, scored - began, self.clock() - scored)
+            self.metrics.refused(breaker.refused_share)
         else:
             self.metrics.aborted()
         self.pace.took(len(messages), self.clock() - began)

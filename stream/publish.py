@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from features.errors import DeliveryError, SettingsError
-from stream.broker import RecordProducer
 from stream.client_settings import producer_config
 from stream.cluster import Admin
+from stream.producer import RecordProducer
 from stream.records import Record
 from stream.settings import ConnectionSettings
 

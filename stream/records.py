@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Headers = Sequence[tuple[str, bytes | None]]
+Target = tuple[str, int]  # topic and partition
 
 
 class Message(NamedTuple):
@@ -32,11 +33,27 @@ class Record(NamedTuple):
 class Batch(NamedTuple):
     """Messages in hand, and the proof of having been a member of the group when they were taken.
 
-    The broker refuses a transaction that shows the proof of a member that has been replaced since.
+    The broker refuses a transaction that shows the proof of a member that has been replaced since. `offsets`: by
+    partition, where to read on when these are settled.
     """
 
     messages: list[Message]
     membership: Any
+    offsets: dict[int, int]
+
+
+class Committed(NamedTuple):
+    """The group's offset in a partition, None where there is none, and the mark that was kept with it."""
+
+    offset: int | None
+    mark: str
+
+
+class Beginning(NamedTuple):
+    """Where to begin in a partition, and offsets from there on that are not to be decided again."""
+
+    offset: int
+    decided: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

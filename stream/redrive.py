@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from features.errors import DeliveryError
-from stream.broker import GroupConsumer, RecordProducer
+from stream.broker import GroupConsumer
 from stream.client_settings import member_config, producer_config
 from stream.cluster import Admin, read_records
 from stream.dead_letters import DeadLetter, take_apart
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
+from stream.producer import RecordProducer
 from stream.records import Message, Record
 from stream.settings import TopicSettings
 

@@ -5,18 +5,23 @@ import time
 from dataclasses import dataclass, field
 
 from features.errors import DeliveryError, SettingsError
-from monitoring.metrics import StreamMetrics
+from monitoring.doors import StreamMetrics
+from stream.answers import AnswerMessages
 from stream.breaker import Breaker
-from stream.broker import GroupConsumer, RecordProducer
+from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, producer_config
 from stream.cluster import Admin
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
+from stream.forgotten import OTHERS_S, Forgotten
 from stream.health import HealthServer
 from stream.instance import Slot
-from stream.loop import AnswerMessages, Routes, Worker
+from stream.loop import Routes, Worker
 from stream.pace import Pace
+from stream.position import Positions
+from stream.producer import RecordProducer
+from stream.records import Cluster
 from stream.settings import DeliveryMode, MissingOffsets, StreamSettings
-from stream.start import FirstOffsets, check_sizes, check_topics
+from stream.start import check_sizes, check_topics
 from stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -46,7 +51,9 @@ class Control:
         return None if self.consumer is not None and self.consumer.assigned else "no partition assigned"
 
 
-def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str, control: Control) -> None:
+def run_worker(
+    settings: StreamSettings, answer: AnswerMessages, bundle_id: str, control: Control, metrics: StreamMetrics
+) -> None:
     """Check the deployment, then work until asked to stop. The watchdog of `control` is started here.
 
     Raises:
@@ -56,26 +63,27 @@ def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str,
 
     """
     control.watchdog.start()
-    embedded, batch_bytes = _check(settings)
+    brokers = _Brokers.check(settings)
     slot = Slot(f"{settings.group}/{settings.host}")
     name = f"{settings.group}-{settings.host}-{slot.number}"
-    metrics = StreamMetrics()
+    metrics.limits(settings.max_reject_share, settings.deadline_seconds, control.watchdog.standing_s)
     port = settings.health_port + slot.number if settings.health_port else 0
-    health = HealthServer(settings.health_host, port, metrics.registry, control.not_ready)
+    health = HealthServer(settings.health_host, port, metrics.text, control.not_ready)
     log.info("worker %s: %s, bundle %s, health at http://%s", name, settings.delivery, bundle_id, health.address)
-    starts = FirstOffsets(
-        settings.connection,
-        (settings.output, settings.dead_letters),
-        earliest=settings.missing_offsets is MissingOffsets.EARLIEST,
-    )
-    consumer = GroupConsumer(consumer_config(settings, name, embedded=embedded), settings.input, starts)
+    positions = brokers.positions()
+    consumer = brokers.consumer(name, positions)
     control.consumer = consumer
     try:
         worker = Worker(
             consumer=consumer,
-            delivery=_delivery(settings, consumer, name, batch_bytes),
+            delivery=brokers.delivery(name, consumer, positions),
             answer=answer,
-            routes=Routes(output=settings.output, dead_letters=settings.dead_letters, bundle_id=bundle_id),
+            routes=Routes(
+                output=settings.output,
+                dead_letters=settings.dead_letters,
+                bundle_id=bundle_id,
+                group=settings.group,
+            ),
             breaker=Breaker(
                 window=settings.reject_window, max_share=settings.max_reject_share, accept=settings.accept_rejects
             ),
@@ -97,26 +105,58 @@ def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str,
         slot.release()
 
 
-def _check(settings: StreamSettings) -> tuple[bool, int]:
-    admin = Admin(settings.connection)
-    topics = (settings.input, settings.output, settings.dead_letters)
-    try:
-        cluster = admin.cluster(*topics)
-    except DeliveryError as error:
-        raise DeliveryError(f"{settings.brokers}: {error} Check the address, and TLS and SASL settings.") from error
-    if cluster.embedded and settings.delivery is DeliveryMode.EXACTLY_ONCE:
-        raise SettingsError(
-            f"{settings.brokers} is the embedded broker, without transactions: exactly-once is not possible there. "
-            "Use Apache Kafka, or --delivery at-least-once."
-        )
-    check_topics(cluster, *topics)
-    return cluster.embedded, _ANY_SIZE if cluster.embedded else check_sizes(admin, *topics)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Brokers:
+    """What is known of the cluster that was checked, and the parts of a worker that talk to it."""
 
+    settings: StreamSettings
+    admin: Admin
+    cluster: Cluster
+    batch_bytes: int
 
-def _delivery(settings: StreamSettings, consumer: GroupConsumer, name: str, batch_bytes: int) -> Delivery:
-    patience = Patience(settings.retry_seconds)
-    if settings.delivery is DeliveryMode.AT_LEAST_ONCE:
-        config = producer_config(settings.connection, batch_bytes)
-        return AtLeastOnce(consumer, RecordProducer(config), patience, _FLUSH_S)
-    config = producer_config(settings.connection, batch_bytes, transactional_id=name)
-    return ExactlyOnce(consumer, lambda: RecordProducer(config), patience)
+    @classmethod
+    def check(cls, settings: StreamSettings) -> "_Brokers":
+        admin = Admin(settings.connection)
+        topics = (settings.input, settings.output, settings.dead_letters)
+        try:
+            cluster = admin.cluster(*topics)
+        except DeliveryError as error:
+            raise DeliveryError(f"{settings.brokers}: {error} Check the address, and TLS and SASL settings.") from error
+        if cluster.embedded and settings.delivery is DeliveryMode.EXACTLY_ONCE:
+            raise SettingsError(
+                f"{settings.brokers} is the embedded broker, without transactions: exactly-once is not possible there. "
+                "Use Apache Kafka, or --delivery at-least-once."
+            )
+        check_topics(cluster, *topics)
+        size = _ANY_SIZE if cluster.embedded else check_sizes(admin, *topics)
+        return cls(settings=settings, admin=admin, cluster=cluster, batch_bytes=size)
+
+    @property
+    def transactions(self) -> bool:
+        return self.settings.delivery is DeliveryMode.EXACTLY_ONCE
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.settings.output, self.settings.dead_letters)
+
+    def positions(self) -> Positions:
+        s = self.settings
+        ends = self.admin.ends if self.transactions else None
+        earliest = s.missing_offsets is MissingOffsets.EARLIEST
+        return Positions(s.connection, s.group, self.targets, ends, earliest=earliest)
+
+    def consumer(self, name: str, positions: Positions) -> GroupConsumer:
+        s = self.settings
+        config = consumer_config(s, name, embedded=self.cluster.embedded)
+        return GroupConsumer(config, s.input, positions, s.retry_seconds + OTHERS_S)
+
+    def delivery(self, name: str, consumer: GroupConsumer, positions: Positions) -> Delivery:
+        s, patience = self.settings, Patience(self.settings.retry_seconds)
+        if not self.transactions:
+            config = producer_config(s.connection, self.batch_bytes)
+            return AtLeastOnce(consumer, RecordProducer(config), patience, _FLUSH_S)
+        config = producer_config(s.connection, self.batch_bytes, transactional_id=name)
+        partitions = range(self.cluster.partitions[s.input])
+        written = [(topic, p) for topic in self.targets for p in partitions]
+        forgotten = Forgotten(written, self.admin.ends, lambda: consumer.settled(partitions))
+        return ExactlyOnce(consumer, lambda: RecordProducer(config), patience, positions, forgotten)

@@ -1,19 +1,10 @@
-"""What is checked before the first message is read, and where each partition begins."""
+"""What is checked of the topics before the first message is read."""
 
-import logging
-from collections.abc import Mapping
-from typing import Any
-
-from features.errors import DeliveryError, SettingsError
-from stream.broker import GroupConsumer
-from stream.client import Config
-from stream.cluster import Admin, read_records
+from features.errors import SettingsError
+from stream.cluster import Admin
 from stream.dead_letters import HEADROOM_BYTES
-from stream.errors import RESET_OFFSETS, OffsetGoneError
 from stream.records import Cluster
 from stream.settings import TopicSettings
-
-log = logging.getLogger(__name__)
 
 
 def check_topics(cluster: Cluster, source: str, *targets: str) -> None:
@@ -53,50 +44,6 @@ def check_sizes(admin: Admin, source: str, output: str, dead_letters: str) -> in
             f"kafka-configs --alter --topic {dead_letters} --add-config max.message.bytes={largest + HEADROOM_BYTES}"
         )
     return min(room, admin.largest_message(output))
-
-
-class FirstOffsets:
-    """Where a partition begins: at the committed offset; without one, at the earliest if this is the first start."""
-
-    def __init__(self, config: Config, targets: tuple[str, ...], *, earliest: bool) -> None:
-        """`targets`: output and dead letters. `earliest`: the operator accepts to begin at the earliest anyway."""
-        self._config, self._targets, self._earliest = config, targets, earliest
-
-    def __call__(self, consumer: GroupConsumer, committed: Mapping[int, int | None]) -> dict[int, int]:
-        """Return where each partition begins.
-
-        Raises:
-            DeliveryError: going on would jump over messages or decide them again.
-
-        """
-        return {partition: self._first(consumer, partition, offset) for partition, offset in committed.items()}
-
-    def _first(self, consumer: GroupConsumer, partition: int, offset: int | None) -> int:
-        low, high = consumer.watermarks(consumer.topic, partition)
-        if offset is not None and low <= offset <= high:
-            return offset
-        if self._earliest:
-            log.warning("partition %s of %s begins at its earliest offset %s", partition, consumer.topic, low)
-            return low
-        if offset is not None:
-            raise OffsetGoneError(
-                f"{consumer.topic} partition {partition}: the group's next offset is {offset}, but the topic holds "
-                f"{low} to {high}. Messages may be lost (retention, or a topic made anew). {RESET_OFFSETS}"
-            )
-        for target in self._targets:
-            self._refuse_second_start(consumer, target, partition)
-        return low
-
-    def _refuse_second_start(self, consumer: GroupConsumer, target: str, partition: int) -> None:
-        low, high = consumer.watermarks(target, partition)
-        written: Any = low < high and next(
-            read_records(self._config, target, {partition: low}, {partition: high}), None
-        )
-        if low == high > 0 or written:
-            raise DeliveryError(
-                f"{consumer.topic} partition {partition}: this group has no offset, but {target} holds or held records "
-                f"there. Its offsets may have expired, or the group's name is new. {RESET_OFFSETS}"
-            )
 
 
 def create_missing(admin: Admin, settings: TopicSettings, partitions: int, replicas: int) -> list[tuple[str, int, str]]:

@@ -36,6 +36,10 @@ class Watchdog:
         if not self._ending:
             self._ticks_left = self._ticks(self._deadline_s)
 
+    def standing_s(self) -> float:
+        """Return for how many seconds there has been no sign of life."""
+        return (self._ticks(self._deadline_s) - self._ticks_left) * _TICK_S
+
     def last_steps(self, seconds: float) -> None:
         """Allow no more than this from now on, signs of life or not: the process was asked to end."""
         self._ending, self._deadline_s = True, seconds

@@ -1,6 +1,6 @@
 """A worker that copies: the loop and its delivery contract without a model. Run as a process of its own by the tests.
 
-A message that begins with `bad` is refused; `hang` hangs, as a client library or a model might.
+A message that begins with `bad` is refused; `hang` hangs and `fault` fails, as a client library or a model might.
 """
 
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.errors import CreditError
+from monitoring.doors import StreamMetrics
 from scoring.message_decoder import Refusal
 from scoring.messages import Answer
 from stream.service import Control, run_worker
@@ -23,6 +24,8 @@ REFUSAL = Refusal(code="refused", pointer="/x", expected="a message that does no
 def copy(messages: Sequence[bytes]) -> list[Answer]:
     if b"hang" in messages:
         time.sleep(600)
+    if b"fault" in messages:
+        raise ValueError("a value of the message")
     return [
         Answer(refusal=REFUSAL) if m.startswith(b"bad") else Answer(decision=m, credit_class="Good") for m in messages
     ]
@@ -36,7 +39,7 @@ def main() -> None:
         settings = load_settings(StreamSettings, {"bundle": Path(), **named}, None)
         control = Control(Watchdog(settings.deadline_seconds))
         signal.signal(signal.SIGTERM, lambda *_: control.stop())
-        run_worker(settings, copy, "0" * 64, control)
+        run_worker(settings, copy, "0" * 64, control, StreamMetrics())
     except CreditError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

@@ -1,5 +1,6 @@
 """Few rows are read cell by cell, many in columns: the same features, rejects and dirt, whatever the cells hold."""
 
+from datetime import datetime
 from itertools import product
 from typing import Any
 
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from features.cleaning import read_attribute
 from features.events import APPLICATION_ROW
-from features.instants import instant
+from features.instants import FIRST, LAST, instant
+from features.instants import TEXT as INSTANT_FORM
 from features.matrix import FeatureTable, build_features
+from features.plain_cells import plain_amount, plain_instant, plain_kind
 from features.reading import UNCERTAIN
 from features.spec import Spec
 from features.spec_file import parse_spec
@@ -50,6 +53,7 @@ def built(some: list[dict[str, Any]], their: list[dict[str, Any]], spec: Spec, *
     events = {"occurred_at": pl.String, "kind": pl.String, "amount": pl.String, "recorded_at": pl.String}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("features.reading.PLAIN_ROWS", few)
+        patch.setattr("features.reading._FEW_ROWS", few)
         return build_features(
             pl.DataFrame(some, schema=dict.fromkeys(GOOD, pl.String)),
             pl.DataFrame(their, schema={APPLICATION_ROW: pl.Int64, **events}),
@@ -99,3 +103,42 @@ def test_what_programs_write_is_read_without_the_stages() -> None:
     for form in ("2025-08-31", "2025-08-31T10:00:00Z", "2025-08-31 10:00:00.5", "2025-08-31T10:00:00+02:00"):
         assert readings[-1].plain
         assert isinstance(readings[-1].plain.read(form), int)
+
+
+digits = st.integers(-(10**14), 10**14).map(lambda minor: f"{minor / 100:.2f}")
+whole_amounts = st.lists(
+    digits | st.sampled_from(["-0.50", "1.00\n2.00", "1.00\n", "-100000000000.00", "7"]), max_size=4
+)
+first, last = (datetime.fromisoformat(f"{year}-01-01") for year in (1969, 2201))
+moments = st.datetimes(first, last).map(lambda moment: moment.isoformat(timespec="microseconds"))
+whole_instants = st.lists(
+    moments
+    | moments.map(lambda text: text + "Z")
+    | moments.map(lambda text: text[:10])
+    | moments.map(lambda text: text[:21].replace("T", " "))
+    | st.sampled_from(["2025-02-30", "2025-06-30T24:00:00", "2025-01-01\n2025-01-02", "2025-01-01Z", "2025-01-01\n"]),
+    max_size=3,
+)
+kinds = st.lists(st.sampled_from(["salary", "note", " salary", "gift", "salary\nnote"]), max_size=3)
+
+
+@given(whole_amounts, whole_instants, kinds)
+def test_a_column_at_once_is_its_cells_one_by_one(amounts: list[str], instants: list[str], kinds: list[str]) -> None:
+    index = {kind: i for i, kind in enumerate(SPEC.event_kinds)} | {"note": -1}
+    columns = (
+        (plain_amount(2), amounts),
+        (plain_instant(INSTANT_FORM, FIRST, LAST), instants),
+        (plain_kind(index), kinds),
+    )
+    for plain, column in columns:
+        assert plain.whole
+        at_once = plain.whole(column)
+        assert at_once is None or at_once.tolist() == [plain.read(cell) for cell in column]
+
+
+def test_columns_of_the_usual_form_are_read_at_once() -> None:
+    assert plain_amount(2).whole(["-1.50", "2.00"]).tolist() == [-150, 200]  # type: ignore[union-attr, misc]
+    assert plain_amount(0).whole(["-1", "2"]).tolist() == [-1, 2]  # type: ignore[union-attr, misc]
+    instants = plain_instant(INSTANT_FORM, FIRST, LAST).whole(["1970-01-01T00:00:01Z", "1970-01-02"])  # type: ignore[misc]
+    assert instants is not None
+    assert instants.tolist() == [1_000_000, 86_400_000_000]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.rest_metrics import REST
+from monitoring.metrics import REST
 from scoring.messages import MessageScorer
 from scoring.schema import example_application
 from scoring.scorer import Scorer

@@ -12,7 +12,7 @@ from pathlib import Path
 import confluent_kafka as ck
 import pytest
 
-from monitoring.metrics import metrics_table
+from monitoring.metrics import STREAM, metrics_table
 from recipes.dataset import Dataset
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
@@ -135,7 +135,7 @@ def test_publish_decide_list_correct_and_redrive(door: Door, tonight: Path, scor
     assert {row["code"] for row in listed} >= {"message_not_json", "field_unknown"} or len(listed) >= 2
     folder = door.folder / "letters"
     table = door.dead_letters("list", "--code", "message_not_json", "--export", folder)
-    assert "1 dead letters not settled" in table.stdout
+    assert "1 dead letter not settled" in table.stdout
     (file,) = folder.iterdir()
     assert file.read_bytes() == b"{"
     good = decisions[0]
@@ -243,4 +243,4 @@ def test_a_wrong_setting_is_named_without_its_value(
 
 def test_the_documents_have_the_tables_of_settings_and_metrics() -> None:
     assert settings_table() in (PROJECT / "docs/stream.md").read_text()
-    assert metrics_table() in (PROJECT / "docs/monitoring.md").read_text()
+    assert metrics_table(STREAM) in (PROJECT / "docs/monitoring.md").read_text()

@@ -20,7 +20,7 @@ def test_a_dead_letter_gives_back_the_message_however_often_it_failed(
 ) -> None:
     message = Message("in", 3, 7, key, value, own, 0)
     for _ in range(times):
-        record = dead_letter(message, REFUSAL, "dead")
+        record = dead_letter(message, REFUSAL, "dead", "g")
         assert (record.topic, record.partition, record.key, record.value) == ("dead", 3, key, value)
         message = Message("dead", 3, 1, record.key, record.value, record.headers, 0)
     for _ in range(times):
@@ -28,9 +28,16 @@ def test_a_dead_letter_gives_back_the_message_however_often_it_failed(
         assert letter is not None
         message = message._replace(headers=letter.headers)
     assert list(message.headers) == own
-    first = take_apart(Message("dead", 3, 1, key, value, dead_letter(message, REFUSAL, "dead").headers, 0))
+    first = take_apart(Message("dead", 3, 1, key, value, dead_letter(message, REFUSAL, "dead", "g").headers, 0))
     assert first is not None
-    assert (first.topic, first.offset, first.code, first.pointer, first.expected) == ("dead", 1, "c", "/p", "e")
+    assert (first.topic, first.offset, first.code, first.pointer, first.expected, first.group) == (
+        "dead",
+        1,
+        "c",
+        "/p",
+        "e",
+        "g",
+    )
 
 
 @given(st.lists(st.booleans(), max_size=60), st.lists(st.integers(1, 9), min_size=60, max_size=60))

@@ -139,7 +139,7 @@ def test_each_message_becomes_one_record_under_its_key_in_order_with_its_source(
     assert [source(r) for r in dead] == [(3, i) for i, v in enumerate(values) if v.startswith(b"bad")]
     assert {(r.partition, r.key) for r in (*decisions, *dead)} == {(3, b"key")}
     headers = {"source_topic": stage.topics[0].encode(), "source_partition": b"3", "source_offset": b"0"}
-    assert decisions[0].headers == {**headers, "bundle_id": b"0" * 64}
+    assert decisions[0].headers == {**headers, "source_group": stage.name.encode(), "bundle_id": b"0" * 64}
     assert dead[0].headers["__connect.errors.code"] == b"refused"
 
 
@@ -206,6 +206,42 @@ def test_the_circuit_breaker_sees_small_batches_together_and_lets_few_refusals_p
     decisions, dead = stage.found()
     assert decisions == 225
     assert 75 < dead < 75 + 110, "the batches before the last were committed, the last was not"
+
+
+def test_a_message_on_which_the_program_fails_becomes_a_dead_letter_and_holds_up_nothing(stage: Stage) -> None:
+    stage.publish(*good(50), b"fault", *good(50), b"fault", b"bad")
+    worker = stage.worker()
+    stage.wait_for(100, 3)
+    _, said = worker.stop()
+    dead = read_topic(stage.address, stage.topics[2])
+    assert [(r.value, r.headers["__connect.errors.code"]) for r in dead] == [
+        (b"fault", b"fault"),
+        (b"fault", b"fault"),
+        (b"bad", b"refused"),
+    ]
+    assert [source(r)[1] for r in read_topic(stage.address, stage.topics[1])] == [*range(50), *range(51, 101)]
+    assert f"{stage.topics[0]} partition 0 offset 50: ValueError at" in said
+    assert "a value of the message" not in said
+
+
+def test_decisions_whose_offset_the_broker_forgot_are_not_made_again_by_the_service(stage: Stage) -> None:
+    stage.publish(*good(10))
+    first = stage.worker()
+    stage.wait_for(10)
+    assert first.stop()[0] == 0
+    producer = ck.Producer({"bootstrap.servers": stage.address, "transactional.id": f"by-hand-{stage.name}"})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    for record in read_topic(stage.address, stage.topics[1])[:3]:
+        headers = {**record.headers, "source_offset": str(record.offset + 10).encode()}
+        producer.produce(stage.topics[1], b"decided", partition=0, headers=[*headers.items()])
+    producer.commit_transaction(20)
+    stage.publish(*good(20))
+    second = stage.worker()
+    stage.wait_for(30)
+    code, said = second.stop()
+    assert (code, "the brokers know the offset 10, but records tell otherwise" in said) == (0, True)
+    assert [source(r)[1] for r in read_topic(stage.address, stage.topics[1])] == list(range(30))
 
 
 def test_a_batch_that_hangs_ends_the_process_with_5_and_is_read_again(stage: Stage) -> None:
@@ -290,6 +326,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(kafka: KafkaServer
         assert (code, message in said) == (2, True), said
     code, said = stage.worker(brokers=f"127.0.0.1:{free_port()}").ended()
     assert (code, "no answer from the brokers" in said) == (4, True)
+    assert len(said.splitlines()) == 1, "the client library's own lines stay out of sight"
 
 
 def test_the_largest_message_fits_into_the_dead_letters(stage: Stage) -> None:
@@ -346,6 +383,10 @@ def test_health_readiness_and_metrics(stage: Stage) -> None:
     assert values['credit_stream_consumer_lag{partition="0"}'] == 0
     assert values["credit_stream_assigned_partitions"] == 4
     assert values["credit_stream_score_seconds_count"] == values["credit_stream_transaction_seconds_count"] >= 1
+    assert values["credit_stream_refused_share"] == 3 / 200
+    assert values["credit_stream_refused_share_limit"] == 0.5
+    assert 0 <= values["credit_stream_step_seconds"] < 2
+    assert values["credit_stream_step_limit_seconds"] == 90
     for metric in STREAM:
         assert f"# TYPE {metric.name} {metric.kind}" in text or metric.labels
     assert worker.stop()[0] == 0

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.errors import DeliveryError
-from stream.broker import GroupConsumer, RecordProducer
+from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, producer_config
 from stream.cluster import Admin
 from stream.dead_letters import take_apart
-from stream.records import Message, Record
+from stream.producer import RecordProducer
+from stream.records import Beginning, Message, Record
 from stream.settings import DeliveryMode, StreamSettings
 from stream.start import create_missing
 from verify.doors import Question
@@ -107,7 +108,7 @@ class _Conversation:
     def _reader(self, topic: str) -> Iterator[GroupConsumer]:
         own = self.settings.model_copy(update={"group": f"{topic}.verify"})
         config = consumer_config(own, "verify", embedded=self.embedded)
-        reader = GroupConsumer(config, topic, lambda _consumer, committed: dict.fromkeys(committed, 0))
+        reader = GroupConsumer(config, topic, lambda _consumer, committed: dict.fromkeys(committed, Beginning(0)))
         yield reader
         reader.close()
 

@@ -1,0 +1,127 @@
+"""What a worker of the stream and a worker of the REST door count."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Mapping, Sequence
+
+from prometheus_client.registry import Collector
+
+from features.matrix import FeatureTable
+from monitoring.live import DirtCounts, Live
+from monitoring.metrics import DIRT, REST_WORKER, STREAM, Metric
+from monitoring.registry import Deaths, Registry
+from scoring.decisions import Decided
+from scoring.messages import Answer
+
+
+class DoorMetrics:
+    """What both doors count alike: decisions by class, refusals by code, and what is live of each decision."""
+
+    def __init__(
+        self, metrics: tuple[Metric, ...], names: tuple[str, str], live: Live | None, *more: Collector
+    ) -> None:
+        """Begin at zero. `names`: the metrics of decisions and refusals. Without `live` only answers are counted."""
+        self.registry = Registry((*metrics, DIRT), more if live is None else (*more, live))
+        self._decisions, self._refusals = names
+        self._live = live
+
+    def observe(self, decided: Decided, table: FeatureTable) -> None:
+        """Note what was scored; it counts with its answers."""
+        if self._live is not None:
+            self._live.note(decided, table)
+
+    def text(self) -> bytes:
+        """Return all values in Prometheus' text form."""
+        if self._live is not None:
+            self._count_dirt(self._live.count())
+        return self.registry.text()
+
+    def _answered(self, answers: Sequence[Answer]) -> None:
+        if self._live is not None:
+            self._count_dirt(self._live.settle())
+        for name, count in Tally(a.credit_class for a in answers if a.refusal is None).items():
+            self.registry[self._decisions].labels(name).inc(count)
+        for code, count in Tally(a.refusal.code for a in answers if a.refusal is not None).items():
+            self.registry[self._refusals].labels(code).inc(count)
+
+    def forget(self) -> None:
+        """Do not count what was noted and not answered: the round failed."""
+        if self._live is not None:
+            self._live.forget()
+
+    def _count_dirt(self, dirt: DirtCounts) -> None:
+        for labels, cells in dirt.items():
+            self.registry[DIRT.name].labels(*labels).inc(cells)
+
+
+class StreamMetrics(DoorMetrics):
+    """What a worker of the stream counts."""
+
+    def __init__(self, live: Live | None = None) -> None:
+        """Begin at zero."""
+        super().__init__(STREAM, ("credit_stream_decisions_total", "credit_stream_dead_letters_total"), live)
+        self._partitions: set[int] = set()
+
+    def limits(self, refused_share: float, step_s: float, standing_s: Callable[[], float]) -> None:
+        """Say where circuit breaker and watchdog end the worker, and how long its step has taken whenever asked."""
+        self.registry["credit_stream_refused_share_limit"].set(refused_share)
+        self.registry["credit_stream_step_limit_seconds"].set(step_s)
+        self.registry["credit_stream_step_seconds"].set_function(standing_s)
+
+    def batch(self, answers: Sequence[Answer], score_s: float, transaction_s: float) -> None:
+        """Count a batch that is final."""
+        self._answered(answers)
+        values = self.registry
+        values["credit_stream_messages_total"].inc(len(answers))
+        values["credit_stream_batch_messages"].observe(len(answers))
+        values["credit_stream_score_seconds"].observe(score_s)
+        values["credit_stream_transaction_seconds"].observe(transaction_s)
+
+    def refused(self, share: float) -> None:
+        """Note the share of refused messages that the circuit breaker sees now."""
+        self.registry["credit_stream_refused_share"].set(share)
+
+    def aborted(self) -> None:
+        """Count a batch that is read again."""
+        self.forget()
+        self.registry["credit_stream_transaction_aborts_total"].inc()
+
+    def position(self, assigned: Mapping[int, int], lag: Callable[[], dict[int, int]]) -> None:
+        """Note the partitions and how far behind they are; partitions that were given up are left out."""
+        gauge = self.registry["credit_stream_consumer_lag"]
+        behind = lag()
+        for partition in self._partitions - behind.keys():
+            gauge.remove(str(partition))
+        for partition, count in behind.items():
+            gauge.labels(str(partition)).set(count)
+        self._partitions = set(behind)
+        self.registry["credit_stream_assigned_partitions"].set(len(assigned))
+
+
+class RestMetrics(DoorMetrics):
+    """What a worker of the REST door counts: requests, decisions and rounds."""
+
+    def __init__(self, live: Live | None = None) -> None:
+        """Begin at zero."""
+        super().__init__(REST_WORKER, ("credit_rest_decisions_total", "credit_rest_refusals_total"), live, Deaths())
+
+    def round(self, answers: Sequence[Answer]) -> None:
+        """Count applications that were scored together."""
+        self._answered(answers)
+        self.registry["credit_rest_round_applications"].observe(len(answers))
+
+    def receipts(self, count: int) -> None:
+        """Count receipts that were written."""
+        self.registry["credit_rest_receipts_total"].inc(count)
+
+    def outbox(self, *, sealed: int, waiting: int, failing: bool) -> None:
+        """Count receipts that were sealed since the last call, and note how many wait."""
+        self.registry["credit_rest_receipts_sealed_total"].inc(sealed)
+        self.registry["credit_rest_receipts_unsealed"].set(waiting)
+        self.registry["credit_rest_receipts_unwritable"].set(failing)
+
+    def request(self, path: str, status: int, code: str, seconds: float) -> None:
+        """Count a request that is over; `path` is one of the table of routes, or empty."""
+        self.registry["credit_rest_requests_total"].labels(path, str(status)).inc()
+        self.registry["credit_rest_request_seconds"].labels(path).observe(seconds)
+        if code:
+            self.registry["credit_rest_problems_total"].labels(code).inc()

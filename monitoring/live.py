@@ -1,0 +1,160 @@
+"""What is watched of each decision while it is made: scores, missing values, drift against training, dirt."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+
+from features.matrix import FeatureTable
+from features.rejects import Dirt
+from monitoring.divergence import Counts, psi
+from monitoring.live_counts import Layout, Matrix, Seen
+from monitoring.live_window import SharedWindow
+from monitoring.metrics import LIVE
+from scoring.bundle import REFERENCE, Bundle
+from scoring.decisions import Decided
+from scoring.reference import Reference, read_reference
+
+LEAST_DECISIONS = 500  # no PSI of fewer: of 500 the one of ten bins is beyond 0.05 by chance in one window of 500
+_TOGETHER = 64  # decisions that are counted in one go, which is far cheaper than one by one
+_MEANINGS = {metric.name: metric.meaning for metric in LIVE}
+_LABELS = {metric.name: metric.labels for metric in LIVE}
+NO_REFERENCE = (
+    "the bundle holds no reference.json: it was published by a release before monitoring, so there are no metrics of "
+    "drift. Train or export the model again to have them"
+)
+DirtCounts = Counter[tuple[str, str, str]]  # by table, column and cause
+_STEPS = next(metric.buckets for metric in LIVE if metric.name == "credit_score_points")
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What is counted of decisions that were made together."""
+
+    matrix: Matrix
+    scores: NDArray[np.int32]
+    assigned: NDArray[np.int64]
+    dirt: list[Dirt]
+
+
+class Live:
+    """Counts what is scored, and says what it found whenever Prometheus asks. Safe between threads.
+
+    A round is noted when it is scored, and counts once it is settled: a batch of the stream that is read again counts
+    once. `drift` is false where the bundle has no reference to compare with.
+    """
+
+    def __init__(self, bundle: Bundle, decisions: int, folder: Path | None = None) -> None:
+        """Begin at zero. `decisions`: size of the sliding window; `folder`: where several workers count together.
+
+        Raises:
+            BundleError: the reference changed since the bundle was read, or is none.
+
+        """
+        known = REFERENCE in bundle.manifest["files"]
+        self._reference: Reference | None = read_reference(bundle) if known else None
+        self._bundle_id = bundle.bundle_id
+        self._layout = Layout(bundle.spec, self._reference, _STEPS)
+        self._window = SharedWindow(self._layout.width, decisions, folder)
+        self._noted: list[_Round] = []
+        self._settled: list[_Round] = []
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    @property
+    def drift(self) -> bool:
+        """Say whether there is something to compare with."""
+        return self._reference is not None
+
+    def note(self, decided: Decided, table: FeatureTable) -> None:
+        """Take what was scored."""
+        self._noted.append(_Round(table.matrix, decided.scores, decided.assigned, table.counted))
+
+    def settle(self) -> DirtCounts:
+        """Count what was noted; return the cells that became missing, as far as they are counted by now."""
+        with self._lock:
+            self._settled += self._noted
+            self._waiting += sum(len(one.matrix) for one in self._noted)
+            self._noted.clear()
+            return self._count() if self._waiting >= _TOGETHER else Counter()
+
+    def forget(self) -> None:
+        """Do not count what was noted."""
+        self._noted.clear()
+
+    def count(self) -> DirtCounts:
+        """Count all that was settled; return the cells that became missing."""
+        with self._lock:
+            return self._count()
+
+    def collect(self) -> Iterator[Family]:
+        """Give Prometheus what is known now, of all workers that share the folder."""
+        with self._lock:
+            window, ever = (self._layout.read(counts) for counts in self._window.totals())
+        yield _gauge("credit_bundle_info", {self._bundle_id: 1})
+        yield _points(ever)
+        yield _gauge("credit_window_decisions", {"": window.rows})
+        names = [item.name for item in self._layout.items]
+        if window.rows:
+            missing = [count / window.rows for count in window.missing]
+            yield _gauge("credit_feature_missing_share", dict(zip(names, missing, strict=True)))
+        if self._reference is not None:
+            known = [item.missing / max(item.rows, 1) for item in self._reference.items]
+            yield _gauge("credit_feature_missing_reference", dict(zip(names, known, strict=True)))
+            if window.rows >= LEAST_DECISIONS:
+                yield from _drift(self._reference, window)
+
+    def _count(self) -> DirtCounts:
+        rounds, self._settled, self._waiting = self._settled, [], 0
+        dirt: DirtCounts = Counter()
+        for one in rounds:
+            for table, column, cause, cells in one.dirt:
+                dirt[table, column, cause] += cells
+        if rounds:
+            self._add(rounds)
+        return dirt
+
+    def _add(self, rounds: list[_Round]) -> None:
+        matrix = np.concatenate([one.matrix for one in rounds])
+        scores = np.concatenate([one.scores for one in rounds])
+        assigned = np.concatenate([one.assigned for one in rounds])
+        start = 0
+        while start < len(matrix):
+            end = min(len(matrix), start + self._window.room())
+            counts = self._layout.count(matrix[start:end], scores[start:end], assigned[start:end])
+            self._window.add(counts, end - start)
+            start = end
+
+
+def _gauge(name: str, values: dict[str, float]) -> Family:
+    family = GaugeMetricFamily(name, _MEANINGS[name], labels=_LABELS[name])
+    for label, value in values.items():
+        family.add_metric([label] if _LABELS[name] else [], value)
+    return family
+
+
+def _points(seen: Seen) -> Family:
+    """Make the histogram of scores: cumulative, as Prometheus has them."""
+    ends = [*[f"{step:.1f}" for step in _STEPS], "+Inf"]
+    buckets = list(zip(ends, np.cumsum(seen.points).tolist(), strict=True))
+    return HistogramMetricFamily(
+        "credit_score_points", _MEANINGS["credit_score_points"], buckets=buckets, sum_value=seen.points_sum
+    )
+
+
+def _drift(reference: Reference, window: Seen) -> Iterator[Family]:
+    """Compare with training: the values that are there; how many are missing is a figure of its own."""
+    found = {item.name: _psi(item.counts, bins) for item, bins in zip(reference.items, window.bins, strict=True)}
+    yield _gauge("credit_feature_psi", found)
+    yield _gauge("credit_score_psi", {"": _psi(reference.outputs.score_counts, window.scores)})
+    yield _gauge("credit_class_psi", {"": _psi(reference.outputs.class_counts, window.classes)})
+
+
+def _psi(known: tuple[int, ...], found: Counts) -> float:
+    return psi(np.array(known), found)

@@ -1,0 +1,180 @@
+"""Sections of the monitor's page: performance before and with outcomes, cut-offs."""
+
+from typing import Any
+
+from monitoring import plots
+from monitoring.alarms import shown, words
+from pages import html
+
+_SHOWN = ("expected_cost", "precision", "recall", "false_negative_rate", "accuracy")
+
+
+def expected(found: dict[str, Any]) -> str:
+    """Show estimates from probabilities, and when they hold."""
+    claims, parts = found["reference"]["claims"], list(dict.fromkeys(e["where"] for e in found["estimates"]))
+    by_part = {(e["metric"], e["where"]): e for e in found["estimates"]}
+    rows: list[tuple[str, ...]] = [("at training", *[shown(name, claims[name]["stated"]) for name in _SHOWN])]
+    rows += [(part, *[_estimate(by_part[name, part]) for name in _SHOWN]) for part in parts]
+    table = html.table(("part", *map(words, _SHOWN)), rows, "Expected from the probabilities, with 95 % intervals")
+    state = found["statement"]
+    note = html.note(" ".join(state["sentences"]))
+    pictures = (
+        [html.figure(_course(found, name), words(name).capitalize()) for name in _SHOWN[:4]] if len(parts) > 1 else []
+    )
+    return note + html.grid(pictures) + table
+
+
+def _estimate(estimate: dict[str, Any]) -> str:
+    name = estimate["metric"]
+    if estimate["value"] is None:
+        return "not defined"
+    return f"{shown(name, estimate['value'])} ({shown(name, estimate['low'])} to {shown(name, estimate['high'])})"
+
+
+def _course(found: dict[str, Any], name: str) -> str:
+    outcomes = found["outcomes"] or {"cohorts": []}
+    realised = {c["where"]: next(m for m in c["metrics"] if m["metric"] == name) for c in outcomes["cohorts"]}
+    points = [
+        {"where": e["where"], "stated": e, "realised": realised.get(e["where"])}
+        for e in found["estimates"]
+        if e["metric"] == name
+    ]
+    unit = f", {found['currency']}" if name == "expected_cost" else ""
+    return plots.course_of_metric(words(name), unit, points, found["reference"]["claims"][name]["realised"])
+
+
+def outcomes(found: dict[str, Any]) -> str:
+    """Show what came true, by period, against what was stated; coverage, calibration, what a fall comes from."""
+    known = found["outcomes"]
+    if known is None:
+        return html.paragraph("No outcome is known. credit outcomes add LOG --labels FILE adds them as they mature.")
+    parts = [_selection(found), _falls(found), _cohorts(found), _against(found), _coverage(found)]
+    if known["calibration"]:
+        picture = plots.calibration(known["calibration"], found["classes"][-1])
+        parts.insert(3, html.figure(picture, "Are the probabilities still true?"))
+    return "".join(parts)
+
+
+def _selection(found: dict[str, Any]) -> str:
+    known, classes = found["outcomes"], found["classes"]
+    said = []
+    if known["refused_unknown"]:
+        said.append(
+            f"Selection: applicants who were called {classes[0]} have no outcomes, because they were turned down. So "
+            "recall, false negatives, accuracy and cost cannot be measured, only precision and calibration of the "
+            "others, and nothing here says how those turned down would have paid."
+        )
+    if known["immature"]:
+        said.append(f"Not matured, and left out: {', '.join(known['immature'])}.")
+    return "".join(html.note(text) for text in said)
+
+
+def _cohorts(found: dict[str, Any]) -> str:
+    cohorts = found["outcomes"]["cohorts"]
+    if not cohorts:
+        return html.paragraph("No period has matured outcomes yet.")
+    claims = found["reference"]["claims"]
+    head = ("period", "outcomes", *map(words, _SHOWN), "log loss")
+    rows: list[tuple[object, ...]] = [("at training", "", *[shown(n, claims[n]["realised"]) for n in _SHOWN], "")]
+    rows += [
+        (c["where"], c["rows"], *[_realised(c, name) for name in _SHOWN], f"{c['log_loss']:.4f} ({c['excess']:+.4f})")
+        for c in cohorts
+    ]
+    return html.table(
+        head, rows, "Came true, by period of the application; in brackets 95 % intervals, excess log loss"
+    )
+
+
+def _realised(cohort: dict[str, Any], name: str) -> str:
+    metric = next(m for m in cohort["metrics"] if m["metric"] == name)
+    if metric["value"] is None:
+        return "not known"
+    flag = ", alarm" if metric["alarm"] else ""
+    return f"{shown(name, metric['value'])} ({shown(name, metric['low'])} to {shown(name, metric['high'])}{flag})"
+
+
+def _against(found: dict[str, Any]) -> str:
+    rows = []
+    for cohort in found["outcomes"]["cohorts"]:
+        metrics = {m["metric"]: m for m in cohort["metrics"]}
+        rows.append((cohort["where"], *[_held(metrics[name]) for name in _SHOWN]))
+    caption = "The estimate for the same decisions, in brackets where the truth was to be expected, and whether it held"
+    return html.table(("period", *map(words, _SHOWN)), rows, caption) if rows else ""
+
+
+def _held(metric: dict[str, Any]) -> str:
+    name = metric["metric"]
+    if metric["value"] is None or metric["stated"] is None:
+        return "not known"
+    reach = f"{shown(name, metric['stated_low'])} to {shown(name, metric['stated_high'])}"
+    return f"{shown(name, metric['stated'])} ({reach}, {'missed' if metric['surprising'] else 'held'})"
+
+
+def _falls(found: dict[str, Any]) -> str:
+    rows = [
+        (
+            fall["where"],
+            words(fall["metric"]),
+            _change(fall, "change"),
+            f"{_change(fall, 'inputs')} (± {_size(fall, 'inputs_error')})",
+            f"{_change(fall, 'concept')} (± {_size(fall, 'concept_error')})",
+            fall["named"],
+        )
+        for fall in found["outcomes"]["falls"]
+    ]
+    if not rows:
+        return ""
+    head = ("period", "metric", "change since training", "by other inputs", "by the concept", "larger")
+    return html.table(
+        head, rows, "What a change comes from: inputs as stated, concept is what was not stated"
+    ) + html.paragraph(
+        "Concept: the same inputs lead to other outcomes. ± is a standard error; none is named that lies within three."
+    )
+
+
+def _change(fall: dict[str, Any], key: str) -> str:
+    return f"{fall[key]:+,.2f}" if fall["metric"] == "expected_cost" else f"{100 * fall[key]:+.2f} points"
+
+
+def _size(fall: dict[str, Any], key: str) -> str:
+    return f"{fall[key]:,.2f}" if fall["metric"] == "expected_cost" else f"{100 * fall[key]:.2f}"
+
+
+def _coverage(found: dict[str, Any]) -> str:
+    rows = [
+        (period, sum(c["decisions"]), f"{sum(c['outcomes']) / max(sum(c['decisions']), 1):.1%}", *_by_class(c))
+        for period, c in found["outcomes"]["coverage"].items()
+    ]
+    head = ("period", "decisions", "with outcome", *[f"of those called {name}" for name in found["classes"]])
+    return html.table(head, rows, "Coverage: decisions whose outcome is known")
+
+
+def _by_class(coverage: dict[str, Any]) -> list[str]:
+    pairs = zip(coverage["decisions"], coverage["outcomes"], strict=True)
+    return ["-" if not decided else f"{known / decided:.1%}" for decided, known in pairs]
+
+
+def cut_offs(found: dict[str, Any]) -> str:
+    """Show whether the policy's multiplier still fits. A recommendation, never a change."""
+    known = None if found["outcomes"] is None else found["outcomes"]["cut_offs"]
+    if known is None:
+        return html.paragraph("Needs matured outcomes of 50 customers at least.")
+    money = found["currency"]
+    text = (
+        f"Cost of a decision: {known['stated']:.2f} {money} expected, {known['realised']:.2f} came true. The "
+        f"multiplier {known['multiplier']:g} could be {known['multiplier'] * known['best']:.3g} today (95 %: "
+        f"{known['multiplier'] * known['low']:.3g} to {known['multiplier'] * known['high']:.3g}); it would have saved "
+        f"{known['saving']:.2f} {money} a decision ({known['saving_low']:.2f} to {known['saving_high']:.2f})."
+    )
+    advice = (
+        "Recommendation: judge it on fresh data with credit policy set. Nothing is changed by this command."
+        if known["changed"]
+        else "Recommendation: keep the policy; the difference is within chance."
+    )
+    limits = (
+        " Multipliers that approve more could not be judged: those turned down have no outcomes."
+        if known["refused_unknown"]
+        else ""
+    )
+    picture = html.figure(plots.cut_offs(known, money), "What other multipliers would have cost")
+    return html.paragraph(text) + html.note(advice + limits) + picture

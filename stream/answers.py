@@ -1,0 +1,47 @@
+"""Answers to messages, also where the program itself fails on one: that message must not hold up its partition."""
+
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+
+from polars.exceptions import PanicException, PolarsError
+
+from scoring.message_decoder import Refusal
+from scoring.messages import Answer
+from stream.records import Message
+
+log = logging.getLogger(__name__)
+
+AnswerMessages = Callable[[Sequence[bytes]], list[Answer]]
+FAULT = Refusal(
+    code="fault",
+    pointer="",
+    expected="a message on which this version does not fail; the worker's log says where it failed. Please report it, "
+    "and send the message back (redrive) once a version is deployed that can score it",
+)
+_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+def answer_all(answer: AnswerMessages, messages: Sequence[Message]) -> list[Answer]:
+    """Return one answer for each message, in order. A message on which `answer` fails is refused with the code `fault`.
+
+    It is found by halving; the others are answered as if it were not there.
+    """
+    try:
+        return answer([m.value or b"" for m in messages])
+    except (*_FAULTS, PolarsError, PanicException) as error:
+        if len(messages) > 1:
+            middle = len(messages) // 2
+            return answer_all(answer, messages[:middle]) + answer_all(answer, messages[middle:])
+        _report(messages[0], error)
+        return [Answer(refusal=FAULT)]
+
+
+def _report(message: Message, error: BaseException) -> None:
+    """Say where it failed, without the error's text, which may hold a value of the message."""
+    steps = traceback.extract_tb(error.__traceback__)[-3:]
+    log.error(
+        "%s partition %s offset %s: %s at %s; it becomes a dead letter with the code fault",
+        *(message.topic, message.partition, message.offset, type(error).__name__),
+        " < ".join(f"{step.filename}:{step.lineno}" for step in reversed(steps)),
+    )

@@ -1,0 +1,273 @@
+"""Live metrics: what a door says of drift, scores, missing values and dirt while it decides."""
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from features.matrix import FeatureTable, list_features
+from features.spec import Spec
+from model_export.publish import publish as publish_bundle
+from monitoring.divergence import psi
+from monitoring.doors import StreamMetrics
+from monitoring.live import LEAST_DECISIONS, NO_REFERENCE, Live
+from monitoring.live_counts import Layout
+from monitoring.live_window import SharedWindow
+from monitoring.metrics import LIVE
+from recipes.dataset import Dataset
+from scoring.bins import count
+from scoring.bundle import MANIFEST, REFERENCE
+from scoring.decisions import Decided
+from scoring.messages import MessageScorer
+from scoring.publish import to_messages
+from scoring.reference import Reference, read_reference
+from scoring.scorer import Scorer
+from stream.cluster import EmbeddedBroker
+from stream.publish import publish
+from stream.settings import ConnectionSettings
+from tests.conftest import PROJECT
+from tests.kafka import free_port
+from tests.live_doors import SHIFTED, Metrics, shift, worker
+from tests.rest_door import running, wait_until
+
+
+@pytest.fixture(scope="module")
+def reference(scorer: Scorer) -> Reference:
+    return read_reference(scorer.bundle)
+
+
+@pytest.fixture(scope="module")
+def usual(dataset: Dataset, spec: Spec) -> list[bytes]:
+    return [m.body for m in to_messages(dataset.applications, dataset.events, spec)]
+
+
+@pytest.fixture(scope="module")
+def shifted(dataset: Dataset, spec: Spec) -> list[bytes]:
+    return shift(dataset, spec)
+
+
+def cells(reference: Reference) -> st.SearchStrategy[np.float32]:
+    """Values that are odd, on an edge, or next to one."""
+    edges = sorted({np.float32(edge) for item in reference.items for edge in item.edges})
+    near = [np.nextafter(edge, np.float32(to)) for edge in edges[:20] for to in (-np.inf, np.inf)]
+    return st.sampled_from([np.float32(np.nan), np.float32(0), np.float32(1), np.float32(-1e30), *edges, *near])
+
+
+def test_counting_all_features_at_once_is_counting_each_by_its_frozen_bins(reference: Reference, spec: Spec) -> None:
+    layout = Layout(spec, reference, (350, 400))
+    width = len(list_features(spec))
+    shapes = st.tuples(st.integers(1, 30), st.just(width))
+
+    @given(arrays.arrays(np.float32, shapes, elements=cells(reference), fill=st.nothing()), st.integers(300, 850))
+    def check(matrix: np.ndarray, score: int) -> None:
+        scores = np.full(len(matrix), score, np.int32)
+        seen = layout.read(layout.count(matrix, scores, np.full(len(matrix), 2)))
+        for item, bins, missing in zip(reference.items, seen.bins, seen.missing, strict=True):
+            assert [*bins, missing] == count(item, list(matrix.T)).tolist()
+        assert (seen.rows, seen.scores.sum(), seen.points.sum()) == (len(matrix),) * 3
+        assert seen.points_sum == scores.sum()
+        assert seen.classes.tolist() == [0, 0, len(matrix)]
+
+    check()
+
+
+def test_the_window_holds_the_last_decisions_in_memory_of_fixed_size() -> None:
+    window = SharedWindow(1, 1000, None)
+    for _ in range(3000):
+        window.add(np.array([0]), 1)
+    for number in range(1, 5001):
+        assert window.room() >= 1
+        window.add(np.array([1]), 1)
+        held, ever = window.totals()
+        assert min(number, 1000) <= held[0] <= min(number, 1100)
+        assert ever[0] == number
+
+
+def test_workers_count_together_and_a_dead_ones_window_ends_with_it(tmp_path: Path) -> None:
+    own = SharedWindow(2, 1000, tmp_path)
+    own.add(np.array([1, 2]), 10)
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from monitoring.live_window import SharedWindow\n"
+        "SharedWindow(2, 1000, Path(sys.argv[1])).add(np.array([10, 20]), 10); print('counted', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"counted\n"
+        assert [total.tolist() for total in own.totals()] == [[11, 22], [11, 22]]
+        other.communicate(b"\n")
+    assert [total.tolist() for total in own.totals()] == [[1, 2], [11, 22]]
+
+
+def test_the_metrics_are_those_of_the_decisions(scorer: Scorer, reference: Reference, usual: list[bytes]) -> None:
+    metrics = StreamMetrics(Live(scorer.bundle, 5000))
+    tables: list[FeatureTable] = []
+
+    def observe(decided: Decided, table: FeatureTable) -> None:
+        tables.append(table)
+        metrics.observe(decided, table)
+
+    answers = MessageScorer(scorer, observe).answer(usual)
+    metrics.batch(answers, 0.1, 0.1)
+    found = Metrics(metrics.text().decode())
+    (only,) = tables
+    decisions = pl.DataFrame([json.loads(a.decision) for a in answers if a.decision])
+    assert found["credit_window_decisions"] == decisions.height
+    assert found["credit_score_points_sum"] == decisions["credit_score"].sum()
+    upto = found.by("credit_score_points_bucket", "le")
+    assert upto["600.0"] == (decisions["credit_score"] <= 600).sum()
+    assert upto["+Inf"] == found["credit_score_points_count"] == decisions.height
+    dirt = {f'cause="{k}",column="{c}",table="{t}"': n for t, c, k, n in only.dirt.rows()}
+    assert {labels: n for (name, labels), n in found.values.items() if name == "credit_dirty_cells_total"} == dirt
+    columns = list(only.matrix.T)
+    for item in reference.items:
+        bins = count(item, columns)
+        assert found.by("credit_feature_missing_share", "feature")[item.name] == bins[-1] / decisions.height
+        expected = psi(np.array(item.counts), bins[:-1])
+        assert found.by("credit_feature_psi", "feature")[item.name] == pytest.approx(expected, abs=1e-12)
+        share = found.by("credit_feature_missing_reference", "feature")[item.name]
+        assert share == item.missing / reference.rows
+
+
+def test_every_live_metric_is_there_under_its_kind_and_labels(scorer: Scorer, usual: list[bytes]) -> None:
+    metrics = StreamMetrics(Live(scorer.bundle, 5000))
+    metrics.batch(MessageScorer(scorer, metrics.observe).answer(usual), 0.1, 0.1)
+    text = metrics.text().decode()
+    for metric in LIVE:
+        assert f"# TYPE {metric.name} {metric.kind}" in text
+        assert f"# HELP {metric.name} {metric.meaning}" in text
+        series = {labels for (name, labels) in Metrics(text).values if name == metric.name}
+        assert all(re.findall(r'(\w+)="', labels) == sorted(metric.labels) for labels in series)
+
+
+def test_a_batch_that_is_read_again_counts_once(scorer: Scorer, usual: list[bytes]) -> None:
+    metrics = StreamMetrics(Live(scorer.bundle, 5000))
+    messages = MessageScorer(scorer, metrics.observe)
+    for _ in range(2):
+        messages.answer(usual[:100])
+        metrics.aborted()
+    answers = messages.answer(usual[:100])
+    metrics.batch(answers, 0.1, 0.1)
+    decided = sum(a.refusal is None for a in answers)
+    assert Metrics(metrics.text().decode())["credit_window_decisions"] == decided
+
+
+def test_few_decisions_have_shares_but_no_drift(scorer: Scorer, usual: list[bytes]) -> None:
+    metrics = StreamMetrics(Live(scorer.bundle, 5000))
+    messages = MessageScorer(scorer, metrics.observe)
+    metrics.batch(messages.answer(usual[: LEAST_DECISIONS - 1]), 0.1, 0.1)
+    found = Metrics(metrics.text().decode())
+    assert found.by("credit_feature_missing_share", "feature")
+    assert not found.by("credit_feature_psi", "feature")
+    metrics.batch(messages.answer(usual[:20]), 0.1, 0.1)
+    assert Metrics(metrics.text().decode()).by("credit_feature_psi", "feature")
+
+
+def assert_only_the_shifted_feature_drifts(before: Metrics, after: Metrics) -> None:
+    usual, now = (m.by("credit_feature_psi", "feature") for m in (before, after))
+    assert max(usual.values()) < 0.1
+    assert now[SHIFTED] > 0.2
+    assert max(value for name, value in now.items() if name != SHIFTED) < 0.1
+
+
+def test_the_rest_door_shows_drift_in_the_feature_that_shifted_and_in_no_other(
+    bundle: Path, tmp_path: Path, usual: list[bytes], shifted: list[bytes]
+) -> None:
+    with running(bundle, tmp_path, "fastapi", drift_window=1000) as door:
+
+        def send(messages: list[bytes]) -> Metrics:
+            for start in range(0, len(messages), 200):
+                body = b"[" + b",".join(messages[start : start + 200]) + b"]"
+                assert door.score(body, "/v1/score/batch").status == 200
+            return Metrics(door.ask("GET", "/metrics").body.decode())
+
+        before, after = send(usual), send(shifted)
+        assert_only_the_shifted_feature_drifts(before, after)
+        assert after["credit_window_decisions"] <= 1100, "what is older than the window is forgotten"
+        (bundle_id,) = after.by("credit_bundle_info", "bundle_id")
+        assert bundle_id == bundle.name
+
+
+def test_workers_of_a_rest_door_count_together_and_one_that_dies_is_counted_out(
+    bundle: Path, tmp_path: Path, usual: list[bytes]
+) -> None:
+    with running(bundle, tmp_path, "fastapi", "--workers", 2) as door:
+
+        def metrics() -> Metrics:
+            return Metrics(door.ask("GET", "/metrics").body.decode())
+
+        for start in range(0, 1200, 100):
+            door.score(b"[" + b",".join(usual[start : start + 100]) + b"]", "/v1/score/batch")
+        found = metrics()
+        decided = sum(found.by("credit_rest_decisions_total", "credit_class").values())
+        assert found["credit_window_decisions"] == decided == found["credit_score_points_count"]
+        assert max(found.by("credit_feature_psi", "feature").values()) < 0.1
+        assert found["credit_rest_worker_deaths_total"] == 0
+        for process in door.processes():
+            process.kill()
+        assert wait_until(lambda: sum(line["event"] == "worker_ready" for line in door.lines()) == 4, 40)
+        found = metrics()
+        assert found["credit_rest_worker_deaths_total"] == 2
+        assert found["credit_window_decisions"] == 0
+        assert found["credit_score_points_count"] == decided, "counters never fall"
+
+
+def without_reference(bundle: Path, folder: Path) -> Path:
+    """The bundle as a release before monitoring would have published it."""
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
+    contents = {name: (bundle / name).read_bytes() for name in manifest["files"] if name != REFERENCE}
+    return publish_bundle(contents, manifest, folder)
+
+
+def test_a_bundle_without_a_reference_has_no_drift_and_both_doors_say_so_once(
+    bundle: Path, tmp_path: Path, usual: list[bytes]
+) -> None:
+    old = without_reference(bundle, tmp_path / "bundles")
+    with running(old, tmp_path, "fastapi") as door:
+        door.score(b"[" + b",".join(usual[:600]) + b"]", "/v1/score/batch")
+        found = Metrics(door.ask("GET", "/metrics").body.decode())
+        assert [line["reason"] for line in door.lines() if line["event"] == "no_drift_metrics"] == [NO_REFERENCE]
+    assert found["credit_window_decisions"] > LEAST_DECISIONS
+    assert found.by("credit_feature_missing_share", "feature").keys() == {
+        feature.name for feature in list_features(Scorer.open(old).bundle.spec)
+    }
+    drift = {"credit_feature_psi", "credit_score_psi", "credit_class_psi", "credit_feature_missing_reference"}
+    assert not drift & {name for name, _ in found.values}
+    broker = EmbeddedBroker()
+    with worker(broker.address, free_port(), old, tmp_path):
+        pass
+    assert (tmp_path / "worker.log").read_text().count(NO_REFERENCE) == 1
+
+
+def test_the_stream_shows_drift_in_the_feature_that_shifted_and_in_no_other(
+    bundle: Path, tmp_path: Path, usual: list[bytes], shifted: list[bytes]
+) -> None:
+    broker, port = EmbeddedBroker(), free_port()
+    connection = ConnectionSettings(brokers=broker.address)
+    publish(connection, "credit.applications", [("c", body) for body in usual], None)
+    with worker(broker.address, port, bundle, tmp_path, drift_window=1000):
+
+        def metrics(messages: int) -> Metrics:
+            found: list[Metrics] = []
+
+            def arrived() -> bool:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                    found.append(Metrics(answer.read().decode()))
+                return found[-1]["credit_stream_messages_total"] == messages
+
+            assert wait_until(arrived, 40), (tmp_path / "worker.log").read_text()
+            return found[-1]
+
+        before = metrics(len(usual))
+        publish(connection, "credit.applications", [("c", body) for body in shifted], None)
+        assert_only_the_shifted_feature_drifts(before, metrics(len(usual) + len(shifted)))
