@@ -1,7 +1,7 @@
 # Two images: `app` holds every `credit` command for serving, `kafka` a single-node Apache Kafka for development.
 FROM python:3.11-slim AS app
 WORKDIR /app
-RUN useradd --create-home credit
+RUN useradd --create-home credit && mkdir --mode=1777 /log
 COPY requirements-serve.txt ./
 RUN pip install --no-cache-dir --require-hashes -r requirements-serve.txt
 COPY . ./

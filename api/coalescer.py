@@ -5,7 +5,8 @@
             in flight, but no longer than a millisecond after the round. A thread that was idle waits for nothing
 3. take     what waits; requests whose client has gone or whose deadline has passed cost nothing
 4. answer   one call for all messages of the round
-5. respond  each request gets its response; if a round fails, each of its requests is tried alone, so that a fault
+5. keep     one call for the receipts of the round, where they are kept; if it fails, no decision of the round goes out
+6. respond  each request gets its response; if a round fails, each of its requests is tried alone, so that a fault
             that one request triggers does not harm its neighbours
 """
 
@@ -16,25 +17,40 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from api.problems import Response
+from features.errors import DeliveryError
 from scoring.messages import Answer
 
 GATHER_SECONDS = 0.001
 Answering = Callable[[Sequence[bytes]], list[Answer]]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The messages of one request and their answers."""
+
+    request_id: str
+    messages: Sequence[bytes]
+    answers: list[Answer]
+
+
+Keeping = Callable[[list[Answered]], None]
+
+
 @dataclass(slots=True, kw_only=True)
 class Work:
     """One request that waits. `split` makes its messages, `respond` its response.
 
-    `late` and `failed` make the responses at the deadline and after a fault. `weight` counts against the size of a
-    round; `deadline` is on the coalescer's clock.
+    `late`, `unkept` and `failed` make the responses at the deadline, without a receipt and after a fault. `weight`
+    counts against the size of a round; `deadline` is on the coalescer's clock.
     """
 
     split: Callable[[], Sequence[bytes] | Response]
     respond: Callable[[list[Answer]], Response]
     late: Callable[[], Response]
+    unkept: Callable[[], Response]
     failed: Callable[[BaseException], Response]
     deadline: float
+    request_id: str = ""
     weight: int = 1
     gone: Callable[[], bool] = lambda: False
     future: "Future[Response]" = field(default_factory=Future)
@@ -47,9 +63,20 @@ class Full(Exception):  # noqa: N818 - a state, not a fault
 class Coalescer:
     """Scores what waits in rounds. Safe to share between threads."""
 
-    def __init__(self, answer: Answering, clock: Callable[[], float], *, most_waiting: int, round_size: int) -> None:
-        """Take the function that scores; `round_size` is the most weight in one round (1: no coalescing)."""
-        self._answer = answer
+    def __init__(
+        self,
+        answer: Answering,
+        clock: Callable[[], float],
+        *,
+        most_waiting: int,
+        round_size: int,
+        keep: Keeping | None = None,
+    ) -> None:
+        """Take the function that scores; `round_size` is the most weight in one round (1: no coalescing).
+
+        `keep` raises DeliveryError where receipts cannot be kept; None: there are none.
+        """
+        self._answer, self._keep = answer, keep
         self._clock = clock
         self._most_waiting = most_waiting
         self._round_size = round_size
@@ -126,10 +153,20 @@ class Coalescer:
         split = [work.late() if work.deadline < now else work.split() for work in taken]
         messages = [message for part in split if not isinstance(part, Response) for message in part]
         answers = iter(self._answer(messages) if messages else [])
-        return [
-            part if isinstance(part, Response) else work.respond([next(answers) for _ in part])
+        made = [
+            part if isinstance(part, Response) else Answered(work.request_id, part, [next(answers) for _ in part])
             for work, part in zip(taken, split, strict=True)
         ]
+        kept = self._kept([one for one in made if isinstance(one, Answered) and _decided(one)])
+        return [_response(work, one, kept=kept) for work, one in zip(taken, made, strict=True)]
+
+    def _kept(self, decided: list[Answered]) -> bool:
+        try:
+            if self._keep is not None and decided:
+                self._keep(decided)
+        except DeliveryError:
+            return False
+        return True
 
     def _after(self, done: "Future[list[Response]]", taken: list[Work], then: Callable[[], None]) -> None:
         error = done.exception()
@@ -147,3 +184,13 @@ class Coalescer:
         """Run the requests of a failed round one by one."""
         work = failed.popleft()
         self._run([work], (lambda: self._alone(failed, then)) if failed else then)
+
+
+def _decided(one: Answered) -> bool:
+    return any(answer.refusal is None for answer in one.answers)
+
+
+def _response(work: Work, made: Response | Answered, *, kept: bool) -> Response:
+    if isinstance(made, Response):
+        return made
+    return work.respond(made.answers) if kept or not _decided(made) else work.unkept()

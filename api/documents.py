@@ -32,10 +32,10 @@ class Documents:
             "docs": (_HTML, docs_html(openapi).encode()),
         }
 
-    def page(self, name: Name, request_id: str, *, stopping: bool) -> Response:
-        """Return a document by the name of its route."""
-        if name == "ready" and stopping:
-            return problem("stopping", request_id, (("Retry-After", "1"),))
+    def page(self, name: Name, request_id: str, not_ready: str | None) -> Response:
+        """Return a document by the name of its route; `not_ready`: the code of why no request can be served now."""
+        if name == "ready" and not_ready:
+            return problem(not_ready, request_id, (("Retry-After", "1"),))
         content_type, body = (_METRICS, self._metrics()) if name == "metrics" else self._pages[name]
         return Response(200, fixed_headers(content_type, request_id), body)
 

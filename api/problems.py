@@ -61,6 +61,9 @@ PROBLEMS = {
     "overloaded": Kind(503, "Too many requests are waiting", "another try after Retry-After seconds"),
     "deadline_exceeded": Kind(503, "The request could not be answered in time", "another try after Retry-After"),
     "keys_unreadable": Kind(503, "The file of API keys cannot be read", "a repair by the operator; nobody is let in"),
+    "receipts_unwritable": Kind(
+        503, "The receipt could not be written, so there is no decision", "a repair by the operator; see the log"
+    ),
     "stopping": Kind(503, "This process is stopping", "another try; another process will answer"),
 }
 _UNSCORABLE = "The application cannot be scored"

@@ -19,6 +19,7 @@ from api.coalescer import Answering, Coalescer, Full, Work
 from api.documents import Documents
 from api.gate import Caller, Gate, Refused, check_body_head
 from api.problems import Header, Response, answer_response, batch_response, problem
+from api.recorder import Recorder
 from api.routes import BY_PATH, Route
 from api.settings import Settings
 from api.watch import Seen, Watch
@@ -27,6 +28,7 @@ from scoring.messages import Answer
 MOST_IN_BATCH = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _RETRY: tuple[Header, ...] = (("Retry-After", "1"),)
+_PASSING = ("deadline_exceeded", "overloaded", "receipts_unwritable")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,18 +46,31 @@ class Exchange:
     body_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What turns messages into answers, one each, and what keeps the receipts of decisions; None: nothing does."""
+
+    answer: Answering
+    recorder: Recorder | None = None
+
+
 class Service:
     """What both frameworks serve. Safe to share between threads."""
 
-    def __init__(self, answer: Answering, documents: Documents, gate: Gate, settings: Settings, watch: Watch) -> None:
-        """Start the scoring thread; `answer` turns messages into answers, one each."""
+    def __init__(self, scoring: Scoring, documents: Documents, gate: Gate, settings: Settings, watch: Watch) -> None:
+        """Start the scoring thread."""
         self.settings = settings
+        self._recorder = scoring.recorder
         self._watch = watch
         self.stopping = False
         self._documents = documents
         self._gate = gate
         self._coalescer = Coalescer(
-            watch.counting(answer), time.monotonic, most_waiting=settings.max_waiting, round_size=settings.round_size
+            watch.counting(scoring.answer),
+            time.monotonic,
+            most_waiting=settings.max_waiting,
+            round_size=settings.round_size,
+            keep=None if scoring.recorder is None else scoring.recorder.keep,
         )
         self._lock = threading.Lock()
         self._in_flight = 0
@@ -84,12 +99,22 @@ class Service:
         if not route.open:
             exchange.caller = self._gate.admit(headers)
         if route.method == "GET":
-            exchange.refusal = self._documents.page(route.name, exchange.request_id, stopping=self.stopping)
+            exchange.refusal = self._documents.page(route.name, exchange.request_id, self._not_ready())
             return
+        if self._receipts_fail():
+            raise Refused("receipts_unwritable", _RETRY)
         if query:
             raise Refused("query_unexpected")
         exchange.body_limit = self.settings.max_batch_bytes if route.name == "batch" else self.settings.max_body_bytes
         self._reserve(exchange, check_body_head(headers, exchange.body_limit))
+
+    def _not_ready(self) -> str | None:
+        if self.stopping:
+            return "stopping"
+        return "receipts_unwritable" if self._receipts_fail() else None
+
+    def _receipts_fail(self) -> bool:
+        return self._recorder is not None and self._recorder.failing
 
     def _reserve(self, exchange: Exchange, size: int) -> None:
         with self._lock:
@@ -100,7 +125,7 @@ class Service:
 
     def refuse(self, exchange: Exchange, code: str) -> Response:
         """Make the response for a request that failed on its way: too slow, too large, past its deadline."""
-        return problem(code, exchange.request_id, _RETRY if code in ("deadline_exceeded", "overloaded") else ())
+        return problem(code, exchange.request_id, _RETRY if code in _PASSING else ())
 
     def fault(self, exchange: Exchange, error: BaseException) -> Response:
         """Log where this product failed, without the error's text, and make the response."""
@@ -138,8 +163,10 @@ class Service:
             split=(lambda: split_batch(body, exchange.request_id)) if batch else (lambda: [body]),
             respond=respond,
             late=lambda: self.refuse(exchange, "deadline_exceeded"),
+            unkept=lambda: self.refuse(exchange, "receipts_unwritable"),
             failed=lambda error: self.fault(exchange, error),
             deadline=exchange.started + self.settings.deadline_seconds,
+            request_id=exchange.request_id,
             weight=self.settings.round_size if batch else 1,
             gone=gone,
         )
@@ -161,8 +188,10 @@ class Service:
         self._watch.request(seen, response)
 
     def finish(self) -> None:
-        """Finish what waits and end the scoring thread."""
+        """Finish what waits, end the scoring thread, and leave the receipts to whoever seals them."""
         self._coalescer.close()
+        if self._recorder is not None:
+            self._recorder.close()
 
 
 def split_batch(body: bytes, request_id: str) -> list[bytes] | Response:

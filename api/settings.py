@@ -17,6 +17,13 @@ class Framework(StrEnum):
     FLASK = "flask"
 
 
+class Receipts(StrEnum):
+    """When an answer may go out."""
+
+    DURABLE = "durable"
+    RELAXED = "relaxed"
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Seconds, bytes and counts are per worker process."""
 
@@ -30,6 +37,17 @@ class Settings(BaseSettings):
     keys: Path = Field(Path("credit-keys.json"), description="File of API keys, as `credit key new` writes it.")
     no_auth: bool = Field(default=False, description="Serve without keys; on loopback only.")
     rate_limit: float = Field(1000, ge=0, description="Requests a second for each key and worker; 0: no limit.")
+    log: Path | None = Field(
+        None, description="Decision log: a folder where each decision leaves a receipt; none: no receipts."
+    )
+    receipts: Receipts = Field(
+        Receipts.DURABLE, description="An answer goes out when its receipt is: durable (on the disk) or relaxed (with "
+        "the operating system: a crash of the machine may lose the last receipts, one of the process none).",
+    )  # fmt: skip
+    pii_key: Path | None = Field(
+        None, description="Key file of what the spec declares as pii, which the log stores keyed."
+    )
+    seal_seconds: float = Field(60, ge=1, le=86_400, description="Receipts are sealed into the log after so long.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest body of one application.")
     max_batch_bytes: int = Field(16 << 20, ge=1024, description="Largest body of a batch.")
     max_bytes_in_flight: int = Field(64 << 20, ge=1024, description="All bodies being read or waiting; more get 503.")

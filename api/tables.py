@@ -5,7 +5,10 @@ from pathlib import Path
 from api.docs_page import problem_rows
 from api.settings import Settings
 
-FLAGS = ("bundle", "framework", "host", "port", "workers", "keys", "no_auth", "rate_limit")
+FLAGS = (
+    *("bundle", "framework", "host", "port", "workers", "keys", "no_auth", "rate_limit"),
+    *("log", "receipts", "pii_key"),
+)
 PAGE = Path(__file__).parents[1] / "docs/rest.md"
 
 

@@ -12,12 +12,16 @@ from api.gate import Gate
 from api.keys import KeyFile
 from api.logs import JsonLog, redirect_library_logs
 from api.openapi import Contract
-from api.service import Service
-from api.settings import Framework, Settings
+from api.recorder import Recorder
+from api.service import Scoring, Service
+from api.settings import Framework, Receipts, Settings
 from api.watch import Watch
 from monitoring.doors import RestMetrics
 from monitoring.live import NO_REFERENCE, Live
 from monitoring.registry import shared_folder
+from receipts.log import OUTBOX
+from receipts.outbox import Maker, Outbox
+from receipts.pii import Pseudonymiser, read_key
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
@@ -51,6 +55,7 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
     Raises:
         BundleError: the bundle does not verify, or a golden row comes out differently.
         SettingsError: the file of keys cannot be read.
+        DeliveryError: receipts cannot be written.
 
     """
     scorer = Scorer.open(settings.bundle)
@@ -61,7 +66,16 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
     messages = MessageScorer(scorer, watch.metrics.observe)
     documents = Documents(scorer, make_contract(MessageScorer(scorer)), settings, watch.metrics.text)
     gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
-    return Service(messages.answer, documents, gate, settings, watch)
+    return Service(Scoring(messages.answer, _recorder(settings, scorer, watch)), documents, gate, settings, watch)
+
+
+def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | None:
+    if settings.log is None:
+        return None
+    Pseudonymiser(scorer.bundle.spec, read_key(settings.pii_key) if settings.pii_key else None)  # there is the key
+    made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
+    outbox = Outbox(settings.log / OUTBOX, made_by, durable=settings.receipts is Receipts.DURABLE)
+    return Recorder(outbox, settings.seal_seconds, time.time, watch)
 
 
 def make_contract(messages: MessageScorer) -> Contract:

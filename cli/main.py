@@ -62,15 +62,21 @@ app.add_typer(outcomes_commands.app, name="outcomes")
 app.add_typer(monitor_commands.app)
 app.add_typer(replay_commands.app)
 if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") is not None:
+    from cli import log_consume
     from cli import stream as stream_commands
 
     app.add_typer(stream_commands.app, name="stream")
+    log_commands.app.command(epilog=log_consume.EXAMPLE)(log_consume.consume)
 else:  # its options are those settings, so that without them there is nothing to show but what is missing
 
     @app.command("stream", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
     def stream() -> None:
         """Score applications from Kafka. Needs the extra `stream`."""
         raise SettingsError(_missing_extra("stream"))
+
+    log_commands.app.command("consume", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+        stream
+    )
 
 
 @app.command(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import say
+from cli.log_options import PiiKey, read_pii_key
 from features.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ def serve(  # noqa: PLR0917 - typer takes options by name
     rate_limit: Annotated[
         float | None, typer.Option(help="Requests a second for each key and worker; 0: no limit.", show_default="1000")
     ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Decision log: each decision leaves a receipt.", show_default=False)
+    ] = None,
+    receipts: Annotated[
+        str | None, typer.Option(help="durable or relaxed: what an answer waits for.", show_default="durable")
+    ] = None,
+    pii_key: PiiKey = None,
 ) -> None:
     """Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment."""
     from api.settings import make_settings
@@ -46,6 +54,9 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         "keys": keys,
         "no_auth": no_auth,
         "rate_limit": rate_limit,
+        "log": log,
+        "receipts": receipts,
+        "pii_key": pii_key,
     }
     settings = make_settings(**{name: value for name, value in given.items() if value is not None})
     # The link is resolved once, so that all workers serve the same bundle, also those that start later.
@@ -54,11 +65,16 @@ def serve(  # noqa: PLR0917 - typer takes options by name
 
 def _serve(settings: "Settings") -> int:
     from api.logs import JsonLog
+    from api.sealing import sealing
     from api.supervisor import Supervisor
     from api.worker import open_keys, run_worker
     from monitoring.registry import SHARED_FOLDER
+    from receipts.log import create_log
 
     open_keys(settings)
+    key = read_pii_key(settings.pii_key)
+    if settings.log is not None:
+        create_log(settings.log)
     listener = _bind(settings.host, settings.port)
     log = JsonLog(sys.stderr, time.time)
 
@@ -69,12 +85,13 @@ def _serve(settings: "Settings") -> int:
         say(f"{url} serves bundle {settings.bundle.name[:12]} ({settings.framework}); people read {url}/docs")
         sys.stdout.flush()
 
-    if settings.workers > 1:
-        with tempfile.TemporaryDirectory(prefix="credit-metrics-") as folder:
-            os.environ[SHARED_FOLDER] = folder  # of the workers that start from here on
-            return Supervisor(settings, listener, log, on_ready).run()
-    run_worker(settings, listener, log, on_ready)
-    return 0
+    with listener, sealing(settings.log, key):
+        if settings.workers > 1:
+            with tempfile.TemporaryDirectory(prefix="credit-metrics-") as folder:
+                os.environ[SHARED_FOLDER] = folder  # of the workers that start from here on
+                return Supervisor(settings, listener, log, on_ready).run()
+        run_worker(settings, listener, log, on_ready)
+        return 0
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -76,6 +76,10 @@ class StreamMetrics(DoorMetrics):
         values["credit_stream_score_seconds"].observe(score_s)
         values["credit_stream_transaction_seconds"].observe(transaction_s)
 
+    def receipts(self, count: int) -> None:
+        """Count receipts that are final."""
+        self.registry["credit_stream_receipts_total"].inc(count)
+
     def refused(self, share: float) -> None:
         """Note the share of refused messages that the circuit breaker sees now."""
         self.registry["credit_stream_refused_share"].set(share)

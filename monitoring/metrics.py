@@ -70,6 +70,7 @@ LIVE = (
 STREAM = (
     _counter("credit_stream_messages_total", "Messages settled: each became a decision or a dead letter."),
     _counter("credit_stream_decisions_total", "Decisions written and committed, by credit class.", "credit_class"),
+    _counter("credit_stream_receipts_total", "Receipts written and committed together with their decisions."),
     _counter("credit_stream_dead_letters_total", "Messages refused and sent to the dead letters, by code.", "code"),
     _histogram("credit_stream_batch_messages", "Messages settled in one transaction.", _MESSAGES),
     _histogram("credit_stream_score_seconds", "Seconds to decode and score one batch.", _SECONDS),

@@ -9,7 +9,8 @@ The delivery contract, in the order of the code:
             Nothing is acknowledged yet. A rebalance meanwhile drops what is in hand before anything was done with it.
 3. answer   Each message becomes exactly one record: a decision, or a dead letter with the message byte for byte. Its
             key and partition number are the message's, so that order per key is kept. A message on which the program
-            itself fails becomes a dead letter as well (code `fault`), so that it does not hold up the partition.
+            itself fails becomes a dead letter as well (code `fault`), so that it does not hold up the partition. With a
+            topic for receipts, each decision has one receipt more, which goes the same way.
 4. judge    If the share of dead letters shows that a producer's release went wrong, the worker stops (exit code 6) and
             nothing of this batch is committed.
 5. write    The records and the offsets to read next go into one transaction, with the proof of membership from step 2:
@@ -32,6 +33,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from monitoring.doors import StreamMetrics
+from receipts.lines import line_head, receipt_line
 from scoring.messages import Answer
 from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker
@@ -50,12 +52,26 @@ WAIT_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
-    """Where records go, the id of the bundle that decides, and the group that reads."""
+    """Where records go, the id of the bundle that decides, and the group that reads. `receipts` empty: none."""
 
     output: str
     dead_letters: str
     bundle_id: str
     group: str
+    receipts: str = ""
+
+    def records(self, messages: Sequence[Message], answers: Sequence[Answer], now: float) -> list[Record]:
+        """Return the one record for each message, and behind them the receipts of decisions made `now` (since 1970)."""
+        records = [self.record(m, a) for m, a in zip(messages, answers, strict=True)]
+        if not self.receipts:
+            return records
+        head, made = line_head("stream", now), zip(messages, answers, records, strict=True)
+        return records + [self._receipt(m, a, r, head) for m, a, r in made if a.refusal is None]
+
+    def _receipt(self, message: Message, answer: Answer, decision: Record, head: bytes) -> Record:
+        source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'
+        line = receipt_line(head, source.encode(), message.value or b"", answer)
+        return decision._replace(topic=self.receipts, value=line)
 
     def record(self, message: Message, answer: Answer) -> Record:
         """Return the one record for a message."""
@@ -73,7 +89,7 @@ class Routes:
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """The parts of one worker. `clock` is monotonic seconds."""
+    """The parts of one worker. `clock` is monotonic seconds, `now` those since 1970."""
 
     consumer: GroupConsumer
     delivery: Delivery
@@ -84,6 +100,7 @@ class Worker:
     watchdog: Watchdog
     metrics: StreamMetrics
     clock: Clock
+    now: Clock
     settled: int = 0
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
@@ -116,12 +133,13 @@ class Worker:
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:
             raise CircuitOpenError(_open_circuit(messages, answers, self.breaker))
-        records = [self.routes.record(m, a) for m, a in zip(messages, answers, strict=True)]
+        records = self.routes.records(messages, answers, self.now())
         self.watchdog.alive("write and commit")
         if self.delivery.deliver(records, batch.offsets, batch.membership):
             self.breaker = breaker
             self.settled += len(messages)
             self.metrics.batch(answers, scored - began, self.clock() - scored)
+            self.metrics.receipts(len(records) - len(messages))
             self.metrics.refused(breaker.refused_share)
         else:
             self.metrics.aborted()

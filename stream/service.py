@@ -83,6 +83,7 @@ def run_worker(
                 dead_letters=settings.dead_letters,
                 bundle_id=bundle_id,
                 group=settings.group,
+                receipts=settings.receipts,
             ),
             breaker=Breaker(
                 window=settings.reject_window, max_share=settings.max_reject_share, accept=settings.accept_rejects
@@ -91,6 +92,7 @@ def run_worker(
             watchdog=control.watchdog,
             metrics=metrics,
             clock=time.monotonic,
+            now=time.time,
         )
         worker.run(lambda: control.stopping, settings.stop_when_idle)
         log.info("ended after %s messages", worker.settled)
@@ -117,7 +119,7 @@ class _Brokers:
     @classmethod
     def check(cls, settings: StreamSettings) -> "_Brokers":
         admin = Admin(settings.connection)
-        topics = (settings.input, settings.output, settings.dead_letters)
+        topics = (settings.input, *settings.targets)
         try:
             cluster = admin.cluster(*topics)
         except DeliveryError as error:
@@ -135,15 +137,12 @@ class _Brokers:
     def transactions(self) -> bool:
         return self.settings.delivery is DeliveryMode.EXACTLY_ONCE
 
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return (self.settings.output, self.settings.dead_letters)
-
     def positions(self) -> Positions:
+        """Decisions and dead letters tell what was settled; a receipt without its decision would not."""
         s = self.settings
         ends = self.admin.ends if self.transactions else None
         earliest = s.missing_offsets is MissingOffsets.EARLIEST
-        return Positions(s.connection, s.group, self.targets, ends, earliest=earliest)
+        return Positions(s.connection, s.group, (s.output, s.dead_letters), ends, earliest=earliest)
 
     def consumer(self, name: str, positions: Positions) -> GroupConsumer:
         s = self.settings
@@ -157,6 +156,6 @@ class _Brokers:
             return AtLeastOnce(consumer, RecordProducer(config), patience, _FLUSH_S)
         config = producer_config(s.connection, self.batch_bytes, transactional_id=name)
         partitions = range(self.cluster.partitions[s.input])
-        written = [(topic, p) for topic in self.targets for p in partitions]
+        written = [(topic, p) for topic in s.targets for p in partitions]
         forgotten = Forgotten(written, self.admin.ends, lambda: consumer.settled(partitions))
         return ExactlyOnce(consumer, lambda: RecordProducer(config), patience, positions, forgotten)

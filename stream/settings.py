@@ -85,7 +85,13 @@ class TopicSettings(ConnectionSettings):
     input: str = Field("credit.applications", description="Topic to read applications from.")
     output: str = Field("credit.decisions", description="Topic for decisions.")
     dead_letters: str = Field("credit.dead-letters", description="Topic for messages that were refused.")
+    receipts: str = Field("", description="Topic for the receipts of decisions, such as credit.receipts; empty: none.")
     group: str = Field("credit-scorer", description="Consumer group; workers of one group share the partitions.")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The topics that are written to: decisions, dead letters and, if there are any, receipts."""
+        return (self.output, self.dead_letters, *([self.receipts] if self.receipts else []))
 
 
 class StreamSettings(TopicSettings):

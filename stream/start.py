@@ -17,7 +17,7 @@ def check_topics(cluster: Cluster, source: str, *targets: str) -> None:
     topics = (source, *targets)
     if len(set(topics)) != len(topics):
         raise SettingsError(
-            f"topics {', '.join(topics)}: expected different topics for input, output and dead letters."
+            f"topics {', '.join(topics)}: expected different topics for input, output, dead letters and receipts."
         )
     for topic in topics:
         if not cluster.partitions.get(topic):
@@ -29,21 +29,25 @@ def check_topics(cluster: Cluster, source: str, *targets: str) -> None:
             )
 
 
-def check_sizes(admin: Admin, source: str, output: str, dead_letters: str) -> int:
-    """Check that a message of the largest size fits into the dead letters; return the largest batch for all targets.
+def check_sizes(admin: Admin, source: str, output: str, *roomy: str) -> int:
+    """Check that a message of the largest size fits into `roomy`: the dead letters, and the receipts if there are any.
+
+    Returns the largest batch for all targets.
 
     Raises:
         SettingsError: it does not fit.
 
     """
-    largest, room = admin.largest_message(source), admin.largest_message(dead_letters)
-    if room < largest + HEADROOM_BYTES:
-        raise SettingsError(
-            f"topic {dead_letters}: max.message.bytes is {room}, expected at least {largest + HEADROOM_BYTES}: a "
-            f"message of the largest size in {source} must fit with a dead letter's headers. Raise it, as with "
-            f"kafka-configs --alter --topic {dead_letters} --add-config max.message.bytes={largest + HEADROOM_BYTES}"
-        )
-    return min(room, admin.largest_message(output))
+    least = admin.largest_message(source) + HEADROOM_BYTES
+    room = {topic: admin.largest_message(topic) for topic in roomy}
+    for topic, size in room.items():
+        if size < least:
+            raise SettingsError(
+                f"topic {topic}: max.message.bytes is {size}, expected at least {least}: a message of the largest size "
+                f"in {source} must fit with what a dead letter or a receipt adds. Raise it, as with "
+                f"kafka-configs --alter --topic {topic} --add-config max.message.bytes={least}"
+            )
+    return min(*room.values(), admin.largest_message(output))
 
 
 def create_missing(admin: Admin, settings: TopicSettings, partitions: int, replicas: int) -> list[tuple[str, int, str]]:
@@ -55,11 +59,11 @@ def create_missing(admin: Admin, settings: TopicSettings, partitions: int, repli
     """
     found = admin.cluster().partitions
     rows = []
-    for topic in (settings.input, settings.output, settings.dead_letters):
+    for topic in (settings.input, *settings.targets):
         there = found.get(topic, 0)
         if not there:
             settings_of = {}
-            if topic == settings.dead_letters:
+            if topic not in (settings.input, settings.output):
                 settings_of["max.message.bytes"] = str(admin.largest_message(settings.input) + HEADROOM_BYTES)
             admin.create_topic(topic, partitions, replicas, settings_of)
         rows.append((topic, there or partitions, "was there" if there else "created"))

@@ -105,12 +105,19 @@ def read_reply(connection: socket.socket, method: str = "POST") -> Reply | None:
     return reply(response)
 
 
-def start(bundle: Path, folder: Path, framework: str, *arguments: object, **settings: object) -> Door:
-    """Start a door on a free port with a key; settings go through the environment."""
+def start(
+    bundle: Path,
+    folder: Path,
+    framework: str,
+    *arguments: object,
+    **settings: object,
+) -> Door:
+    """Start a door on a free port with a key; settings go through the environment, but for `module`, which is run."""
+    module = str(settings.pop("module", "cli.main"))
     folder.mkdir(parents=True, exist_ok=True)
     keys, log = folder / "keys.json", folder / "log.jsonl"
     key = KeyFile(keys).new("test", "2026-01-01T00:00:00+00:00")
-    command = [sys.executable, "-m", "cli.main", "serve", "--bundle", bundle, "--port", "0", "--keys", keys]
+    command = [sys.executable, "-m", module, "serve", "--bundle", bundle, "--port", "0", "--keys", keys]
     environment = {f"CREDIT_API_{name.upper()}": str(value) for name, value in settings.items()}
     with log.open("wb") as stderr:
         process = subprocess.Popen(

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from api.coalescer import Coalescer, Full, Work
+from api.coalescer import Answered, Coalescer, Full, Work
 from api.problems import Response
+from features.errors import DeliveryError
+from scoring.message_decoder import Refusal
 from scoring.messages import Answer
 
 
@@ -24,7 +26,7 @@ class Scores:
         self.rounds.append(list(messages))
         if b"trip" in messages:
             raise ZeroDivisionError
-        return [Answer(decision=message) for message in messages]
+        return [Answer(refusal=Refusal.of("field_missing")) if m == b"refuse" else Answer(decision=m) for m in messages]
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def work(message: bytes, seconds: float = 30, *, gone: bool = False) -> Work:
         split=lambda: [message],
         respond=lambda answers: Response(200, (), answers[0].decision or b""),
         late=lambda: Response(503, (), b"late"),
+        unkept=lambda: Response(503, (), b"unkept"),
         failed=lambda error: Response(500, (), type(error).__name__.encode()),
         deadline=time.monotonic() + seconds,
         gone=lambda: gone,
@@ -116,3 +119,38 @@ def test_a_thread_that_was_idle_does_not_wait_for_company(coalescer: Coalescer, 
     assert alone.future.result(10).body == b"alone"
     assert scores.rounds[-1] == [b"alone"]
     assert time.monotonic() - began < 5
+
+
+class Keeps:
+    """Keeps receipts once it may, remembers the rounds, and fails while it is told to."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[bytes]] = []
+        self.go = threading.Event()
+        self.fails = False
+
+    def __call__(self, answered: list[Answered]) -> None:
+        self.go.wait(10)
+        self.rounds.append([message for one in answered for message in one.messages])
+        if self.fails:
+            raise DeliveryError("the disk is full")
+
+
+def test_no_decision_goes_out_before_its_receipt_is_kept_nor_without(scores: Scores) -> None:
+    keeps = Keeps()
+    keeping = Coalescer(scores, time.monotonic, most_waiting=4, round_size=10, keep=keeps)
+    first = work(b"first")
+    keeping.submit(first)
+    time.sleep(0.05)
+    assert not first.future.done(), "answered before its receipt was kept"
+    waiting = [work(b"a"), work(b"b"), work(b"refuse")]
+    submit(keeping, *waiting)
+    keeps.go.set()
+    assert first.future.result(10).body == b"first"
+    assert [w.future.result(10).body for w in waiting] == [b"a", b"b", b""]
+    assert keeps.rounds == [[b"first"], [b"a", b"b"]], "one call for all receipts of a round; a refusal has none"
+    keeps.fails = True
+    failing = [work(b"c"), work(b"refuse")]
+    submit(keeping, *failing)
+    assert sorted(w.future.result(10).body for w in failing) == [b"", b"unkept"]
+    keeping.close()

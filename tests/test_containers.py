@@ -1,5 +1,6 @@
 """Dockerfile and compose file cannot be run here; what they say is checked against the schema and the command line."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from cli.log_consume import consume
 from cli.main import app
 from stream.settings import PREFIX, StreamSettings
 from tests.conftest import PROJECT
@@ -101,6 +103,18 @@ def mounted(service: dict[str, Any]) -> dict[str, Path]:
     parts = [volume.split(":") for volume in service["volumes"] if volume.startswith("./")]
     assert all(mode == "ro" for _, _, mode in parts)
     return {inside: PROJECT / outside for outside, inside, _ in parts}
+
+
+def test_receipts_reach_a_log_that_can_be_written_to() -> None:
+    services = COMPOSE["services"]
+    topic = inspect.signature(consume).parameters["topic"].default
+    assert {services[name]["environment"]["CREDIT_STREAM_RECEIPTS"] for name in ("topics", "stream")} == {topic}
+    logging = [s for s in services.values() if "--log" in s.get("command", ())]
+    assert len(logging) == 2
+    for service in logging:
+        log = service["command"][service["command"].index("--log") + 1]
+        assert f"log:{log}" in service["volumes"]
+        assert f"mkdir --mode=1777 {log}" in DOCKERFILE, "a new volume takes the mode of the image's folder"
 
 
 def test_the_dockerfile_uses_lines_and_variables_that_the_tests_run() -> None:

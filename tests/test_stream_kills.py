@@ -13,19 +13,20 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from receipts.read import frames
 from recipes.dataset import Dataset
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
-from tests.conftest import PROJECT
-from tests.kafka import KafkaServer, Seen
-from tests.kills import Crowd, Faults, Load, Torture
+from tests.conftest import PROJECT, Credit
+from tests.kafka import KafkaServer, Seen, read_topic
+from tests.kills import Crowd, Faults, Load, Torture, source
 
 pytestmark = pytest.mark.xdist_group("kills")
 
 KILLS = int(os.environ.get("CREDIT_KILLS", "30"))
 PER_SECOND = 200
-TOPICS = ("credit.applications", "credit.decisions", "credit.dead-letters")
+TOPICS = ("credit.applications", "credit.decisions", "credit.dead-letters", "credit.receipts")
 
 
 def messages(dataset: Dataset, scorer: Scorer) -> Iterator[tuple[bytes, bytes]]:
@@ -53,23 +54,29 @@ def same_bits(decisions: list[Seen], batch: pl.DataFrame) -> None:
         assert a.equals(b), name
 
 
+@pytest.mark.usefixtures("java")
 def test_kills_zombies_broker_crashes_and_rebalances_lose_and_double_nothing(
-    java: None,  # noqa: ARG001
     bundle: Path,
     scorer: Scorer,
     dataset: Dataset,
+    credit: Credit,
     tmp_path: Path,
 ) -> None:
     server = KafkaServer(tmp_path / "kafka").start()
     server.create(*TOPICS[:2])
-    server.create(TOPICS[2], largest_message=1_048_588 + HEADROOM_BYTES)
+    server.create(*TOPICS[2:], largest_message=1_048_588 + HEADROOM_BYTES)
     command = [sys.executable, "-m", "cli.main", "stream", "run", "--bundle", str(bundle), "--brokers", server.address]
     command += ["--input", TOPICS[0], "--output", TOPICS[1], "--dead-letters", TOPICS[2], "--group", "credit-scorer"]
+    command += ["--receipts", TOPICS[3]]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     load = Load(server.address, TOPICS[0], messages(dataset, scorer), PER_SECOND).start()
     crowd = Crowd(command, tmp_path / "workers", environment, PROJECT)
     try:
         report = Torture(server, load, crowd, TOPICS[1], TOPICS[2], Faults(kills=KILLS)).run()
+        receipts = read_topic(server.address, TOPICS[3])
+        where = ("--brokers", server.address, "--log", tmp_path / "log", "--bundles", bundle)
+        consumed = credit("log", "consume", *where, "--stop-when-idle", 2)
+        replayed = credit("replay", tmp_path / "log", "--bundles", bundle, "--json")
     finally:
         load.cancel()
         for worker in crowd.alive:
@@ -80,4 +87,14 @@ def test_kills_zombies_broker_crashes_and_rebalances_lose_and_double_nothing(
     assert (report.lost, report.doubled, report.invented, report.out_of_order) == (0, 0, 0, 0), report.line()
     assert report.faults == {"kill": KILLS, "stop": 5, "broker": 2, "rebalance": 3}
     assert report.kills_inside_a_transaction >= 10, report.line()
-    same_bits(report.records[TOPICS[1]], scorer.score(dataset.applications, dataset.events).decisions)
+    decisions = report.records[TOPICS[1]]
+    assert sorted(map(source, receipts)) == sorted(map(source, decisions)), "one receipt for each decision"
+    of = {source(r): json.loads(r.value or b"")["decision"]["decision_id"] for r in receipts}
+    assert of == {source(r): json.loads(r.value or b"")["decision_id"] for r in decisions}
+    assert consumed.returncode == 0, consumed.stderr
+    places = pl.concat(frames(tmp_path / "log", columns=["partition", "offset"]))
+    assert sorted(places.iter_rows()) == sorted(map(source, decisions)), "the log holds each once"
+    said = json.loads(replayed.stdout)
+    assert (replayed.returncode, said["different"], said["receipts"]) == (0, 0, len(decisions)), replayed.stdout[:2000]
+    assert len(decisions) > 10_000
+    same_bits(decisions, scorer.score(dataset.applications, dataset.events).decisions)

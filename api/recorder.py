@@ -1,0 +1,105 @@
+"""Receipts of a worker: each round's are durable before its answers go out. No receipt, no decision.
+
+1. keep     one commit for all receipts of a round, by the thread that scores; a failure refuses the round's decisions
+2. refuse   from then on requests get 503 at once, and /readyz says why
+3. mend     a thread begins a new outbox until that succeeds; then requests are taken again
+The same thread begins the next file when the present one is old or large enough, so that it gets sealed.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from api.coalescer import Answered
+from api.watch import Watch
+from features.errors import DeliveryError
+from receipts.lines import line_head, receipt_line
+from receipts.outbox import Outbox, files_of
+
+_TICK_SECONDS = 0.5
+_FILE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: str
+    rows: int
+
+
+class Recorder:
+    """Writes the receipts of one worker. Safe to share between threads."""
+
+    def __init__(self, outbox: Outbox, seal_seconds: float, clock: Callable[[], float], watch: Watch) -> None:
+        """Take an open outbox; a file is complete after `seal_seconds`, or when it is large. `clock`: since 1970."""
+        self._outbox, self._seal_seconds, self._clock, self._watch = outbox, seal_seconds, clock, watch
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._waiting: list[_File] = []
+        self.failing = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._tend, name="outbox", daemon=True)
+        self._thread.start()
+
+    def keep(self, answered: Sequence[Answered]) -> None:
+        """Commit the receipts of decisions; those of refusals do not exist.
+
+        Raises:
+            DeliveryError: they could not be; nothing is taken until that is mended.
+
+        """
+        head = line_head("rest", self._clock())
+        lines = [line for one in answered for line in _lines(one, head)]
+        with self._lock:
+            try:
+                self._outbox.append(lines)
+            except DeliveryError as error:
+                self._fail(error)
+                raise
+            self._watch.metrics.receipts(len(lines))
+
+    def close(self) -> None:
+        """Complete what is there and free the writer, so that all of it can be sealed."""
+        self._ended.set()
+        self._thread.join()
+        self._outbox.close()
+
+    def _tend(self) -> None:
+        while not self._ended.wait(_TICK_SECONDS):
+            old = time.monotonic() - self._began > self._seal_seconds
+            if self.failing or (self._outbox.rows and (old or self._outbox.bytes > _FILE_BYTES)):
+                with self._lock, suppress(DeliveryError):
+                    self._begin()
+            self._count()
+
+    def _begin(self) -> None:
+        self._waiting.append(_File(self._outbox.path.name, self._outbox.rows))
+        try:
+            self._outbox.begin()
+        except DeliveryError as error:
+            self._fail(error)
+            raise
+        self._began = time.monotonic()
+        if self.failing:
+            self.failing = False
+            self._watch.log.write("receipts_written_again")
+
+    def _fail(self, error: DeliveryError) -> None:
+        if not self.failing:
+            self.failing = True
+            self._watch.log.write("receipts_unwritable", message=str(error))
+
+    def _count(self) -> None:
+        """A file that is gone was sealed."""
+        there = {path.name for path in files_of(self._outbox.folder)}
+        gone = sum(file.rows for file in self._waiting if file.name not in there)
+        self._waiting = [file for file in self._waiting if file.name in there]
+        waiting = sum(file.rows for file in self._waiting) + self._outbox.rows
+        self._watch.metrics.outbox(sealed=gone, waiting=waiting, failing=self.failing)
+
+
+def _lines(one: Answered, head: bytes) -> Iterator[bytes]:
+    for row, (message, answer) in enumerate(zip(one.messages, one.answers, strict=True), start=1):
+        if answer.refusal is None:
+            yield receipt_line(head, f'{{"request_id":"{one.request_id}","row":{row}}}'.encode(), message, answer)

@@ -1,0 +1,139 @@
+"""The receipt as one JSON object, as the stream and REST doors write it, and many of them as frames for the log.
+
+Writing joins bytes that exist already. Reading is strict: what is not a whole receipt is an error, never half of one.
+"""
+
+import base64
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from features.matrix import list_features
+from features.spec import Spec
+from receipts.frame import receipts_of
+from receipts.line_parts import BROKEN, VERSION, ReceiptError, applications_of, decisions_of, instants
+from scoring.messages import Answer
+
+_INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def receipt_line(head: bytes, source: bytes, message: bytes, answer: Answer) -> bytes:
+    """Join one receipt. `head` is `line_head`'s, `source` a JSON object, `message` the bytes that were decided."""
+    features, decision = base64.b64encode(answer.features or b""), answer.decision or b""
+    return b"".join(
+        (head, source, b',"features":"', features, b'","application":', message, b',"decision":', decision, b"}")
+    )
+
+
+def line_head(door: Literal["stream", "rest"], decided_at: float) -> bytes:
+    """Begin the receipts that were decided together; `decided_at`: the door's clock, seconds since 1970."""
+    instant = datetime.fromtimestamp(decided_at, UTC).strftime(_INSTANT)
+    return f'{{"receipt_version":{VERSION},"door":"{door}","decided_at":"{instant}","source":'.encode()
+
+
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class _Source(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    request_id: str | None = None
+    row: _Number | None = None
+    topic: str | None = None
+    partition: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+    offset: _Number | None = None
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    receipt_version: Literal[1]
+    door: Literal["stream", "rest"]
+    decided_at: str
+    source: _Source
+    features: bytes
+    application: msgspec.Raw
+    decision: msgspec.Raw
+
+
+class _Version(msgspec.Struct, gc=False):
+    receipt_version: int
+
+
+class _Named(msgspec.Struct, gc=False):
+    bundle_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+_SOURCE = {
+    "request_id": pl.String(),
+    "topic": pl.String(),
+    "partition": pl.Int32(),
+    "offset": pl.Int64(),
+    "row": pl.Int64(),
+}
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_version = msgspec.json.Decoder(_Version).decode
+_decode_named = msgspec.json.Decoder(_Named).decode
+
+
+def receipt_frames(lines: Sequence[bytes], spec_of: Callable[[str], Spec]) -> list[tuple[str, pl.DataFrame]]:
+    """Return a frame of receipts per bundle, by bundle id; rows in the order of the lines.
+
+    `spec_of` gives the spec of a bundle id and may raise its own error.
+
+    Raises:
+        ReceiptError: a line is no receipt; says which and why, never what it holds.
+
+    """
+    groups: dict[str, tuple[list[int], list[_Line]]] = {}
+    for place, line in enumerate(lines):
+        read = _read(line, place)
+        places, members = groups.setdefault(_bundle_of(read, place), ([], []))
+        places.append(place)
+        members.append(read)
+    return [(bundle_id, _frame(*groups[bundle_id], spec_of(bundle_id))) for bundle_id in sorted(groups)]
+
+
+def _read(line: bytes, place: int) -> _Line:
+    try:
+        return _decode_line(line)
+    except BROKEN:
+        raise ReceiptError(_why(line), place) from None
+
+
+def _why(line: bytes) -> str:
+    try:
+        return "receipt_not_json" if _decode_version(line).receipt_version == VERSION else "receipt_version_unknown"
+    except BROKEN:
+        return "receipt_not_json"
+
+
+def _bundle_of(line: _Line, place: int) -> str:
+    try:
+        return _decode_named(line.decision).bundle_id
+    except BROKEN:
+        raise ReceiptError("receipt_decision_wrong", place) from None
+
+
+def _frame(places: list[int], lines: list[_Line], spec: Spec) -> pl.DataFrame:
+    decisions = decisions_of(places, [line.decision for line in lines], spec)
+    origin = pl.DataFrame(
+        [
+            pl.Series("door", [line.door for line in lines], dtype=pl.String),
+            instants(
+                places, pl.Series("decided_at", [line.decided_at for line in lines]), "receipt_instant_unreadable"
+            ),
+            *[pl.Series(name, [getattr(line.source, name) for line in lines], kind) for name, kind in _SOURCE.items()],
+            applications_of(places, [bytes(line.application) for line in lines], spec),
+        ]
+    )
+    return receipts_of(decisions, _features(places, lines, spec), origin, spec)
+
+
+def _features(places: list[int], lines: list[_Line], spec: Spec) -> NDArray[np.float32]:
+    width = len(list_features(spec))
+    wrong = next((place for place, line in zip(places, lines, strict=True) if len(line.features) != 4 * width), None)
+    if wrong is not None:
+        raise ReceiptError("receipt_features_wrong", wrong)
+    return np.frombuffer(b"".join([line.features for line in lines]), dtype="<f4").reshape(-1, width)

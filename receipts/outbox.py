@@ -1,0 +1,189 @@
+"""The outbox of one REST worker: receipts that are durable before the answer goes out, until they are sealed.
+
+LOG/outbox/<writer>/.lock                      held by the worker while it lives; the kernel frees it however it ends
+LOG/outbox/<writer>/00000007-1f0c9a2e.sqlite   receipts in order; the worker writes to the last file only
+
+A file gets receipts until it is old or large enough, then the next one is begun, and from then on nobody writes to it:
+the sealer turns it into one segment and removes it. So a file is complete if a later one is there, or if its worker is
+dead. Names are never used twice, and the segment's manifest holds the name, so that no receipt is sealed twice.
+"""
+
+import re
+import secrets
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.errors import DeliveryError, SettingsError
+from receipts.files import delivering, flush_folder, locked
+
+SUFFIX = ".sqlite"
+LOCK = ".lock"
+_SLOTS = 1_000
+_STRANGE = re.compile(r"[^A-Za-z0-9.-]+")
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA synchronous = {synchronous};
+BEGIN;
+CREATE TABLE made_by (bundle_id TEXT NOT NULL, spec TEXT NOT NULL);
+CREATE TABLE receipts (id INTEGER PRIMARY KEY, line BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """The bundle whose decisions an outbox holds, with the text of its spec, so that sealing needs no bundle."""
+
+    bundle_id: str
+    spec: str
+
+
+class Outbox:
+    """What one worker writes to. Not to be shared between threads without a lock."""
+
+    def __init__(self, root: Path, made_by: Maker, *, durable: bool) -> None:
+        """Take the lowest free writer of this host under `root`, and begin a file.
+
+        `durable`: receipts are on the disk when `append` returns; else a crash of the machine may lose the last ones.
+
+        Raises:
+            DeliveryError: the disk is full or fails.
+            SettingsError: all writers are taken.
+
+        """
+        self._made_by, self._synchronous = made_by, "FULL" if durable else "NORMAL"
+        self._resources = ExitStack()
+        self._connection: sqlite3.Connection | None = None
+        self.folder = _claim(root, self._resources)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin the next file; the one before is complete from here on.
+
+        Raises:
+            DeliveryError: the disk is full or fails; nothing can be appended until this succeeds.
+
+        """
+        self._end_file()
+        last = max([int(path.name[:8]) for path in files_of(self.folder)], default=0)
+        self.path = self.folder / f"{last + 1:08}-{secrets.token_hex(4)}{SUFFIX}"
+        self.rows, self.bytes = 0, 0
+        try:
+            with _delivering(self.path):
+                self._connection = _new(self.path, self._made_by, self._synchronous)
+                flush_folder(self.folder)
+        except DeliveryError:
+            self._end_file()
+            remove_file(self.path)
+            raise
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Commit receipts together; when this returns they are durable.
+
+        Raises:
+            DeliveryError: the disk is full or fails. Whether they are there is unknown; `begin` before the next.
+
+        """
+        if self._connection is None:
+            raise DeliveryError(f"{self.folder}: no outbox is open. Check room and permissions.")
+        with _delivering(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT INTO receipts (line) VALUES (?)", [(line,) for line in lines])
+            self._connection.execute("COMMIT")
+        self.rows += len(lines)
+        self.bytes += sum(map(len, lines))
+
+    def close(self) -> None:
+        """End the file and free the writer: whoever seals takes all that is there."""
+        self._end_file(wait=True)
+        self._resources.close()
+
+    def _end_file(self, *, wait: bool = False) -> None:
+        """Closing moves receipts from the write-ahead log to the file, which no answer should wait for."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            closing = threading.Thread(target=connection.close, name="outbox-close")
+            closing.start()
+            if wait:
+                closing.join()
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files of a writer's outbox in their order."""
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.name[:8].isdigit())
+
+
+def read_file(path: Path) -> tuple[Maker | None, list[bytes]]:
+    """Return who made a file and its receipts in order; None where its worker died before it was ready.
+
+    Raises:
+        DeliveryError: it is damaged or cannot be read.
+
+    """
+    with _delivering(path):
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'receipts'").fetchone() == (0,):
+                return None, []
+            lines = [bytes(line) for (line,) in connection.execute("SELECT line FROM receipts ORDER BY id")]
+            return Maker(*connection.execute("SELECT bundle_id, spec FROM made_by").fetchone()), lines
+        finally:
+            connection.close()
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file of an outbox, durably, so that a crash of the machine cannot bring it back.
+
+    Raises:
+        DeliveryError: the folder cannot be written to.
+
+    """
+    with delivering(path):
+        for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+            path.with_name(name).unlink(missing_ok=True)
+        flush_folder(path.parent)
+
+
+def _claim(root: Path, resources: ExitStack) -> Path:
+    host = _STRANGE.sub("-", socket.gethostname()).strip(".-")[:80] or "host"
+    for number in range(_SLOTS):
+        folder = root / f"rest-{host}-{number}"
+        with delivering(root):
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)  # personal data is keyed when it is sealed
+            folder.mkdir(exist_ok=True)
+            flush_folder(root)
+        try:
+            resources.enter_context(locked(folder / LOCK, "another worker"))
+        except DeliveryError:
+            continue
+        return folder
+    raise SettingsError(f"{root}: all {_SLOTS} writers of this host are taken. End other workers.")
+
+
+def _new(path: Path, made_by: Maker, synchronous: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.executescript(_SCHEMA.format(synchronous=synchronous))
+        connection.execute("INSERT INTO made_by VALUES (?, ?)", (made_by.bundle_id, made_by.spec))
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _delivering(path: Path) -> Iterator[None]:
+    try:
+        with delivering(path):
+            yield
+    except sqlite3.Error as error:
+        raise DeliveryError(
+            f"{path}: the outbox of receipts could not be used ({error}). Nothing is answered without its receipt. "
+            "Check room and permissions."
+        ) from error

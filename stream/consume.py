@@ -1,0 +1,200 @@
+"""The topic of receipts to the decision log: each receipt into one segment, exactly once.
+
+1. resume   from the last segment of the log's writer for this topic: its manifest says up to where it is. The group's
+            offsets are only shown, for tools that watch how far behind it is
+2. read     committed records of all partitions, until they are many or old enough: one range of offsets
+3. seal     one segment for each bundle of the range. Each manifest says which range, and which part of how many it is
+4. show     the group's offsets
+
+A kill anywhere leaves either no part of a range, and it is read again; or some of its parts, and exactly that range is
+read again and only the missing parts are sealed; or all. One process writes at a time: the chain's lock sees to that.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from features.errors import InputError, SettingsError
+from features.spec import Spec
+from receipts.chain import Chain, Head
+from receipts.line_parts import ReceiptError
+from receipts.lines import receipt_frames
+from receipts.pii import Pseudonymiser
+from stream.errors import OffsetGoneError
+from stream.records import Message
+from stream.topic_reader import TopicReader
+
+log = logging.getLogger(__name__)
+
+MOST_ROWS = 20_000
+MOST_BYTES = 32 << 20
+WAIT_S = 0.2
+
+Offsets = dict[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealing:
+    """How receipts become segments. `skip`: places (partition, offset) of records that are no receipts."""
+
+    spec_of: Callable[[str], Spec]
+    seconds: float
+    pii_key: bytes | None = None
+    skip: frozenset[tuple[int, int]] = frozenset()
+    from_earliest: bool = False
+
+
+@dataclass(slots=True)
+class _Range:
+    """Records in hand: where each of their partitions begins, and `next`, where every one of the topic goes on."""
+
+    next: Offsets
+    begin: Offsets = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, message: Message) -> None:
+        self.begin.setdefault(message.partition, self.next.get(message.partition, message.offset))
+        self.next[message.partition] = message.offset + 1
+        self.messages.append(message)
+        self.size += len(message.value or b"")
+
+    @property
+    def full(self) -> bool:
+        return len(self.messages) >= MOST_ROWS or self.size >= MOST_BYTES
+
+
+class Consume:
+    """Moves receipts from one topic into one chain."""
+
+    def __init__(self, reader: TopicReader, chain: Chain, sealing: Sealing, said: Callable[[Head], None]) -> None:
+        """Find where the log is.
+
+        Raises:
+            SettingsError: the writer's segments come from another topic or cluster.
+            OffsetGoneError: receipts that are not in the log are gone from the topic.
+            DeliveryError: the brokers do not answer.
+
+        """
+        self._reader, self._chain, self._sealing, self._said = reader, chain, sealing, said
+        self._at = self._resume(chain.last_source)
+
+    def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
+        """Complete the last range, then work until asked to stop, or until nothing has come for `stop_when_idle_s`.
+
+        What is in hand at the end is sealed.
+
+        Raises:
+            InputError: a record is no receipt; names its place.
+            BundleError: a bundle that decided is not there.
+            DeliveryError: the brokers or the disk fail.
+
+        """
+        self._complete(self._chain.last_source or {}, asked_to_stop)
+        self._reader.read_from(self._at)
+        range_, began, busy = _Range(dict(self._at)), 0.0, time.monotonic()
+        while not asked_to_stop():
+            messages = self._reader.take(WAIT_S)
+            now = time.monotonic()
+            if messages:
+                began, busy = now if not range_.messages else began, now
+                for message in messages:
+                    range_.add(message)
+            idle = stop_when_idle_s is not None and now - busy > stop_when_idle_s
+            if range_.full or (range_.messages and (idle or now - began > self._sealing.seconds)):
+                self._seal(range_)
+                range_ = _Range(dict(self._at))
+            if idle:
+                return
+        self._seal(range_)
+
+    def _seal(self, range_: _Range, sealed_parts: int = 0, parts: int | None = None) -> None:
+        if not range_.messages:
+            return
+        frames = self._frames(range_.messages)
+        if parts is not None and len(frames) != parts:
+            raise InputError(
+                f"{self._reader.topic}: the records of the last range are not those that were sealed in part. Was the "
+                "topic made anew? Go on with another log."
+            )
+        for part, frame in enumerate(frames[sealed_parts:], start=sealed_parts + 1):
+            self._said(self._chain.seal(frame, source=self._source(range_, part, len(frames))))
+        self._at = dict(range_.next)
+        self._reader.show_progress(self._at)
+
+    def _frames(self, messages: list[Message]) -> list[pl.DataFrame]:
+        kept = [m for m in messages if (m.partition, m.offset) not in self._sealing.skip]
+        try:
+            frames = receipt_frames([m.value or b"" for m in kept], self._sealing.spec_of)
+        except ReceiptError as error:
+            at = kept[error.place]
+            raise InputError(
+                f"{at.topic} partition {at.partition} offset {at.offset}: {error}. It was not sealed, nor what came "
+                f"with it. If it is no receipt, pass over it with --skip {at.partition}:{at.offset}."
+            ) from error
+        return [
+            Pseudonymiser(self._sealing.spec_of(bundle_id), self._sealing.pii_key).frame(frame)
+            for bundle_id, frame in frames
+        ]
+
+    def _source(self, range_: _Range, part: int, parts: int) -> dict[str, Any]:
+        return {
+            "topic": self._reader.topic,
+            "cluster": self._reader.cluster_id,
+            "from": _texts(range_.begin),
+            "next": _texts(range_.next),
+            "part": part,
+            "parts": parts,
+        }
+
+    def _resume(self, source: dict[str, Any] | None) -> Offsets:
+        marks = self._reader.watermarks()
+        if source is None:
+            return {p: low for p, (low, _) in marks.items()}
+        if (source["topic"], source["cluster"]) != (self._reader.topic, self._reader.cluster_id):
+            raise SettingsError(
+                f"{self._chain.log}: its writer {self._chain.writer} holds receipts of topic {source['topic']} of "
+                "another cluster. Use a log of its own for each cluster."
+            )
+        at = {p: low for p, (low, _) in marks.items()} | _numbers(source["next"])
+        return {p: self._checked(p, at[p], *mark) for p, mark in marks.items()}
+
+    def _checked(self, partition: int, offset: int, low: int, high: int) -> int:
+        if low <= offset <= high:
+            return offset
+        if self._sealing.from_earliest:
+            log.warning("partition %s: goes on at %s, the earliest; the log is at %s", partition, low, offset)
+            return low
+        raise OffsetGoneError(
+            f"{self._reader.topic} partition {partition}: the log goes on at offset {offset}, but the topic holds "
+            f"{low} to {high}. Receipts may be lost (retention, or a topic made anew). To go on with what is there: "
+            "--from-earliest."
+        )
+
+    def _complete(self, source: Mapping[str, Any], asked_to_stop: Callable[[], bool]) -> None:
+        """Seal the missing parts of the last range."""
+        if source.get("part") == source.get("parts"):
+            return
+        begin, end = _numbers(source["from"]), _numbers(source["next"])
+        self._reader.read_from(begin)
+        range_ = _Range(dict(end) | begin)
+        while any(range_.next[p] < end[p] for p in begin):
+            if asked_to_stop():
+                return
+            for message in self._reader.take(WAIT_S):
+                if message.offset < end[message.partition]:
+                    range_.add(message)
+        range_.next = end
+        self._seal(range_, source["part"], source["parts"])
+
+
+def _texts(offsets: Offsets) -> dict[str, int]:
+    return {str(partition): offset for partition, offset in sorted(offsets.items())}
+
+
+def _numbers(offsets: Mapping[str, int]) -> Offsets:
+    return {int(partition): offset for partition, offset in offsets.items()}
