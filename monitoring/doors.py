@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from prometheus_client.registry import Collector
 
 from features.matrix import FeatureTable
-from monitoring.live import Dirt, Live
+from monitoring.live import DirtCounts, Live
 from monitoring.metrics import DIRT, REST_WORKER, STREAM, Metric
 from monitoring.registry import Deaths, Registry
 from scoring.decisions import Decided
@@ -48,7 +48,7 @@ class DoorMetrics:
         if self._live is not None:
             self._live.forget()
 
-    def _count_dirt(self, dirt: Dirt) -> None:
+    def _count_dirt(self, dirt: DirtCounts) -> None:
         for labels, cells in dirt.items():
             self.registry[DIRT.name].labels(*labels).inc(cells)
 

@@ -66,7 +66,7 @@ def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float)
             limit=math.inf,
             alarm=False,
         )
-    low, high = interval(linear, part.tally.sums, claim)
+    low, high = interval(name, linear, part.tally.sums, claim)
     change = None if claim.stated is None else linear.value - claim.stated
     limit = change_limit(name, linear, part.tally.sums, claim, alpha)
     worse = 0.0 if change is None else change if name in LOSSES else -change
@@ -74,8 +74,8 @@ def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float)
         metric=name,
         where=part.name,
         value=linear.value,
-        low=low if name == "expected_cost" else max(0.0, low),
-        high=high if name == "expected_cost" else min(1.0, high),
+        low=low,
+        high=high,
         trained=claim.stated,
         change=change,
         limit=limit,
@@ -83,11 +83,12 @@ def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float)
     )
 
 
-def interval(linear: Linear, sums: Sums, claim: Claim) -> tuple[float, float]:
+def interval(name: str, linear: Linear, sums: Sums, claim: Claim) -> tuple[float, float]:
     """Return the 95 % interval of what comes true: the luck of outcomes, and what is not known about calibration."""
+    most = math.inf if name == "expected_cost" else 1.0
     value = linear.value or 0.0
     error = math.sqrt(variance(linear, sums) * claim.design_effect + claim.error**2)
-    return value - _Z * error, value + _Z * error
+    return max(0.0, value - _Z * error), min(most, value + _Z * error)
 
 
 def change_limit(name: str, linear: Linear, sums: Sums, claim: Claim, alpha: float) -> float:

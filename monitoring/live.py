@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from features.matrix import FeatureTable
+from features.rejects import Dirt
 from monitoring.divergence import Counts, psi
 from monitoring.live_counts import Layout, Matrix, Seen
 from monitoring.live_window import SharedWindow
@@ -29,7 +29,7 @@ NO_REFERENCE = (
     "the bundle holds no reference.json: it was published by a release before monitoring, so there are no metrics of "
     "drift. Train or export the model again to have them"
 )
-Dirt = Counter[tuple[str, str, str]]  # table, column, cause
+DirtCounts = Counter[tuple[str, str, str]]  # by table, column and cause
 _STEPS = next(metric.buckets for metric in LIVE if metric.name == "credit_score_points")
 
 
@@ -40,7 +40,7 @@ class _Round:
     matrix: Matrix
     scores: NDArray[np.int32]
     assigned: NDArray[np.int64]
-    dirt: pl.DataFrame
+    dirt: list[Dirt]
 
 
 class Live:
@@ -74,9 +74,9 @@ class Live:
 
     def note(self, decided: Decided, table: FeatureTable) -> None:
         """Take what was scored."""
-        self._noted.append(_Round(table.matrix, decided.scores, decided.assigned, table.dirt))
+        self._noted.append(_Round(table.matrix, decided.scores, decided.assigned, table.counted))
 
-    def settle(self) -> Dirt:
+    def settle(self) -> DirtCounts:
         """Count what was noted; return the cells that became missing, as far as they are counted by now."""
         with self._lock:
             self._settled += self._noted
@@ -88,7 +88,7 @@ class Live:
         """Do not count what was noted."""
         self._noted.clear()
 
-    def count(self) -> Dirt:
+    def count(self) -> DirtCounts:
         """Count all that was settled; return the cells that became missing."""
         with self._lock:
             return self._count()
@@ -110,11 +110,11 @@ class Live:
             if window.rows >= LEAST_DECISIONS:
                 yield from _drift(self._reference, window)
 
-    def _count(self) -> Dirt:
+    def _count(self) -> DirtCounts:
         rounds, self._settled, self._waiting = self._settled, [], 0
-        dirt: Dirt = Counter()
+        dirt: DirtCounts = Counter()
         for one in rounds:
-            for table, column, cause, cells in one.dirt.iter_rows():
+            for table, column, cause, cells in one.dirt:
                 dirt[table, column, cause] += cells
         if rounds:
             self._add(rounds)

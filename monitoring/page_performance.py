@@ -96,22 +96,18 @@ def _realised(cohort: dict[str, Any], name: str) -> str:
 def _against(found: dict[str, Any]) -> str:
     rows = []
     for cohort in found["outcomes"]["cohorts"]:
-        for metric in cohort["metrics"]:
-            if metric["metric"] in _SHOWN and metric["value"] is not None and metric["stated"] is not None:
-                name = metric["metric"]
-                reach = f"({shown(name, metric['stated_low'])} to {shown(name, metric['stated_high'])})"
-                held = "no" if metric["surprising"] else "yes"
-                rows.append(
-                    (
-                        cohort["where"],
-                        words(name),
-                        f"{shown(name, metric['stated'])} {reach}",
-                        shown(name, metric["value"]),
-                        held,
-                    )
-                )
-    head = ("period", "metric", "was expected", "came true", "held")
-    return html.table(head, rows, "The estimate for the same decisions against what came true") if rows else ""
+        metrics = {m["metric"]: m for m in cohort["metrics"]}
+        rows.append((cohort["where"], *[_held(metrics[name]) for name in _SHOWN]))
+    caption = "The estimate for the same decisions, in brackets where the truth was to be expected, and whether it held"
+    return html.table(("period", *map(words, _SHOWN)), rows, caption) if rows else ""
+
+
+def _held(metric: dict[str, Any]) -> str:
+    name = metric["metric"]
+    if metric["value"] is None or metric["stated"] is None:
+        return "not known"
+    reach = f"{shown(name, metric['stated_low'])} to {shown(name, metric['stated_high'])}"
+    return f"{shown(name, metric['stated'])} ({reach}, {'missed' if metric['surprising'] else 'held'})"
 
 
 def _falls(found: dict[str, Any]) -> str:

@@ -119,7 +119,7 @@ class Evidence:
         """Compare one metric with what was stated, and with training."""
         value, stated, claim = self.value(name), self.stated[name], self.claims[name]
         low, high = (None, None) if value is None else _interval(name, self.rows, self.yardstick.costs)
-        reach = (None, None) if stated.value is None else interval(stated, self.sums, claim)
+        reach = (None, None) if stated.value is None else interval(name, stated, self.sums, claim)
         return Compared(
             metric=name,
             value=value,

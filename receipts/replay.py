@@ -13,7 +13,8 @@ from receipts.read import Segment, overlaps, within
 from receipts.rescore import Rescored, Rescorer, differences
 from scoring.scorer import Scorer
 
-ROWS = 1 << 14
+ROWS = 1 << 15
+_FULL_ROWS = 1 << 12  # with their events
 Parts = Iterator[tuple[Segment, pl.DataFrame]]
 
 
@@ -89,11 +90,11 @@ def replay(parts: Parts, bundles: dict[str, Path], threads: int = 1) -> Replay:
 
 
 def by_content(receipts: pl.DataFrame) -> Iterator[tuple[bool, pl.DataFrame]]:
-    """Part receipts into those that hold their application (True) and those that hold the feature row alone."""
-    for full, part in ((True, pl.col("application").is_not_null()), (False, pl.col("application").is_null())):
-        some = receipts.filter(part)
-        if some.height:
-            yield full, some
+    """Part receipts into some that hold their application (True) and some that hold the feature row alone."""
+    full = receipts.filter(pl.col("application").is_not_null())
+    rows = receipts.filter(pl.col("application").is_null()) if full.height else receipts
+    yield from ((True, some) for some in full.iter_slices(_FULL_ROWS) if some.height)
+    yield from ((False, some) for some in rows.iter_slices(ROWS) if some.height)
 
 
 def since_when(segments: list[Segment], since: datetime | None) -> list[Segment]:

@@ -12,6 +12,7 @@ SHA-256 over these bytes, one after the other (docs/log.md says the same for pro
 
 import hashlib
 import os
+from itertools import groupby
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,7 @@ from scoring.reasons import MOST_REASONS
 NONCE = "nonce"
 HASH_BYTES = 32
 _NONCE_BYTES = 16
+_CHUNK_ROWS = 1 << 14  # what fits into the processor's cache
 _REASON_BYTES = HASH_BYTES + 4 + 1
 
 Bytes = NDArray[np.uint8]
@@ -36,6 +38,10 @@ def with_nonce(receipts: pl.DataFrame) -> pl.DataFrame:
 
 def row_hashes(receipts: pl.DataFrame) -> bytes:
     """Return the hashes of rows that have a nonce, 32 bytes each, one after the other."""
+    return b"".join(_hashes(receipts[start : start + _CHUNK_ROWS]) for start in range(0, receipts.height, _CHUNK_ROWS))
+
+
+def _hashes(receipts: pl.DataFrame) -> bytes:
     nonces = receipts[NONCE].to_list()
     fixed, width = _fixed(receipts)
     texts = receipts.select(
@@ -57,10 +63,12 @@ def text_form(text: pl.Expr) -> pl.Expr:
 
 def _fixed(receipts: pl.DataFrame) -> tuple[bytes, int]:
     parts: list[Bytes] = []
-    for name, kind in receipts.schema.items():
-        if kind == pl.Float32:
-            parts.append(_bytes_of(receipts[name].to_numpy().astype("<f4")))
-        elif kind.is_integer() or kind.is_temporal():
+    for floats, columns in groupby(receipts.schema.items(), lambda column: column[1] == pl.Float32):
+        names = [name for name, kind in columns if floats or kind.is_integer() or kind.is_temporal()]
+        if floats:
+            parts.append(_bytes_of(receipts.select(names).to_numpy(order="c").astype("<f4", copy=False)))
+            continue
+        for name in names:
             whole = receipts[name].to_physical().cast(pl.Int64)
             parts += [_bytes_of(whole.is_not_null().to_numpy()), _bytes_of(whole.fill_null(0).to_numpy().astype("<i8"))]
     parts.append(reason_bytes(receipts["reasons"]))
@@ -73,7 +81,8 @@ def _fixed(receipts: pl.DataFrame) -> tuple[bytes, int]:
 
 
 def _bytes_of(values: NDArray[np.generic]) -> Bytes:
-    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.itemsize)
+    width = values.itemsize * (values.shape[1] if values.ndim == 2 else 1)
+    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), width)
 
 
 def reason_bytes(reasons: pl.Series) -> Bytes:

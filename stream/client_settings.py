@@ -17,7 +17,8 @@ def consumer_config(settings: StreamSettings, name: str, *, embedded: bool) -> C
         "fetch.queue.backoff.ms": 5,  # else a full queue stops fetching for a second
         "check.crcs": True,
         "client.id": name,
-        **({"fetch.wait.max.ms": 10} if embedded else {}),  # its fetches do not wake up on data
+        "fetch.wait.max.ms": 10 if embedded else 100,  # a fetch of the embedded broker does not wake up on data, and
+        # nowhere does a fetch that waits hear of a partition that has just begun
         **({"partition.assignment.strategy": "cooperative-sticky"} if classic else {}),
     }
     return {

@@ -106,6 +106,7 @@ def read_records(
         "enable.auto.commit": False,
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 10,  # the end is known when a fetch comes back empty
     }
     consumer: Consumer = build(Consumer, {**config, **own, "isolation.level": isolation})
     waiting, last = set(starts), time.monotonic()

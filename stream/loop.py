@@ -120,8 +120,9 @@ class Worker:
             self.metrics.position(self.consumer.assigned, self.consumer.lag)
             if batch.messages:
                 self._settle(batch)
+            if batch.messages or self.consumer.waiting or not self.consumer.assigned:
                 busy = self.clock()
-            elif stop_when_idle_s is not None and self.consumer.assigned and self.clock() - busy > stop_when_idle_s:
+            elif stop_when_idle_s is not None and self.clock() - busy > stop_when_idle_s:
                 return
 
     def _settle(self, batch: Batch) -> None:

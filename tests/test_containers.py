@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from tests.conftest import PROJECT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
+GRAFANA = PROJECT / "monitoring/grafana"
+PROMETHEUS_FILE = PROJECT / "monitoring/prometheus/prometheus.yml"
+PROMETHEUS: dict[str, Any] = yaml.safe_load(PROMETHEUS_FILE.read_text())
 BUILT = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
 CREDIT = {name: service for name, service in BUILT.items() if service["build"]["target"] == "app"}
 
@@ -65,6 +69,52 @@ def test_receipts_reach_a_log_that_can_be_written_to() -> None:
         log = service["command"][service["command"].index("--log") + 1]
         assert f"log:{log}" in service["volumes"]
         assert f"mkdir --mode=1777 {log}" in DOCKERFILE, "a new volume takes the mode of the image's folder"
+
+
+def test_images_that_are_not_built_here_are_pinned() -> None:
+    pulled = {name: service["image"] for name, service in COMPOSE["services"].items() if name not in BUILT}
+    assert pulled.keys() == {"prometheus", "grafana"}
+    assert all(re.fullmatch(r"[a-z]+/[a-z]+:v?[0-9]+\.[0-9]+\.[0-9]+", image) for image in pulled.values())
+
+
+def test_prometheus_asks_the_doors_at_their_ports() -> None:
+    services = COMPOSE["services"]
+    jobs = {job["job_name"]: job["dns_sd_configs"][0] for job in PROMETHEUS["scrape_configs"]}
+    asked = {name: (*job["names"], job["type"], job["port"]) for name, job in jobs.items()}
+    stream = int(services["stream"]["environment"]["CREDIT_STREAM_HEALTH_PORT"])
+    rest = services["rest"]["command"]
+    assert asked == {
+        "credit-stream": ("stream", "A", stream),
+        "credit-rest": ("rest", "A", int(rest[rest.index("--port") + 1])),
+    }
+    hosts = services["stream"]["environment"]["CREDIT_STREAM_HEALTH_HOST"], rest[rest.index("--host") + 1]
+    assert all(ip_address(host).is_unspecified for host in hosts), "other containers must reach them"
+
+
+def test_prometheus_and_grafana_find_their_files_where_they_are_mounted() -> None:
+    services = COMPOSE["services"]
+    mounts = {name: mounted(services[name]) for name in ("prometheus", "grafana")}
+    config = next(word.partition("=")[2] for word in services["prometheus"]["command"] if "config.file" in word)
+    assert mounts["prometheus"][str(Path(config).parent)].joinpath(Path(config).name) == PROMETHEUS_FILE
+    assert all((PROMETHEUS_FILE.parent / name).is_file() for name in PROMETHEUS["rule_files"])
+    assert mounts["grafana"]["/etc/grafana/provisioning"] == GRAFANA / "provisioning"
+    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/credit-scoring.yml").read_text())["providers"]
+    home = Path(services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert mounts["grafana"][str(home.parent)].joinpath(home.name).is_file()
+    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    assert source["url"] == f"http://prometheus:{services['prometheus']['ports'][0].rpartition(':')[2]}"
+    assert source["jsonData"]["timeInterval"] == PROMETHEUS["global"]["scrape_interval"]
+    assert all(
+        service["ports"][0].startswith("127.0.0.1:") for service in (services["prometheus"], services["grafana"])
+    )
+
+
+def mounted(service: dict[str, Any]) -> dict[str, Path]:
+    """Folders of the project by where a service sees them; they are mounted to be read only."""
+    parts = [volume.split(":") for volume in service["volumes"] if volume.startswith("./")]
+    assert all(mode == "ro" for _, _, mode in parts)
+    return {inside: PROJECT / outside for outside, inside, _ in parts}
 
 
 def test_the_dockerfile_uses_lines_and_variables_that_the_tests_run() -> None:

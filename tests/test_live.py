@@ -1,13 +1,10 @@
 """Live metrics: what a door says of drift, scores, missing values and dirt while it decides."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +16,16 @@ from hypothesis.extra import numpy as arrays
 
 from features.matrix import FeatureTable, list_features
 from features.spec import Spec
+from model_export.publish import publish as publish_bundle
 from monitoring.divergence import psi
 from monitoring.doors import StreamMetrics
-from monitoring.live import LEAST_DECISIONS, Live
+from monitoring.live import LEAST_DECISIONS, NO_REFERENCE, Live
 from monitoring.live_counts import Layout
 from monitoring.live_window import SharedWindow
 from monitoring.metrics import LIVE
 from recipes.dataset import Dataset
 from scoring.bins import count
+from scoring.bundle import MANIFEST, REFERENCE
 from scoring.decisions import Decided
 from scoring.messages import MessageScorer
 from scoring.publish import to_messages
@@ -37,24 +36,8 @@ from stream.publish import publish
 from stream.settings import ConnectionSettings
 from tests.conftest import PROJECT
 from tests.kafka import free_port
+from tests.live_doors import SHIFTED, Metrics, shift, worker
 from tests.rest_door import running, wait_until
-
-SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
-SHIFTED = "annual_income"
-
-
-class Metrics:
-    """The text of /metrics, by name and labels."""
-
-    def __init__(self, text: str) -> None:
-        self.values = {(name, labels): float(value) for name, labels, value in SAMPLE.findall(text)}
-
-    def __getitem__(self, name: str) -> float:
-        return self.values[name, ""]
-
-    def by(self, name: str, label: str) -> dict[str, float]:
-        found = re.compile(rf'{label}="([^"]*)"')
-        return {found.findall(labels)[0]: value for (own, labels), value in self.values.items() if own == name}
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +52,7 @@ def usual(dataset: Dataset, spec: Spec) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def shifted(dataset: Dataset, spec: Spec) -> list[bytes]:
-    """The same applications, with three times the income; nothing else has changed."""
-    income = pl.col(SHIFTED)
-    dearer = (income.str.strip_chars("_").cast(pl.Float64, strict=False) * 3).round(2).cast(pl.String)
-    changed = dataset.applications.with_columns(pl.coalesce(dearer, income).alias(SHIFTED))
-    return [m.body for m in to_messages(changed, dataset.events, spec)]
+    return shift(dataset, spec)
 
 
 def cells(reference: Reference) -> st.SearchStrategy[np.float32]:
@@ -219,6 +198,57 @@ def test_the_rest_door_shows_drift_in_the_feature_that_shifted_and_in_no_other(
         assert bundle_id == bundle.name
 
 
+def test_workers_of_a_rest_door_count_together_and_one_that_dies_is_counted_out(
+    bundle: Path, tmp_path: Path, usual: list[bytes]
+) -> None:
+    with running(bundle, tmp_path, "fastapi", "--workers", 2) as door:
+
+        def metrics() -> Metrics:
+            return Metrics(door.ask("GET", "/metrics").body.decode())
+
+        for start in range(0, 1200, 100):
+            door.score(b"[" + b",".join(usual[start : start + 100]) + b"]", "/v1/score/batch")
+        found = metrics()
+        decided = sum(found.by("credit_rest_decisions_total", "credit_class").values())
+        assert found["credit_window_decisions"] == decided == found["credit_score_points_count"]
+        assert max(found.by("credit_feature_psi", "feature").values()) < 0.1
+        assert found["credit_rest_worker_deaths_total"] == 0
+        for process in door.processes():
+            process.kill()
+        assert wait_until(lambda: sum(line["event"] == "worker_ready" for line in door.lines()) == 4, 40)
+        found = metrics()
+        assert found["credit_rest_worker_deaths_total"] == 2
+        assert found["credit_window_decisions"] == 0
+        assert found["credit_score_points_count"] == decided, "counters never fall"
+
+
+def without_reference(bundle: Path, folder: Path) -> Path:
+    """The bundle as a release before monitoring would have published it."""
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
+    contents = {name: (bundle / name).read_bytes() for name in manifest["files"] if name != REFERENCE}
+    return publish_bundle(contents, manifest, folder)
+
+
+def test_a_bundle_without_a_reference_has_no_drift_and_both_doors_say_so_once(
+    bundle: Path, tmp_path: Path, usual: list[bytes]
+) -> None:
+    old = without_reference(bundle, tmp_path / "bundles")
+    with running(old, tmp_path, "fastapi") as door:
+        door.score(b"[" + b",".join(usual[:600]) + b"]", "/v1/score/batch")
+        found = Metrics(door.ask("GET", "/metrics").body.decode())
+        assert [line["reason"] for line in door.lines() if line["event"] == "no_drift_metrics"] == [NO_REFERENCE]
+    assert found["credit_window_decisions"] > LEAST_DECISIONS
+    assert found.by("credit_feature_missing_share", "feature").keys() == {
+        feature.name for feature in list_features(Scorer.open(old).bundle.spec)
+    }
+    drift = {"credit_feature_psi", "credit_score_psi", "credit_class_psi", "credit_feature_missing_reference"}
+    assert not drift & {name for name, _ in found.values}
+    broker = EmbeddedBroker()
+    with worker(broker.address, free_port(), old, tmp_path):
+        pass
+    assert (tmp_path / "worker.log").read_text().count(NO_REFERENCE) == 1
+
+
 def test_the_stream_shows_drift_in_the_feature_that_shifted_and_in_no_other(
     bundle: Path, tmp_path: Path, usual: list[bytes], shifted: list[bytes]
 ) -> None:
@@ -241,20 +271,3 @@ def test_the_stream_shows_drift_in_the_feature_that_shifted_and_in_no_other(
         before = metrics(len(usual))
         publish(connection, "credit.applications", [("c", body) for body in shifted], None)
         assert_only_the_shifted_feature_drifts(before, metrics(len(usual) + len(shifted)))
-
-
-@contextmanager
-def worker(brokers: str, port: int, bundle: Path, folder: Path, **settings: object) -> Iterator[None]:
-    flags = {"bundle": bundle, "brokers": brokers, "delivery": "at-least-once", "health_port": port, **settings}
-    command = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(folder)}
-    with (folder / "worker.log").open("w") as said:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "stream", "run", *command], stderr=said, env=environment, cwd=PROJECT
-        )
-    try:
-        assert wait_until(lambda: "health at" in (folder / "worker.log").read_text(), 40)
-        yield
-    finally:
-        started.terminate()
-        assert started.wait(20) == 0

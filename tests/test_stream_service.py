@@ -383,6 +383,10 @@ def test_health_readiness_and_metrics(stage: Stage) -> None:
     assert values['credit_stream_consumer_lag{partition="0"}'] == 0
     assert values["credit_stream_assigned_partitions"] == 4
     assert values["credit_stream_score_seconds_count"] == values["credit_stream_transaction_seconds_count"] >= 1
+    assert values["credit_stream_refused_share"] == 3 / 200
+    assert values["credit_stream_refused_share_limit"] == 0.5
+    assert 0 <= values["credit_stream_step_seconds"] < 2
+    assert values["credit_stream_step_limit_seconds"] == 90
     for metric in STREAM:
         assert f"# TYPE {metric.name} {metric.kind}" in text or metric.labels
     assert worker.stop()[0] == 0

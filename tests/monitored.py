@@ -1,0 +1,61 @@
+"""Windows for the tests of monitoring: applications scored as a door scores them, with drift planted or without."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from cli.monitor_sources import Span, gather
+from features.matrix import list_features
+from features.rejects import APPLICATIONS
+from monitoring.intake import FEATURE, Outcomes
+from monitoring.watch import Figures, Watched, watch
+from receipts.outcomes import read_labels
+from recipes.dataset import Dataset
+from scoring.scorer import Scorer
+
+SPAN = Span(since=None, until=None, matured_days=90)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Decisions with their features, and the dirt of the applications that they were made of."""
+
+    scorer: Scorer
+    frame: pl.DataFrame
+    dirt: pl.DataFrame
+    applications: int
+
+    def watched(self, rows: pl.DataFrame | None = None, labels: pl.DataFrame | None = None) -> Watched:
+        frame = self.frame if rows is None else rows
+        outcomes = None if labels is None else Outcomes.of(read_labels(labels), self.scorer.bundle.spec.classes)
+
+        def read(columns: list[str]) -> Iterator[pl.DataFrame]:
+            yield from (part.select(columns) for part in frame.iter_slices(2000))
+
+        watched, _ = gather(self.scorer.bundle, outcomes, read, SPAN)
+        if rows is None:
+            watched.window.add_dirt(self.dirt.to_dicts(), self.applications)
+        return watched
+
+    def figures(self, rows: pl.DataFrame | None = None, labels: pl.DataFrame | None = None) -> Figures:
+        return watch(self.watched(rows, labels))
+
+    def customers(self, rows: int, generator: np.random.Generator) -> pl.DataFrame:
+        """Draw customers, with all of their applications, until there are so many."""
+        names = self.frame["customer_id"].unique(maintain_order=True).sort()
+        order = pl.DataFrame({"customer_id": names, "place": generator.permutation(len(names))})
+        drawn = self.frame.select("customer_id").join(order, on="customer_id", how="left", maintain_order="left")
+        return self.frame[np.argsort(drawn["place"].to_numpy(), kind="stable")[:rows]]
+
+
+def score(scorer: Scorer, dataset: Dataset, applications: pl.DataFrame | None = None, door: str = "batch") -> Scored:
+    spec = scorer.bundle.spec
+    table = dataset.applications if applications is None else applications
+    scored = scorer.score(table, dataset.events)
+    names = [FEATURE + feature.name for feature in list_features(spec)]
+    features = pl.DataFrame({name: scored.features[:, i] for i, name in enumerate(names)})
+    frame = scored.decisions.hstack(features).with_columns(pl.lit(door).alias("door"))
+    rejected = int((scored.rejects["table"] == APPLICATIONS).sum())
+    return Scored(scorer, frame, scored.dirt, table.height - rejected)
