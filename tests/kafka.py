@@ -98,16 +98,16 @@ class KafkaServer:
         }
 
 
-_BATCH = struct.Struct(">qiibIhiqqqhii")  # record batch, magic 2: https://kafka.apache.org/documentation/#recordbatch
+RECORD_BATCH = struct.Struct(">qiibIhiqqqhii")  # magic 2: https://kafka.apache.org/documentation/#recordbatch
 _CONTROL = 1 << 5
 
 
 def abort_markers(log: bytes) -> Iterator[tuple[int, int]]:
     at = 0
-    while at + _BATCH.size <= len(log):
-        length, attributes, producer, epoch = (_BATCH.unpack_from(log, at)[i] for i in (1, 5, 9, 10))
+    while at + RECORD_BATCH.size <= len(log):
+        length, attributes, producer, epoch = (RECORD_BATCH.unpack_from(log, at)[i] for i in (1, 5, 9, 10))
         if attributes & _CONTROL:
-            record = log[at + _BATCH.size : at + 12 + length]
+            record = log[at + RECORD_BATCH.size : at + 12 + length]
             key = record[record.index(b"\x08") + 1 :]  # varint 4: the key is (version, type), two int16
             if struct.unpack_from(">hh", key)[1] == 0:
                 yield producer, epoch

@@ -10,7 +10,7 @@ from typing import Any
 
 from scoring.messages import Answer
 from stream.broker import GroupConsumer
-from stream.client_settings import consumer_config, producer_config
+from stream.client_settings import consumer_config, member_config, producer_config
 from stream.cluster import Admin
 from stream.delivery import AtLeastOnce, ExactlyOnce, Patience
 from stream.forgotten import Forgotten
@@ -19,6 +19,8 @@ from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.records import Batch, Beginning, Committed, Message, Record
 from stream.settings import StreamSettings
+from tests.kafka import KafkaServer, read_topic
+from tests.kills import source
 
 
 def from_the_start(_consumer: GroupConsumer, committed: Mapping[int, Committed]) -> dict[int, Beginning]:
@@ -34,6 +36,12 @@ class Place:
     input: str
     output: str
     group: str
+
+    @classmethod
+    def of(cls, server: KafkaServer) -> "Place":
+        source_topic, output, group = topics()
+        server.create(source_topic, output)
+        return cls(server.address, embedded=False, input=source_topic, output=output, group=group)
 
     def settings(self, **more: Any) -> StreamSettings:
         values = {"bundle": Path(), "brokers": self.address, "input": self.input, "output": self.output}
@@ -52,15 +60,52 @@ class Place:
     def exactly_once(self, consumer: GroupConsumer) -> ExactlyOnce:
         return ExactlyOnce(consumer, lambda: self.producer(self.group), Patience(20))
 
-    def worker(self, new_producer: Callable[[], RecordProducer]) -> tuple[GroupConsumer, ExactlyOnce]:
+    def worker(
+        self, new_producer: Callable[[], RecordProducer] | None = None, others_s: float = 5
+    ) -> tuple[GroupConsumer, ExactlyOnce]:
         """What makes delivery exactly once in the service, on one target."""
+        new_producer = new_producer or (lambda: self.producer(self.group))
         settings = self.settings()
         admin = Admin(settings.connection)
         positions = Positions(settings.connection, self.group, (self.output,), admin.ends, earliest=False)
         consumer = GroupConsumer(consumer_config(settings, "test", embedded=False), self.input, positions)
         written = [(self.output, p) for p in range(4)]
-        forgotten = Forgotten(written, admin.ends, lambda: consumer.settled(range(4)), others_s=5)
+        forgotten = Forgotten(written, admin.ends, lambda: consumer.settled(range(4)), others_s=others_s)
         return consumer, ExactlyOnce(consumer, new_producer, Patience(80), positions, forgotten)
+
+    def decide(self, count: int, most: int = 100, *, settle: bool = True) -> list[int]:
+        """Let a worker decide so many messages, then leave; the offsets of the messages that it had in hand."""
+        consumer, delivery = self.worker()
+        offsets, end = list[int](), time.monotonic() + 30
+        while len(offsets) < count and time.monotonic() < end:
+            batch = consumer.take(min(most, count - len(offsets)), 0.1)
+            offsets += [m.offset for m in batch.messages]
+            if batch.messages and settle:
+                assert delivery.deliver(self.copies(batch), batch.offsets, batch.membership)
+        consumer.close()
+        return offsets
+
+    def decided(self) -> list[int]:
+        """The offsets in partition 0 that committed decisions are about."""
+        return [source(r)[1] for r in read_topic(self.address, self.output)]
+
+    def offsets(self) -> GroupConsumer:
+        """One that knows the group's offsets only."""
+        return GroupConsumer(member_config(self.settings().connection, self.group), self.input)
+
+    def by_hand(self, transactional_id: str = "") -> RecordProducer:
+        """A producer that has begun a transaction."""
+        producer = self.producer(transactional_id or f"{self.group}-by-hand")
+        producer.init()
+        producer.begin()
+        return producer
+
+    def decisions(self, *offsets: int, group: str | None = None) -> list[Record]:
+        """The decisions of a worker for these messages of partition 0."""
+        messages = [Message(self.input, 0, offset, b"k", b"v", (), 0) for offset in offsets]
+        made = self.copies(Batch(messages, None, {}))
+        swapped = {"source_group": (group or self.group).encode()}
+        return [r._replace(headers=[(n, swapped.get(n, v)) for n, v in r.headers]) for r in made]
 
     def copies(self, batch: Batch) -> list[Record]:
         """The records of a worker that copies."""

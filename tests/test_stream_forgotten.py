@@ -1,0 +1,112 @@
+"""Transactions that nobody ends: found, and ended by the worker, on a real Apache Kafka that holds one."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from stream.cluster import Admin
+from stream.forgotten import OTHERS_S, Forgotten
+from stream.records import Target
+from tests.kafka import KafkaServer
+from tests.kafka_wire import TAKE_ANYTHING, Stray
+from tests.places import Place
+
+pytestmark = pytest.mark.xdist_group("kafka")
+
+
+@pytest.fixture(scope="module")
+def believing(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
+    """A broker that takes writes of transactions that never began."""
+    folder = tmp_path_factory.mktemp("believing")
+    (folder / "extra.properties").write_text(TAKE_ANYTHING)
+    server = KafkaServer(folder / "kafka", extra=folder / "extra.properties").start()
+    yield server
+    server.stop()
+
+
+def hanging(place: Place) -> set[str]:
+    """What an open transaction holds back."""
+    target, admin = (place.output, 0), Admin(place.settings().connection)
+    last, stable = (admin.ends([target], committed=committed)[target] for committed in (False, True))
+    held = {"record": stable < last, "offset": not place.offsets().settled([0])}
+    return {what for what, so in held.items() if so}
+
+
+def forget(server: KafkaServer, place: Place, lost: set[str]) -> None:
+    """Decide the message 1 of the worker that is gone, but leave open what is `lost` of it, known to no coordinator."""
+    membership, mark = place.offsets().membership(), f"credit-1 1 {place.offsets().watermarks(place.output, 0)[1]}"
+    producer = place.by_hand(place.group)
+    if "record" not in lost:
+        producer.send(place.decisions(1))
+    if "offset" not in lost:
+        producer.send_offsets(place.input, {0: 2}, membership, {0: mark})
+    producer.commit()
+    with contextlib.closing(Stray.of(server.port, place.group)) as stray:
+        if "record" in lost:
+            stray.write(place.decisions(1))
+        if "offset" in lost:
+            stray.commit_offset(place.group, place.input, 2, mark)
+
+
+@pytest.mark.parametrize("lost", [{"record"}, {"offset"}, {"record", "offset"}], ids=["record", "offset", "both"])
+def test_a_transaction_that_nobody_ends_is_ended_by_the_worker_of_its_id(
+    believing: KafkaServer, lost: set[str]
+) -> None:
+    place = Place.of(believing)
+    place.send(*[(b"k", b"v")] * 4)
+    assert place.decide(1) == [0]
+    forget(believing, place, lost)
+    consumer, delivery = place.worker(others_s=2)
+    assert hanging(place) == lost, "to begin as the same transactional id has ended what the coordinator knows of"
+    end = time.monotonic() + 40
+    while len(place.decided()) < 4:
+        assert time.monotonic() < end, f"it hangs for ever: {hanging(place)}"
+        delivery.tend()
+        if (batch := consumer.take(10, 0.1)).messages:
+            delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
+    consumer.close()
+    assert place.decided() == [0, 1, 2, 3], "nothing twice, nothing left out"
+    assert place.offsets().committed([0]) == {0: 4}
+    assert hanging(place) == set()
+
+
+class Cluster:
+    """Ends of targets and a clock, to be set."""
+
+    def __init__(self, *targets: Target) -> None:
+        self.now, self.settled = 0.0, True
+        self.last = dict.fromkeys(targets, 10)
+        self.stable = dict.fromkeys(targets, 10)
+        self.forgotten = Forgotten(targets, self.ends, lambda: self.settled, lambda: self.now)
+
+    def ends(self, targets: list[Target], *, committed: bool) -> dict[Target, int]:
+        return {t: (self.stable if committed else self.last)[t] for t in targets}
+
+    def held_after(self, seconds: float, rebalances: int = 0) -> list[Target] | None:
+        self.now += seconds
+        return self.forgotten.held(rebalances)
+
+
+def test_only_what_is_held_back_for_longer_than_a_transaction_may_last_is_forgotten() -> None:
+    cluster = Cluster(("out", 0), ("out", 1))
+    cluster.stable["out", 1] = 8
+    assert cluster.held_after(0) is None
+    assert cluster.held_after(OTHERS_S - 1) is None
+    cluster.last["out", 0] = 99
+    assert cluster.held_after(2) == [("out", 1)], "new transactions elsewhere do not matter"
+    cluster.stable.update(cluster.last)
+    assert cluster.held_after(OTHERS_S + 1) is None
+    cluster.stable["out", 1] = 3
+    assert cluster.held_after(OTHERS_S * 2) is None, "all was well: nothing is looked for until there is a reason"
+    assert cluster.held_after(1, rebalances=1) is None
+    assert cluster.held_after(OTHERS_S + 1, rebalances=1) == [("out", 1)]
+
+
+def test_after_a_failure_of_its_own_a_worker_does_not_wait_long_and_sees_offsets_that_are_held_back() -> None:
+    cluster = Cluster(("out", 0))
+    cluster.settled = False
+    cluster.forgotten.suspect_own()
+    assert cluster.held_after(0) is None
+    assert cluster.held_after(3) == []
