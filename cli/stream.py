@@ -39,9 +39,9 @@ def run(settings: StreamSettings) -> None:
     live = Live(scorer.bundle, settings.drift_window)
     if not live.drift:
         logging.getLogger(__name__).warning(NO_REFERENCE)
-    metrics = StreamMetrics(live)
-    answer = MessageScorer(scorer, metrics.observe).answer
-    run_worker(settings, answer, scorer.bundle.bundle_id, control, metrics)
+    control.metrics = StreamMetrics(live)
+    answer = MessageScorer(scorer, control.metrics.observe).answer
+    run_worker(settings, answer, scorer.bundle.bundle_id, control)
 
 
 @app.command(

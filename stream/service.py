@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from features.errors import DeliveryError, SettingsError
@@ -36,6 +38,7 @@ class Control:
     """How the outside ends a worker, and sees whether it can work."""
 
     watchdog: Watchdog
+    metrics: StreamMetrics = field(default_factory=StreamMetrics)
     stopping: bool = False
     consumer: GroupConsumer | None = field(default=None, repr=False)
 
@@ -44,6 +47,14 @@ class Control:
         self.stopping = True
         self.watchdog.last_steps(STOP_S)
 
+    def leave(self) -> None:
+        """Let another member take over at once."""
+        try:
+            if self.consumer is not None:
+                self.consumer.close()
+        except DeliveryError as error:  # the group finds out by itself, after the session timeout
+            log.warning("the group was not left: %s", error)
+
     def not_ready(self) -> str | None:
         """Return why the worker cannot work now, or None. The bundle was verified before anything else."""
         if self.stopping:
@@ -51,9 +62,7 @@ class Control:
         return None if self.consumer is not None and self.consumer.assigned else "no partition assigned"
 
 
-def run_worker(
-    settings: StreamSettings, answer: AnswerMessages, bundle_id: str, control: Control, metrics: StreamMetrics
-) -> None:
+def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str, control: Control) -> None:
     """Check the deployment, then work until asked to stop. The watchdog of `control` is started here.
 
     Raises:
@@ -64,47 +73,50 @@ def run_worker(
     """
     control.watchdog.start()
     brokers = _Brokers.check(settings)
+    with _named(settings, bundle_id, control) as name:
+        worker = _worker(brokers, name, answer, bundle_id, control)
+        worker.run(lambda: control.stopping, settings.stop_when_idle)
+        log.info("ended after %s messages", worker.settled)
+
+
+@contextmanager
+def _named(settings: StreamSettings, bundle_id: str, control: Control) -> Iterator[str]:
+    """Hold a name and serve health while the worker lives; then leave the group."""
     slot = Slot(f"{settings.group}/{settings.host}")
     name = f"{settings.group}-{settings.host}-{slot.number}"
-    metrics.limits(settings.max_reject_share, settings.deadline_seconds, control.watchdog.standing_s)
+    metrics, watchdog = control.metrics, control.watchdog
+    metrics.limits(settings.max_reject_share, settings.deadline_seconds, watchdog.standing_s)
     port = settings.health_port + slot.number if settings.health_port else 0
     health = HealthServer(settings.health_host, port, metrics.text, control.not_ready)
     log.info("worker %s: %s, bundle %s, health at http://%s", name, settings.delivery, bundle_id, health.address)
-    positions = brokers.positions()
-    consumer = brokers.consumer(name, positions)
-    control.consumer = consumer
     try:
-        worker = Worker(
-            consumer=consumer,
-            delivery=brokers.delivery(name, consumer, positions),
-            answer=answer,
-            routes=Routes(
-                output=settings.output,
-                dead_letters=settings.dead_letters,
-                bundle_id=bundle_id,
-                group=settings.group,
-                receipts=settings.receipts,
-            ),
-            breaker=Breaker(
-                window=settings.reject_window, max_share=settings.max_reject_share, accept=settings.accept_rejects
-            ),
-            pace=Pace(settings.max_messages, settings.max_seconds),
-            watchdog=control.watchdog,
-            metrics=metrics,
-            clock=time.monotonic,
-            now=time.time,
-        )
-        worker.run(lambda: control.stopping, settings.stop_when_idle)
-        log.info("ended after %s messages", worker.settled)
+        yield name
     finally:
-        control.watchdog.alive("leave the group")
-        try:
-            consumer.close()
-        except DeliveryError as error:  # the group finds out by itself, after the session timeout
-            log.warning("the group was not left: %s", error)
-        control.watchdog.stop()
+        watchdog.alive("leave the group")
+        control.leave()
+        watchdog.stop()
         health.close()
         slot.release()
+
+
+def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: str, control: Control) -> Worker:
+    s, positions = brokers.settings, brokers.positions()
+    routes = Routes(
+        output=s.output, dead_letters=s.dead_letters, bundle_id=bundle_id, group=s.group, receipts=s.receipts
+    )
+    control.consumer = consumer = brokers.consumer(name, positions)
+    return Worker(
+        consumer=consumer,
+        delivery=brokers.delivery(name, consumer, positions),
+        answer=answer,
+        routes=routes,
+        breaker=Breaker(window=s.reject_window, max_share=s.max_reject_share, accept=s.accept_rejects),
+        pace=Pace(s.max_messages, s.max_seconds),
+        watchdog=control.watchdog,
+        metrics=control.metrics,
+        clock=time.monotonic,
+        now=time.time,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
 from tests.kafka import KafkaServer
+from tests.stage import Stage
 from training.data import TrainingData
 from training.run import Trained, train
 
@@ -94,6 +96,13 @@ def kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafk
     server = KafkaServer(tmp_path_factory.mktemp("kafka")).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def stage(kafka: KafkaServer, tmp_path: Path) -> Iterator[Stage]:
+    """Topics of this test on it."""
+    with contextlib.closing(Stage(kafka.address, tmp_path).create(kafka)) as made:
+        yield made
 
 
 def real_data(name: str) -> Path:

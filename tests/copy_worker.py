@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.errors import CreditError
-from monitoring.doors import StreamMetrics
 from scoring.message_decoder import Refusal
 from scoring.messages import Answer
 from stream.service import Control, run_worker
@@ -39,7 +38,7 @@ def main() -> None:
         settings = load_settings(StreamSettings, {"bundle": Path(), **named}, None)
         control = Control(Watchdog(settings.deadline_seconds))
         signal.signal(signal.SIGTERM, lambda *_: control.stop())
-        run_worker(settings, copy, "0" * 64, control, StreamMetrics())
+        run_worker(settings, copy, "0" * 64, control)
     except CreditError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

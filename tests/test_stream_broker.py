@@ -1,24 +1,18 @@
 """One contract for every broker, and what only Apache Kafka has."""
 
-import contextlib
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import confluent_kafka as ck
 import pytest
 
 from features.errors import DeliveryError, SettingsError
 from stream.broker import GroupConsumer
-from stream.client_settings import producer_config
 from stream.cluster import Admin, EmbeddedBroker, read_records
 from stream.delivery import ExactlyOnce, Patience
 from stream.errors import FatalError
-from stream.producer import RecordProducer
 from stream.records import Record
-from tests.kafka import KafkaServer, Seen, read_topic
+from tests.kafka import KafkaServer, read_topic
 from tests.places import Place, take, topics, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
@@ -200,76 +194,3 @@ class TestApacheKafka(BrokerContract):
         assert delivery.deliver([record], {0: again.offset + 1}, consumer.membership())
         consumer.close()
         assert [r.value for r in read_topic(place.address, place.output)] == [b"decision"]
-
-
-class BouncingProducer(RecordProducer):
-    """Its broker dies when offsets are sent, and is started again meanwhile."""
-
-    server: KafkaServer | None = None
-
-    def send_offsets(
-        self, topic: str, offsets: Mapping[int, int], membership: Any, marks: Mapping[int, str] | None = None
-    ) -> None:
-        if self.server is not None:
-            server, self.server = self.server, None
-            server.kill()
-            threading.Timer(1, server.begin).start()
-        super().send_offsets(topic, offsets, membership, marks)
-
-
-def committed(address: str, topic: str, count: int, seconds: float) -> list[bytes | None]:
-    """Values in the topic once there are `count`: a commit is acknowledged before its marker shows everywhere."""
-    end, seen = time.monotonic() + seconds, list[Seen]()
-    while len(seen) < count and time.monotonic() < end:
-        time.sleep(0.5)
-        with contextlib.suppress(ck.KafkaException):  # the broker is away
-            seen = read_topic(address, topic)
-    return [record.value for record in seen]
-
-
-def test_a_broker_that_bounces_while_offsets_are_sent_does_not_stop_delivery(tmp_path: Path, java: None) -> None:  # noqa: ARG001
-    """The guard of the client's version: with librdkafka 2.16 the call hangs and ignores its timeout.
-
-    And of what a broker forgets: killed right behind a commit, it may never end that transaction in some partitions.
-    """
-    slow = tmp_path / "slow.properties"  # the broker's defaults: for some seconds after its restart it is fenced
-    slow.write_text("broker.session.timeout.ms=9000\nbroker.heartbeat.interval.ms=2000\n")
-    server = KafkaServer(tmp_path / "bounce", extra=slow).start()
-    try:
-        source, output, group = topics()
-        server.create(source, output)
-        place = Place(server.address, embedded=False, input=source, output=output, group=group)
-        place.send((b"k", b"first"), (b"k", b"second"))
-        producers: list[BouncingProducer] = []
-
-        def new_producer() -> RecordProducer:
-            config = producer_config(place.settings().connection, transactional_id=group)
-            producers.append(BouncingProducer(config))
-            return producers[-1]
-
-        consumer, delivery = place.worker(new_producer)
-
-        seen, done = threading.Event(), 0
-
-        def work() -> None:
-            nonlocal done
-            while not seen.is_set():
-                delivery.tend()
-                batch = consumer.take(1, 0.1)
-                if not batch.messages:  # the group is not back yet, or all is done
-                    continue
-                if done == 1:
-                    producers[0].server, bounced[0] = bounced[0], None
-                done += delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
-
-        bounced: list[KafkaServer | None] = [server]
-        working = threading.Thread(target=work, daemon=True)
-        working.start()
-        values = committed(server.address, output, 2, 120)
-        seen.set()
-        working.join(30)
-        assert not working.is_alive(), "the client hangs"
-        consumer.close()
-        assert values == [b"first", b"second"]
-    finally:
-        server.stop()
