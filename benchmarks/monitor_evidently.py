@@ -12,7 +12,7 @@ import polars as pl
 from receipts.read import frames
 from scoring.bundle import Bundle
 
-PACKAGES = ("evidently==0.7.23", "pyarrow")
+PACKAGES = ("evidently==0.7.23", "pandas<3", "pyarrow")  # it imports what pandas 3 took out
 _SCRIPT = """
 import json, resource, sys, time
 import pandas as pd
