@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from monitoring import plots
 from pages import html
+from pages import monitor_plots as plots
 
 _SHOWN = 30
 

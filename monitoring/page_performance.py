@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from monitoring import plots
 from monitoring.alarms import shown, words
 from pages import html
+from pages import monitor_plots as plots
 
 _SHOWN = ("expected_cost", "precision", "recall", "false_negative_rate", "accuracy")
 

@@ -59,18 +59,6 @@ def test_ports_and_dependencies_belong_together() -> None:
     assert stream["environment"]["CREDIT_STREAM_BROKERS"] == "kafka:9092"
 
 
-def test_receipts_reach_a_log_that_can_be_written_to() -> None:
-    services = COMPOSE["services"]
-    topic = inspect.signature(consume).parameters["topic"].default
-    assert {services[name]["environment"]["CREDIT_STREAM_RECEIPTS"] for name in ("topics", "stream")} == {topic}
-    logging = [s for s in services.values() if "--log" in s.get("command", ())]
-    assert len(logging) == 2
-    for service in logging:
-        log = service["command"][service["command"].index("--log") + 1]
-        assert f"log:{log}" in service["volumes"]
-        assert f"mkdir --mode=1777 {log}" in DOCKERFILE, "a new volume takes the mode of the image's folder"
-
-
 def test_images_that_are_not_built_here_are_pinned() -> None:
     pulled = {name: service["image"] for name, service in COMPOSE["services"].items() if name not in BUILT}
     assert pulled.keys() == {"prometheus", "grafana"}
@@ -115,6 +103,18 @@ def mounted(service: dict[str, Any]) -> dict[str, Path]:
     parts = [volume.split(":") for volume in service["volumes"] if volume.startswith("./")]
     assert all(mode == "ro" for _, _, mode in parts)
     return {inside: PROJECT / outside for outside, inside, _ in parts}
+
+
+def test_receipts_reach_a_log_that_can_be_written_to() -> None:
+    services = COMPOSE["services"]
+    topic = inspect.signature(consume).parameters["topic"].default
+    assert {services[name]["environment"]["CREDIT_STREAM_RECEIPTS"] for name in ("topics", "stream")} == {topic}
+    logging = [s for s in services.values() if "--log" in s.get("command", ())]
+    assert len(logging) == 2
+    for service in logging:
+        log = service["command"][service["command"].index("--log") + 1]
+        assert f"log:{log}" in service["volumes"]
+        assert f"mkdir --mode=1777 {log}" in DOCKERFILE, "a new volume takes the mode of the image's folder"
 
 
 def test_the_dockerfile_uses_lines_and_variables_that_the_tests_run() -> None:
