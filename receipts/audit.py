@@ -7,14 +7,16 @@ from pathlib import Path
 import polars as pl
 
 from features.errors import InputError
-from receipts.chain import Head, read_head
 from receipts.files import PART
+from receipts.heads import Head, ListedHead, read_head
 from receipts.index import COLUMNS, make_index
 from receipts.log import HEADS, MARK, OUTBOX, OUTCOMES, WRITERS, check_log
 from receipts.manifest import MANIFEST, NOTHING_BEFORE, is_own_file, read_manifest
 from receipts.read import Segment
 from receipts.removal import sealed_hashes
 from scoring.bundle import sha256
+
+_TRIES = 10
 
 
 @dataclass(slots=True)
@@ -38,7 +40,8 @@ def audit(log: Path, heads: Sequence[str] = ()) -> Audit:
     """
     check_log(log)
     found = Audit()
-    _strangers(log, {MARK, HEADS, WRITERS, OUTBOX, OUTCOMES}, found)
+    known = {MARK, HEADS, WRITERS, OUTBOX, OUTCOMES}
+    found.problems += [_does_not_belong(log / name) for name in sorted(set(_names(log)) - known)]
     links: set[str] = set()
     writers = _names(log / WRITERS)
     listed = {name.removesuffix(".json") for name in _names(log / HEADS)}
@@ -56,10 +59,8 @@ def _names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
 
 
-def _strangers(folder: Path, known: set[str], found: Audit) -> None:
-    found.problems += [
-        f"{folder / name}: does not belong to the log. Remove it." for name in sorted(set(_names(folder)) - known)
-    ]
+def _does_not_belong(path: Path) -> str:
+    return f"{path}: does not belong to the log. Remove it."
 
 
 class _Writer:
@@ -71,21 +72,37 @@ class _Writer:
 
     def audit(self) -> set[str]:
         """Follow the chain; return its links."""
-        names = _names(self._folder)
+        names = self._snapshot()
         numbers = sorted(int(name) for name in names if name.isdigit() and name == f"{int(name):08}")
-        _strangers(self._folder, {f"{number:08}" for number in numbers}, self._found)
+        strangers = sorted(set(names) - {f"{number:08}" for number in numbers})
+        self._found.problems += [_does_not_belong(self._folder / name) for name in strangers]
         if any(path.name.endswith(PART) for path in self._folder.glob(".*")):
             self._found.notes.append(
-                f"{self._folder}: holds what an ended process did not seal; its next start clears it"
+                f"{self._folder}: holds what is not sealed yet, or what an ended process left; its next start clears it"
             )
         self._missing(numbers)
         last: Segment | None = None
-        links = set()
+        links: set[str] = set()
         for number in numbers:
             last = self._segment(number, last)
             links |= {last.hash} if last else set()
         self._head(last, numbers)
         return links
+
+    def _snapshot(self) -> list[str]:
+        """Return the names of segments, and keep the head as it was listed meanwhile; the writer may be at work."""
+        for _ in range(_TRIES):
+            before, names = self._listed(), _names(self._folder)
+            if self._listed() == before:
+                break
+        return names
+
+    def _listed(self) -> ListedHead | InputError:
+        try:
+            self.listed: ListedHead | InputError = read_head(self._log, self._writer)
+        except InputError as error:
+            self.listed = error
+        return self.listed
 
     def _missing(self, numbers: list[int]) -> None:
         for number in sorted(set(range(1, max(numbers, default=0))) - set(numbers)):
@@ -135,10 +152,9 @@ class _Writer:
         self._found.problems += [problem] if problem else []
 
     def _head(self, last: Segment | None, numbers: list[int]) -> None:
-        try:
-            listed = read_head(self._log, self._writer)
-        except InputError as error:
-            self._found.problems.append(str(error))
+        listed = self.listed
+        if isinstance(listed, InputError):
+            self._found.problems.append(str(listed))
             return
         end = numbers[-1] if numbers else 0
         if end and last is None:  # its manifest is a problem already

@@ -8,13 +8,11 @@ A process that is killed before 3 leaves nothing but hidden folders, which the n
 that says what was under way.
 """
 
-import io
-import json
 import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,25 +20,17 @@ from typing import Any, Self
 import polars as pl
 
 from features.errors import InputError, SettingsError
-from receipts.files import PART, delivering, flush_file, flush_folder, locked, put
+from receipts.files import PART, delivering, flush_folder, locked
 from receipts.frame import CHECK_ID
-from receipts.index import make_index
+from receipts.heads import Head, read_head, write_head
 from receipts.log import HEADS, WRITERS, check_writer, create_log
 from receipts.manifest import NOTHING_BEFORE, Manifest, read_manifest
-from receipts.read import GROUP_ROWS
 from receipts.row_hash import row_hashes, with_nonce
-from scoring.bundle import canonical_json, sha256
+from receipts.segment_files import write_files
+from scoring.bundle import sha256
 from scoring.decisions import INSTANT_FORMAT
 
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The last segment of a writer. Whoever keeps `hash` elsewhere can prove later that nothing before it changed."""
-
-    writer: str
-    number: int
-    hash: str
-    rows: int = 0
+__all__ = ["Chain", "Head", "Staged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +91,8 @@ class Chain:
             DeliveryError: the disk is full or fails.
 
         """
-        bundles, doors = frame["bundle_id"].unique().to_list(), frame["door"].unique().to_list()
-        if len(bundles) != 1 or len(doors) != 1:
-            raise ValueError(f"a segment holds receipts of one bundle and door, these are of {bundles}, {doors}")
         rows = with_nonce(frame)
-        first, last = (rows.select(e.dt.strftime(INSTANT_FORMAT)).item() for e in _span("decided_at"))
-        facts = {
-            "rows": rows.height,
-            "rows_hash": sha256(row_hashes(rows)),
-            "bundle_id": bundles[0],
-            "door": doors[0],
-            "first_decided_at": first,
-            "last_decided_at": last,
-        }
-        facts |= {"keyed": True} if rows[CHECK_ID].null_count() < rows.height else {}
+        facts = _facts(rows)
         facts |= {"dirt": dirt.to_dicts()} if dirt is not None else {}
         facts |= {"source": source} if source is not None else {}
         with self._lock:
@@ -139,19 +117,15 @@ class Chain:
             sealed = {"writer": self.writer, "number": number, "previous": previous, **one.facts}
             manifests.append(Manifest(sealed=sealed, files=one.files))
         with delivering(self._folder):
-            self._list(self.head, [manifest.hash for manifest in manifests])
+            write_head(self.log, self.head, [manifest.hash for manifest in manifests])
             for one, manifest in zip(staged, manifests, strict=True):
                 manifest.write(one.folder)
                 one.folder.rename(self._folder / f"{manifest.sealed['number']:08}")
                 self.head = Head(self.writer, manifest.sealed["number"], manifest.hash, one.facts["rows"])
                 self.last_source = one.facts.get("source")
             flush_folder(self._folder)
-            self._list(self.head, [])
+            write_head(self.log, self.head, [])
         return self.head
-
-    def _list(self, head: Head, sealing: list[str]) -> None:
-        listed = ListedHead(self.writer, head.number, head.hash, tuple(sealing))
-        put(self.log / HEADS / f"{self.writer}.json", canonical_json(asdict(listed)))
 
     def _clear(self) -> None:
         for left in self._folder.glob(f".*{PART}"):
@@ -174,7 +148,7 @@ class Chain:
                 "were removed, added or changed; see `credit log verify`. Restore them, or go on as another writer."
             )
         if head.number != listed.number:
-            self._list(head, [])
+            write_head(self.log, head, [])
         return head, source
 
     def close(self) -> None:
@@ -191,59 +165,18 @@ class Chain:
         self.close()
 
 
-@dataclass(frozen=True, slots=True)
-class ListedHead:
-    """The head of a writer as its file lists it, and the hashes that were being sealed when it was written."""
-
-    writer: str
-    number: int = 0
-    hash: str = NOTHING_BEFORE
-    sealing: tuple[str, ...] = ()
-
-    def agrees(self, head: Head) -> bool:
-        """Tell whether a chain may end so: at the listed head or at one that was being sealed behind it."""
-        allowed = (self.hash, *self.sealing)
-        return 0 <= head.number - self.number < len(allowed) and allowed[head.number - self.number] == head.hash
-
-
-def read_head(log: Path, writer: str) -> ListedHead:
-    """Read the listed head of a writer; a writer that sealed nothing has none.
-
-    Raises:
-        InputError: the file is damaged.
-
-    """
-    path = log / HEADS / f"{writer}.json"
-    try:
-        content = path.read_bytes()
-        values = json.loads(content)
-        listed = ListedHead(writer, int(values["number"]), str(values["hash"]), tuple(values["sealing"]))
-        if content == canonical_json(asdict(listed)):
-            return listed
-    except FileNotFoundError:
-        return ListedHead(writer)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as the head of a writer. Restore it from a copy.") from error
-    raise InputError(f"{path}: changed since it was written. Restore it from a copy.")
-
-
-def write_files(folder: Path, manifest: Manifest, rows: pl.DataFrame) -> dict[str, str]:
-    """Write and flush the receipts and their index under the names of the manifest's revision; return their hashes."""
-    buffer = io.BytesIO()
-    rows.write_parquet(buffer, compression="zstd", compression_level=1, row_group_size=GROUP_ROWS)
-    contents = {"receipts": buffer.getvalue(), "index": make_index(rows)}
-    return write_contents(folder, manifest, contents)
-
-
-def write_contents(folder: Path, manifest: Manifest, contents: dict[str, bytes]) -> dict[str, str]:
-    """Write and flush files under the names of the manifest's revision; return their hashes."""
-    for kind, content in contents.items():
-        path = folder / manifest.name(kind)
-        path.write_bytes(content)
-        flush_file(path)
-    flush_folder(folder)
-    return {kind: sha256(content) for kind, content in contents.items()}
-
-
-def _span(column: str) -> tuple[pl.Expr, pl.Expr]:
-    return pl.col(column).min(), pl.col(column).max()
+def _facts(rows: pl.DataFrame) -> dict[str, Any]:
+    bundles, doors = rows["bundle_id"].unique().to_list(), rows["door"].unique().to_list()
+    if len(bundles) != 1 or len(doors) != 1:
+        raise ValueError(f"a segment holds receipts of one bundle and door, these are of {bundles}, {doors}")
+    times = pl.col("decided_at").dt.strftime(INSTANT_FORMAT)
+    first, last = rows.select(first=times.min(), last=times.max()).row(0)
+    facts = {
+        "rows": rows.height,
+        "rows_hash": sha256(row_hashes(rows)),
+        "bundle_id": bundles[0],
+        "door": doors[0],
+        "first_decided_at": first,
+        "last_decided_at": last,
+    }
+    return facts | ({"keyed": True} if rows[CHECK_ID].null_count() < rows.height else {})

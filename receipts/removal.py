@@ -15,13 +15,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from receipts.chain import write_contents, write_files
 from receipts.files import delivering, flush_folder, locked
 from receipts.find import places
 from receipts.log import check_log
 from receipts.manifest import Manifest, is_own_file
 from receipts.read import Segment, segments
 from receipts.row_hash import HASH_BYTES, row_hashes
+from receipts.segment_files import write_contents, write_files
 
 EXPIRED, ERASED = "expired", "erased"
 _REMOVED = np.dtype([("position", "<u8"), ("hash", f"V{HASH_BYTES}")])

@@ -2,20 +2,25 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from receipts.read import Segment, overlaps, within
-from receipts.rescore import Rescored, Rescorer, differences
+from receipts.rescore import Rescorer, differences
 from scoring.scorer import Scorer
 
 ROWS = 1 << 15
-_FULL_ROWS = 1 << 12  # with their events
+_FEATURE_ROWS, _FULL_ROWS = 1 << 13, 1 << 12
 Parts = Iterator[tuple[Segment, pl.DataFrame]]
+Piece = tuple[bool, pl.DataFrame]  # whether they hold the application
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +62,17 @@ class Replay:
             "bundles": self.bundles,
         }
 
-    def add(self, segment: Segment, receipts: pl.DataFrame, made: Rescored) -> None:
-        """Compare some receipts of a segment with what was made again."""
-        found = differences(receipts, made)
+    def add(self, segment: Segment, piece: Piece, found: dict[str, NDArray[np.int64]]) -> None:
+        """Take which receipts of a piece differ, by column."""
+        full, receipts = piece
+        self.from_applications += receipts.height * full
+        self.from_features += receipts.height * (not full)
+        self.by_door[segment.door] += receipts.height
         self.different += len({row for rows in found.values() for row in rows.tolist()})
         for column, rows in found.items():
             self.by_column[column] += len(rows)
             place = Place(receipts["decision_id"][int(rows[0])], segment.writer, segment.number)
             self.first.setdefault(column, place)
-        self.by_door[segment.door] += receipts.height
 
 
 def replay(parts: Parts, bundles: dict[str, Path], threads: int = 1) -> Replay:
@@ -78,23 +85,29 @@ def replay(parts: Parts, bundles: dict[str, Path], threads: int = 1) -> Replay:
     """
     report = Replay()
     rescorer: Rescorer | None = None
-    for segment, receipts in parts:
-        if rescorer is None or rescorer.scorer.bundle.bundle_id != segment.bundle_id:
-            rescorer = Rescorer(Scorer.open(bundles[segment.bundle_id], threads))
-            report.bundles.append(segment.bundle_id)
-        for full, some in by_content(receipts):
-            report.add(segment, some, rescorer.from_applications(some) if full else rescorer.from_features(some))
-            report.from_applications += some.height * full
-            report.from_features += some.height * (not full)
+    with ThreadPoolExecutor(threads) as pool:
+        for segment, receipts in parts:
+            if rescorer is None or rescorer.scorer.bundle.bundle_id != segment.bundle_id:
+                rescorer = Rescorer(Scorer.open(bundles[segment.bundle_id]))
+                report.bundles = sorted({*report.bundles, segment.bundle_id})
+            pieces = list(by_content(receipts))
+            for piece, found in zip(pieces, pool.map(partial(_compare, rescorer), pieces), strict=True):
+                report.add(segment, piece, found)
     return report
 
 
-def by_content(receipts: pl.DataFrame) -> Iterator[tuple[bool, pl.DataFrame]]:
+def _compare(rescorer: Rescorer, piece: Piece) -> dict[str, NDArray[np.int64]]:
+    full, receipts = piece
+    made = rescorer.from_applications(receipts) if full else rescorer.from_features(receipts)
+    return differences(receipts, made)
+
+
+def by_content(receipts: pl.DataFrame) -> Iterator[Piece]:
     """Part receipts into some that hold their application (True) and some that hold the feature row alone."""
     full = receipts.filter(pl.col("application").is_not_null())
     rows = receipts.filter(pl.col("application").is_null()) if full.height else receipts
     yield from ((True, some) for some in full.iter_slices(_FULL_ROWS) if some.height)
-    yield from ((False, some) for some in rows.iter_slices(ROWS) if some.height)
+    yield from ((False, some) for some in rows.iter_slices(_FEATURE_ROWS) if some.height)
 
 
 def since_when(segments: list[Segment], since: datetime | None) -> list[Segment]:

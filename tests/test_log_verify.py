@@ -120,6 +120,12 @@ def other_receipts(log: Path) -> None:
     Manifest(sealed=read_manifest(folder).sealed, files=files).write(folder)
 
 
+def sealed_anew(log: Path) -> None:
+    """A segment that is in order by itself, but not the one that the next one followed."""
+    manifest = read_manifest(segment(log, 2))
+    Manifest(sealed=manifest.sealed | {"source": {}}, files=manifest.files).write(segment(log, 2))
+
+
 def other_index(log: Path) -> None:
     folder, manifest = segment(log, 2), read_manifest(segment(log, 2))
     (folder / "index.0.bin").write_bytes(b"\0" * 8 * 24)
@@ -156,6 +162,7 @@ FAULTS: dict[Callable[[Path], None], tuple[str, str]] = {
     copy_to_the_end: ("batch-1/00000005", "is segment 2 of batch-1"),
     forge_at_the_end: ("batch-1", "ends with segment 5, heads lists 4: at its end segments were added"),
     other_receipts: ("batch-1/00000002", "its receipts are not those that were sealed"),
+    sealed_anew: ("batch-1/00000003", "does not follow segment 2 as it is"),
     other_index: ("batch-1/00000002/index.0.bin", "is not the index of these receipts"),
     strange_file: ("batch-1/00000002/notes.txt", "does not belong to the segment"),
     strange_folder: ("batch-1/copy of 00000001", "does not belong to the log"),
