@@ -52,6 +52,9 @@ PROBLEMS = {
     "body_too_slow": Kind(408, "The body did not arrive in time", "the whole request within the time limit"),
     "body_too_large": Kind(413, "The body is too large", "a body within the limit that /docs states"),
     "batch_too_long": Kind(413, "The batch holds too many applications", "at most 1,000 applications in a batch"),
+    "batch_element_too_large": Kind(
+        413, "An application of the batch is too large", "each within the limit of one application, which /docs states"
+    ),
     "content_type_unsupported": Kind(415, "The body is not declared as JSON", "Content-Type: application/json"),
     "charset_unsupported": Kind(415, "The body is not declared as UTF-8", "charset=utf-8, or none"),
     "content_encoding_unsupported": Kind(415, "The body is compressed", "no Content-Encoding"),

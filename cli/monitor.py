@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 ALARM = 8
+_SHOWN = 12
 _TOPICS = ("drift", "performance", "doors")
 
 
@@ -129,6 +130,8 @@ def _say(figures: "Figures", out: Path) -> None:
         warn(f"note: {note}")
     say(f"{figures.light.upper()}: {headline(figures)}")
     if figures.alarms:
-        rows = [(alarm.topic, alarm.what, alarm.where, alarm.why) for alarm in figures.alarms]
+        rows = [(alarm.topic, alarm.what, alarm.where, alarm.why) for alarm in figures.alarms[:_SHOWN]]
         say_table(("alarm", "what", "where", "why"), rows)
+        if len(figures.alarms) > _SHOWN:
+            say(f"and {len(figures.alarms) - _SHOWN} more alarms on the page")
     say(str(out))

@@ -17,7 +17,7 @@ def outcomes() -> None:
     """True outcomes of decisions, beside the decision log."""
 
 
-@app.command(epilog="Example: credit outcomes add demo/log --labels demo/tonight/labels.csv")
+@app.command(epilog="Example: credit outcomes add demo/log --labels demo/tonight/labels.csv --skip-unknown")
 def add(
     log: Log,
     labels: Annotated[

@@ -75,11 +75,12 @@ def rfm_columns(customers: Int64s, as_of: Int64s, events: History, spec: Spec) -
     customers, events = own_histories(customers, as_of, events)
     parts = list(_packable_parts(customers, events))
     columns: list[Float64s] = []
+    days = tuple({days: None for group in spec.groups for days in group.windows_days})
     for index, part_customers, part in parts:
         clock = Clock.over(part)
         ends = clock.key(part_customers, as_of[index])
         order = np.argsort(ends, kind="stable")  # neighbouring look-ups are several times faster
-        windows = Windows(clock, part_customers[order], as_of[index][order])
+        windows = Windows.ending(clock, part_customers[order], as_of[index][order], days)
         found = _columns(windows, part, spec)
         if len(parts) == 1 and bool((order[1:] > order[:-1]).all()):
             return list(found)

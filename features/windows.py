@@ -73,17 +73,27 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows that end at `as_of` (exclusive), for applications in order of (customer, as_of)."""
+    """Windows that end at `as_of` (exclusive), for applications in order of (customer, as_of).
+
+    `keys` are those of `as_of` and, behind it, of the first instants of the windows of `days`, a row for each.
+    """
 
     clock: Clock
     customers: Int64s
     as_of: Int64s
+    days: tuple[int, ...]
+    keys: Int64s
+
+    @classmethod
+    def ending(cls, clock: Clock, customers: Int64s, as_of: Int64s, days: tuple[int, ...]) -> "Windows":
+        """Make the windows of so many days; the first instant, `as_of - days`, belongs to a window."""
+        instants = as_of - np.array([[0], *[[length] for length in days]]) * MICROSECONDS_PER_DAY
+        return cls(clock, customers, as_of, days, clock.key(customers, instants))
 
     def bounds(self, timeline: Timeline, windows_days: tuple[int, ...]) -> Bounds:
-        """Look the windows up by their days; the first instant, `as_of - days`, belongs to a window."""
-        starts = self.as_of - np.array([[0], *[[days] for days in windows_days]]) * MICROSECONDS_PER_DAY
-        high, *low = np.searchsorted(timeline.keys, self.clock.key(self.customers, starts))
-        found = Bounds(np.array(low), high)
+        """Look the windows up by their days."""
+        places = np.searchsorted(timeline.keys, self.keys[[0, *[1 + self.days.index(days) for days in windows_days]]])
+        found = Bounds(places[1:], places[0])
         if len(timeline.keys) > MOST_EVENTS and found.count.max(initial=0) > MOST_EVENTS:
             raise InputError(
                 f"events: a customer has more than {MOST_EVENTS:,} events within {windows_days[-1]} days, for which "

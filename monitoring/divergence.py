@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -77,17 +78,25 @@ def jensen_shannon_band(psi_limit: float) -> float:
     return math.sqrt(psi_limit / 8 / math.log(2)) if math.isfinite(psi_limit) else math.inf
 
 
+@lru_cache(maxsize=256)
 def chi_square_quantile(degrees: int, alpha: float) -> float:
-    """Return what a chi-square variable exceeds with probability `alpha`.
+    """Return what a chi-square variable exceeds with probability `alpha`, by bisection of its tail.
 
-    Exact for one and two degrees; else Wilson and Hilferty, PNAS 17 (1931): within 1 % for alpha from 1e-6 to 0.1.
+    The tail follows exactly from that of one or two degrees, two degrees at a time (Abramowitz and Stegun, 26.4.8).
     """
-    if degrees == 1:
-        return normal_quantile(alpha / 2) ** 2
-    if degrees == 2:
-        return -2 * math.log(alpha)
-    spread = 2 / (9 * degrees)
-    return degrees * (1 - spread + normal_quantile(alpha) * math.sqrt(spread)) ** 3
+    low, high = 0.0, 10.0 * (degrees - math.log(alpha))
+    while high - low > 1e-10 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _tail(degrees, middle) > alpha else (low, middle)
+    return high
+
+
+def _tail(degrees: int, value: float) -> float:
+    half = value / 2
+    tail = math.erfc(math.sqrt(half)) if degrees % 2 else math.exp(-half)
+    for shape in (step / 2 for step in range(1 + (degrees + 1) % 2, degrees, 2)):
+        tail += math.exp(shape * math.log(half) - half - math.lgamma(shape + 1)) if half > 0 else 0.0
+    return tail
 
 
 def normal_quantile(alpha: float) -> float:

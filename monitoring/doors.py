@@ -2,6 +2,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client.registry import Collector
 
@@ -23,6 +24,7 @@ class DoorMetrics:
         self.registry = Registry((*metrics, DIRT), more if live is None else (*more, live))
         self._decisions, self._refusals = names
         self._live = live
+        self._dirt: dict[tuple[str, str, str], Any] = {}  # the counter of each set of labels, which is dear to find
 
     def observe(self, decided: Decided, table: FeatureTable) -> None:
         """Note what was scored; it counts with its answers."""
@@ -50,7 +52,10 @@ class DoorMetrics:
 
     def _count_dirt(self, dirt: DirtCounts) -> None:
         for labels, cells in dirt.items():
-            self.registry[DIRT.name].labels(*labels).inc(cells)
+            counter = self._dirt.get(labels)
+            if counter is None:
+                counter = self._dirt[labels] = self.registry[DIRT.name].labels(*labels)
+            counter.inc(cells)
 
 
 class StreamMetrics(DoorMetrics):

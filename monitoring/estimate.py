@@ -11,6 +11,7 @@ from scoring.expected import Floats, Linear, Sums, metrics, sampling_variance, v
 from scoring.reference import Claim, Reference
 
 FALSE_ALARMS = 0.01
+LEAST_ROWS = 50  # that a metric must be a share or mean of, to raise an alarm
 _Z = normal_quantile(0.025)
 WORSE_BY = {  # what is large enough to matter: of the value, or in points
     "precision": ("points", 0.05),
@@ -79,7 +80,7 @@ def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float)
         trained=claim.stated,
         change=change,
         limit=limit,
-        alarm=name in WORSE_BY and worse > limit,
+        alarm=name in WORSE_BY and linear.whole >= LEAST_ROWS and worse > limit,
     )
 
 

@@ -23,6 +23,7 @@ from scoring.reference import Reference, read_reference
 
 LEAST_DECISIONS = 500  # no PSI of fewer: of 500 the one of ten bins is beyond 0.05 by chance in one window of 500
 _TOGETHER = 64  # decisions that are counted in one go, which is far cheaper than one by one
+_MOST_TOGETHER = 4096
 _MEANINGS = {metric.name: metric.meaning for metric in LIVE}
 _LABELS = {metric.name: metric.labels for metric in LIVE}
 NO_REFERENCE = (
@@ -126,7 +127,7 @@ class Live:
         assigned = np.concatenate([one.assigned for one in rounds])
         start = 0
         while start < len(matrix):
-            end = min(len(matrix), start + self._window.room())
+            end = min(len(matrix), start + self._window.room(), start + _MOST_TOGETHER)
             counts = self._layout.count(matrix[start:end], scores[start:end], assigned[start:end])
             self._window.add(counts, end - start)
             start = end

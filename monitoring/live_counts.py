@@ -44,7 +44,7 @@ class Layout:
         numbers = [item for item in self.items if not item.values]
         most = max((len(item.edges) for item in numbers), default=0)
         edges = [[*item.edges, *[np.inf] * (most - len(item.edges))] for item in numbers]  # nothing is above infinity
-        self._edges = np.array(edges, dtype=np.float32).reshape(len(numbers), most).T[:, None, :]
+        self._edges = np.array(edges, dtype=np.float32).reshape(len(numbers), most, 1)
         self._number_columns = [item.columns[0] for item in numbers]
         self._value_columns = [column for item in self.items if item.values for column in item.columns]
         sizes = (1, (most + 2) * len(numbers), len(self._value_columns), len(self._score_edges) + 1)
@@ -53,15 +53,14 @@ class Layout:
 
     def count(self, matrix: Matrix, scores: NDArray[np.int32], assigned: NDArray[np.int64]) -> Counts:
         """Count decisions: their feature rows, scores in points and classes (their places, worst first)."""
-        numbers = matrix[:, self._number_columns]
-        missing = np.isnan(numbers).sum(axis=0)
-        above = (numbers[None] > self._edges).sum(axis=1)
-        upto = np.vstack([len(matrix) - missing, above, np.zeros_like(missing)])
+        numbers = np.ascontiguousarray(matrix.T[self._number_columns])
+        missing = np.isnan(numbers).sum(axis=1, keepdims=True)
+        above = (numbers[:, None, :] > self._edges).view(np.uint8).sum(axis=2, dtype=np.int32)
+        upto = np.hstack([len(matrix) - missing, above, np.zeros_like(missing)])
         return np.concatenate(
             [
                 [len(matrix)],
-                (upto[:-1] - upto[1:]).ravel(),
-                missing,
+                np.hstack([upto[:, :-1] - upto[:, 1:], missing]).ravel(),
                 (matrix[:, self._value_columns] == 1).sum(axis=0),
                 _histogram(self._score_edges, scores),
                 np.bincount(assigned, minlength=self._classes),
@@ -73,7 +72,7 @@ class Layout:
     def read(self, counts: Counts) -> Seen:
         """Give the counts of a vector, or of a sum of vectors, their names."""
         rows, numbers, values, scores, classes, points, points_sum = np.split(counts, self._ends)
-        by_bin = numbers.reshape(len(self._edges) + 2, len(self._number_columns)).T
+        by_bin = numbers.reshape(len(self._edges), self._edges.shape[1] + 2)
         next_number, next_value = iter(by_bin), iter(values)
         bins, missing = [], []
         for item in self.items:

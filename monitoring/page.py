@@ -6,6 +6,7 @@ from typing import Any
 from monitoring import page_drift, page_performance
 from pages import html
 
+_SHOWN = 12
 _LIGHT_STYLE = """
 .light { display: flex; gap: 1rem; align-items: center; border-radius: .5rem; padding: 1rem; background: var(--box); }
 .light p { margin: 0; font-size: 1.1rem; }
@@ -63,7 +64,10 @@ def _light(found: dict[str, Any]) -> str:
 def _alarms(found: dict[str, Any]) -> str:
     if not found["alarms"]:
         return html.paragraph("None. What moved within chance, or too little to matter, is in the tables below.")
-    return "".join(_alarm(alarm) for alarm in found["alarms"])
+    shown, rest = found["alarms"][:_SHOWN], found["alarms"][_SHOWN:]
+    rows = [(a["topic"], html.Words(a["what"]), a["where"], html.Words(a["why"])) for a in rest]
+    table = html.table(("alarm", "what", "where", "reason"), rows, f"{len(rest)} more alarms") if rest else ""
+    return "".join(_alarm(alarm) for alarm in shown) + table
 
 
 def _alarm(alarm: dict[str, Any]) -> str:

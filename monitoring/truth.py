@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.divergence import normal_quantile
-from monitoring.estimate import LOSSES, WORSE_BY, interval
+from monitoring.estimate import LEAST_ROWS, LOSSES, WORSE_BY, interval
 from scoring.expected import Floats, Sums, clustered_error, metrics
 from scoring.intervals import Figure, mean, share
 from scoring.reference import Reference
 
 FALSE_ALARMS = 0.01
-LEAST_ROWS = 50
 _BINS, _LEAST_IN_A_BIN = 10, 20
 _SELECTED = 0.05  # a class of decisions of which fewer have an outcome counts as selected away
 
@@ -135,7 +134,7 @@ class Evidence:
     def _is_worse(self, name: str, alpha: float) -> bool:
         """Tell whether a metric came out worse than at training by more than chance, and enough to matter."""
         value, claim = self.value(name), self.claims[name]
-        if name not in WORSE_BY or value is None or claim.realised is None or len(self.rows) < LEAST_ROWS:
+        if name not in WORSE_BY or value is None or claim.realised is None or self.realised[name].whole < LEAST_ROWS:
             return False
         before = math.hypot(claim.error, claim.stated_error)
         noise = normal_quantile(alpha) * math.hypot(self.error(name), before)

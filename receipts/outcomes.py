@@ -206,7 +206,7 @@ class _Seen:
             spelled |= dict.fromkeys(frame["credit_class"].unique(), True)
             own = self._classes.gather(places[inside])
             fits = {name: _is_class(name, probabilities, spelled) for name in own.unique()}
-            self.misfit[places[inside]] |= [not fits[name] for name in own]
+            self.misfit[places[inside]] |= np.array([not fits[name] for name in own], dtype=np.bool_)
 
 
 def _is_class(name: str, probabilities: list[str], spelled: dict[str, bool]) -> bool:

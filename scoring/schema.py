@@ -37,7 +37,7 @@ def application_schema(spec: Spec, medians: Mapping[str, float] | None = None) -
                 "pattern": NUMBER,
                 "description": f"{spec.currency.code}, at most {spec.currency.minor_digits} decimals; + in, - out",
             },
-            "recorded_at": {**_INSTANT, "type": ["string", "null"]},
+            "recorded_at": {**_INSTANT, "type": ["string", "null"], "pattern": f"^$|{TEXT}"},
         },
     }
     return {

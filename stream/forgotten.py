@@ -28,13 +28,15 @@ class Forgotten:
         ends: Ends,
         offsets_settled: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        others_s: float = OTHERS_S,
     ) -> None:
         """Begin with a look, since a predecessor of the same transactional id may have left something.
 
-        `offsets_settled`: whether no open transaction holds back one of the group's offsets.
+        `offsets_settled`: whether no open transaction holds back one of the group's offsets. `others_s`: how long one
+        that another worker left open may last.
         """
         self._targets, self._ends, self._offsets_settled, self._clock = targets, ends, offsets_settled, clock
-        self._rebalances, self._grace_s = 0, OTHERS_S
+        self._rebalances, self._others_s, self._grace_s = 0, others_s, others_s
         self._before: dict[Target, int] = {}
         self._since: float | None = clock()
         self._next = clock()
@@ -50,7 +52,7 @@ class Forgotten:
         """
         if rebalances != self._rebalances:
             self._rebalances = rebalances
-            self._suspect(OTHERS_S)
+            self._suspect(self._others_s)
         now = self._clock()
         if self._since is None or now < self._next:
             return None

@@ -59,7 +59,7 @@ class Place:
         positions = Positions(settings.connection, self.group, (self.output,), admin.ends, earliest=False)
         consumer = GroupConsumer(consumer_config(settings, "test", embedded=False), self.input, positions)
         written = [(self.output, p) for p in range(4)]
-        forgotten = Forgotten(written, admin.ends, lambda: consumer.settled(range(4)))
+        forgotten = Forgotten(written, admin.ends, lambda: consumer.settled(range(4)), others_s=5)
         return consumer, ExactlyOnce(consumer, new_producer, Patience(80), positions, forgotten)
 
     def copies(self, batch: Batch) -> list[Record]:

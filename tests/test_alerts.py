@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.metrics import LIVE, REST, STREAM
 from tests.conftest import PROJECT
@@ -130,6 +133,31 @@ def test_a_changed_rule_fails_the_stories(right: str, wrong: str, tmp_path: Path
     done = promtool("test", "rules", tmp_path / "rules_test.yml")
     assert done.returncode == 1
     assert "FAILED" in done.stderr
+
+
+def test_grafanas_own_types_read_the_dashboard_and_lose_nothing() -> None:
+    register_default_plugins()
+    assert_kept(DASHBOARD, as_grafana_reads(DASHBOARD))
+    wrong = {**DASHBOARD, "titel": "Now"}
+    with pytest.raises(AssertionError, match="titel"):
+        assert_kept(wrong, as_grafana_reads(wrong))
+
+
+def as_grafana_reads(dashboard: dict[str, Any]) -> Any:
+    return json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard)))
+
+
+def assert_kept(ours: Any, theirs: Any) -> None:
+    """All that we say is still there; they may add defaults."""
+    if isinstance(ours, dict):
+        assert ours.keys() <= theirs.keys()
+        for name, value in ours.items():
+            assert_kept(value, theirs[name])
+    elif isinstance(ours, list):
+        for one, other in zip(ours, theirs, strict=True):
+            assert_kept(one, other)
+    else:
+        assert ours == theirs
 
 
 def test_the_dashboard_is_one_that_grafana_loads() -> None:

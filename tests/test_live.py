@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -16,28 +15,21 @@ from hypothesis.extra import numpy as arrays
 
 from features.matrix import FeatureTable, list_features
 from features.spec import Spec
-from model_export.publish import publish as publish_bundle
 from monitoring.divergence import psi
 from monitoring.doors import StreamMetrics
-from monitoring.live import LEAST_DECISIONS, NO_REFERENCE, Live
+from monitoring.live import LEAST_DECISIONS, Live
 from monitoring.live_counts import Layout
 from monitoring.live_window import SharedWindow
 from monitoring.metrics import LIVE
 from recipes.dataset import Dataset
 from scoring.bins import count
-from scoring.bundle import MANIFEST, REFERENCE
 from scoring.decisions import Decided
 from scoring.messages import MessageScorer
 from scoring.publish import to_messages
 from scoring.reference import Reference, read_reference
 from scoring.scorer import Scorer
-from stream.cluster import EmbeddedBroker
-from stream.publish import publish
-from stream.settings import ConnectionSettings
 from tests.conftest import PROJECT
-from tests.kafka import free_port
-from tests.live_doors import SHIFTED, Metrics, shift, worker
-from tests.rest_door import running, wait_until
+from tests.live_doors import Metrics
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +40,6 @@ def reference(scorer: Scorer) -> Reference:
 @pytest.fixture(scope="module")
 def usual(dataset: Dataset, spec: Spec) -> list[bytes]:
     return [m.body for m in to_messages(dataset.applications, dataset.events, spec)]
-
-
-@pytest.fixture(scope="module")
-def shifted(dataset: Dataset, spec: Spec) -> list[bytes]:
-    return shift(dataset, spec)
 
 
 def cells(reference: Reference) -> st.SearchStrategy[np.float32]:
@@ -171,103 +158,3 @@ def test_few_decisions_have_shares_but_no_drift(scorer: Scorer, usual: list[byte
     assert not found.by("credit_feature_psi", "feature")
     metrics.batch(messages.answer(usual[:20]), 0.1, 0.1)
     assert Metrics(metrics.text().decode()).by("credit_feature_psi", "feature")
-
-
-def assert_only_the_shifted_feature_drifts(before: Metrics, after: Metrics) -> None:
-    usual, now = (m.by("credit_feature_psi", "feature") for m in (before, after))
-    assert max(usual.values()) < 0.1
-    assert now[SHIFTED] > 0.2
-    assert max(value for name, value in now.items() if name != SHIFTED) < 0.1
-
-
-def test_the_rest_door_shows_drift_in_the_feature_that_shifted_and_in_no_other(
-    bundle: Path, tmp_path: Path, usual: list[bytes], shifted: list[bytes]
-) -> None:
-    with running(bundle, tmp_path, "fastapi", drift_window=1000) as door:
-
-        def send(messages: list[bytes]) -> Metrics:
-            for start in range(0, len(messages), 200):
-                body = b"[" + b",".join(messages[start : start + 200]) + b"]"
-                assert door.score(body, "/v1/score/batch").status == 200
-            return Metrics(door.ask("GET", "/metrics").body.decode())
-
-        before, after = send(usual), send(shifted)
-        assert_only_the_shifted_feature_drifts(before, after)
-        assert after["credit_window_decisions"] <= 1100, "what is older than the window is forgotten"
-        (bundle_id,) = after.by("credit_bundle_info", "bundle_id")
-        assert bundle_id == bundle.name
-
-
-def test_workers_of_a_rest_door_count_together_and_one_that_dies_is_counted_out(
-    bundle: Path, tmp_path: Path, usual: list[bytes]
-) -> None:
-    with running(bundle, tmp_path, "fastapi", "--workers", 2) as door:
-
-        def metrics() -> Metrics:
-            return Metrics(door.ask("GET", "/metrics").body.decode())
-
-        for start in range(0, 1200, 100):
-            door.score(b"[" + b",".join(usual[start : start + 100]) + b"]", "/v1/score/batch")
-        found = metrics()
-        decided = sum(found.by("credit_rest_decisions_total", "credit_class").values())
-        assert found["credit_window_decisions"] == decided == found["credit_score_points_count"]
-        assert max(found.by("credit_feature_psi", "feature").values()) < 0.1
-        assert found["credit_rest_worker_deaths_total"] == 0
-        for process in door.processes():
-            process.kill()
-        assert wait_until(lambda: sum(line["event"] == "worker_ready" for line in door.lines()) == 4, 40)
-        found = metrics()
-        assert found["credit_rest_worker_deaths_total"] == 2
-        assert found["credit_window_decisions"] == 0
-        assert found["credit_score_points_count"] == decided, "counters never fall"
-
-
-def without_reference(bundle: Path, folder: Path) -> Path:
-    """The bundle as a release before monitoring would have published it."""
-    manifest = json.loads((bundle / MANIFEST).read_bytes())
-    contents = {name: (bundle / name).read_bytes() for name in manifest["files"] if name != REFERENCE}
-    return publish_bundle(contents, manifest, folder)
-
-
-def test_a_bundle_without_a_reference_has_no_drift_and_both_doors_say_so_once(
-    bundle: Path, tmp_path: Path, usual: list[bytes]
-) -> None:
-    old = without_reference(bundle, tmp_path / "bundles")
-    with running(old, tmp_path, "fastapi") as door:
-        door.score(b"[" + b",".join(usual[:600]) + b"]", "/v1/score/batch")
-        found = Metrics(door.ask("GET", "/metrics").body.decode())
-        assert [line["reason"] for line in door.lines() if line["event"] == "no_drift_metrics"] == [NO_REFERENCE]
-    assert found["credit_window_decisions"] > LEAST_DECISIONS
-    assert found.by("credit_feature_missing_share", "feature").keys() == {
-        feature.name for feature in list_features(Scorer.open(old).bundle.spec)
-    }
-    drift = {"credit_feature_psi", "credit_score_psi", "credit_class_psi", "credit_feature_missing_reference"}
-    assert not drift & {name for name, _ in found.values}
-    broker = EmbeddedBroker()
-    with worker(broker.address, free_port(), old, tmp_path):
-        pass
-    assert (tmp_path / "worker.log").read_text().count(NO_REFERENCE) == 1
-
-
-def test_the_stream_shows_drift_in_the_feature_that_shifted_and_in_no_other(
-    bundle: Path, tmp_path: Path, usual: list[bytes], shifted: list[bytes]
-) -> None:
-    broker, port = EmbeddedBroker(), free_port()
-    connection = ConnectionSettings(brokers=broker.address)
-    publish(connection, "credit.applications", [("c", body) for body in usual], None)
-    with worker(broker.address, port, bundle, tmp_path, drift_window=1000):
-
-        def metrics(messages: int) -> Metrics:
-            found: list[Metrics] = []
-
-            def arrived() -> bool:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                    found.append(Metrics(answer.read().decode()))
-                return found[-1]["credit_stream_messages_total"] == messages
-
-            assert wait_until(arrived, 40), (tmp_path / "worker.log").read_text()
-            return found[-1]
-
-        before = metrics(len(usual))
-        publish(connection, "credit.applications", [("c", body) for body in shifted], None)
-        assert_only_the_shifted_feature_drifts(before, metrics(len(usual) + len(shifted)))

@@ -230,18 +230,22 @@ def test_a_message_with_too_many_events_is_refused_alone(
 texts = st.sampled_from(["", ":", '"', '\\"x":', "2026-08-01T00:00:00Z", "\u00e9:\u2028", "x"])
 
 
-fields = st.tuples(st.sampled_from(["application_id", "customer_id", "as_of"]), texts, st.booleans())
+names = ("application_id", "customer_id", "as_of")
+styles = st.sampled_from(["", "escaped", " ", "\t", "\r\n "])
+fields = st.tuples(st.sampled_from(names), texts, styles)
 
 
-def written(name: str, text: str, escaped: bool) -> str:  # noqa: FBT001 - drawn
-    """A field; `escaped` writes each letter of its name as an escape, which means the same."""
-    quoted = '"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"' if escaped else json.dumps(name)
+def written(name: str, text: str, style: str) -> str:
+    """A field: each letter of its name may be an escape, which means the same, and white space may stand behind it."""
+    quoted = '"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"' if style == "escaped" else json.dumps(name) + style
     return f"{quoted}:{json.dumps(text)}"
 
 
-@given(st.lists(fields, max_size=3))
-def test_repeated_fields_are_found_whatever_stands_in_them(spec: Spec, extra: list[tuple[str, str, bool]]) -> None:
-    identity = [(name, "x", False) for name in ("application_id", "customer_id", "as_of")]
+@given(st.lists(fields, max_size=3), st.tuples(styles, styles, styles))
+def test_repeated_fields_are_found_whatever_stands_in_them(
+    spec: Spec, extra: list[tuple[str, str, str]], usual: tuple[str, str, str]
+) -> None:
+    identity = [(name, "x", style) for name, style in zip(names, usual, strict=True)]
     body = ",".join(written(*field) for field in [*extra, *identity])
     message = f'{{{body},"attributes":{{}},"events":[]}}'.encode()
     (place,) = MessageDecoder(spec).decode([message]).places
@@ -277,6 +281,16 @@ def test_the_example_fits_its_schema_and_scores_and_the_decision_fits_its_own(
             jsonschema.validate(wrong, schema)
     (answer,) = door.answer([encoded(example)])
     jsonschema.validate(json.loads(answer.decision or b""), decision_json_schema(spec))
+
+
+def test_an_empty_recorded_at_is_a_missing_one_for_schema_and_decoder(
+    door: MessageScorer, spec: Spec, example: dict[str, Any]
+) -> None:
+    recorded: list[dict[str, Any]] = [{}, {"recorded_at": None}, {"recorded_at": ""}]
+    messages = [changed(example, events=event(**more)) for more in recorded]
+    for message in messages:
+        jsonschema.validate(message, application_schema(spec))
+    assert len({answer.decision for answer in door.answer([encoded(message) for message in messages])} - {None}) == 1
 
 
 def test_the_command_prints_both_schemas(credit: Credit, bundle: Path, spec: Spec) -> None:

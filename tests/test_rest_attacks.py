@@ -209,6 +209,35 @@ def test_bodies_of_a_batch_are_bounded_all_together(door: Door) -> None:
         assert set(pool.map(send, range(12))) <= {200, 503}
 
 
+JUNK = {  # elements of a batch that take many times their bytes once they are read, and what becomes of the batch
+    "numbers": (b"0", "batch_too_long"),
+    "lists": (b"[]", "batch_too_long"),
+    "texts": (b'"a"', "batch_too_long"),
+    "objects": (b"{}", "batch_too_long"),
+    "a large application": (b'{"attributes":{"age":[' + b'"a",' * (3 << 20) + b"0]}}", "batch_element_too_large"),
+    "applications": (b'{"attributes":{"age":[' + b'"a",' * 200_000 + b"0]}}", ""),
+}
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_a_batch_of_junk_does_not_fill_the_memory(door: Door, good: bytes, kind: str) -> None:
+    element, code = JUNK[kind]
+    body = b"[" + b",".join([element] * ((15 << 20) // (len(element) + 1))) + b"]"
+    assert door.score(good).status == 200
+    before = memory(door)
+    for process in door.processes():
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # the peak begins anew
+    answer = door.score(body, "/v1/score/batch")
+    assert answer.json["code"] == code if code else answer.status == 200
+    assert peak(door) - before < MOST_GROWTH_BYTES
+
+
+def peak(door: Door) -> int:
+    """The most resident memory of the workers, as the kernel has seen it."""
+    texts = [Path(f"/proc/{process.pid}/status").read_text() for process in door.processes()]
+    return sum(int(text.partition("VmHWM:")[2].split()[0]) for text in texts) << 10
+
+
 def test_requests_beyond_the_queue_get_503_with_retry_after(
     bundle: Path, tmp_path: Path, good: bytes, scorer: Scorer
 ) -> None:

@@ -72,13 +72,19 @@ def test_each_decision_leaves_its_receipt_and_a_refusal_none(
     assert all(len(line["hash"]) == 64 for line in sealed), "heads are said, to be kept elsewhere"
 
 
-def test_receipts_are_sealed_while_the_door_serves(bundle: Path, example: dict[str, Any], tmp_path: Path) -> None:
+def test_receipts_are_sealed_while_the_door_serves_also_after_the_sealer_was_killed(
+    bundle: Path, example: dict[str, Any], tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     with running(bundle, tmp_path / "door", "fastapi", "--log", log, seal_seconds=1) as door:
         door.score(encoded(example), X_Request_ID="one")
         assert wait_until(lambda: "credit_rest_receipts_sealed_total 1.0" in door.ask("GET", "/metrics").body.decode())
         assert "credit_rest_receipts_unsealed 0.0" in door.ask("GET", "/metrics").body.decode()
         assert receipts(log)["request_id"].to_list() == ["one"]
+        (sealer,) = door.processes()  # beside the door itself, which has one worker
+        sealer.kill()
+        door.score(encoded(example), X_Request_ID="two")
+        assert wait_until(lambda: "credit_rest_receipts_sealed_total 2.0" in door.ask("GET", "/metrics").body.decode())
 
 
 def test_a_folder_of_other_things_is_no_log(bundle: Path, tmp_path: Path) -> None:

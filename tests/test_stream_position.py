@@ -1,9 +1,12 @@
 """Where a worker begins on a real Apache Kafka, whatever the broker still knows of the group's offsets."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from stream.broker import GroupConsumer
-from stream.client_settings import member_config
+from stream.client_settings import member_config, producer_config
 from stream.delivery import ExactlyOnce
 from stream.forgotten import OTHERS_S, Forgotten
 from stream.producer import RecordProducer
@@ -31,8 +34,8 @@ def worker(place: Place) -> tuple[GroupConsumer, ExactlyOnce]:
 def decide(place: Place, count: int, most: int = 100, *, settle: bool = True) -> list[int]:
     """Let a worker decide so many messages, then leave; the offsets of the messages that it had in hand."""
     consumer, delivery = worker(place)
-    offsets: list[int] = []
-    while len(offsets) < count:
+    offsets, end = list[int](), time.monotonic() + 30
+    while len(offsets) < count and time.monotonic() < end:
         batch = consumer.take(min(most, count - len(offsets)), 0.1)
         offsets += [m.offset for m in batch.messages]
         if batch.messages and settle:
@@ -92,10 +95,10 @@ def test_what_the_broker_aborted_although_it_knows_the_offset_is_decided_again(p
 def test_a_worker_that_dies_while_decided_messages_lie_ahead_leaves_them_known(place: Place) -> None:
     assert decide(place, 2) == [0, 1]
     producer = by_hand(place)
-    producer.send(records(place, 3, 5))
+    producer.send(records(place, 4, 6))
     producer.commit()
-    assert decide(place, 1, most=1) == [2]
-    assert decide(place, 2) == [4, 6]
+    assert decide(place, 2, most=1) == [2, 3]
+    assert decide(place, 1) == [5]
     assert sorted(decided(place)) == [0, 1, 2, 3, 4, 5, 6]
 
 
@@ -135,19 +138,46 @@ def test_a_partition_begins_only_when_no_open_transaction_may_still_decide_somet
     consumer.close()
 
 
-def test_a_worker_ends_what_a_predecessor_left_open_and_the_broker_forgot(place: Place) -> None:
-    """Left open by a producer of the worker's own id after its init, as a hanging transaction looks to the worker."""
-    consumer, delivery = worker(place)
-    take(consumer, 7)
-    left = delivery._producer
-    left.begin()
-    left.send(records(place, 0))
-    left.flush(20)
-    left.abort()
-    delivery._end([(place.output, 0), (place.output, 2)])
-    assert [m.offset for m in take(consumer, 7)] == [0, 1, 2, 3, 4, 5, 6], "it begins again"
-    consumer.close()
-    assert decided(place) == []
+class DyingProducer(RecordProducer):
+    """Its broker is killed right behind the first commit."""
+
+    server: KafkaServer | None = None
+
+    def commit(self) -> None:
+        super().commit()
+        if self.server is not None:
+            self.server.kill()
+            self.server = None
+
+
+def test_a_transaction_that_a_killed_broker_never_ended_is_ended_by_the_worker(tmp_path: Path, java: None) -> None:  # noqa: ARG001
+    """Killed right behind the commit, the broker calls it complete when it is back, and ends it nowhere."""
+    server = KafkaServer(tmp_path / "kafka").start()
+    try:
+        names = topics()
+        server.create(*names[:2])
+        place = Place(server.address, embedded=False, input=names[0], output=names[1], group=names[2])
+        place.send((b"k", b"v"))
+        config = producer_config(place.settings().connection, transactional_id=place.group)
+        producer = DyingProducer(config)
+        producer.server = server
+        producers = iter([producer])
+        consumer, delivery = place.worker(lambda: next(producers, None) or place.producer(place.group))
+        while not (batch := consumer.take(1, 0.1)).messages:
+            pass
+        assert delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
+        server.start()
+        end = time.monotonic() + 60
+        while not (decided(place) and consumer.assigned):
+            assert time.monotonic() < end, "readers wait for ever"
+            delivery.tend()
+            if (batch := consumer.take(1, 0.1)).messages:
+                delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
+        assert consumer.committed([0]) == {0: 1}
+        assert decided(place) == [0]
+        consumer.close()
+    finally:
+        server.stop()
 
 
 class Cluster:
