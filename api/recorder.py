@@ -69,9 +69,12 @@ class Recorder:
         while not self._ended.wait(_TICK_SECONDS):
             old = time.monotonic() - self._began > self._seal_seconds
             if self.failing or (self._outbox.rows and (old or self._outbox.bytes > _FILE_BYTES)):
+                with suppress(DeliveryError):
+                    self._outbox.prepare()
                 with self._lock, suppress(DeliveryError):
                     self._begin()
             self._count()
+            self._outbox.let_go()
 
     def _begin(self) -> None:
         self._waiting.append(_File(self._outbox.path.name, self._outbox.rows))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from features.spec_file import parse_spec
 from model_export.graph import to_onnx
@@ -57,7 +58,7 @@ def main(panel: Path) -> None:
         print(f"| {' | '.join(map(str, row))} |", flush=True)  # noqa: T201
 
 
-def _seconds(model: Model, rows: np.ndarray) -> float:  # type: ignore[type-arg]
+def _seconds(model: Model, rows: NDArray[np.float32]) -> float:
     start = time.perf_counter()
     model.probabilities(rows)
     return time.perf_counter() - start

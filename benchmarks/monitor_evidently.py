@@ -12,7 +12,7 @@ import polars as pl
 from receipts.read import frames
 from scoring.bundle import Bundle
 
-PACKAGES = ("evidently==0.7.23", "pyarrow")
+PACKAGES = ("evidently==0.7.23", "pandas<3", "pyarrow")  # it imports what pandas 3 took out
 _SCRIPT = """
 import json, resource, sys, time
 import pandas as pd
@@ -62,8 +62,8 @@ def _evidently(bundle: Bundle, log: Path, folder: Path) -> dict[str, Any]:
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES])
     window = pl.concat(list(frames(log, bundle_id=bundle.bundle_id))).select(pl.col("^feature:.*$").name.map(_plain))
     window.write_parquet(folder / "window.parquet")
-    (folder / "evidently.py").write_text(_SCRIPT)
-    parts = [folder / name for name in ("evidently.py", "reference.parquet", "window.parquet", "evidently.html")]
+    (folder / "run_evidently.py").write_text(_SCRIPT)
+    parts = [folder / name for name in ("run_evidently.py", "reference.parquet", "window.parquet", "evidently.html")]
     started = time.monotonic()
     done = subprocess.run([str(python), *map(str, parts)], capture_output=True, text=True, check=True)  # noqa: S603
     said = json.loads(done.stdout.splitlines()[-1])

@@ -75,7 +75,7 @@ def main(bundle: Path, folder: Path, seconds: float, repeats: int) -> dict[str, 
         on.append(measure(bundle, body, seconds, log))
     kept = sum(frame.height for frame in frames(log, columns=["decision_id"]))
     commit = statistics.median(f["receipts_a_commit"] for f in on)
-    size = round(commit * pl.concat(frames(log, columns=["application"]))["application"].str.len_bytes().mean())  # type: ignore[operator, arg-type]
+    size = round(commit * pl.concat(frames(log, columns=["application"]))["application"].str.len_bytes().mean())
     result: dict[str, Any] = {"off": off, "on": on, "bare": bare_flush(folder, 2 * size), "bytes_a_commit": 2 * size}
     result["receipts_of_requests"] = [kept, sum(f["requests"] for f in on)]
     for name in ("p50_ms", "p99_ms"):

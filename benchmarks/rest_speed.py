@@ -167,9 +167,9 @@ def main(folder: Path, seconds: float) -> dict[str, Any]:
         paths["application"],
         {**one, "MODEL": str(model)},
     )
-    path = {"PATH": f"{python.parent}:{os.environ['PATH']}"}  # MLflow starts the uvicorn that it finds there
+    search = {"PATH": f"{python.parent}:{os.environ['PATH']}"}  # MLflow starts the uvicorn that it finds there
     mlflow = rest_mlflow.serve_command(python, folder, PORT)
-    servers["MLflow, ready-made row"] = (mlflow, "/ping", "/invocations", paths["row"], one | path)
+    servers["MLflow, ready-made row"] = (mlflow, "/ping", "/invocations", paths["row"], one | search)
     result, decided = {}, {}
     for name, (command, ready, path, body, environment) in servers.items():
         with serving(command, ready, environment) as server:

@@ -27,6 +27,7 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.synthetic import synthetic
 from training.data import TrainingData
+from training.fit import FittedXgboost
 from training.run import train
 
 CORES = 2
@@ -88,6 +89,8 @@ def make_model(folder: Path) -> Path:
         trained = train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
         bundle = export(trained, made / "bundles")
         (made / "bundle").symlink_to(bundle)
+        if not isinstance(trained.model, FittedXgboost):
+            raise TypeError("the script runs XGBoost")
         trained.model.booster.save_model(made / "model.ubj")
         facts = {
             "scale": trained.calibration.scale.tolist(),

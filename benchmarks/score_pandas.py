@@ -94,7 +94,8 @@ class Merged:
         }
 
     def _summed(self, rows: pd.DataFrame) -> Floats:
-        return rows.groupby("i")["amount"].sum().reindex(range(self.count)).fillna(0).to_numpy()
+        sums: Floats = rows.groupby("i")["amount"].sum().reindex(range(self.count)).fillna(0).to_numpy()
+        return sums
 
     def group(self, kinds: tuple[int, ...], windows: tuple[int, ...], measures: tuple[str, ...]) -> dict[str, Floats]:
         """Return recency, counts and measures of the kinds, the shorter windows out of the longer."""
@@ -119,7 +120,8 @@ class Merged:
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Divide, missing where there is nothing to divide by."""
-    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator != 0)
+    result: Floats = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator != 0)
+    return result
 
 
 def history(a: pd.DataFrame, e: pd.DataFrame) -> list[Floats]:

@@ -52,6 +52,12 @@ class Publisher:
         return note
 
 
+def publish_all(publisher: "Publisher", ended: threading.Event) -> None:
+    """Publish, then say so."""
+    publisher.run()
+    ended.set()
+
+
 def arrivals(server: KafkaServer, ended: threading.Event) -> dict[Place, float]:
     """Read decisions until nothing more comes after the end of publishing."""
     consumer, seen, quiet_since = reader(server, "decisions"), {}, time.perf_counter()
@@ -77,7 +83,7 @@ def main() -> None:
         contender = ours(bundle, server, ("applications", "decisions", "dead"), "latency")
         with contender.started():
             time.sleep(5)
-            thread = threading.Thread(target=lambda: (publisher.run(), ended.set()))
+            thread = threading.Thread(target=publish_all, args=(publisher, ended))
             thread.start()
             seen = arrivals(server, ended)
             thread.join()

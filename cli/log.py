@@ -66,7 +66,9 @@ def _why_not(log: Path, pii_key: Path | None) -> str:
 def _say_repeated(records: list[dict[str, Any]]) -> None:
     ids = [record["decision"]["decision_id"] for record in records]
     if len(set(ids)) < len(ids):
-        say(f"{len(ids):,} receipts of {len(set(ids)):,} decisions: a run was repeated, or a message came again.")
+        decisions = len(set(ids))
+        of = "one decision" if decisions == 1 else f"{decisions:,} decisions"
+        say(f"{len(ids):,} receipts of {of}: a run was repeated, or a message came again.")
 
 
 @app.command(epilog="Example: credit log verify demo/log")

@@ -22,7 +22,7 @@ def ranking(found: Sequence[Mapping[str, Any]]) -> str:
         axes.plot([b for _, b in bands], [i for i, _ in bands], "|", color=INK, markersize=9, label="chance reaches")
         axes.set_yticks(places, [short(f"{f['name']} ({f['kind']})", 34) for f in shown])
         axes.set(xlabel="PSI against training")
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))  # above, where no bar can lie under it
         first = shown[-1]
         said = f"Drift of {len(shown)} things. First: {first['name']}, {first['kind']}, PSI {first['psi']:.3f}."
         return to_svg(figure, "ranking", said)

@@ -4,6 +4,8 @@ For each of three id columns the numbers `CRC-32 of the id << 32 | position of t
 one column behind the other. A hit is a candidate; the row itself is compared.
 """
 
+import mmap
+import os
 from pathlib import Path
 from zlib import crc32
 
@@ -37,7 +39,9 @@ def candidates(path: Path, column: str, value: str) -> list[int]:
 
 
 def _keys(path: Path, column: str) -> NDArray[np.uint64]:
-    rows = path.stat().st_size // (8 * len(COLUMNS))
-    if not rows:
-        return np.empty(0, dtype=np.uint64)
-    return np.memmap(path, dtype="<u8", mode="r", offset=8 * rows * COLUMNS.index(column), shape=(rows,))
+    with path.open("rb") as file:
+        rows = os.fstat(file.fileno()).st_size // (8 * len(COLUMNS))
+        if not rows:
+            return np.empty(0, dtype=np.uint64)
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # a search reads a few pages of it
+    return np.frombuffer(content, dtype="<u8", count=rows, offset=8 * rows * COLUMNS.index(column))

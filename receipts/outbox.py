@@ -12,26 +12,28 @@ import re
 import secrets
 import socket
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import DeliveryError, SettingsError
-from receipts.files import delivering, flush_folder, locked
+from receipts.files import PART, delivering, flush_folder, locked
 
 SUFFIX = ".sqlite"
 LOCK = ".lock"
 _SLOTS = 1_000
 _STRANGE = re.compile(r"[^A-Za-z0-9.-]+")
+_MOST_OPEN = 64
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
-PRAGMA wal_autocheckpoint = 0;
-PRAGMA synchronous = {synchronous};
 BEGIN;
 CREATE TABLE made_by (bundle_id TEXT NOT NULL, spec TEXT NOT NULL);
 CREATE TABLE receipts (id INTEGER PRIMARY KEY, line BLOB NOT NULL);
+"""
+_PRAGMAS = """
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA synchronous = {synchronous};
 """
 
 
@@ -59,8 +61,30 @@ class Outbox:
         self._made_by, self._synchronous = made_by, "FULL" if durable else "NORMAL"
         self._resources = ExitStack()
         self._connection: sqlite3.Connection | None = None
+        self._ended: list[tuple[Path, sqlite3.Connection]] = []
+        self._prepared: Path | None = None
         self.folder = _claim(root, self._resources)
         self.begin()
+
+    def prepare(self) -> None:
+        """Make the next file, which takes several flushes; nothing is written to it before `begin`.
+
+        Raises:
+            DeliveryError: the disk is full or fails.
+
+        """
+        if self._prepared is None:
+            self._prepared = self._next_file()
+
+    def _next_file(self) -> Path:
+        part = self.folder / f".{secrets.token_hex(4)}{PART}"
+        try:
+            with _delivering(part):
+                _make(part, self._made_by)
+        except DeliveryError:
+            remove_file(part)
+            raise
+        return part
 
     def begin(self) -> None:
         """Begin the next file; the one before is complete from here on.
@@ -70,17 +94,16 @@ class Outbox:
 
         """
         self._end_file()
+        part, self._prepared = self._prepared or self._next_file(), None
         last = max([int(path.name[:8]) for path in files_of(self.folder)], default=0)
         self.path = self.folder / f"{last + 1:08}-{secrets.token_hex(4)}{SUFFIX}"
         self.rows, self.bytes = 0, 0
-        try:
-            with _delivering(self.path):
-                self._connection = _new(self.path, self._made_by, self._synchronous)
-                flush_folder(self.folder)
-        except DeliveryError:
-            self._end_file()
-            remove_file(self.path)
-            raise
+        with _delivering(self.path):
+            part.rename(self.path)
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            connection.executescript(_PRAGMAS.format(synchronous=self._synchronous))
+            flush_folder(self.folder)
+            self._connection = connection
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Commit receipts together; when this returns they are durable.
@@ -98,19 +121,31 @@ class Outbox:
         self.rows += len(lines)
         self.bytes += sum(map(len, lines))
 
+    def let_go(self) -> None:
+        """Close files that were sealed and removed."""
+        gone = [one for one in self._ended if not one[0].exists()]
+        self._ended = [one for one in self._ended if one not in gone]
+        for _, connection in gone:
+            connection.execute("PRAGMA synchronous = OFF")  # what closing would still write is sealed already
+            connection.close()
+
     def close(self) -> None:
         """End the file and free the writer: whoever seals takes all that is there."""
-        self._end_file(wait=True)
+        self._end_file()
+        for _, connection in self._ended:
+            connection.close()
+        self._ended.clear()
         self._resources.close()
 
-    def _end_file(self, *, wait: bool = False) -> None:
-        """Closing moves receipts from the write-ahead log to the file, which no answer should wait for."""
+    def _end_file(self) -> None:
+        """Closing would move receipts from the write-ahead log to the file, and answers would wait for that disk."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            closing = threading.Thread(target=connection.close, name="outbox-close")
-            closing.start()
-            if wait:
-                closing.join()
+            with suppress(sqlite3.Error):
+                connection.rollback()  # of what could not be committed
+            self._ended.append((self.path, connection))
+            if len(self._ended) > _MOST_OPEN:
+                self._ended.pop(0)[1].close()
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -161,20 +196,20 @@ def _claim(root: Path, resources: ExitStack) -> Path:
             resources.enter_context(locked(folder / LOCK, "another worker"))
         except DeliveryError:
             continue
+        for left in folder.glob(f".*{PART}*"):
+            left.unlink()
         return folder
     raise SettingsError(f"{root}: all {_SLOTS} writers of this host are taken. End other workers.")
 
 
-def _new(path: Path, made_by: Maker, synchronous: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def _make(path: Path, made_by: Maker) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
     try:
-        connection.executescript(_SCHEMA.format(synchronous=synchronous))
+        connection.executescript(_SCHEMA)
         connection.execute("INSERT INTO made_by VALUES (?, ?)", (made_by.bundle_id, made_by.spec))
         connection.execute("COMMIT")
-    except sqlite3.Error:
+    finally:
         connection.close()
-        raise
-    return connection
 
 
 @contextmanager

@@ -96,9 +96,13 @@ def look(work: Path) -> dict[str, Any]:
 def in_a_fork(run: Callable[[], None]) -> int:
     child = os.fork()
     if child == 0:
-        run()
-        sys.stdout.flush()
-        os._exit(0)
+        code = 1
+        try:
+            run()
+            code = 0
+        finally:  # whatever happened: the parent's threads do not exist here, so nothing can end in order
+            sys.stdout.flush()
+            os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 

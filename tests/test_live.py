@@ -1,9 +1,11 @@
 """Live metrics: what a door says of drift, scores, missing values and dirt while it decides."""
 
+import gc
 import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,8 @@ from monitoring.metrics import LIVE
 from recipes.dataset import Dataset
 from scoring.bins import count
 from scoring.decisions import Decided
-from scoring.messages import MessageScorer
+from scoring.message_decoder import MessageDecoder
+from scoring.messages import Answer, MessageScorer
 from scoring.publish import to_messages
 from scoring.reference import Reference, read_reference
 from scoring.scorer import Scorer
@@ -158,3 +161,29 @@ def test_few_decisions_have_shares_but_no_drift(scorer: Scorer, usual: list[byte
     assert not found.by("credit_feature_psi", "feature")
     metrics.batch(messages.answer(usual[:20]), 0.1, 0.1)
     assert Metrics(metrics.text().decode()).by("credit_feature_psi", "feature")
+
+
+def test_memory_does_not_grow_with_decisions(scorer: Scorer, usual: list[bytes]) -> None:
+    metrics = StreamMetrics(Live(scorer.bundle, 5000))
+    decided, table = scorer.decide(*decoded(scorer, usual[:200]))
+    answers = [Answer(decision=b"{}", credit_class="Good")] * len(table.matrix)
+
+    def decide(rounds: int) -> int:
+        for _ in range(rounds):
+            metrics.observe(decided, table)
+            metrics.batch(answers, 0.1, 0.1)
+        metrics.text()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before, after = decide(50), decide(1000)
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50_000
+
+
+def decoded(scorer: Scorer, messages: list[bytes]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    found = MessageDecoder(scorer.bundle.spec).decode(messages)
+    return found.applications, found.events

@@ -70,7 +70,7 @@ def test_unknown_ids_and_wrong_usage_are_said(log: Path, credit: Credit, receipt
 def test_a_decision_with_two_receipts_is_said_to_have_them(log: Path, receipts: pl.DataFrame, credit: Credit) -> None:
     write_log(log, [receipts.head(1)], "batch-2")
     done = credit("log", "find", log, "--application-id", receipts["application_id"][0])
-    assert "2 receipts of 1 decisions: a run was repeated, or a message came again." in done.stdout
+    assert "2 receipts of one decision: a run was repeated, or a message came again." in done.stdout
 
 
 def test_a_changed_segment_is_not_shown(log: Path, receipts: pl.DataFrame, credit: Credit) -> None:

@@ -17,6 +17,7 @@ from receipts.chain import Chain
 from receipts.files import locked
 from receipts.frame import receipts_of
 from receipts.outcomes import Rules, add_outcomes, read_labels, read_outcomes
+from receipts.pii import keyed
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.bundle import canonical_json, read_bundle, sha256
@@ -230,6 +231,19 @@ def test_hindsight_is_allowed_when_it_is_said(log: Path, scorer: Scorer, night: 
     usable = score(scorer, night).frame.head(400).select("application_id")
     labels = night.labels.join(usable, on="application_id", how="semi").with_columns(outcome_at=pl.lit("2026-01-04"))
     assert add_outcomes(log, read_labels(labels), rules=Rules(backfilled=True)).new == labels.height
+
+
+def test_outcomes_of_ids_that_are_stored_keyed_are_found_with_the_key_and_stored_keyed(
+    scorer: Scorer, night: Dataset, tmp_path: Path
+) -> None:
+    key, frame = b"k" * 32, score(scorer, night).frame.head(50)
+    labels = read_labels(night.labels.join(frame, on="application_id", how="semi"))
+    hidden = [keyed(key, "application_id", name) for name in frame["application_id"]]
+    log = write(tmp_path / "log", scorer, frame.with_columns(pl.Series("application_id", hidden)))
+    with pytest.raises(InputError, match="is not in"):
+        add_outcomes(log, labels)
+    assert add_outcomes(log, labels, key).new == labels.height == 50
+    assert set(read_outcomes(log)["application_id"]) == set(hidden)
 
 
 def test_doors_that_differ_raise_an_alarm_and_a_rerun_does_not(

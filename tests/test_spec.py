@@ -99,7 +99,7 @@ def test_the_recipes_specs_are_complete_and_commented(path: object) -> None:
 
 def test_the_synthetic_spec_shows_every_kind_and_measure() -> None:
     spec = parse_spec((SPECS / "synthetic.toml").read_text())
-    assert {a.kind for a in spec.attributes} == set(AttributeKind)
+    assert {a.kind for a in spec.attributes} == set(AttributeKind) - {AttributeKind.TEXT}, "texts make no feature"
     assert {m for g in spec.groups for m in g.monetary} == set(Monetary)
 
 
