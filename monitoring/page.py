@@ -22,38 +22,19 @@ _LIGHT_STYLE = """
 
 def render(found: dict[str, Any]) -> str:
     """Return the page of `monitoring.content.content`. The same figures give the same bytes."""
-    title = f"{found['name']}: monitoring"
-    links = "".join(f'<li><a href="#{name}">{escape(heading)}</a></li>' for name, heading, _ in _SECTIONS)
-    body = "\n".join(html.section(name, heading, make(found)) for name, heading, make in _SECTIONS)
     window = found["window"]
     said = (
         f"{window['decisions']:,} decisions on applications from {window['first'][:10]} to {window['last'][:10]}, by "
         f"bundle {found['bundle_id'][:12]}."
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="credit monitor">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>
-{html.style()}{_LIGHT_STYLE}</style>
-</head>
-<body>
-<header><h1>{escape(title)}</h1>
-{html.paragraph(said)}
-{_light(found)}
-{"".join(html.note(note) for note in found["notes"])}</header>
-<nav aria-label="Sections"><ul>{links}</ul></nav>
-<main>
-{body}
-</main>
-<footer>Made by <code>credit monitor</code>; the JSON file beside this page has the same figures.</footer>
-</body>
-</html>
-"""
+    return html.Page(
+        made_by="credit monitor",
+        title=f"{found['name']}: monitoring",
+        top=[html.paragraph(said), _light(found), *map(html.note, found["notes"])],
+        sections=[(name, heading, html.section(name, heading, make(found))) for name, heading, make in _SECTIONS],
+        about="; the JSON file beside this page has the same figures.",
+        more_style=_LIGHT_STYLE,
+    ).text()
 
 
 def _light(found: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Small pieces of HTML. All text passes `escape` here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,6 @@ class Words(str):
     """A cell of words, which may be broken into lines and stands to the left."""
 
     __slots__ = ()
-
-
-def style() -> str:
-    """Return the style sheet of all reports: screen, phone and paper, light and dark."""
-    return _STYLE.read_text(encoding="utf-8")
 
 
 def paragraph(text: str) -> str:
@@ -72,23 +68,62 @@ def section(name: str, title: str, *parts: str) -> str:
     return f'<section id="{name}"><h2>{escape(title)}</h2>{"".join(parts)}</section>'
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page: `made_by` is the command; `top` stands under the title, `sections` are name, heading and HTML each.
+
+    `top` and the sections' HTML are taken as they are; `more_style` is added to that of all reports.
+    """
+
+    made_by: str
+    title: str
+    top: Sequence[str]
+    sections: Sequence[tuple[str, str, str]]
+    about: str
+    more_style: str = ""
+
+    def text(self) -> str:
+        """Return the page: offline, on a phone, on paper, in light and dark; no script, nothing loaded."""
+        links = "".join(f'<li><a href="#{name}">{escape(heading)}</a></li>' for name, heading, _ in self.sections)
+        top, body = "\n".join(self.top), "\n".join(content for _, _, content in self.sections)
+        return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="{escape(self.made_by)}">
+<title>{escape(self.title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{_STYLE.read_text(encoding="utf-8")}{self.more_style}</style>
+</head>
+<body>
+<header><h1>{escape(self.title)}</h1>
+{top}</header>
+<nav aria-label="Sections"><ul>{links}</ul></nav>
+<main>
+{body}
+</main>
+<footer>Made by <code>{escape(self.made_by)}</code>{escape(self.about)}</footer>
+</body>
+</html>
+"""
+
+
 def percent(found: dict[str, Any] | None, digits: int = 1) -> str:
     """Format a share with its interval."""
-    if found is None:
-        return "-"
-    if found["value"] is None:
-        return "not defined"
-    if found["low"] is None:
-        return f"{100 * found['value']:.{digits}f} %"
-    return f"{100 * found['value']:.{digits}f} % ({100 * found['low']:.{digits}f} to {100 * found['high']:.{digits}f})"
+    return _with_interval(found, lambda share: f"{100 * share:.{digits}f}", " %")
 
 
 def number(found: dict[str, Any] | None, digits: int = 4) -> str:
     """Format a figure with its interval."""
+    return _with_interval(found, lambda value: f"{value:,.{digits}f}", "")
+
+
+def _with_interval(found: dict[str, Any] | None, form: Callable[[float], str], unit: str) -> str:
     if found is None:
         return "-"
     if found["value"] is None:
         return "not defined"
-    if found["low"] is None:
-        return f"{found['value']:,.{digits}f}"
-    return f"{found['value']:,.{digits}f} ({found['low']:,.{digits}f} to {found['high']:,.{digits}f})"
+    value = form(found["value"]) + unit
+    return value if found["low"] is None else f"{value} ({form(found['low'])} to {form(found['high'])})"

@@ -28,35 +28,16 @@ _SECTIONS = (
 
 def render(content: Content) -> str:
     """Return the report. The same content gives the same bytes."""
-    links = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title, _ in _SECTIONS)
-    body = "\n".join(make(content) for _, _, make in _SECTIONS)
     facts = content.facts
-    title = f"{facts['name']}: model report"
     kind = f"{facts['model']['kind']}, {facts['model']['trees']} trees, {len(facts['model']['features'])} features"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="credit report">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>
-{html.style()}</style>
-</head>
-<body>
-<header><h1>{escape(title)}</h1>
-{html.paragraph(f"{kind}. Judged on {content.judged}.")}
-{_key_figures(content)}
-{curves.starved(content)}{_policy_note(content)}</header>
-<nav aria-label="Sections"><ul>{links}</ul></nav>
-<main>
-{body}
-</main>
-<footer>Made by <code>credit report</code> from the bundle's own figures. Intervals are 95 %, by customer.</footer>
-</body>
-</html>
-"""
+    said = html.paragraph(f"{kind}. Judged on {content.judged}.")
+    return html.Page(
+        made_by="credit report",
+        title=f"{facts['name']}: model report",
+        top=[said, _key_figures(content), curves.starved(content), _policy_note(content)],
+        sections=[(name, heading, make(content)) for name, heading, make in _SECTIONS],
+        about=" from the bundle's own figures. Intervals are 95 %, by customer.",
+    ).text()
 
 
 def _policy_note(content: Content) -> str:
