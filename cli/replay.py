@@ -74,7 +74,9 @@ def _chosen(
         values = stored_forms("decision_id", decision_id.strip(), read_pii_key(pii_key))
         found = list(find(log, "decision_id", values))
         if not found:
-            raise InputError(f"{log}: holds no receipt with this decision_id.")
+            raise InputError(
+                f"{log}: holds no receipt with this decision_id. Check it; `credit log find` also takes an application_id."
+            )
         return iter(found), find_bundles(bundles, [segment for segment, _ in found])
     begin = None if since is None else instant("--since", since)
     chosen = since_when(segments(log), begin)

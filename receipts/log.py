@@ -22,7 +22,7 @@ def create_log(log: Path) -> None:
     """Make the folder a decision log, if it is none yet.
 
     Raises:
-        SettingsError: it holds other things, or is a log of a newer release.
+        SettingsError: it is no folder, holds other things, or is a log of a newer release.
         DeliveryError: it cannot be made.
 
     """
@@ -33,6 +33,8 @@ def create_log(log: Path) -> None:
         except InputError as error:
             raise SettingsError(str(error)) from error
         return
+    if log.exists() and not log.is_dir():
+        raise SettingsError(f"{log}: is no folder. Expected that of a decision log, or a new name.")
     with delivering(log):
         log.mkdir(parents=True, exist_ok=True)
         strange = sorted(path.name for path in log.iterdir() if not path.name.startswith(".") and path.name != OUTBOX)

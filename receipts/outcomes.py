@@ -22,6 +22,7 @@ from receipts.files import delivering, locked, put
 from receipts.log import OUTCOMES, check_log
 from receipts.pii import keyed
 from receipts.read import Segment, segments
+from scoring.evaluate_files import refuse_decisions
 from scoring.lookup import Lookup
 
 LABELS = "labels"
@@ -63,10 +64,12 @@ def read_labels(table: pl.DataFrame) -> pl.DataFrame:
     """Check labels: application_id, credit_class and, where known, outcome_at (an instant; a date is 00:00 UTC).
 
     Raises:
-        InputError: a column is missing, an application repeated, a class empty or an instant unreadable.
+        InputError: a column is missing, an application repeated, a class empty or an instant unreadable; or these
+            are decisions.
 
     """
     require_columns(table, LABELS, ("application_id", "credit_class"))
+    refuse_decisions(table)
     if table.is_empty():
         raise InputError("labels: not one row. Expected an application_id and its credit_class in each.")
     ids = table.select(identifier(table.schema, LABELS, "application_id")).to_series()

@@ -24,6 +24,7 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
 
     """
     columns = _probability_columns(decisions, policy)
+    refuse_decisions(labels)
     truth = _texts(labels, "labels", "application_id", "credit_class").rename({"credit_class": "actual"})
     decided = _texts(decisions, "decisions", "application_id", "customer_id", "credit_class")
     if decided["credit_class"].null_count():
@@ -49,6 +50,20 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
         )
     )
     return {"decisions": decisions.height, **result}
+
+
+def refuse_decisions(labels: pl.DataFrame) -> None:
+    """Refuse decisions in the place of labels: both have application_id and credit_class, but theirs is no truth.
+
+    Raises:
+        InputError: the table has a decision_id.
+
+    """
+    if "decision_id" in labels.columns:
+        raise InputError(
+            "labels: are decisions, found a column decision_id. Expected application_id and the credit_class that came "
+            "true; a model that is judged by its own decisions is always right."
+        )
 
 
 def check_made_by(decisions: pl.DataFrame, bundle_id: str) -> None:

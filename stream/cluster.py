@@ -35,7 +35,7 @@ class Admin:
 
     def __init__(self, config: Config) -> None:
         """Connect in the background."""
-        self._problems: list[KafkaError] = []
+        self._brokers, self._problems = config["bootstrap.servers"], list[KafkaError]()
         self._admin: AdminClient = build(AdminClient, {**config, "error_cb": self._problems.append})
 
     def cluster(self, *topics: str) -> Cluster:
@@ -58,7 +58,10 @@ class Admin:
         except DeliveryError as error:
             self._admin.poll(0)
             reasons = [f"{e.name()} ({e.str()})" for e in self._problems if e.name() != "_ALL_BROKERS_DOWN"]
-            raise DeliveryError(f"no answer from the brokers: {reasons[0] if reasons else error}.") from error
+            raise DeliveryError(
+                f"{self._brokers}: no answer from the brokers: {reasons[0] if reasons else error}. "
+                "Check the address, and TLS and SASL settings."
+            ) from error
 
     def largest_message(self, topic: str) -> int:
         """Return the topic's max.message.bytes."""

@@ -132,10 +132,7 @@ class _Brokers:
     def check(cls, settings: StreamSettings) -> "_Brokers":
         admin = Admin(settings.connection)
         topics = (settings.input, *settings.targets)
-        try:
-            cluster = admin.cluster(*topics)
-        except DeliveryError as error:
-            raise DeliveryError(f"{settings.brokers}: {error} Check the address, and TLS and SASL settings.") from error
+        cluster = admin.cluster(*topics)
         if cluster.embedded and settings.delivery is DeliveryMode.EXACTLY_ONCE:
             raise SettingsError(
                 f"{settings.brokers} is the embedded broker, without transactions: exactly-once is not possible there. "

@@ -194,6 +194,7 @@ def test_evaluate_as_json_and_its_errors(demo: Path, credit: Credit) -> None:
         ("application_id,credit_class\nnobody,Good\n", "no application_id of the labels is among the decisions"),
         ("application_id,credit_class\nA2-0000000,Great\n", "has no probability column"),
         ("application_id,credit_class\nA,Good\nA,Good\n", "an application_id is repeated"),
+        ("decision_id,application_id,credit_class\n0,A2-0000000,Good\n", "labels: are decisions"),
     ):
         other.write_text(content)
         done = credit("evaluate", "--decisions", decisions, "--labels", other)

@@ -214,6 +214,7 @@ def test_outcomes_are_added_once_and_whole_or_not_at_all(log: Path, night: Datas
         ({"credit_class": pl.lit(None, dtype=pl.String)}, "no credit_class"),
         ({"outcome_at": pl.lit("2026-01-04")}, "dated before its decision"),
         ({"outcome_at": pl.lit("soon")}, "no instant"),
+        ({"decision_id": pl.lit("00")}, "are decisions"),
     ],
 )
 def test_outcomes_that_cannot_be_are_refused_and_nothing_is_added(

@@ -63,6 +63,8 @@ def test_a_folder_that_is_no_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(SettingsError, match="is no decision log, and not empty"):
         Chain.open(tmp_path, "batch-1")
+    with pytest.raises(SettingsError, match=r"notes\.txt: is no folder"):
+        Chain.open(tmp_path / "notes.txt", "batch-1")
     with pytest.raises(InputError, match="is no decision log"):
         segments(tmp_path)
     with pytest.raises(InputError, match="no such folder"):

@@ -95,6 +95,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(kafka: KafkaServer
         assert (code, message in said) == (2, True), said
     code, said = stage.worker(brokers=f"127.0.0.1:{free_port()}").ended()
     assert (code, "no answer from the brokers" in said) == (4, True)
+    assert "Check the address" in said
     assert len(said.splitlines()) == 1, "the client library's own lines stay out of sight"
 
 
