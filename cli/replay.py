@@ -75,7 +75,7 @@ def _chosen(
         found = list(find(log, "decision_id", values))
         if not found:
             raise InputError(
-                f"{log}: holds no receipt with this decision_id. Check it; `credit log find` also takes an application_id."
+                f"{log}: holds no receipt with this decision_id. Check it, or find it with `credit log find`."
             )
         return iter(found), find_bundles(bundles, [segment for segment, _ in found])
     begin = None if since is None else instant("--since", since)
