@@ -75,7 +75,12 @@ class Door:
             return read_reply(connection)
 
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        whole, _, _being_written = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def workers_ready(self, count: int, seconds: float = 40) -> bool:
+        """Wait until so many workers have become ready since the start; the door's address is said at the first."""
+        return wait_until(lambda: sum(line["event"] == "worker_ready" for line in self.lines()) >= count, seconds)
 
     def processes(self) -> list[psutil.Process]:
         """The workers: those children that were started to serve, or the process itself if there is one worker."""

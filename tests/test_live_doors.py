@@ -61,6 +61,7 @@ def test_workers_of_a_rest_door_count_together_and_one_that_dies_is_counted_out(
     bundle: Path, tmp_path: Path, usual: list[bytes]
 ) -> None:
     with running(bundle, tmp_path, "fastapi", "--workers", 2) as door:
+        assert door.workers_ready(2), "one that dies before is not counted as ready"
 
         def metrics() -> Metrics:
             return Metrics(door.ask("GET", "/metrics").body.decode())
@@ -74,7 +75,7 @@ def test_workers_of_a_rest_door_count_together_and_one_that_dies_is_counted_out(
         assert found["credit_rest_worker_deaths_total"] == 0
         for process in door.processes():
             process.kill()
-        assert wait_until(lambda: sum(line["event"] == "worker_ready" for line in door.lines()) == 4, 40)
+        assert door.workers_ready(4)
         found = metrics()
         assert found["credit_rest_worker_deaths_total"] == 2
         assert found["credit_window_decisions"] == 0

@@ -90,14 +90,14 @@ def test_a_killed_worker_is_replaced_and_no_answer_is_wrong(
     framework: str, bundle: Path, tmp_path: Path, good: bytes, decision: bytes
 ) -> None:
     with running(bundle, tmp_path, framework, "--workers", 2) as door:
-        assert wait_until(lambda: sum(line["event"] == "worker_ready" for line in door.lines()) == 2, 20)
+        assert door.workers_ready(2)
 
         def kill_one(load: Load) -> None:
             victim = door.processes()[0]
             victim.kill()
             before = len(load.answers)
             assert wait_until(lambda: len(load.answers) > before + 50), "the other goes on"
-            assert wait_until(lambda: sum(line["event"] == "worker_ready" for line in door.lines()) == 3, 20)
+            assert door.workers_ready(3)
 
         load = under_load(door, good, kill_one)
         assert set(load.answers) == {decision}
@@ -243,10 +243,10 @@ def test_the_link_is_resolved_once(bundle: Path, tmp_path: Path) -> None:
     link = tmp_path / "current"
     link.symlink_to(bundle)
     with running(link, tmp_path / "door", "fastapi", "--workers", 2) as door:
-        assert wait_until(lambda: sum(line["event"] == "worker_ready" for line in door.lines()) == 2, 20)
+        assert door.workers_ready(2)
         link.unlink()
         door.processes()[0].kill()
-        assert wait_until(lambda: sum(line["event"] == "worker_ready" for line in door.lines()) >= 3, 20)
+        assert door.workers_ready(3)
         assert door.ask("GET", "/v1/bundle").json["bundle_id"] == bundle.name
 
 
