@@ -15,11 +15,18 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import Response
+from api.problems import JSON, SECURITY_HEADERS, Header, Response
 from api.routes import ROUTES
 from api.service import Exchange, Service
 
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # ours is api.watch
+
+
+def _encoded(header: Header) -> tuple[bytes, bytes]:
+    return header[0].encode("latin-1"), header[1].encode("latin-1")
+
+
+_ENCODED = {header: _encoded(header) for header in (*SECURITY_HEADERS, ("Content-Type", JSON))}
 
 
 class _ClientGone(Exception):  # noqa: N818 - an outcome, not a fault
@@ -68,7 +75,7 @@ class Endpoint:
             return
         finally:
             self._service.close(exchange, response)
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        headers = [_ENCODED.get(header) or _encoded(header) for header in response.headers]
         headers.append((b"Content-Length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
