@@ -11,7 +11,8 @@ from scoring.messages import MessageScorer
 from scoring.schema import example_application
 from scoring.scorer import Scorer
 
-LISTS, OBJECTS = [[[]] * 1000] * 100, {str(i): {} for i in range(10_000)}
+LISTS: list[Any] = [[[]] * 1000] * 100
+OBJECTS: dict[str, Any] = {str(i): {} for i in range(10_000)}
 
 
 def messages(scorer: Scorer, cell: Any) -> dict[str, bytes]:
