@@ -77,7 +77,7 @@ def credit() -> Credit:
         command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
         environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "error"}
         return subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300, check=False
+            command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=900, check=False
         )
 
     return run
