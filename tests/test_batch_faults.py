@@ -18,29 +18,16 @@ from batch.lock import only_run
 from batch.tables import read_table
 from features.errors import DeliveryError, InputError
 from scoring.scorer import Scorer
+from tests.batch_parts import REST, outputs, with_rows
 from tests.conftest import PROJECT, Credit
 from tests.waiting import PATIENCE_S
 
-REST = "41,30000.50,nurse,10 Years and 3 Months,12.5,2,Good,1000,none"
 SMALL = 40_000  # bytes: the 200 applications become several partitions
-
-
-@pytest.fixture
-def job(tonight: Path) -> BatchJob:
-    return BatchJob(
-        applications=tonight / "applications.csv", events=tonight / "events.csv", out=tonight / "decisions.csv"
-    )
-
-
-def outputs(job: BatchJob) -> tuple[bytes, bytes]:
-    return job.out.read_bytes(), job.rejects_path.read_bytes()
 
 
 def one_more(job: BatchJob) -> BatchJob:
     """Tonight's applications differ from those of the previous output."""
-    with job.applications.open("a") as file:
-        file.write(f"X1,C9,2025-06-30,{REST}\n")
-    return job
+    return with_rows(job, f"X1,C9,2025-06-30,{REST}")
 
 
 def litter(job: BatchJob) -> list[str]:
