@@ -25,7 +25,8 @@ from scoring.publish import to_messages
 from scoring.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
-from tests.rest_door import FRAMEWORKS, running, wait_until
+from tests.rest_door import FRAMEWORKS, running
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
