@@ -11,8 +11,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream.cluster import EmbeddedBroker
+from tests.account import source
 from tests.kafka import KafkaServer, free_port, read_topic
-from tests.kills import source
 from tests.stage import Stage, bad, good
 
 pytestmark = pytest.mark.xdist_group("kafka")
