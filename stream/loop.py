@@ -33,7 +33,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from monitoring.doors import StreamMetrics
-from receipts.lines import line_head, receipt_line
+from receipts.lines import line_head, receipt_parts
 from scoring.messages import Answer
 from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker
@@ -69,9 +69,9 @@ class Routes:
         return records + [self._receipt(m, a, r, head) for m, a, r in made if a.refusal is None]
 
     def _receipt(self, message: Message, answer: Answer, decision: Record, head: bytes) -> Record:
-        source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'
-        line = receipt_line(head, source.encode(), message.value or b"", answer)
-        return decision._replace(topic=self.receipts, value=line)
+        source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
+        parts = receipt_parts(head, source, message.value or b"", answer)
+        return Record(self.receipts, message.partition, message.key, None, decision.headers, parts)
 
     def record(self, message: Message, answer: Answer) -> Record:
         """Return the one record for a message."""
