@@ -21,6 +21,7 @@ from stream.records import Batch, Beginning, Committed, Message, Record
 from stream.settings import StreamSettings
 from tests.kafka import KafkaServer, read_topic
 from tests.kills import source
+from tests.waiting import PATIENCE_S
 
 
 def from_the_start(_consumer: GroupConsumer, committed: Mapping[int, Committed]) -> dict[int, Beginning]:
@@ -76,7 +77,7 @@ class Place:
     def decide(self, count: int, most: int = 100, *, settle: bool = True) -> list[int]:
         """Let a worker decide so many messages, then leave; the offsets of the messages that it had in hand."""
         consumer, delivery = self.worker()
-        offsets, end = list[int](), time.monotonic() + 30
+        offsets, end = list[int](), time.monotonic() + PATIENCE_S
         while len(offsets) < count and time.monotonic() < end:
             batch = consumer.take(min(most, count - len(offsets)), 0.1)
             offsets += [m.offset for m in batch.messages]
@@ -115,21 +116,15 @@ class Place:
     def send(self, *records: tuple[bytes | None, bytes | None], partition: int = 0) -> None:
         producer = self.producer()
         producer.send([Record(self.input, partition, key, value, (("trace", b"\x00\xff"),)) for key, value in records])
-        producer.flush(20)
+        producer.flush(PATIENCE_S)
 
 
 def take(consumer: GroupConsumer, messages: int, most: int = 100) -> list[Message]:
     taken: list[Message] = []
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while len(taken) < messages and time.monotonic() < end:
         taken += consumer.take(most, 0.1).messages
     return taken
-
-
-def wait_until(condition: Any, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not come true"
 
 
 _NUMBERS = count()

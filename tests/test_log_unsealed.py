@@ -44,8 +44,7 @@ def test_a_decision_of_just_now_is_found_while_the_door_serves(
     bundle: Path, example: dict[str, Any], credit: Credit, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    settings = {"seal_seconds": 86_400, "deadline_seconds": 600}
-    with running(bundle, tmp_path / "door", "fastapi", "--log", log, **settings) as door:
+    with running(bundle, tmp_path / "door", "fastapi", "--log", log, seal_seconds=86_400) as door:
         answered = [door.score(encoded(example, application_id=f'A"{i}é'), X_Request_ID=f"r{i}").json for i in range(3)]
         found = credit("log", "find", log, "--application-id", 'A"1é', "--json")
         shown = credit("log", "find", log, "--decision-id", answered[2]["decision_id"])

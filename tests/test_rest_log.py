@@ -17,16 +17,13 @@ from scoring.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
 from tests.receipt_parts import encoded, rest_receipts
-from tests.rest_door import FRAMEWORKS, running, wait_until
+from tests.rest_door import FRAMEWORKS, running
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def example(scorer: Scorer) -> dict[str, Any]:
     return example_application(scorer.bundle.spec)
-
-
-LONG = 120  # seconds for what takes one or two, however busy the machine is
-PATIENT = {"deadline_seconds": 600}  # so that no request is refused for its deadline there
 
 
 def outbox_files(log: Path) -> list[Path]:
@@ -38,8 +35,8 @@ def test_each_decision_leaves_its_receipt_and_a_refusal_none(
     framework: str, bundle: Path, example: dict[str, Any], tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with running(bundle, tmp_path / "door", framework, "--log", log, "--workers", 2, **PATIENT) as door:
-        assert door.workers_ready(2, LONG)
+    with running(bundle, tmp_path / "door", framework, "--log", log, "--workers", 2) as door:
+        assert door.workers_ready(2)
         one = door.score(encoded(example), X_Request_ID="one")
         assert door.score(encoded(example, as_of="never"), X_Request_ID="refused").status == 422
         several = [example | {"application_id": "A1"}, {}, example | {"application_id": "A3"}]
@@ -64,7 +61,7 @@ def test_receipts_are_sealed_while_the_door_serves_also_after_the_sealer_was_kil
     bundle: Path, example: dict[str, Any], tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with running(bundle, tmp_path / "door", "fastapi", "--log", log, seal_seconds=1, **PATIENT) as door:
+    with running(bundle, tmp_path / "door", "fastapi", "--log", log, seal_seconds=1) as door:
 
         def sealed(count: int) -> bool:
             said = door.ask("GET", "/metrics").body.decode()
@@ -73,12 +70,12 @@ def test_receipts_are_sealed_while_the_door_serves_also_after_the_sealer_was_kil
             )
 
         door.score(encoded(example), X_Request_ID="one")
-        assert wait_until(lambda: sealed(1), LONG)
+        assert wait_until(lambda: sealed(1))
         assert rest_receipts(log)["request_id"].to_list() == ["one"]
         (sealer,) = door.processes()  # beside the door itself, which has one worker
         sealer.kill()
         door.score(encoded(example), X_Request_ID="two")
-        assert wait_until(lambda: sealed(2), LONG)
+        assert wait_until(lambda: sealed(2))
 
 
 def test_a_folder_of_other_things_is_no_log(bundle: Path, tmp_path: Path) -> None:
@@ -96,7 +93,7 @@ def test_a_full_disk_refuses_and_acknowledges_nothing_and_the_door_comes_back(
 ) -> None:
     """The limit on the size of files stands for the disk: it can be set and lifted while the door runs."""
     log, acknowledged, said = tmp_path / "log", [], Counter[tuple[int, str]]()
-    with running(bundle, tmp_path / "door", "fastapi", "--log", log, rate_limit=0, **PATIENT) as door:
+    with running(bundle, tmp_path / "door", "fastapi", "--log", log, rate_limit=0) as door:
         worker, numbers = door.process.pid, itertools.count()
         soft, hard = resource.prlimit(worker, resource.RLIMIT_FSIZE)
 
@@ -123,7 +120,7 @@ def test_a_full_disk_refuses_and_acknowledges_nothing_and_the_door_comes_back(
         assert door.ask("GET", "/readyz").json["code"] == "receipts_unwritable"
         assert door.ask("GET", "/healthz").status == 200
         resource.prlimit(worker, resource.RLIMIT_FSIZE, (soft, hard))
-        assert wait_until(lambda: door.ask("GET", "/readyz").status == 200, LONG)
+        assert wait_until(lambda: door.ask("GET", "/readyz").status == 200)
         ask()
         assert acknowledged[-1] == f"r{next(numbers) - 1}"
     found = rest_receipts(log)["request_id"].to_list()
@@ -138,7 +135,7 @@ def test_ten_thousand_decisions_replay_to_the_bit(
     log, bundle = tmp_path / "log", scorer.bundle.path
     bodies = [m.body for m in to_messages(dataset.applications, dataset.events, scorer.bundle.spec)]
     answered = 0
-    with running(bundle, tmp_path / "door", "fastapi", "--log", log, **PATIENT) as door:
+    with running(bundle, tmp_path / "door", "fastapi", "--log", log) as door:
         for start in range(0, 8 * len(bodies), 1000):
             batch = [bodies[i % len(bodies)] for i in range(start, start + 1000)]
             answer = door.score(b"[" + b",".join(batch) + b"]", "/v1/score/batch")

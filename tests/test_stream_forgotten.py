@@ -12,7 +12,8 @@ from stream.forgotten import OTHERS_S, Forgotten
 from stream.records import Target
 from tests.kafka import KafkaServer
 from tests.kafka_wire import TAKE_ANYTHING, Stray
-from tests.places import Place, wait_until
+from tests.places import Place
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -75,7 +76,7 @@ def test_a_transaction_that_nobody_ends_is_ended_by_the_worker_of_its_id(
                 delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
     assert place.decided() == [0, 1, 2, 3], "nothing twice, nothing left out"
     assert place.offsets().committed([0]) == {0: 4}
-    wait_until(lambda: not hanging(place))
+    assert wait_until(lambda: not hanging(place))
 
 
 class Cluster:

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.kafka import KafkaServer
-from tests.places import Place, take, wait_until
+from tests.places import Place, take
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -77,7 +78,7 @@ def test_a_partition_begins_only_when_no_open_transaction_may_still_decide_somet
     producer.send(place.decisions(2))
     producer.flush(20)
     consumer, _ = place.worker()
-    wait_until(lambda: consumer.take(1, 0.1) and consumer.waiting)
+    assert wait_until(lambda: consumer.take(1, 0.1) and consumer.waiting)
     for _ in range(10):
         assert consumer.take(10, 0.1).messages == []
     assert sorted(consumer.waiting) == [0, 1, 2, 3]
