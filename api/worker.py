@@ -21,7 +21,8 @@ from monitoring.doors import RestMetrics
 from monitoring.live import NO_REFERENCE, Live
 from monitoring.registry import shared_folder
 from receipts.log import OUTBOX
-from receipts.outbox import Maker, Outbox
+from receipts.outbox import Outbox
+from receipts.outbox_files import Maker
 from receipts.pii import Pseudonymiser, read_key
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application

@@ -20,7 +20,7 @@ from features.plain_cells import plain_amount, plain_instant, plain_kind
 from features.reading import UNCERTAIN
 from features.spec import Spec
 from features.spec_file import parse_spec
-from tests.hostile import INSTANTS, NUMBERS, TEXTS
+from tests.hostile_cells import INSTANTS, NUMBERS, TEXTS
 from tests.test_features import EVENT, GOOD, SPEC, TEXT
 
 HOSTILE = [None, "", *NUMBERS.values(), *TEXTS.values(), *INSTANTS.values()]
