@@ -38,7 +38,7 @@ class Door:
         assert done.returncode == 0, done.stderr
 
     def run_until_idle(self, *more: object) -> "subprocess.CompletedProcess[str]":
-        return self.credit("stream", "run", "--bundle", self.bundle, *self.where, "--stop-when-idle", 1.5, *more)
+        return self.credit("stream", "run", "--bundle", self.bundle, *self.where, "--stop-when-idle", 0.5, *more)
 
     def publish(self, *values: bytes | None) -> None:
         producer = ck.Producer({"bootstrap.servers": self.address, "message.max.bytes": 4_000_000})
