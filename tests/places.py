@@ -25,8 +25,7 @@ from stream.routes import Routes
 from stream.settings import StreamSettings
 from tests.account import source
 from tests.kafka import KafkaServer, read_topic
-
-PATIENCE_S = 120  # what takes a second may take long on a machine that has other things to do
+from tests.waiting import PATIENCE_S
 
 AnyReading = TypeVar("AnyReading", bound=Reading)
 
@@ -155,12 +154,6 @@ def take(consumer: GroupConsumer, messages: int, most: int = 100) -> list[Messag
     while len(taken) < messages and time.monotonic() < end:
         taken += consumer.take(most, 0.1).messages
     return taken
-
-
-def wait_until(condition: Any, seconds: float = PATIENCE_S) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not come true"
 
 
 _NUMBERS = count()

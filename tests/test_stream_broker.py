@@ -13,7 +13,8 @@ from stream.delivery import ExactlyOnce, Patience
 from stream.errors import FatalError
 from stream.records import Record
 from tests.kafka import KafkaServer, read_topic
-from tests.places import PATIENCE_S, Place, patiently, take, topics, wait_until
+from tests.places import Place, patiently, take, topics
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -62,14 +63,14 @@ class BrokerContract:
 
     def test_a_member_that_leaves_is_replaced_and_a_member_that_joins_gets_partitions(self, place: Place) -> None:
         first, second = place.consumer(), None
-        take(first, 1) if first.assigned else wait_until(lambda: first.take(1, 0.1) and len(first.assigned) == 4)
+        assert wait_until(lambda: len(first.assigned) == 4 or (first.take(1, 0.1) and len(first.assigned) == 4))
         second = place.consumer()
-        wait_until(
+        assert wait_until(
             lambda: first.take(1, 0.05) and second.take(1, 0.05) and len(first.assigned) == len(second.assigned) == 2
         )
         assert sorted([*first.assigned, *second.assigned]) == [0, 1, 2, 3]
         first.close()
-        wait_until(lambda: second.take(1, 0.1) and len(second.assigned) == 4)
+        assert wait_until(lambda: second.take(1, 0.1) and len(second.assigned) == 4)
         second.close()
 
     def test_a_rebalance_while_messages_are_in_hand_drops_them_and_they_are_read_again(self, place: Place) -> None:

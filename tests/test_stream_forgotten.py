@@ -10,7 +10,8 @@ from stream.forgotten import OTHERS_S, Forgotten
 from stream.records import Target
 from tests.kafka import KafkaServer
 from tests.kafka_wire import Stray
-from tests.places import PATIENCE_S, Place, patiently, wait_until
+from tests.places import Place, patiently
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -65,7 +66,7 @@ def test_a_transaction_that_nobody_ends_is_ended_by_the_worker_of_its_id(
         assert place.decided() == [0, 1, 2, 3], "nothing twice, nothing left out"
         assert place.decided(place.receipts) == [0, 1, 2, 3], "one receipt for each decision"
         assert place.offsets().committed([0]) == {0: 4}
-        wait_until(lambda: not hanging(place))
+        assert wait_until(lambda: not hanging(place))
 
 
 class Cluster:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kafka import KafkaServer
-from tests.places import PATIENCE_S, Place, patiently, take, wait_until
+from tests.places import Place, patiently, take
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -81,7 +82,7 @@ def test_a_partition_begins_only_when_no_open_transaction_may_still_decide_somet
     producer.send(place.decisions(2))
     producer.flush(PATIENCE_S)
     consumer, _ = place.worker()
-    wait_until(lambda: consumer.take(1, 0.1) and consumer.waiting)
+    assert wait_until(lambda: consumer.take(1, 0.1) and consumer.waiting)
     for _ in range(10):
         assert consumer.take(10, 0.1).messages == []
     assert sorted(consumer.waiting) == [0, 1, 2, 3]

@@ -11,7 +11,8 @@ from stream.redrive import DeadLetters, Pending, Resend
 from stream.settings import StreamSettings
 from tests.kafka import KafkaServer, read_topic
 from tests.kafka_wire import Stray
-from tests.places import PATIENCE_S, Place, patiently
+from tests.places import Place, patiently
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("kafka")
 

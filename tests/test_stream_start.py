@@ -12,8 +12,9 @@ from confluent_kafka.admin import AdminClient
 
 from stream.cluster import EmbeddedBroker
 from tests.account import source
-from tests.kafka import KafkaServer, free_port, read_topic
+from tests.kafka import KafkaServer, read_topic
 from tests.stage import Stage, bad, good
+from tests.waiting import free_port
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
