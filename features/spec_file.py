@@ -80,14 +80,17 @@ def _spec(root: Table, text: str) -> Spec:
         pii=root.texts("pii", ()),
     )
     check_pii(spec)
-    names = [feature.name for feature in list_features(spec)]
+    _check_features([feature.name for feature in list_features(spec)])
+    assign_reasons(spec)
+    return spec
+
+
+def _check_features(names: list[str]) -> None:
     if not names:
         raise SpecError("attributes: no attribute and no rfm group makes a feature, so there is nothing to score on.")
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise SpecError(f"attributes and rfm: both make a feature {', '.join(doubled)}. Rename one of them.")
-    assign_reasons(spec)
-    return spec
 
 
 def _classes(root: Table) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ def to_onnx(ensemble: Ensemble, scale: NDArray[np.float32], offset: NDArray[np.f
         outputs=[(OUTPUT, FloatTensorType([None, classes]))],
         target_opset=_OPSETS,
     )
+    model.opset_import.sort(key=lambda one: one.domain)  # it comes out of a set, in another order in each process
     model.graph.name = "credit-class"
     model.metadata_props.add(key=ROW_ORDER, value=json.dumps(row_order(ensemble)))
     return bytes(model.SerializeToString(deterministic=True))
