@@ -1,9 +1,6 @@
 """The export is faithful or it is not written: the gate is broken by hand and must close each time."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +22,6 @@ from recipes.dataset import Dataset
 from scoring.bundle import read_bundle
 from scoring.model import ROW_ORDER, Model
 from scoring.scorer import Scorer
-from tests.conftest import PROJECT
 from training.data import TrainingData
 from training.fit import ModelKind
 from training.run import Trained, train
@@ -167,32 +163,6 @@ def test_exporting_twice_gives_the_same_bundle(trained: Trained, bundle: Path) -
     before = sorted(bundle.parent.iterdir())
     assert export(trained, bundle.parent) == bundle
     assert sorted(bundle.parent.iterdir()) == before
-
-
-IN_A_PROCESS_OF_ITS_OWN = """
-import sys, numpy as np, xgboost
-from model_export.graph import to_onnx
-from model_export.trees import from_xgboost
-data = xgboost.DMatrix(np.arange(60, dtype=np.float32).reshape(30, 2), label=np.arange(30) % 3)
-ensemble = from_xgboost(xgboost.train({"objective": "multi:softprob", "num_class": 3, "max_depth": 2}, data, 2))
-sys.stdout.buffer.write(to_onnx(ensemble, np.ones(3, np.float32), np.zeros(3, np.float32)))
-"""
-
-
-def test_the_graph_has_the_same_bytes_whatever_the_order_of_sets_in_a_process() -> None:
-    """With this seed skl2onnx's set of operator sets comes out the other way round."""
-    graphs = [
-        subprocess.run(
-            [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN],
-            cwd=PROJECT,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            check=True,
-        ).stdout
-        for seed in ("0", "10")
-    ]
-    assert graphs[0] == graphs[1]
-    assert onnx.load_from_string(graphs[0]).graph.node
 
 
 def test_the_manifest_holds_no_clock_and_no_row_of_the_data(bundle: Path, trained: Trained) -> None:
