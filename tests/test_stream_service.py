@@ -2,17 +2,17 @@
 
 import os
 import re
-import time
 import urllib.error
 import urllib.request
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from monitoring.metrics import STREAM
 from tests.account import source
 from tests.kafka import read_topic
 from tests.stage import INPUT_LIMIT, Stage, bad, good
-from tests.waiting import free_port
+from tests.waiting import PATIENCE_S, free_port, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -32,21 +32,28 @@ def test_each_message_becomes_one_record_under_its_key_in_order_with_its_source(
     assert dead[0].headers["__connect.errors.code"] == b"refused"
 
 
+def members(stage: Stage) -> list[str]:
+    """Who the broker takes for a member of the group; one that did not leave stays for the session timeout."""
+    admin = AdminClient({"bootstrap.servers": stage.address})
+    (answer,) = admin.describe_consumer_groups([stage.name]).values()
+    return [member.member_id for member in answer.result(PATIENCE_S).members]
+
+
 def test_sigterm_settles_leaves_the_group_at_once_and_ends_with_0(stage: Stage) -> None:
     stage.publish(*good(10))
     first = stage.worker()
     stage.wait_for(10)
-    began = time.monotonic()
-    assert first.stop(5)[0] == 0
+    assert first.stop()[0] == 0
+    assert members(stage) == [], "the session timeout was not waited for"
     second = stage.worker()
     stage.publish(*good(10))
     stage.wait_for(20)
-    assert time.monotonic() - began < 6 + 5, "the session timeout of 6 s was not waited for"
     assert second.stop()[0] == 0
 
 
 def test_two_workers_with_the_same_flags_share_the_partitions_and_do_not_fence_each_other(stage: Stage) -> None:
     workers = [stage.worker(instance="same"), stage.worker(instance="same")]
+    assert wait_until(lambda: all("assigned: partitions" in worker.log.read_text() for worker in workers))
     for round_ in range(5):
         for partition in range(4):
             stage.publish(*good(20), partition=partition)
@@ -98,7 +105,7 @@ def test_the_largest_message_fits_into_the_dead_letters(stage: Stage) -> None:
 
 def get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:  # noqa: S310
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -112,11 +119,18 @@ def test_health_readiness_and_metrics(stage: Stage) -> None:
     assert get(f"http://127.0.0.1:{port}/healthz") == (200, "alive\n")
     assert get(f"http://127.0.0.1:{port}/readyz") == (200, "ready\n")
     assert get(f"http://127.0.0.1:{port}/")[0] == 404
-    time.sleep(0.3)
-    _, text = get(f"http://127.0.0.1:{port}/metrics")
-    values = {
-        name: float(value) for name, value in re.findall(r"^([a-z_]+(?:{[^}]*})?) ([0-9.e+-]+)$", text, re.MULTILINE)
-    }
+    text, values = "", dict[str, float]()
+
+    def all_counted() -> bool:
+        """The last batch is counted after it was committed, and the lag when the worker looks again."""
+        nonlocal text
+        _, text = get(f"http://127.0.0.1:{port}/metrics")
+        found = re.findall(r"^([a-z_]+(?:{[^}]*})?) ([0-9.e+-]+)$", text, re.MULTILINE)
+        values.update({name: float(value) for name, value in found})
+        lag = values.get('credit_stream_consumer_lag{partition="0"}')
+        return (values.get("credit_stream_messages_total"), lag) == (33, 0)
+
+    assert wait_until(all_counted), text
     assert values["credit_stream_messages_total"] == 33
     assert values['credit_stream_decisions_total{credit_class="Good"}'] == 30
     assert values['credit_stream_dead_letters_total{code="refused"}'] == 3
@@ -125,8 +139,7 @@ def test_health_readiness_and_metrics(stage: Stage) -> None:
     assert values["credit_stream_score_seconds_count"] == values["credit_stream_transaction_seconds_count"] >= 1
     assert values["credit_stream_refused_share"] == 3 / 200
     assert values["credit_stream_refused_share_limit"] == 0.5
-    assert 0 <= values["credit_stream_step_seconds"] < 2
-    assert values["credit_stream_step_limit_seconds"] == 90
+    assert 0 <= values["credit_stream_step_seconds"] < values["credit_stream_step_limit_seconds"] == 90
     for metric in STREAM:
         assert f"# TYPE {metric.name} {metric.kind}" in text or metric.labels
     assert worker.stop()[0] == 0
