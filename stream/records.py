@@ -28,13 +28,18 @@ class Message(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record to write. `partition` None: chosen by the key as Java clients do."""
+    """A record to write. `partition` None: chosen by the key as Java clients do.
+
+    `parts`, where there are any, are the value: joined when the record is written, so that a batch of large ones never
+    lies in memory a second time.
+    """
 
     topic: str
     partition: int | None
     key: bytes | None
     value: bytes | None
     headers: Headers
+    parts: Sequence[bytes] = ()
 
 
 class Batch(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from features.errors import BundleError
-from receipts.lines import is_receipt_of, line_head, receipt_line
+from receipts.lines import is_receipt_of, line_head, receipt_parts
 from scoring.messages import Answer
 from stream.dead_letters import dead_letter
 from stream.records import Batch, Message, Record
@@ -55,9 +55,9 @@ class Routes:
         return {place: half.topic for place, half in halves.items()}
 
     def _receipt(self, message: Message, answer: Answer, decision: Record, head: bytes) -> Record:
-        source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'
-        line = receipt_line(head, source.encode(), message.value or b"", answer)
-        return decision._replace(topic=self.receipts, value=line)
+        source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
+        parts = receipt_parts(head, source, message.value or b"", answer)
+        return Record(self.receipts, message.partition, message.key, None, decision.headers, parts)
 
     def record(self, message: Message, answer: Answer) -> Record:
         """Return the one record for a message."""
