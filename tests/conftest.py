@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
+from scoring.schema import example_application
 from scoring.scorer import Scorer
 from tests.kafka import KafkaServer
 from tests.kafka_wire import TAKE_ANYTHING
@@ -57,6 +59,12 @@ def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def scorer(bundle: Path) -> Scorer:
     return Scorer.open(bundle)
+
+
+@pytest.fixture(scope="session")
+def good(scorer: Scorer) -> bytes:
+    """An application as a message that is decided."""
+    return json.dumps(example_application(scorer.bundle.spec)).encode()
 
 
 @pytest.fixture
