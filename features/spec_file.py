@@ -22,7 +22,7 @@ from features.spec_about import read_about
 from features.spec_groups import read_group
 from features.spec_pii import check_pii
 from features.spec_policy import read_costs, read_floors
-from features.toml_table import Table
+from features.toml_table import Table, errors_of
 
 SPEC_VERSION = 1
 _KEYS = (
@@ -41,15 +41,8 @@ def parse_spec(text: str, source: str = "spec.toml") -> Spec:
         SpecError: the text is not TOML, or a key is missing, unknown, of the wrong type or contradicts another.
 
     """
-    try:
-        root = Table("", tomllib.loads(text))
-        return _spec(root, text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{source}: not valid TOML: {error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"{source}: not readable: a number of thousands of digits, or nested too deep.") from error
-    except SpecError as error:
-        raise SpecError(f"{source}: {error}") from error
+    with errors_of(source):
+        return _spec(Table("", tomllib.loads(text)), text)
 
 
 def _spec(root: Table, text: str) -> Spec:

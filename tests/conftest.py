@@ -47,6 +47,16 @@ def spec(dataset: Dataset) -> Spec:
 
 
 @pytest.fixture(scope="session")
+def training_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data as `credit train` takes it."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("applications", "events", "labels"):
+        getattr(dataset, name).write_parquet(folder / f"{name}.parquet")
+    (folder / "spec.toml").write_text(dataset.spec_text)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def trained(dataset: Dataset, spec: Spec) -> Trained:
     return train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
 
