@@ -136,7 +136,7 @@ def java() -> None:
 @pytest.fixture(scope="session")
 def kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
     """A real Apache Kafka of this test run."""
-    server = KafkaServer(tmp_path_factory.mktemp("kafka")).start()
+    server = KafkaServer.steady(tmp_path_factory.mktemp("kafka")).start()
     yield server
     server.stop()
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("kafka")
 @pytest.fixture
 def own_kafka(java: None, tmp_path: Path) -> Iterator[KafkaServer]:  # noqa: ARG001
     """A broker that a test may kill."""
-    server = KafkaServer(tmp_path / "kafka").start()
+    server = KafkaServer.steady(tmp_path / "kafka").start()
     yield server
     server.stop()
 
