@@ -59,3 +59,11 @@ def score(scorer: Scorer, dataset: Dataset, applications: pl.DataFrame | None = 
     frame = scored.decisions.hstack(features).with_columns(pl.lit(door).alias("door"))
     rejected = int((scored.rejects["table"] == APPLICATIONS).sum())
     return Scored(scorer, frame, scored.dirt, table.height - rejected)
+
+
+def changed(dataset: Dataset, share: float, **columns: pl.Expr) -> pl.DataFrame:
+    """Change cells of a share of the applications."""
+    chosen = np.random.default_rng(1).random(dataset.applications.height) < share
+    frame = dataset.applications.with_columns(pl.Series("chosen", chosen))
+    cells = [pl.when("chosen").then(cell).otherwise(name).alias(name) for name, cell in columns.items()]
+    return frame.with_columns(cells).drop("chosen")
