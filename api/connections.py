@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+GRACE_SHARE = 0.12  # of the time to stop: so long a request may be on its way on a connection that looks idle
+
 
 class Connection(Protocol):
     """A connection, as far as limits look at it."""

@@ -16,7 +16,8 @@ from api.coalescer import Answered
 from api.watch import Watch
 from features.errors import DeliveryError
 from receipts.lines import line_head, receipt_line
-from receipts.outbox import Outbox, files_of
+from receipts.outbox import Outbox
+from receipts.outbox_files import files_of
 
 _TICK_SECONDS = 0.5
 _FILE_BYTES = 32 << 20

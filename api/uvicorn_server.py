@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from api.connections import longest_waiting, overdue
+from api.connections import GRACE_SHARE, longest_waiting, overdue
 from api.fastapi_app import fastapi_app
 from api.problems import Response
 from api.service import Service
@@ -22,7 +22,6 @@ from api.service import Service
 MOST_HEADER_BYTES = 32 << 10
 _UPGRADE = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 _LINGER_SECONDS = 2.0
-_GRACE_SECONDS = 0.6
 
 
 def run_fastapi(service: Service, listener: socket.socket, on_ready: Callable[[], None]) -> None:
@@ -184,7 +183,7 @@ class _GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(_GRACE_SECONDS, self._close_if_idle)
+            self.loop.call_later(self._service.settings.stop_seconds * GRACE_SHARE, self._close_if_idle)
         else:
             self.cycle.keep_alive = False
 
@@ -198,8 +197,9 @@ def _without_upgrade(data: bytes) -> bytes:
 
     A server may ignore it (RFC 9110, 7.8), and no other protocol is spoken here.
     """
-    head, blank, body = data.partition(b"\r\n\r\n")
-    return _UPGRADE.sub(b"\r\nignored", head) + blank + body
+    end = data.find(b"\r\n\r\n")
+    head = data if end < 0 else data[:end]
+    return _UPGRADE.sub(b"\r\nignored", head) + data[len(head) :] if _UPGRADE.search(head) else data
 
 
 class _GentleTransport:

@@ -22,13 +22,12 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error
 
-from api.connections import longest_waiting, overdue
+from api.connections import GRACE_SHARE, longest_waiting, overdue
 from api.flask_app import flask_app
 from api.service import Service
 
 MOST_HEADER_BYTES = 32 << 10
 _LINGER_SECONDS = 2.0
-_GRACE_SECONDS = 0.6
 METHODS = {  # what llhttp knows; any other is no HTTP
     *("ACL", "BIND", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "M-SEARCH", "MERGE"),
     *("MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND", "PROPPATCH"),
@@ -241,4 +240,5 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
             self.socket.close()
         elapsed = time.monotonic() - self._stopping_since
         busy = any(c.requests or c.request or c.total_outbufs_len for c in self.active_channels.values())
-        return elapsed > self.service.settings.stop_seconds or (elapsed > _GRACE_SECONDS and not busy)
+        allowed = self.service.settings.stop_seconds
+        return elapsed > allowed or (elapsed > allowed * GRACE_SHARE and not busy)

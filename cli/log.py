@@ -23,25 +23,37 @@ app = typer.Typer(no_args_is_help=True, help="The decision log: find receipts, v
 @app.command("find", epilog="Example: credit log find demo/log --application-id A2-0000000")
 def find_receipts(  # noqa: PLR0917 - typer takes options by name
     log: Log,
-    application_id: Annotated[str | None, typer.Option("--application-id", show_default=False)] = None,
-    customer_id: Annotated[str | None, typer.Option("--customer-id", show_default=False)] = None,
-    decision_id: Annotated[str | None, typer.Option("--decision-id", show_default=False)] = None,
+    application_id: Annotated[
+        str | None, typer.Option("--application-id", help="Receipts of this application.", show_default=False)
+    ] = None,
+    customer_id: Annotated[
+        str | None, typer.Option("--customer-id", help="Receipts of this customer.", show_default=False)
+    ] = None,
+    decision_id: Annotated[
+        str | None, typer.Option("--decision-id", help="Receipts of this decision.", show_default=False)
+    ] = None,
     pii_key: PiiKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the receipts of an application, a customer or a decision: inputs, features, decision, reasons, bundle."""
     from receipts.find import find
     from receipts.pii import stored_forms
+    from receipts.unsealed import find_unsealed
 
     asked = {"application_id": application_id, "customer_id": customer_id, "decision_id": decision_id}
     given = [(column, value.strip()) for column, value in asked.items() if value is not None]
     if len(given) != 1:
         raise SettingsError("expected one of --application-id, --customer-id and --decision-id.")
-    column, value = given[0]
-    found = list(find(log, column, stored_forms(column, value, read_pii_key(pii_key))))
-    if not found:
-        raise InputError(f"{log}: holds no receipt with this {column}. {_why_not(log, pii_key)}")
-    records = [as_record(segment, row) for segment, rows in found for row in rows.iter_slices(1)]
+    (column, value), key = given[0], read_pii_key(pii_key)
+    unsealed = find_unsealed(log, column, value, key)
+    found = list(find(log, column, stored_forms(column, value, key)))
+    waiting = unsealed.but([rows for _, rows in found])
+    for why in unsealed.unread:
+        warn(f"note: receipts that are not sealed yet could not be read: {why}")
+    if not found and not waiting:
+        raise InputError(f"{log}: holds no receipt with this {column}. {_why_not(log, pii_key, unsealed.rows)}")
+    records = [as_record(at, row) for at, rows in found for row in rows.iter_slices(1)]
+    records += [as_record(at, row) for at, rows in waiting for row in rows.iter_slices(1)]
     if as_json:
         say(json.dumps(records, indent=2, ensure_ascii=False))
         return
@@ -50,7 +62,7 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
     _say_repeated(records)
 
 
-def _why_not(log: Path, pii_key: Path | None) -> str:
+def _why_not(log: Path, pii_key: Path | None, unsealed: int) -> str:
     from receipts.read import segments
 
     found = segments(log)
@@ -59,8 +71,11 @@ def _why_not(log: Path, pii_key: Path | None) -> str:
         return "Ids in this log are stored keyed: give the file of the key with --pii-key."
     removed = sum(removal["rows"] for segment in found for removal in segment.manifest.removals)
     there = sum(segment.rows for segment in found)
+    waiting = f", and {unsealed:,} that a REST door has not sealed yet" if unsealed else ""
     gone = f"; {removed:,} more have expired or were erased" if removed else ""
-    return f"{there:,} receipts are there{gone}. Check the id{' and the key' if keyed else ''}."
+    stream = " Receipts of the stream are in their topic until `credit log consume` takes them."
+    late = stream if any(segment.door == "stream" for segment in found) else ""
+    return f"{there:,} receipts are there{waiting}{gone}. Check the id{' and the key' if keyed else ''}.{late}"
 
 
 def _say_repeated(records: list[dict[str, Any]]) -> None:
@@ -109,7 +124,10 @@ def _say_audit(found: "Audit") -> None:
         say(f"note: {note}")
     say()
     if not found.problems:
-        say("The chains are intact. Keep the heads elsewhere: without one there, this proves accident, not tampering.")
+        say(
+            "The chains are intact. Keep the heads elsewhere: without one there, this rules out accidents, but not "
+            "that the whole log was written anew."
+        )
     for problem in found.problems:
         say(f"BROKEN {problem}")
 

@@ -8,11 +8,15 @@ import polars as pl
 from cli.console import say, say_table
 from receipts.frame import CHECK_ID, FEATURE, ORIGIN
 from receipts.read import Segment
+from receipts.unsealed import Waiting
 from scoring.decisions import decision_lines
 
 
-def as_record(segment: Segment, receipt: pl.DataFrame) -> dict[str, Any]:
-    """Return one receipt as JSON: where it lies, where it came from, the application, features and the decision."""
+def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]:
+    """Return one receipt as JSON: where it lies, where it came from, the application, features and the decision.
+
+    One that is not sealed yet has a `segment` of null and says in which `outbox` it waits.
+    """
     names = [name for name in receipt.columns if name.startswith(FEATURE)]
     decision = receipt.drop(*names, *ORIGIN, CHECK_ID)
     (line,) = decision_lines(decision.select(pl.all().exclude("bundle_id"), "bundle_id"))
@@ -20,7 +24,7 @@ def as_record(segment: Segment, receipt: pl.DataFrame) -> dict[str, Any]:
     text = receipt["application"].item()
     features = receipt.select(pl.col(name).fill_nan(None) for name in names).to_dicts()[0]
     return {
-        "segment": {"writer": segment.writer, "number": segment.number, "hash": segment.hash},
+        **_where(place),
         "origin": {"decided_at": receipt["decided_at"].item().isoformat()}
         | {name: value for name, value in origin.items() if value is not None},
         "application": None if text is None else json.loads(text),
@@ -28,6 +32,12 @@ def as_record(segment: Segment, receipt: pl.DataFrame) -> dict[str, Any]:
         "decision": json.loads(line),
         **({} if receipt[CHECK_ID].item() is None else {CHECK_ID: receipt[CHECK_ID].item()}),
     }
+
+
+def _where(place: Segment | Waiting) -> dict[str, Any]:
+    if isinstance(place, Waiting):
+        return {"segment": None, "outbox": {"writer": place.writer, "file": place.file}}
+    return {"segment": {"writer": place.writer, "number": place.number, "hash": place.hash}}
 
 
 def say_receipt(record: dict[str, Any]) -> None:
@@ -41,7 +51,11 @@ def say_receipt(record: dict[str, Any]) -> None:
     say()
     rows = [("decision_id", decision["decision_id"]), ("bundle", decision["bundle_id"])]
     rows += [(name, value) for name, value in record["origin"].items()]
-    rows += [("segment", f"{segment['writer']} {segment['number']}"), ("segment's hash", segment["hash"])]
+    if segment is None:
+        waiting = f"none yet: it waits in the outbox of {record['outbox']['writer']} and is durable there"
+        rows += [("segment", waiting)]
+    else:
+        rows += [("segment", f"{segment['writer']} {segment['number']}"), ("segment's hash", segment["hash"])]
     say_table((), rows)
     say()
     features = [(name, "missing" if value is None else f"{value:.9g}") for name, value in record["features"].items()]

@@ -14,6 +14,9 @@ from cli.log_options import AsJson, Log, PiiKey, instant, read_pii_key
 from features.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
+    from polars import DataFrame
+
+    from receipts.read import Segment
     from receipts.replay import Parts, Replay
     from receipts.what_if import WhatIf
 
@@ -62,8 +65,6 @@ def _chosen(
     log: Path, bundles: Path, which: tuple[str | None, str | None], pii_key: Path | None
 ) -> tuple["Parts", dict[str, Path]]:
     from receipts.bundles import find_bundles
-    from receipts.find import find
-    from receipts.pii import stored_forms
     from receipts.read import segments
     from receipts.replay import all_parts, since_when
 
@@ -71,18 +72,27 @@ def _chosen(
     if decision_id is not None and since is not None:
         raise SettingsError("--decision-id and --since: expected one of the two.")
     if decision_id is not None:
-        values = stored_forms("decision_id", decision_id.strip(), read_pii_key(pii_key))
-        found = list(find(log, "decision_id", values))
-        if not found:
-            raise InputError(
-                f"{log}: holds no receipt with this decision_id. Check it, or find it with `credit log find`."
-            )
+        found = _found(log, decision_id.strip(), read_pii_key(pii_key))
         return iter(found), find_bundles(bundles, [segment for segment, _ in found])
     begin = None if since is None else instant("--since", since)
     chosen = since_when(segments(log), begin)
     if not chosen:
         raise InputError(f"{log}: holds no receipts{'' if since is None else ' from then on'}.")
     return all_parts(chosen, begin), find_bundles(bundles, chosen)
+
+
+def _found(log: Path, decision_id: str, key: bytes | None) -> list[tuple["Segment", "DataFrame"]]:
+    from receipts.find import find
+    from receipts.pii import stored_forms
+    from receipts.unsealed import find_unsealed
+
+    unsealed = find_unsealed(log, "decision_id", decision_id, key)
+    found = list(find(log, "decision_id", stored_forms("decision_id", decision_id, key)))
+    if found:
+        return found
+    waits = "It waits in an outbox of the REST door and is not sealed yet; replay it once it is."
+    why = waits if unsealed.found else "Check it, or find it with `credit log find`."
+    raise InputError(f"{log}: holds no receipt with this decision_id. {why}")
 
 
 def _say(report: "Replay", *, as_json: bool) -> None:

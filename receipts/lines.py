@@ -3,7 +3,7 @@
 Writing joins bytes that exist already. Reading is strict: what is not a whole receipt is an error, never half of one.
 """
 
-import base64
+from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -24,10 +24,28 @@ _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 def receipt_line(head: bytes, source: bytes, message: bytes, answer: Answer) -> bytes:
     """Join one receipt. `head` is `line_head`'s, `source` a JSON object, `message` the bytes that were decided."""
-    features, decision = base64.b64encode(answer.features or b""), answer.decision or b""
-    return b"".join(
-        (head, source, b',"features":"', features, b'","application":', message, b',"decision":', decision, b"}")
+    return b"".join(receipt_parts(head, source, message, answer))
+
+
+def receipt_parts(head: bytes, source: bytes, message: bytes, answer: Answer) -> tuple[bytes, ...]:
+    """Return what `receipt_line` joins, so that the message's bytes are copied only where the receipt is written."""
+    features = b2a_base64(answer.features or b"", newline=False)
+    return (
+        head,
+        source,
+        b',"features":"',
+        features,
+        b'","application":',
+        message,
+        b',"decision":',
+        answer.decision or b"",
+        b"}",
     )
+
+
+def is_receipt_of(line: bytes, decision: bytes) -> bool:
+    """Return whether `receipt_line` made a line of this decision."""
+    return line.endswith(b',"decision":' + decision + b"}")
 
 
 def line_head(door: Literal["stream", "rest"], decided_at: float) -> bytes:

@@ -12,37 +12,21 @@ import re
 import secrets
 import socket
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from features.errors import DeliveryError, SettingsError
 from receipts.files import PART, delivering, flush_folder, locked
+from receipts.outbox_files import LOCK, SUFFIX, Maker, files_of, make_file, remove_file, using
 
-SUFFIX = ".sqlite"
-LOCK = ".lock"
 _SLOTS = 1_000
 _STRANGE = re.compile(r"[^A-Za-z0-9.-]+")
 _MOST_OPEN = 64
-_SCHEMA = """
-PRAGMA journal_mode = WAL;
-BEGIN;
-CREATE TABLE made_by (bundle_id TEXT NOT NULL, spec TEXT NOT NULL);
-CREATE TABLE receipts (id INTEGER PRIMARY KEY, line BLOB NOT NULL);
-"""
 _PRAGMAS = """
 PRAGMA wal_autocheckpoint = 0;
 PRAGMA synchronous = {synchronous};
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """The bundle whose decisions an outbox holds, with the text of its spec, so that sealing needs no bundle."""
-
-    bundle_id: str
-    spec: str
 
 
 class Outbox:
@@ -79,8 +63,8 @@ class Outbox:
     def _next_file(self) -> Path:
         part = self.folder / f".{secrets.token_hex(4)}{PART}"
         try:
-            with _delivering(part):
-                _make(part, self._made_by)
+            with using(part):
+                make_file(part, self._made_by)
         except DeliveryError:
             remove_file(part)
             raise
@@ -98,7 +82,7 @@ class Outbox:
         last = max([int(path.name[:8]) for path in files_of(self.folder)], default=0)
         self.path = self.folder / f"{last + 1:08}-{secrets.token_hex(4)}{SUFFIX}"
         self.rows, self.bytes = 0, 0
-        with _delivering(self.path):
+        with using(self.path):
             part.rename(self.path)
             connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             connection.executescript(_PRAGMAS.format(synchronous=self._synchronous))
@@ -114,7 +98,7 @@ class Outbox:
         """
         if self._connection is None:
             raise DeliveryError(f"{self.folder}: no outbox is open. Check room and permissions.")
-        with _delivering(self.path):
+        with using(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT INTO receipts (line) VALUES (?)", [(line,) for line in lines])
             self._connection.execute("COMMIT")
@@ -148,42 +132,6 @@ class Outbox:
                 self._ended.pop(0)[1].close()
 
 
-def files_of(folder: Path) -> list[Path]:
-    """Return the files of a writer's outbox in their order."""
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.name[:8].isdigit())
-
-
-def read_file(path: Path) -> tuple[Maker | None, list[bytes]]:
-    """Return who made a file and its receipts in order; None where its worker died before it was ready.
-
-    Raises:
-        DeliveryError: it is damaged or cannot be read.
-
-    """
-    with _delivering(path):
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'receipts'").fetchone() == (0,):
-                return None, []
-            lines = [bytes(line) for (line,) in connection.execute("SELECT line FROM receipts ORDER BY id")]
-            return Maker(*connection.execute("SELECT bundle_id, spec FROM made_by").fetchone()), lines
-        finally:
-            connection.close()
-
-
-def remove_file(path: Path) -> None:
-    """Remove a file of an outbox, durably, so that a crash of the machine cannot bring it back.
-
-    Raises:
-        DeliveryError: the folder cannot be written to.
-
-    """
-    with delivering(path):
-        for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
-            path.with_name(name).unlink(missing_ok=True)
-        flush_folder(path.parent)
-
-
 def _claim(root: Path, resources: ExitStack) -> Path:
     host = _STRANGE.sub("-", socket.gethostname()).strip(".-")[:80] or "host"
     for number in range(_SLOTS):
@@ -200,25 +148,3 @@ def _claim(root: Path, resources: ExitStack) -> Path:
             left.unlink()
         return folder
     raise SettingsError(f"{root}: all {_SLOTS} writers of this host are taken. End other workers.")
-
-
-def _make(path: Path, made_by: Maker) -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        connection.executescript(_SCHEMA)
-        connection.execute("INSERT INTO made_by VALUES (?, ?)", (made_by.bundle_id, made_by.spec))
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _delivering(path: Path) -> Iterator[None]:
-    try:
-        with delivering(path):
-            yield
-    except sqlite3.Error as error:
-        raise DeliveryError(
-            f"{path}: the outbox of receipts could not be used ({error}). Nothing is answered without its receipt. "
-            "Check room and permissions."
-        ) from error

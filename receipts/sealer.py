@@ -18,7 +18,7 @@ from receipts.chain import Chain, Head
 from receipts.files import delivering, locked
 from receipts.lines import receipt_frames
 from receipts.log import OUTBOX
-from receipts.outbox import LOCK, Maker, files_of, read_file, remove_file
+from receipts.outbox_files import LOCK, Maker, files_of, read_file, remove_file
 from receipts.pii import Pseudonymiser
 
 

@@ -44,10 +44,11 @@ class RecordProducer:
             for r in records:
                 to = -1 if r.partition is None else r.partition
                 headers: Any = list(r.headers)
+                value = b"".join(r.parts) if r.parts else r.value
                 done = note if not self._transactional or last[r.topic, r.partition] is r else None
                 while True:
                     try:
-                        produce(r.topic, r.value, r.key, to, headers=headers, on_delivery=done)
+                        produce(r.topic, value, r.key, to, headers=headers, on_delivery=done)
                         break
                     except BufferError:
                         self._producer.poll(0.05)

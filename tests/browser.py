@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import websocket
 
+from tests.waiting import PATIENCE_S
+
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-allow-origins=*")
 QUIET = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 _LOUD = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
@@ -25,7 +27,7 @@ class Page:
     """One tab. `complaints` are console messages, errors and exceptions; `requests` what it loaded."""
 
     def __init__(self, address: str) -> None:
-        self._socket = websocket.create_connection(address, timeout=60)
+        self._socket = websocket.create_connection(address, timeout=PATIENCE_S)
         self._numbers = itertools.count(1)
         self.complaints: list[dict[str, Any]] = []
         self.requests: list[str] = []
@@ -95,18 +97,18 @@ def headless(profile: Path) -> Iterator[Page]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         port = _port(profile / "DevToolsActivePort", process)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=PATIENCE_S) as answer:
             tab = next(t for t in json.load(answer) if t["type"] == "page")
         page = Page(tab["webSocketDebuggerUrl"])
         yield page
         page.close()
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
 
 
 def _port(path: Path, process: "subprocess.Popen[bytes]") -> int:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         assert process.poll() is None, "Chromium ended by itself"
         if path.exists() and "\n" in (text := path.read_text()):

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from batch.job import BatchJob
 from features.spec import Spec
 from features.spec_file import parse_spec
 from model_export.export import export
@@ -17,6 +18,8 @@ from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
 from tests.kafka import KafkaServer
+from tests.kafka_wire import TAKE_ANYTHING
+from tests.shell import shell
 from tests.stage import Stage
 from training.data import TrainingData
 from training.run import Trained, train
@@ -66,6 +69,24 @@ def tonight(dataset: Dataset, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def job(tonight: Path) -> BatchJob:
+    """Tonight's batch."""
+    return BatchJob(
+        applications=tonight / "applications.csv", events=tonight / "events.csv", out=tonight / "decisions.csv"
+    )
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo ran, with `credit` on the PATH as `make demo` has it."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = shell(f"sh {PROJECT / 'demo.sh'}", folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "said.txt").write_text(done.stdout)
+    return folder
+
+
 Credit = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -77,7 +98,7 @@ def credit() -> Credit:
         command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
         environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "error"}
         return subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300, check=False
+            command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=900, check=False
         )
 
     return run
@@ -94,6 +115,16 @@ def java() -> None:
 def kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
     """A real Apache Kafka of this test run."""
     server = KafkaServer(tmp_path_factory.mktemp("kafka")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def believing(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
+    """One that takes writes of transactions that never began."""
+    folder = tmp_path_factory.mktemp("believing")
+    (folder / "extra.properties").write_text(TAKE_ANYTHING)
+    server = KafkaServer(folder / "kafka", extra=folder / "extra.properties").start()
     yield server
     server.stop()
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import struct
 import subprocess
 import time
@@ -14,14 +13,9 @@ from typing import Any
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from tests.waiting import PATIENCE_S, free_port
+
 PROJECT = Path(__file__).parents[1]
-READY_S = 60
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @dataclass
@@ -59,7 +53,7 @@ class KafkaServer:
 
     def wait(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
-        end = time.monotonic() + READY_S
+        end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError((self.data / "server.log").read_text()[-2000:])
@@ -68,7 +62,7 @@ class KafkaServer:
                     return
             except ck.KafkaException:
                 time.sleep(0.1)
-        raise RuntimeError(f"no broker after {READY_S} s: " + (self.data / "server.log").read_text()[-2000:])
+        raise RuntimeError(f"no broker after {PATIENCE_S:.0f} s: " + (self.data / "server.log").read_text()[-2000:])
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -77,7 +71,7 @@ class KafkaServer:
     def stop(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -86,7 +80,7 @@ class KafkaServer:
         settings = {"max.message.bytes": str(largest_message)}
         new = [NewTopic(t, partitions, 1, config=settings) for t in topics]
         for future in admin.create_topics(new).values():
-            future.result(20)
+            future.result(PATIENCE_S)
 
     def aborted_transactions(self, topic: str) -> set[tuple[int, int]]:
         """(producer id, epoch) of each transaction with an ABORT marker in the topic, from the broker's own files."""
@@ -106,6 +100,8 @@ def abort_markers(log: bytes) -> Iterator[tuple[int, int]]:
     at = 0
     while at + RECORD_BATCH.size <= len(log):
         length, attributes, producer, epoch = (RECORD_BATCH.unpack_from(log, at)[i] for i in (1, 5, 9, 10))
+        if at + 12 + length > len(log):
+            return  # it is just being written
         if attributes & _CONTROL:
             record = log[at + RECORD_BATCH.size : at + 12 + length]
             key = record[record.index(b"\x08") + 1 :]  # varint 4: the key is (version, type), two int16
@@ -137,10 +133,10 @@ def read_topic(address: str, topic: str, *, isolation: str = "read_committed") -
             "isolation.level": isolation,
         }
     )
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    partitions = consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions
     consumer.assign([ck.TopicPartition(topic, p, 0) for p in partitions])
     waiting, seen = set(partitions), []
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while waiting:
         assert time.monotonic() < end, f"{topic}: no end of {waiting}"
         for m in consumer.consume(1000, 0.2):

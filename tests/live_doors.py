@@ -14,7 +14,7 @@ from features.spec import Spec
 from recipes.dataset import Dataset
 from scoring.publish import to_messages
 from tests.conftest import PROJECT
-from tests.rest_door import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 SHIFTED = "annual_income"
@@ -52,8 +52,8 @@ def worker(brokers: str, port: int, bundle: Path, folder: Path, **settings: obje
             [sys.executable, "-m", "cli.main", "stream", "run", *command], stderr=said, env=environment, cwd=PROJECT
         )
     try:
-        assert wait_until(lambda: "health at" in (folder / "worker.log").read_text(), 40)
+        assert wait_until(lambda: "health at" in (folder / "worker.log").read_text())
         yield
     finally:
         started.terminate()
-        assert started.wait(20) == 0
+        assert started.wait(PATIENCE_S) == 0

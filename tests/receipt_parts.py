@@ -1,14 +1,19 @@
 """Receipts and logs for tests, made by the product's own parts."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from receipts.chain import Chain
 from receipts.frame import receipts_of
+from receipts.lines import line_head, receipt_line
+from receipts.read import frames
 from recipes.dataset import Dataset
+from scoring.messages import MessageScorer
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
 
@@ -38,3 +43,21 @@ def write_log(log: Path, frames: Sequence[pl.DataFrame], writer: str = "batch-1"
     """Seal frames as segments of one writer; return the heads."""
     with Chain.open(log, writer) as chain:
         return [chain.seal(frame).hash for frame in frames]
+
+
+def encoded(example: dict[str, Any], **changes: object) -> bytes:
+    return json.dumps(example | changes).encode()
+
+
+def some_lines(scorer: Scorer, example: dict[str, Any], count: int) -> list[bytes]:
+    """Receipts as the REST door writes them, of applications A0, A1, ... in requests r0, r1, ..."""
+    messages = [encoded(example, application_id=f"A{i}") for i in range(count)]
+    head = line_head("rest", 1.8e9)
+    answers = MessageScorer(scorer).answer(messages)
+    sources = [f'{{"request_id":"r{i}"}}'.encode() for i in range(count)]
+    return [receipt_line(head, s, m, a) for s, m, a in zip(sources, messages, answers, strict=True)]
+
+
+def rest_receipts(log: Path) -> pl.DataFrame:
+    columns = ["request_id", "row", "door", "decision_id", "application_id", "decided_at", "credit_class"]
+    return pl.concat(frames(log, columns=columns))

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ import psutil
 
 from api.keys import KeyFile
 from tests.conftest import PROJECT
+from tests.waiting import PATIENCE_S, wait_until
 
 FRAMEWORKS = ("fastapi", "flask")
 JSON_HEADERS = {"Content-Type": "application/json"}
+UNHURRIED = {"deadline_seconds": 60, "header_seconds": 60, "body_seconds": 60}  # on a busy machine a moment is long
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Door:
             connection.close()
 
     def connect(self) -> HTTPConnection:
-        return HTTPConnection("127.0.0.1", self.port, timeout=20)
+        return HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
 
     def ask_on(
         self, connection: HTTPConnection, method: str, path: str, body: bytes | None = None, **headers: str
@@ -66,7 +67,7 @@ class Door:
         return self.ask("POST", path, body, **{"Content-Type": "application/json", **headers})
 
     def raw(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
 
     def send_raw(self, request: bytes) -> Reply | None:
         """Send bytes as they are; None if the connection was closed without a response."""
@@ -78,9 +79,9 @@ class Door:
         whole, _, _being_written = self.log.read_text().rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]
 
-    def workers_ready(self, count: int, seconds: float = 40) -> bool:
+    def workers_ready(self, count: int) -> bool:
         """Wait until so many workers have become ready since the start; the door's address is said at the first."""
-        return wait_until(lambda: sum(line["event"] == "worker_ready" for line in self.lines()) >= count, seconds)
+        return wait_until(lambda: sum(line["event"] == "worker_ready" for line in self.lines()) >= count)
 
     def processes(self) -> list[psutil.Process]:
         """The workers: those children that were started to serve, or the process itself if there is one worker."""
@@ -93,7 +94,7 @@ class Door:
             self.process.send_signal(signal.SIGTERM)
         if self.process.stdout is not None:
             self.process.stdout.close()
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_S)
 
 
 def reply(response: HTTPResponse) -> Reply:
@@ -123,7 +124,7 @@ def start(
     keys, log = folder / "keys.json", folder / "log.jsonl"
     key = KeyFile(keys).new("test", "2026-01-01T00:00:00+00:00")
     command = [sys.executable, "-m", module, "serve", "--bundle", bundle, "--port", "0", "--keys", keys]
-    environment = {f"CREDIT_API_{name.upper()}": str(value) for name, value in settings.items()}
+    environment = {f"CREDIT_API_{name.upper()}": str(value) for name, value in (UNHURRIED | settings).items()}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [*map(str, command), "--framework", framework, *map(str, arguments)],
@@ -145,12 +146,3 @@ def running(bundle: Path, folder: Path, framework: str, *arguments: object, **se
         yield door
     finally:
         door.stop()
-
-
-def wait_until(true: Any, seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.02)
-    return False

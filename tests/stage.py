@@ -12,6 +12,7 @@ import confluent_kafka as ck
 
 from stream.dead_letters import HEADROOM_BYTES
 from tests.kafka import PROJECT, KafkaServer, read_topic
+from tests.waiting import PATIENCE_S
 
 INPUT_LIMIT = 1_048_588
 
@@ -23,11 +24,11 @@ class Running:
     process: "subprocess.Popen[bytes]"
     log: Path
 
-    def ended(self, seconds: float = 40) -> tuple[int, str]:
+    def ended(self, seconds: float = PATIENCE_S) -> tuple[int, str]:
         code = self.process.wait(seconds)
         return code, self.log.read_text()
 
-    def stop(self, seconds: float = 40) -> tuple[int, str]:
+    def stop(self, seconds: float = PATIENCE_S) -> tuple[int, str]:
         self.process.terminate()
         return self.ended(seconds)
 
@@ -71,11 +72,11 @@ class Stage:
         producer, errors = ck.Producer(settings), []
         for value in values:
             producer.produce(self.topics[0], value, b"key", partition, on_delivery=lambda e, _: errors.append(e))
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_S) == 0
         assert not any(errors)
 
-    def wait_for(self, decisions: int, dead_letters: int = 0, seconds: float = 40) -> None:
-        end = time.monotonic() + seconds
+    def wait_for(self, decisions: int, dead_letters: int = 0) -> None:
+        end = time.monotonic() + PATIENCE_S
         while (found := self.found()) != (decisions, dead_letters):
             assert time.monotonic() < end, found
             assert any(w.process.poll() is None for w in self.workers), self.workers[-1].log.read_text()

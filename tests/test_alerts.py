@@ -18,6 +18,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from monitoring.metrics import LIVE, REST, STREAM
 from tests.conftest import PROJECT
 from tests.promql import OTHERS, alerts, alerts_table, labels, names
+from tests.waiting import PATIENCE_S
 
 FOLDER = PROJECT / "monitoring/prometheus"
 RULES: dict[str, Any] = yaml.safe_load((FOLDER / "rules.yml").read_text())
@@ -42,7 +43,7 @@ def tool(name: str) -> str:
 
 def promtool(*arguments: object) -> "subprocess.CompletedProcess[str]":
     command = [tool("promtool"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 def expressions(panel: dict[str, Any]) -> list[str]:

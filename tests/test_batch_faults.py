@@ -18,28 +18,16 @@ from batch.lock import only_run
 from batch.tables import read_table
 from features.errors import DeliveryError, InputError
 from scoring.scorer import Scorer
+from tests.batch_parts import REST, outputs, with_rows
 from tests.conftest import PROJECT, Credit
+from tests.waiting import PATIENCE_S
 
-REST = "41,30000.50,nurse,10 Years and 3 Months,12.5,2,Good,1000,none"
 SMALL = 40_000  # bytes: the 200 applications become several partitions
-
-
-@pytest.fixture
-def job(tonight: Path) -> BatchJob:
-    return BatchJob(
-        applications=tonight / "applications.csv", events=tonight / "events.csv", out=tonight / "decisions.csv"
-    )
-
-
-def outputs(job: BatchJob) -> tuple[bytes, bytes]:
-    return job.out.read_bytes(), job.rejects_path.read_bytes()
 
 
 def one_more(job: BatchJob) -> BatchJob:
     """Tonight's applications differ from those of the previous output."""
-    with job.applications.open("a") as file:
-        file.write(f"X1,C9,2025-06-30,{REST}\n")
-    return job
+    return with_rows(job, f"X1,C9,2025-06-30,{REST}")
 
 
 def litter(job: BatchJob) -> list[str]:
@@ -65,7 +53,7 @@ def test_killed_at_every_step_the_output_is_old_or_new(
     new = [hashlib.sha256(content).hexdigest() for content in outputs(fresh)]
     assert old[0] != new[0]
     process = python("-m", "tests.killed_run", bundle, job.applications, job.events, job.out, partition_bytes)
-    said, error = process.communicate(timeout=300)
+    said, error = process.communicate(timeout=900)
     steps = [line.split() for line in said.splitlines()]
     assert steps[-1] == ["end", "0", *new], (said[-400:], error)
     for number, (what, code, *digests) in enumerate(steps[:-1]):
@@ -210,6 +198,6 @@ def test_sigterm_leaves_the_old_output_and_no_litter(job: BatchJob, bundle: Path
             time.sleep(0.01)
         assert (job.out.parent / ".decisions.csv.lock").exists()
         process.terminate()
-        assert process.wait(timeout=30) == 128 + 15
+        assert process.wait(PATIENCE_S) == 128 + 15
     assert job.out.read_text() == "yesterday"
     assert not litter(job)

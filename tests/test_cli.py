@@ -1,4 +1,4 @@
-"""The command as users meet it: the demo, the README's commands, the cron line, every --help with its example."""
+"""The command as users meet it: every --help with its example, and what it says when it cannot work."""
 
 import json
 import os
@@ -17,12 +17,9 @@ import xgboost
 from typer.main import get_command
 
 from cli.main import app
-from features.rejects import EXPECTED
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from tests.conftest import PROJECT, Credit
-
-README = (PROJECT / "README.md").read_text()
 
 
 def examples(node: Any = None) -> dict[tuple[str, ...], list[str]]:
@@ -41,109 +38,24 @@ def commands() -> list[tuple[str, ...]]:
     return list(examples())
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the demo ran, with `credit` on the PATH as `make demo` has it."""
-    folder = tmp_path_factory.mktemp("demo")
-    done = shell(f"sh {PROJECT / 'demo.sh'}", folder)
-    assert done.returncode == 0, done.stderr
-    (folder / "said.txt").write_text(done.stdout)
-    return folder
-
-
-def shell(line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        ["sh", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-    )
-
-
-def test_the_demo_scores_a_dirty_file_and_says_where_everything_lies(demo: Path) -> None:
-    said = (demo / "said.txt").read_text()
-    assert "$ credit score --bundle demo/bundles/current" in said
-    assert "cells that became missing" in said
-    run = json.loads((demo / "demo/decisions.run.json").read_text())
-    assert run["applications"] == run["decisions"] + run["rejected_applications"] > 1500
-    assert run["rejected_applications"] > 0, "the demo shows a reject"
-    for path in ("train/spec.toml", "bundles/current/manifest.json", "decisions.csv", "decisions.rejects.csv"):
-        assert (demo / "demo" / path).exists()
-
-
-def test_the_demo_of_the_stream_shows_decisions_and_dead_letters(demo: Path) -> None:
-    done = shell(f"sh {PROJECT / 'demo-stream.sh'}", demo)
-    assert done.returncode == 0, done.stderr
-    assert "300 applications published to credit.applications" in done.stdout
-    assert done.stdout.count('{"decision_id":') == 3
-    assert "customer_id_missing  /customer_id" in done.stdout
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
-
-
-@pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines()])
-def test_a_command_of_the_readme_runs(line: str, demo: Path) -> None:
-    done = shell(line, demo)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
-
-
-def test_the_cron_line_runs(demo: Path, tmp_path: Path) -> None:
-    (line,) = (line for block in blocks("cron") for line in block.splitlines())
-    *when, command = line.split(maxsplit=5)
-    assert all(re.fullmatch(r"[0-9*]+", field) for field in when)
-    (tmp_path / "in").mkdir()
-    (tmp_path / "out").mkdir()
-    for name in ("applications.csv", "events.csv"):
-        shutil.copy(demo / "demo/tonight" / name, tmp_path / "in" / name)
-    decided = json.loads((demo / "demo/decisions.run.json").read_text())["bundle_id"]
-    (tmp_path / "bundles").mkdir()
-    (tmp_path / "bundles/current").symlink_to(demo / "demo/bundles" / decided)
-    assert "cd /srv/credit" in command
-    local = command.replace("/srv/credit", str(tmp_path)).replace(".venv/bin/credit", "credit")
-    done = shell(local, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/decisions.csv").read_bytes() == (demo / "demo/decisions.csv").read_bytes()
-
-
-def test_the_make_targets_of_the_readme_exist() -> None:
-    makefile = (PROJECT / "Makefile").read_text()
-    for target in re.findall(r"make ([a-z-]+)", README):
-        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
-    assert "make test" in (PROJECT / ".ci/run").read_text()
-
-
-def test_the_tables_attribute_example_is_all_that_a_new_attribute_needs(
-    tmp_path: Path, credit: Credit, dataset: Dataset
-) -> None:
-    (example,) = blocks("toml")
-    dataset.applications.with_columns(years_at_address=pl.lit("4.5")).write_parquet(tmp_path / "applications.parquet")
-    dataset.events.write_parquet(tmp_path / "events.parquet")
-    dataset.labels.write_parquet(tmp_path / "labels.parquet")
-    (tmp_path / "spec.toml").write_text(dataset.spec_text + "\n" + example)
-    done = credit("train", tmp_path, "--bundles", tmp_path / "bundles")
-    assert done.returncode == 0, done.stderr
-    bundle = Path(done.stdout.splitlines()[-1])
-    arguments = ("--applications", tmp_path / "applications.parquet", "--events", tmp_path / "events.parquet")
-    shown = credit(
-        "features",
-        "--bundle",
-        bundle,
-        *arguments,
-        "--application-id",
-        dataset.applications["application_id"][0],
-        "--json",
-    )
-    row = {r["feature"]: (r["value"], r["unit"]) for r in json.loads(shown.stdout)}
-    assert row["years_at_address"] == (4.5, "years")
-
-
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_help_has_an_example_of_that_command(command: tuple[str, ...], credit: Credit) -> None:
     done = credit(*command, "--help")
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
     assert f"Example: credit {' '.join(command)}" in text
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_help_explains_each_option(command: tuple[str, ...]) -> None:
+    node: Any = get_command(app)
+    for name in command:
+        node = node.commands[name]
+    for parameter in node.params:
+        text = parameter.help or ""
+        assert len(text) > 5, parameter.name
+        assert not re.search(r"\[[a-z]", text), f"{parameter.name}: what stands in brackets is not shown"
+        assert not isinstance(parameter.show_default, str), f"{parameter.name}: would be shown in parentheses"
 
 
 def test_the_examples_of_help_run(demo: Path, tmp_path: Path, credit: Credit) -> None:
@@ -220,21 +132,6 @@ def test_train_refuses_a_folder_without_its_files(tmp_path: Path, credit: Credit
     assert (done.returncode, "expected applications.parquet or applications.csv" in done.stderr) == (1, True)
     (tmp_path / "spec.toml").write_text("spec_version = 2")
     assert credit("train", tmp_path, "--bundles", tmp_path).returncode == 2
-
-
-def test_the_documented_reject_codes_are_those_of_the_product() -> None:
-    table = re.findall(
-        r"^\| `([a-z_]+)` \| (.+) \|$",
-        (PROJECT / "docs/data.md").read_text().split("## Decisions")[0],
-        flags=re.MULTILINE,
-    )
-    assert dict(table) == EXPECTED
-
-
-def test_links_in_the_documents_lead_somewhere() -> None:
-    for document in [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from api.problems import Response
 from features.errors import DeliveryError
 from scoring.message_decoder import Refusal
 from scoring.messages import Answer
+from tests.waiting import PATIENCE_S
 
 
 class Scores:
@@ -18,11 +19,12 @@ class Scores:
 
     def __init__(self) -> None:
         self.rounds: list[list[bytes]] = []
-        self.go = threading.Event()
+        self.called, self.go = threading.Event(), threading.Event()
         self.go.set()
 
     def __call__(self, messages: Sequence[bytes]) -> list[Answer]:
-        self.go.wait(10)
+        self.called.set()
+        self.go.wait(PATIENCE_S)
         self.rounds.append(list(messages))
         if b"trip" in messages:
             raise ZeroDivisionError
@@ -42,7 +44,7 @@ def coalescer(scores: Scores) -> Iterator[Coalescer]:
     made.close()
 
 
-def work(message: bytes, seconds: float = 30, *, gone: bool = False) -> Work:
+def work(message: bytes, seconds: float = PATIENCE_S, *, gone: bool = False) -> Work:
     return Work(
         split=lambda: [message],
         respond=lambda answers: Response(200, (), answers[0].decision or b""),
@@ -54,71 +56,69 @@ def work(message: bytes, seconds: float = 30, *, gone: bool = False) -> Work:
     )
 
 
+def hold(coalescer: Coalescer, scores: Scores, first: Work) -> None:
+    """Let it be scored until `scores.go` is set; what comes meanwhile waits."""
+    scores.go.clear()
+    scores.called.clear()
+    coalescer.submit(first)
+    assert scores.called.wait(PATIENCE_S)
+
+
 def submit(coalescer: Coalescer, *works: Work) -> None:
     for one in works:
         coalescer.submit(one)
 
 
 def test_what_waits_is_scored_together_in_order(coalescer: Coalescer, scores: Scores) -> None:
-    scores.go.clear()
     works = [work(b"%d" % i) for i in range(5)]
-    submit(coalescer, works[0])
-    time.sleep(0.05)  # the first is being scored, the others wait for it
+    hold(coalescer, scores, works[0])
     submit(coalescer, *works[1:])
     scores.go.set()
-    assert [w.future.result(10).body for w in works] == [b"0", b"1", b"2", b"3", b"4"]
+    assert [w.future.result(PATIENCE_S).body for w in works] == [b"0", b"1", b"2", b"3", b"4"]
     assert scores.rounds == [[b"0"], [b"1", b"2", b"3", b"4"]]
 
 
 def test_a_fault_stays_with_the_request_that_triggers_it(coalescer: Coalescer, scores: Scores) -> None:
-    scores.go.clear()
     works = [work(message) for message in (b"first", b"a", b"trip", b"b")]
-    submit(coalescer, works[0])
-    time.sleep(0.05)
+    hold(coalescer, scores, works[0])
     submit(coalescer, *works[1:])
     scores.go.set()
-    assert [w.future.result(10).body for w in works] == [b"first", b"a", b"ZeroDivisionError", b"b"]
+    assert [w.future.result(PATIENCE_S).body for w in works] == [b"first", b"a", b"ZeroDivisionError", b"b"]
     again = work(b"again")
     submit(coalescer, again)
-    assert again.future.result(10).body == b"again"
+    assert again.future.result(PATIENCE_S).body == b"again"
 
 
 def test_the_late_the_cancelled_and_the_gone_are_not_scored(coalescer: Coalescer, scores: Scores) -> None:
-    scores.go.clear()
     works = [work(b"first"), work(b"late", 0.1), work(b"cancelled"), work(b"gone", gone=True)]
-    submit(coalescer, works[0])
-    time.sleep(0.05)
+    hold(coalescer, scores, works[0])
     submit(coalescer, *works[1:])
     works[2].future.cancel()
-    time.sleep(0.1)
+    time.sleep(0.1)  # until the deadline of the late one is over
     scores.go.set()
-    assert works[1].future.result(10).body == b"late"
+    assert works[1].future.result(PATIENCE_S).body == b"late"
     coalescer.close()
     assert [message for taken in scores.rounds for message in taken] == [b"first"]
 
 
 def test_more_than_may_wait_are_refused_at_once(coalescer: Coalescer, scores: Scores) -> None:
-    scores.go.clear()
-    submit(coalescer, work(b"first"))
-    time.sleep(0.05)
+    hold(coalescer, scores, work(b"first"))
     submit(coalescer, *[work(b"waits") for _ in range(4)])
     with pytest.raises(Full):
         coalescer.submit(work(b"too many"))
 
 
 def test_a_thread_that_was_idle_does_not_wait_for_company(coalescer: Coalescer, scores: Scores) -> None:
-    scores.go.clear()
-    submit(coalescer, work(b"first"))
-    time.sleep(0.05)
-    submit(coalescer, *[work(b"many") for _ in range(4)])
+    many = [work(b"many") for _ in range(4)]
+    hold(coalescer, scores, work(b"first"))
+    submit(coalescer, *many)
     scores.go.set()
+    assert {one.future.result(PATIENCE_S).body for one in many} == {b"many"}
     time.sleep(0.1)  # idle for long
     alone = work(b"alone")
-    began = time.monotonic()
     submit(coalescer, alone)
-    assert alone.future.result(10).body == b"alone"
+    assert alone.future.result(PATIENCE_S).body == b"alone"
     assert scores.rounds[-1] == [b"alone"]
-    assert time.monotonic() - began < 5
 
 
 class Keeps:
@@ -126,11 +126,12 @@ class Keeps:
 
     def __init__(self) -> None:
         self.rounds: list[list[bytes]] = []
-        self.go = threading.Event()
+        self.called, self.go = threading.Event(), threading.Event()
         self.fails = False
 
     def __call__(self, answered: list[Answered]) -> None:
-        self.go.wait(10)
+        self.called.set()
+        self.go.wait(PATIENCE_S)
         self.rounds.append([message for one in answered for message in one.messages])
         if self.fails:
             raise DeliveryError("the disk is full")
@@ -141,16 +142,16 @@ def test_no_decision_goes_out_before_its_receipt_is_kept_nor_without(scores: Sco
     keeping = Coalescer(scores, time.monotonic, most_waiting=4, round_size=10, keep=keeps)
     first = work(b"first")
     keeping.submit(first)
-    time.sleep(0.05)
+    assert keeps.called.wait(PATIENCE_S)
     assert not first.future.done(), "answered before its receipt was kept"
     waiting = [work(b"a"), work(b"b"), work(b"refuse")]
     submit(keeping, *waiting)
     keeps.go.set()
-    assert first.future.result(10).body == b"first"
-    assert [w.future.result(10).body for w in waiting] == [b"a", b"b", b""]
+    assert first.future.result(PATIENCE_S).body == b"first"
+    assert [w.future.result(PATIENCE_S).body for w in waiting] == [b"a", b"b", b""]
     assert keeps.rounds == [[b"first"], [b"a", b"b"]], "one call for all receipts of a round; a refusal has none"
     keeps.fails = True
     failing = [work(b"c"), work(b"refuse")]
     submit(keeping, *failing)
-    assert sorted(w.future.result(10).body for w in failing) == [b"", b"unkept"]
+    assert sorted(w.future.result(PATIENCE_S).body for w in failing) == [b"", b"unkept"]
     keeping.close()

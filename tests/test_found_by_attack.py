@@ -20,7 +20,8 @@ from scoring.evaluate_files import evaluate_decisions
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from tests.test_features import SPEC, applications, events
-from tests.test_values import attribute, read, read_instants
+from tests.test_instants import read_instants
+from tests.test_values import attribute, read
 from training.data import TrainingData
 from training.run import train
 

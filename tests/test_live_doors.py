@@ -17,9 +17,9 @@ from scoring.scorer import Scorer
 from stream.cluster import EmbeddedBroker
 from stream.publish import publish
 from stream.settings import ConnectionSettings
-from tests.kafka import free_port
 from tests.live_doors import SHIFTED, Metrics, shift, worker
-from tests.rest_door import running, wait_until
+from tests.rest_door import running
+from tests.waiting import PATIENCE_S, free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +121,11 @@ def test_the_stream_shows_drift_in_the_feature_that_shifted_and_in_no_other(
             found: list[Metrics] = []
 
             def arrived() -> bool:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
                     found.append(Metrics(answer.read().decode()))
                 return found[-1]["credit_stream_messages_total"] == messages
 
-            assert wait_until(arrived, 40), (tmp_path / "worker.log").read_text()
+            assert wait_until(arrived), (tmp_path / "worker.log").read_text()
             return found[-1]
 
         before = metrics(len(usual))

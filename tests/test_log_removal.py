@@ -39,7 +39,7 @@ def killed(action: str, template: Path, work: Path, argument: object) -> list[li
     command = [sys.executable, "-m", "tests.killed_log", action, template, work, argument]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
-        list(map(str, command)), cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        list(map(str, command)), cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stderr
     said = [line for line in map(json.loads, done.stdout.splitlines()) if isinstance(line, dict)]

@@ -16,7 +16,7 @@ from features.spec import AttributeKind
 from features.spec_file import parse_spec
 from recipes.dataset import Dataset
 from tests.conftest import PROJECT, Credit, real_data
-from tests.test_cli import shell
+from tests.shell import shell
 
 
 @pytest.fixture

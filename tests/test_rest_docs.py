@@ -18,6 +18,7 @@ from scoring.messages import MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
 from tests.rest_door import Door, running
+from tests.waiting import PATIENCE_S, free_port
 
 COMMANDS = {"python": (sys.executable, "client.py"), "javascript": ("node", "client.mjs"), "shell": ("sh", "client.sh")}
 
@@ -56,7 +57,7 @@ def test_the_readme_serves_an_application(bundle: Path, tmp_path: Path, door: Do
     (tmp_path / "demo/bundles").mkdir(parents=True)
     (tmp_path / "demo/bundles/current").symlink_to(bundle)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    again = curl.replace("curl -s", "curl -s --retry 30 --retry-delay 1 --retry-connrefused")
+    again = curl.replace("curl -s", "curl -s --retry 200 --retry-delay 1 --retry-connrefused")
     port = free_port()
     lines = [key, example, serve.replace("8000", str(port)), again.replace("8000", str(port)), "kill $!"]
     done = subprocess.run(
@@ -66,19 +67,11 @@ def test_the_readme_serves_an_application(bundle: Path, tmp_path: Path, door: Do
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     decision = next(line for line in done.stdout.splitlines() if line.startswith("{"))
     assert json.loads(decision)["bundle_id"] == bundle.name, done.stderr
     assert door.port
-
-
-def free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_tables_are_those_of_the_product(credit: Credit) -> None:

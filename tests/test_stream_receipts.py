@@ -17,9 +17,9 @@ from recipes.dataset import Dataset
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
+from tests.account import source
 from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, Seen, read_topic
-from tests.kills import source
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -109,7 +109,7 @@ def test_consume_killed_at_any_step_goes_on_without_loss_or_double(
         producer.produce(topic, value, record.key, record.partition)
     assert producer.flush(30) == 0
     command = [sys.executable, "-m", "tests.killed_consume", decided.server.address, topic, spec_file, tmp_path, 4]
-    done = subprocess.run([*map(str, command)], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=200)
+    done = subprocess.run([*map(str, command)], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=900)
     steps = [line.split() for line in done.stdout.splitlines()]
     count = str(len(small))
     assert steps[-1] == ["end", "0", "0", count, count, "2"], done.stdout[-300:] + done.stderr[-2000:]

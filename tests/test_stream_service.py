@@ -9,9 +9,10 @@ import urllib.request
 import pytest
 
 from monitoring.metrics import STREAM
-from tests.kafka import free_port, read_topic
-from tests.kills import source
+from tests.account import source
+from tests.kafka import read_topic
 from tests.stage import INPUT_LIMIT, Stage, bad, good
+from tests.waiting import free_port
 
 pytestmark = pytest.mark.xdist_group("kafka")
 

@@ -11,9 +11,10 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream.cluster import EmbeddedBroker
-from tests.kafka import KafkaServer, free_port, read_topic
-from tests.kills import source
+from tests.account import source
+from tests.kafka import KafkaServer, read_topic
 from tests.stage import Stage, bad, good
+from tests.waiting import free_port
 
 pytestmark = pytest.mark.xdist_group("kafka")
 

@@ -1,9 +1,8 @@
-"""Text to money, numbers, months and instants, against Python's own exact arithmetic."""
+"""Text to money, numbers and months, against Python's own exact arithmetic."""
 
 import math
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any
 
@@ -13,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.cleaning import read_attribute
-from features.instants import instant
 from features.reading import Reader, Reading
 from features.spec import Attribute, AttributeKind, Currency
 from features.text_values import MOST_MINOR_UNITS
 
 EXACT = Context(prec=20_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
 EURO = Currency(code="EUR", minor_digits=2)
+
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
 
@@ -58,6 +58,7 @@ def all_ways(table: pl.DataFrame, reading: Reading) -> list[tuple[Any, str | Non
 
 
 numbers = st.from_regex(NUMBER, fullmatch=True) | st.decimals(allow_nan=False, allow_infinity=False).map(str)
+
 any_text = (
     st.text(st.characters(codec="utf-8"), max_size=30) | numbers | st.sampled_from(["1e400", "-0", "1_0", "1,5", "٣"])
 )
@@ -187,67 +188,3 @@ def test_a_cell_is_read_alone_as_among_others_and_null_has_exactly_one_cause(
     together = read(list(cells), of)
     assert together == [read([cell], of)[0] for cell in cells]
     assert all((value is None) == (cause is not None) for value, cause in together)
-
-
-def read_instants(column: pl.Series) -> list[tuple[Any, str | None]]:
-    table = pl.DataFrame({"x": column})
-    return all_ways(table, instant("applications", "x", table.schema["x"]))
-
-
-moments = st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30))  # noqa: DTZ001 - zones are added below
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@given(moments, st.integers(-12 * 60, 14 * 60))
-def test_instants_agree_with_datetime_in_every_form(moment: datetime, offset: int) -> None:
-    zoned = moment.replace(tzinfo=timezone(timedelta(minutes=offset)))
-    expected = [((zoned - EPOCH) // timedelta(microseconds=1), None)]
-    assert read_instants(pl.Series([zoned.isoformat()])) == expected
-    assert read_instants(pl.Series([zoned.isoformat(sep=" ")])) == expected
-    utc = zoned.astimezone(UTC)
-    assert read_instants(pl.Series([utc.replace(tzinfo=None).isoformat() + "Z"])) == expected
-    for unit in ("us", "ns"):
-        assert read_instants(pl.Series([utc], dtype=pl.Datetime(unit, "UTC"))) == expected
-        berlin = pl.Series([utc], dtype=pl.Datetime(unit, "UTC")).dt.convert_time_zone("Europe/Berlin")
-        assert read_instants(berlin) == expected
-
-
-@given(st.dates(date(1970, 1, 1), date(2199, 12, 31)))
-def test_a_date_means_midnight_utc(day: date) -> None:
-    expected = [((day - date(1970, 1, 1)).days * 86_400_000_000, None)]
-    assert read_instants(pl.Series([day.isoformat()])) == expected
-    assert read_instants(pl.Series([day])) == expected
-    assert read_instants(pl.Series([day]).cast(pl.Datetime("ms"))) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "cause"),
-    [
-        ("2023-02-29", "unreadable"),
-        ("2024-02-30T00:00:00Z", "unreadable"),
-        ("2024-13-01", "unreadable"),
-        ("2024-01-01T24:00:00", "unreadable"),
-        ("2024-01-01T23:59:60", "unreadable"),
-        ("2024-01-01T00:00:00.1234567", "unreadable"),
-        ("01/02/2024", "unreadable"),
-        ("1704067200", "unreadable"),
-        ("2024-01-01T00:00:00+25:00", "unreadable"),
-        ("1969-12-31", "out_of_range"),
-        ("1970-01-01T00:00:00+01:00", "out_of_range"),
-        ("2200-01-01", "out_of_range"),
-        ("", "missing"),
-        ("  ", "missing"),
-    ],
-)
-def test_instants_that_are_none(text: str, cause: str) -> None:
-    assert read_instants(pl.Series([text])) == [(None, cause)]
-
-
-def test_nanoseconds_that_are_no_microseconds_are_unreadable() -> None:
-    assert read_instants(pl.Series([1_000, 1_001]).cast(pl.Datetime("ns"))) == [(1, None), (None, "unreadable")]
-    assert read_instants(pl.Series(["2024-01-01T00:00:00.123456000"])) == [(1704067200123456, None)]
-
-
-def test_milliseconds_far_out_do_not_wrap_into_the_range() -> None:
-    wraps = (2**64 // 1000) + 10
-    assert read_instants(pl.Series([wraps]).cast(pl.Datetime("ms"))) == [(None, "out_of_range")]

@@ -1,0 +1,81 @@
+"""Receipts of REST workers that no segment holds yet, read from their outboxes while these are written to.
+
+Whoever looks for one looks here first and into the segments then: what is sealed in between is found twice, not missed.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from features.errors import DeliveryError
+from features.spec_file import parse_spec
+from receipts.line_parts import ReceiptError
+from receipts.lines import receipt_frames
+from receipts.log import OUTBOX, check_log
+from receipts.outbox_files import Found, files_of, look_into
+from receipts.pii import Pseudonymiser
+
+_SAME = ("decision_id", "request_id", "row", "decided_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Where receipts wait to be sealed."""
+
+    writer: str
+    file: str
+
+
+@dataclass(slots=True)
+class Unsealed:
+    """What the outboxes of a log hold of an id. `rows`: all receipts in them; `unread`: why some could not be read."""
+
+    found: list[tuple[Waiting, pl.DataFrame]] = field(default_factory=list)
+    rows: int = 0
+    unread: list[str] = field(default_factory=list)
+
+    def but(self, sealed: list[pl.DataFrame]) -> list[tuple[Waiting, pl.DataFrame]]:
+        """Return what was found without what segments hold by now."""
+        if not sealed:
+            return self.found
+        there = pl.concat([frame.select(_SAME) for frame in sealed])
+        left = [(at, frame.join(there, on=_SAME, how="anti", nulls_equal=True)) for at, frame in self.found]
+        return [(at, frame) for at, frame in left if frame.height]
+
+
+def find_unsealed(log: Path, column: str, value: str, key: bytes | None) -> Unsealed:
+    """Look for the receipts whose id in `column` is `value`; they are returned as they will be stored.
+
+    Raises:
+        InputError: the folder is no log.
+        SettingsError: one that was found holds personal data, and there is no key.
+
+    """
+    check_log(log)
+    text = f'"{column}":'.encode() + msgspec.json.encode(value)  # as the decision's part of a line has it
+    unsealed = Unsealed()
+    try:
+        folders = sorted(path for path in (log / OUTBOX).iterdir() if path.is_dir())
+    except FileNotFoundError:
+        folders = []
+    except OSError as error:
+        folders, unsealed.unread = [], [f"{log / OUTBOX}: {error.strerror}"]
+    for path in (path for folder in folders for path in files_of(folder)):
+        try:
+            found = look_into(path, text)
+            unsealed.rows += found.rows
+            waiting = Waiting(path.parent.name, path.name)
+            unsealed.found += [(waiting, frame) for frame in _frames(path, found, (column, value), key)]
+        except (DeliveryError, ReceiptError) as error:
+            unsealed.unread += [f"{path}: {error}"] if path.exists() else []  # else it was sealed and removed just now
+    return unsealed
+
+
+def _frames(path: Path, found: Found, wanted: tuple[str, str], key: bytes | None) -> list[pl.DataFrame]:
+    if not found.lines:
+        return []
+    spec, (column, value) = parse_spec(found.made_by.spec, str(path)), wanted
+    frames = [frame.filter(pl.col(column) == value) for _, frame in receipt_frames(found.lines, lambda _id: spec)]
+    return [Pseudonymiser(spec, key).frame(frame) for frame in frames if frame.height]
