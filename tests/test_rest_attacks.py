@@ -234,17 +234,3 @@ def peak(door: Door) -> int:
     """The most resident memory of the workers, as the kernel has seen it."""
     texts = [Path(f"/proc/{process.pid}/status").read_text() for process in door.processes()]
     return sum(int(text.partition("VmHWM:")[2].split()[0]) for text in texts) << 10
-
-
-def test_requests_beyond_the_queue_get_503_with_retry_after(bundle: Path, tmp_path: Path, good: bytes) -> None:
-    batch = b"[" + b",".join([good] * 1000) + b"]"
-    for framework in ("fastapi", "flask"):
-        with running(bundle, tmp_path / framework, framework, max_waiting=2, deadline_seconds=120) as door:
-
-            def send(_: int, door: Door = door) -> tuple[int, str]:
-                reply = door.score(batch, "/v1/score/batch")
-                return reply.status, reply.headers.get("retry-after", "")
-
-            with ThreadPoolExecutor(12) as pool:
-                outcomes = set(pool.map(send, range(24)))
-        assert outcomes == {(200, ""), (503, "1")}

@@ -1,6 +1,5 @@
-"""Door 3 as a process: start, the death of a worker, and a stop under load."""
+"""Door 3 as a process: the death of a worker, a stop under load, and the end of the supervisor."""
 
-import shutil
 import signal
 import threading
 import time
@@ -14,9 +13,7 @@ import pytest
 
 from scoring.messages import MessageScorer
 from scoring.scorer import Scorer
-from tests.conftest import Credit
 from tests.rest_door import FRAMEWORKS, Door, running, start
-from tests.test_bundle import republish, shift_golden
 from tests.waiting import PATIENCE_S, wait_until
 
 LONG_S = 40  # longer than what is waited for takes on a busy machine
@@ -156,33 +153,3 @@ def test_workers_end_when_their_supervisor_is_killed(bundle: Path, tmp_path: Pat
     door.process.kill()
     door.stop()
     assert wait_until(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers))
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_golden_rows_that_differ_in_one_bit_are_never_served(
-    workers: int, bundle: Path, tmp_path: Path, credit: Credit
-) -> None:
-    copy = Path(shutil.copytree(bundle, tmp_path / bundle.name))
-    shift_golden(copy, 1e-7)
-    done = credit("serve", "--bundle", republish(copy), "--port", 0, "--no-auth", "--workers", workers)
-    assert done.returncode == 2
-    assert "golden rows come out differently" in done.stderr
-    assert done.stdout == ""
-
-
-def test_a_port_that_is_taken_is_named(bundle: Path, tmp_path: Path, credit: Credit) -> None:
-    with running(bundle, tmp_path, "fastapi") as door:
-        done = credit("serve", "--bundle", bundle, "--no-auth", "--port", door.port)
-    assert done.returncode == 2
-    assert f"port {door.port}" in done.stderr
-
-
-def test_the_link_is_resolved_once(bundle: Path, tmp_path: Path) -> None:
-    link = tmp_path / "current"
-    link.symlink_to(bundle)
-    with running(link, tmp_path / "door", "fastapi", "--workers", 2) as door:
-        assert door.workers_ready(2)
-        link.unlink()
-        door.processes()[0].kill()
-        assert door.workers_ready(3)
-        assert door.ask("GET", "/v1/bundle").json["bundle_id"] == bundle.name
