@@ -56,13 +56,7 @@ def find_unsealed(log: Path, column: str, value: str, key: bytes | None) -> Unse
     check_log(log)
     text = f'"{column}":'.encode() + msgspec.json.encode(value)  # as the decision's part of a line has it
     unsealed = Unsealed()
-    try:
-        folders = sorted(path for path in (log / OUTBOX).iterdir() if path.is_dir())
-    except FileNotFoundError:
-        folders = []
-    except OSError as error:
-        folders, unsealed.unread = [], [f"{log / OUTBOX}: {error.strerror}"]
-    for path in (path for folder in folders for path in files_of(folder)):
+    for path in _files(log / OUTBOX, unsealed):
         try:
             found = look_into(path, text)
             unsealed.rows += found.rows
@@ -71,6 +65,16 @@ def find_unsealed(log: Path, column: str, value: str, key: bytes | None) -> Unse
         except (DeliveryError, ReceiptError) as error:
             unsealed.unread += [f"{path}: {error}"] if path.exists() else []  # else it was sealed and removed just now
     return unsealed
+
+
+def _files(root: Path, unsealed: Unsealed) -> list[Path]:
+    try:
+        return [path for folder in sorted(root.iterdir()) if folder.is_dir() for path in files_of(folder)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        unsealed.unread.append(f"{root}: {error.strerror}")
+        return []
 
 
 def _frames(path: Path, found: Found, wanted: tuple[str, str], key: bytes | None) -> list[pl.DataFrame]:
