@@ -100,7 +100,8 @@ class Coalescer:
                 raise Full
             self._waiting.append(work)
             if self._busy:
-                self._lock.notify()
+                if self._complete():
+                    self._lock.notify()
                 return
             self._busy = True
         self._start()
@@ -116,13 +117,17 @@ class Coalescer:
         with self._lock:
             patience = self._round_ended + GATHER_SECONDS - self._clock()
             if patience > 0 and self._in_flight > 1:
-                self._lock.wait_for(lambda: len(self._waiting) >= self._in_flight, patience)
+                self._lock.wait_for(self._complete, patience)
             taken = self._take()
             self._taken = len(taken)
             if not taken:
                 self._busy = False
                 return
         self._run(taken, self._end_round)
+
+    def _complete(self) -> bool:
+        """Tell whether as many wait as were in flight."""
+        return len(self._waiting) >= self._in_flight
 
     def _end_round(self) -> None:
         with self._lock:

@@ -11,15 +11,22 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import Response as FastAPIResponse
 from fastapi.telemetry import TelemetryConfig
-from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import Response
+from api.problems import JSON, SECURITY_HEADERS, Header, Response
 from api.routes import ROUTES
 from api.service import Exchange, Service
 
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # ours is api.watch
+
+
+def _encoded(header: Header) -> tuple[bytes, bytes]:
+    return header[0].encode("latin-1"), header[1].encode("latin-1")
+
+
+_ENCODED = {header: _encoded(header) for header in (*SECURITY_HEADERS, ("Content-Type", JSON))}
 
 
 class _ClientGone(Exception):  # noqa: N818 - an outcome, not a fault
@@ -30,19 +37,29 @@ class _TooLarge(Exception):  # noqa: N818 - an outcome, not a fault
     """More arrived than the limit allows."""
 
 
+class _Door(FastAPI):
+    """FastAPI without the layers for models, dependencies and files, of which nothing here makes use.
+
+    They would cost a request more than all else that is done for it before it is scored.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ServerErrorMiddleware(self.router, self.exception_handlers[Exception])
+
+
 def fastapi_app(service: Service) -> FastAPI:
-    """Build the app; each route of the table leads to the same endpoint, which asks the service."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY)
+    """Build the app; each address leads to the same endpoint, and the service knows the methods that it takes."""
+    app = _Door(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY)
     endpoint = Endpoint(service)
     for route in ROUTES:
-        app.router.routes.append(Route(route.path, endpoint, methods=route.methods))
-    app.add_exception_handler(HTTPException, endpoint.unmatched)
+        app.router.routes.append(Route(route.path, endpoint))
+    app.router.default = endpoint
     app.add_exception_handler(Exception, endpoint.fault)
     return app
 
 
 class Endpoint:
-    """An ASGI endpoint for every route."""
+    """An ASGI endpoint for every address."""
 
     def __init__(self, service: Service) -> None:
         """Take the service."""
@@ -58,7 +75,7 @@ class Endpoint:
             return
         finally:
             self._service.close(exchange, response)
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        headers = [_ENCODED.get(header) or _encoded(header) for header in response.headers]
         headers.append((b"Content-Length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
@@ -76,17 +93,10 @@ class Endpoint:
         response = await _answer_of(future, self._service.settings.deadline_seconds)
         return response or self._service.refuse(exchange, "deadline_exceeded")
 
-    async def unmatched(self, request: Request, _error: Exception) -> FastAPIResponse:
-        """Answer what no route matches; the service finds the same."""
-        exchange = _open(self._service, request.scope)
-        return self._answer(exchange, exchange.refusal or self._service.refuse(exchange, "not_found"))
-
     async def fault(self, request: Request, error: Exception) -> FastAPIResponse:
         """Answer after a fault of this product."""
         exchange = _open(self._service, request.scope)
-        return self._answer(exchange, self._service.fault(exchange, error))
-
-    def _answer(self, exchange: Exchange, response: Response) -> FastAPIResponse:
+        response = self._service.fault(exchange, error)
         self._service.close(exchange, response)
         return FastAPIResponse(response.body, response.status, dict(response.headers))
 

@@ -197,8 +197,9 @@ def _without_upgrade(data: bytes) -> bytes:
 
     A server may ignore it (RFC 9110, 7.8), and no other protocol is spoken here.
     """
-    head, blank, body = data.partition(b"\r\n\r\n")
-    return _UPGRADE.sub(b"\r\nignored", head) + blank + body
+    end = data.find(b"\r\n\r\n")
+    head = data if end < 0 else data[:end]
+    return _UPGRADE.sub(b"\r\nignored", head) + data[len(head) :] if _UPGRADE.search(head) else data
 
 
 class _GentleTransport:

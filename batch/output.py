@@ -62,6 +62,24 @@ def check_folder(path: Path) -> None:
         ) from error
 
 
+def prepare_folder(path: Path) -> None:
+    """Make the folder of a file that somebody asked for by name, and check that the file can be written there.
+
+    The cron job's output is not prepared so: a folder that is missing every night is a disk that was not mounted.
+
+    Raises:
+        DeliveryError: the folder cannot be made or written to.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeliveryError(
+            f"{path.parent}: cannot be made ({error.strerror}). Choose another place for the output."
+        ) from error
+    check_folder(path)
+
+
 def refuse_overwriting(source: Path, targets: list[Path]) -> None:
     """Refuse targets that are the input, or lie in the folder that is.
 

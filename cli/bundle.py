@@ -14,7 +14,7 @@ from scoring.machine import cpu_family
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
 
-app = typer.Typer(no_args_is_help=True, help="Show or verify a bundle.")
+app = typer.Typer(no_args_is_help=True, help="Show, verify, promote or roll back a bundle.")
 
 BundlePath = Annotated[Path, typer.Argument(help="The bundle's folder, or a link to it.", show_default=False)]
 
@@ -74,7 +74,8 @@ def _say_evaluation(evaluation: dict[str, Any]) -> None:
             continue
         policy = part["policy"]
         say()
-        say(f"{title}{' ' + part['from'] if 'from' in part else ''}: {policy['applications']:,} applications")
+        since = part.get("from", "").removesuffix("T00:00:00+00:00")
+        say(f"{' '.join(filter(None, (title, since)))}: {policy['applications']:,} applications")
         baselines = [{row[0]: row[1] for row in metric_rows(part[name])} for name in ("argmax", "majority_class")]
         rows = [(*row, baselines[0][row[0]], baselines[1][row[0]]) for row in metric_rows(policy)]
         say_table(("metric", "policy", "95 % interval", "argmax", "majority class"), rows)

@@ -1,6 +1,7 @@
 """`credit stream dead-letters`: what failed and why; corrected or retried messages go back."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,15 +34,14 @@ def list_(
     """List dead letters that are not settled: where each came from, the code, and what was expected where."""
     from stream.redrive import DeadLetters
 
-    letters = DeadLetters(settings)
     rows = []
-    for pending in letters.pending(everything=everything):
-        row = _row(pending)
-        if code is None or row["code"] == code:
-            rows.append(row)
-            if export is not None:
-                _write(export, pending)
-    letters.close()
+    with closing(DeadLetters(settings)) as letters:
+        for pending in letters.pending(everything=everything):
+            row = _row(pending)
+            if code is None or row["code"] == code:
+                rows.append(row)
+                if export is not None:
+                    _write(export, pending)
     if as_json:
         for row in rows:
             say(json.dumps(row, ensure_ascii=False))
@@ -75,9 +75,8 @@ def redrive(
         file = corrected / pending.file_name
         return Resend(file.read_bytes()) if file.is_file() else None
 
-    letters = DeadLetters(settings)
-    done = letters.redrive(choose)
-    letters.close()
+    with closing(DeadLetters(settings)) as letters:
+        done = letters.redrive(choose)
     say_table((), sorted(done.items()) or [("nothing to send", 0)])
 
 

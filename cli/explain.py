@@ -9,7 +9,7 @@ import polars as pl
 import typer
 
 from batch.inputs import read_inputs
-from batch.output import check_folder, refuse_overwriting, replace_files
+from batch.output import prepare_folder, refuse_overwriting, replace_files
 from cli.console import read_dictionary, say, say_table, stages
 from cli.explain_page import explain_page
 from cli.options import Applications, BundleOption, DictionaryOption, Events
@@ -37,7 +37,9 @@ def explain(  # noqa: PLR0917 - typer takes options by name
     bundle: BundleOption,
     applications: Applications,
     events: Events,
-    application_id: Annotated[str, typer.Option("--application-id", help="Which one.", show_default=False)],
+    application_id: Annotated[
+        str, typer.Option("--application-id", help="The application to explain.", show_default=False)
+    ],
     html: Annotated[Path | None, typer.Option("--html", help="Write one offline page.", show_default=False)] = None,
     dictionary: DictionaryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -47,9 +49,9 @@ def explain(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Print an application's decision, its reasons as the applicant reads them, and what moved it most."""
     if html is not None:
-        check_folder(html)
         for source in (applications, events, bundle):
             refuse_overwriting(source, [html])
+        prepare_folder(html)
     with stages("Explaining", 3) as stage:
         stage("read")
         scorer = Scorer.open(bundle)

@@ -8,7 +8,7 @@ import polars as pl
 import typer
 
 from batch.inputs import read_inputs
-from batch.output import check_target, encode, replace_files
+from batch.output import check_target, encode, prepare_folder, replace_files
 from cli.console import read_spec, say, say_table, stages
 from cli.options import Applications, Events
 from features.errors import SettingsError
@@ -27,8 +27,12 @@ app = typer.Typer()
 def features(  # noqa: PLR0917 - typer takes options by name
     applications: Applications,
     events: Events,
-    bundle: Annotated[Path | None, typer.Option("--bundle", help="Takes its spec.", show_default=False)] = None,
-    spec: Annotated[Path | None, typer.Option("--spec", help="Instead of a bundle.", show_default=False)] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="The bundle whose spec is used.", show_default=False)
+    ] = None,
+    spec: Annotated[
+        Path | None, typer.Option("--spec", help="A spec, instead of a bundle.", show_default=False)
+    ] = None,
     application_id: Annotated[
         str | None, typer.Option("--application-id", help="Print this application's row.", show_default=False)
     ] = None,
@@ -40,6 +44,9 @@ def features(  # noqa: PLR0917 - typer takes options by name
     """Print one application's features, named, with units; or write the matrix of all for a notebook."""
     if (bundle is None) == (spec is None) or (application_id is None) == (out is None):
         raise SettingsError("expected --bundle or --spec, and --application-id or --out. See credit features --help.")
+    if out is not None:
+        prepare_folder(out)
+        check_target(out)
     contract = read_bundle(bundle).spec if bundle is not None else read_spec(spec or Path())
     with stages("Features", 2) as stage:
         stage("read")
@@ -59,7 +66,6 @@ def features(  # noqa: PLR0917 - typer takes options by name
 
 
 def _write_matrix(out: Path, applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) -> None:
-    check_target(out)
     table = build_features(applications, events, spec)
     rejected = table.rejects.filter(pl.col("table") == "applications").height
     replace_files({out: encode(matrix_frame(table, spec), out.suffix)})

@@ -23,9 +23,15 @@ app = typer.Typer(no_args_is_help=True, help="The decision log: find receipts, v
 @app.command("find", epilog="Example: credit log find demo/log --application-id A2-0000000")
 def find_receipts(  # noqa: PLR0917 - typer takes options by name
     log: Log,
-    application_id: Annotated[str | None, typer.Option("--application-id", show_default=False)] = None,
-    customer_id: Annotated[str | None, typer.Option("--customer-id", show_default=False)] = None,
-    decision_id: Annotated[str | None, typer.Option("--decision-id", show_default=False)] = None,
+    application_id: Annotated[
+        str | None, typer.Option("--application-id", help="Receipts of this application.", show_default=False)
+    ] = None,
+    customer_id: Annotated[
+        str | None, typer.Option("--customer-id", help="Receipts of this customer.", show_default=False)
+    ] = None,
+    decision_id: Annotated[
+        str | None, typer.Option("--decision-id", help="Receipts of this decision.", show_default=False)
+    ] = None,
     pii_key: PiiKey = None,
     as_json: AsJson = False,
 ) -> None:
@@ -118,7 +124,10 @@ def _say_audit(found: "Audit") -> None:
         say(f"note: {note}")
     say()
     if not found.problems:
-        say("The chains are intact. Keep the heads elsewhere: without one there, this proves accident, not tampering.")
+        say(
+            "The chains are intact. Keep the heads elsewhere: without one there, this rules out accidents, but not "
+            "that the whole log was written anew."
+        )
     for problem in found.problems:
         say(f"BROKEN {problem}")
 

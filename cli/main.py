@@ -95,10 +95,12 @@ def score(  # noqa: PLR0917 - typer takes options by name
         bool, typer.Option("--allow-empty-events", help="Score although there is not one event.")
     ] = False,
     log: Annotated[
-        Path | None, typer.Option("--log", help="Decision log that gets a receipt each.", show_default=False)
+        Path | None,
+        typer.Option("--log", help="Decision log: a folder where each decision leaves a receipt.", show_default=False),
     ] = None,
     receipts: Annotated[
-        ReceiptContent, typer.Option(help="What they hold: the feature row, or the application with its events too.")
+        ReceiptContent,
+        typer.Option(help="What receipts hold: the feature row, or the application with its events too."),
     ] = ReceiptContent.FEATURES,
     pii_key: PiiKey = None,
 ) -> None:

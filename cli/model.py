@@ -52,7 +52,7 @@ def train(  # noqa: PLR0917 - typer takes options by name
     ] = None,
     study: Annotated[
         Path | None,
-        typer.Option("--study", help="Where candidates are kept, to go on after a stop. [default: in BUNDLES]"),
+        typer.Option("--study", help="Where candidates are kept, to go on after a stop; else in BUNDLES."),
     ] = None,
     dictionary: DictionaryOption = None,
 ) -> None:

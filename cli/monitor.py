@@ -38,8 +38,12 @@ def monitor(  # noqa: PLR0917 - typer takes options by name
     decisions: Annotated[
         Path | None, typer.Option("--decisions", help="Without a log: what `credit score` wrote.", show_default=False)
     ] = None,
-    applications: Annotated[Path | None, typer.Option("--applications", show_default=False)] = None,
-    events: Annotated[Path | None, typer.Option("--events", show_default=False)] = None,
+    applications: Annotated[
+        Path | None, typer.Option("--applications", help="With --decisions: what was scored.", show_default=False)
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option("--events", help="With --decisions: what was scored.", show_default=False)
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option("--labels", help="Without a log: application_id, credit_class, outcome_at.", show_default=False),

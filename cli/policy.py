@@ -43,7 +43,10 @@ def say_costs(policy: Policy) -> None:
     ]
     say_table(("", *[f"called {name}" for name in policy.classes]), rows)
     if policy.multiplier != 1:
-        say(f"Calling another class {policy.classes[-1]} counts {policy.multiplier:.4g} times, to meet the floors.")
+        say(
+            f"Where classes are assigned, calling another class {policy.classes[-1]} counts {policy.multiplier:.4g} "
+            "times as much, so that the floors of precision and recall are met."
+        )
 
 
 def _say_points(bundle: Bundle) -> None:
@@ -77,7 +80,12 @@ def never_assigned(classes: list[str]) -> str:
 def set_policy(
     bundle: BundlePath,
     costs: Annotated[
-        Path, typer.Option("--costs", help="[policy.costs] as in a spec, or a policy.toml.", show_default=False)
+        Path,
+        typer.Option(
+            "--costs",
+            help="A policy.toml, or a file with the tables policy.costs and policy.floors of a spec.",
+            show_default=False,
+        ),
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
     data: Annotated[
@@ -87,7 +95,10 @@ def set_policy(
         ),
     ] = None,
 ) -> None:
-    """Publish a bundle with the same model and other costs; says what changes. The bundle's folder is printed last."""
+    """Publish a bundle with the same model and other costs; says what changes. The bundle's folder is printed last.
+
+    Floors, the least precision and recall of the best class, are those of the file, else those of the bundle's spec.
+    """
     from cli.model import training_data
     from model_export.new_policy import choose_new_policy, on_histogram, publish_policy
     from training.costs_file import with_costs

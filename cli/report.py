@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batch.output import refuse_overwriting, replace_files
+from batch.output import prepare_folder, refuse_overwriting, replace_files
 from batch.tables import read_table
 from cli.console import say, say_table, stages
-from features.errors import DeliveryError, SettingsError
+from features.errors import SettingsError
 from scoring.bundle import Bundle, read_bundle
 
 if TYPE_CHECKING:
@@ -51,13 +51,15 @@ def report(
     ]
     for source in (bundle, *([groups] if groups else []), *tables):
         refuse_overwriting(source, [out, card] if card else [out])
+    for path in (out, *([card] if card else [])):
+        prepare_folder(path)
     with stages("Report", 4) as stage:
         stage("read")
         found = read_bundle(bundle)
         content = content_of(found) if data is None else _judge(found, data, groups, stage)
         stage("draw")
         files = {out: render(content).encode()} | ({card: render_card(content).encode()} if card else {})
-        _write(files)
+        replace_files(files)
     if content.fairness is not None:
         _say_fairness(content)
     for path in files:
@@ -75,15 +77,6 @@ def _judge(bundle: Bundle, data: Path, groups: Path | None, stage: Any) -> "Cont
     rejudged = rejudge(bundle, tables)
     found = None if stated is None else fairness(rejudged.judged, rejudged.application_ids, stated)
     return content_on(bundle, rejudged, found)
-
-
-def _write(files: dict[Path, bytes]) -> None:
-    for path in files:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DeliveryError(f"{path.parent}: cannot be made ({error.strerror}).") from error
-    replace_files(files)
 
 
 def _say_fairness(content: "Content") -> None:

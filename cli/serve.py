@@ -25,20 +25,28 @@ def serve(  # noqa: PLR0917 - typer takes options by name
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)
     ] = None,
-    framework: Annotated[str | None, typer.Option(help="fastapi or flask.", show_default="fastapi")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="0 takes a free one.", show_default="8000")] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default="1")] = None,
-    keys: Annotated[Path | None, typer.Option(help="File of API keys.", show_default="credit-keys.json")] = None,
+    framework: Annotated[str | None, typer.Option(help="fastapi (the default) or flask.", show_default=False)] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: 127.0.0.1.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; default: 8000. 0 takes a free one.", show_default=False)
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default: 1.", show_default=False)] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="File of API keys; default: credit-keys.json.", show_default=False)
+    ] = None,
     no_auth: Annotated[bool | None, typer.Option("--no-auth", help="No keys; on loopback only.")] = None,
     rate_limit: Annotated[
-        float | None, typer.Option(help="Requests a second for each key and worker; 0: no limit.", show_default="1000")
+        float | None,
+        typer.Option(help="Requests a second for each key and worker; default: 1000, 0: no limit.", show_default=False),
     ] = None,
     log: Annotated[
         Path | None, typer.Option("--log", help="Decision log: each decision leaves a receipt.", show_default=False)
     ] = None,
     receipts: Annotated[
-        str | None, typer.Option(help="durable or relaxed: what an answer waits for.", show_default="durable")
+        str | None,
+        typer.Option(help="What an answer waits for: durable (the disk; the default) or relaxed.", show_default=False),
     ] = None,
     pii_key: PiiKey = None,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from batch.output import check_folder, replace_files
+from batch.output import prepare_folder, replace_files
 from batch.tables import read_table
 from cli.console import say, stages
 from cli.options import Applications, Events
@@ -34,7 +34,7 @@ def draft(
     ] = None,
 ) -> None:
     """Read your tables and write a commented spec: kinds, ranges, missing tokens, groups. EDIT marks decisions."""
-    check_folder(out)
+    prepare_folder(out)
     with stages("Drafting", 2) as stage:
         stage("read")
         tables = read_table(applications, "applications"), read_table(events, "events", may_be_empty=True)

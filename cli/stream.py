@@ -85,12 +85,12 @@ def decisions(
     """Print committed decisions, one line of JSON each, oldest first by partition."""
     from itertools import islice
 
-    from stream.broker import GroupConsumer
     from stream.client_settings import member_config
     from stream.cluster import read_records
+    from stream.group import Group
 
     topic = settings.output
-    reader = GroupConsumer(member_config(settings.connection, settings.group), topic)
+    reader = Group(member_config(settings.connection, settings.group), topic)
     marks = {p: reader.watermarks(topic, p) for p in range(_partitions(settings, topic))}
     starts, ends = ({p: mark[i] for p, mark in marks.items() if mark[0] < mark[1]} for i in (0, 1))
     for record in islice(read_records(settings.connection, topic, starts, ends), limit):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batch.output import prepare_folder, replace_files
 from cli.console import say, say_table, stages
 from cli.options import Applications, BundleOption, Events
 
@@ -27,12 +28,16 @@ def verify(  # noqa: PLR0917 - typer takes options by name
     events: Events,
     brokers: Annotated[
         str | None,
-        typer.Option(help="Kafka brokers for the stream; new topics stay there.", show_default="embedded broker"),
+        typer.Option(
+            help="Kafka brokers for the stream, where new topics stay; else an embedded one.", show_default=False
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score your applications at every door, each in a process of its own; exit 7 if one bit differs."""
+    if out is not None:
+        prepare_folder(out)
     from verify.doors import Question
     from verify.run import verify as run
 
@@ -41,7 +46,7 @@ def verify(  # noqa: PLR0917 - typer takes options by name
         report = run(question, brokers, stage)
     text = json.dumps(report.document(), indent=2, ensure_ascii=False)
     if out is not None:
-        out.write_text(text + "\n")
+        replace_files({out: text.encode() + b"\n"})
     if as_json:
         say(text)
     else:

@@ -19,7 +19,7 @@ from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 _MOST_ID_BYTES = 256
 _MOST_SHOWN = 10
 _PLAIN_ID = r"^[!-~]+$"
-_is_plain_id = re.compile(rf"[!-~]{{1,{_MOST_ID_BYTES}}}").fullmatch
+is_plain_id = re.compile(rf"[!-~]{{1,{_MOST_ID_BYTES}}}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,15 @@ def _plain_identities(table: pl.DataFrame) -> list[pl.Series] | None:
     ids = [table.get_column(name) for name in ("application_id", "customer_id")]
     if not has_few_rows(table) or any(column.dtype != pl.String for column in ids):
         return None
-    usable = all(cell is not None and _is_plain_id(cell) for column in ids for cell in column.to_list())
+    usable = all(cell is not None and is_plain_id(cell) for column in ids for cell in column.to_list())
     return [*ids, pl.Series([usable])] if usable else None
+
+
+@lru_cache(maxsize=64)
+def text_reader(spec: Spec) -> Reader:
+    """Return what reads applications whose cells are all texts."""
+    names = (*IDENTITY, *[attribute.name for attribute in spec.attributes])
+    return _reader(spec, tuple((name, pl.String()) for name in names))
 
 
 @lru_cache(maxsize=64)

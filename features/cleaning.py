@@ -18,6 +18,7 @@ from features.plain_cells import (
     plain_category,
     plain_list,
     plain_quantity,
+    plain_text,
 )
 from features.reading import MISSING, MISSING_TOKEN, UNKNOWN, Condition, Plain, Reading, Stage, piece
 from features.spec import Attribute, AttributeKind, Currency
@@ -68,9 +69,9 @@ def read_attribute(attribute: Attribute, dtype: pl.DataType, currency: Currency)
 
 def _plain(attribute: Attribute, currency: Currency) -> Plain | None:
     """Return what reads a few cells one by one."""
+    tokens = frozenset(token.strip() for token in attribute.missing_tokens) - {""}
     if attribute.kind is AttributeKind.TEXT:
-        return None
-    tokens = frozenset(token for token in attribute.missing_tokens if token.strip() == token != "")
+        return plain_text(tokens, attribute.strip)
     if attribute.kind in _CATEGORICAL:
         make = plain_category if attribute.kind is AttributeKind.CATEGORY else plain_list
         return make(_plain_values(attribute), tokens)

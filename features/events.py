@@ -33,7 +33,8 @@ class Events:
 
 
 APPLICATION_ROW = "application_row"
-_IGNORED = -1
+IGNORED = -1  # the index of kinds that the spec ignores
+IGNORED_KIND = "ignored_kind"
 _STRANGER = -1
 
 
@@ -75,10 +76,10 @@ def _account(own: pl.DataFrame, places: tuple[Int64s, Int64s], rejects: pl.DataF
     """Check events of which `places` gives customer and 1-based row."""
     customers, rows = places
     schema = own.schema
-    cells = _reader(spec, tuple((name, schema[name]) for name in _READ if name in schema)).read(own)
-    ignored, codes = cells["kind"].values.to_numpy() == _IGNORED, _codes(cells)
+    cells = event_reader(spec, tuple((name, schema[name]) for name in _READ if name in schema)).read(own)
+    ignored, codes = cells["kind"].values.to_numpy() == IGNORED, _codes(cells)
     bad, usable = _NO_BAD, ~ignored
-    dirt = count_dirt(EVENTS, {"kind": ["ignored_kind"] * int(ignored.sum())})
+    dirt = count_dirt(EVENTS, {"kind": [IGNORED_KIND] * int(ignored.sum())})
     if codes is not None:
         usable &= codes.is_null().to_numpy()
         judged = pl.DataFrame({"customer": customers, "row": rows, "code": codes}).filter(~ignored)
@@ -105,7 +106,8 @@ _NO_BAD = pl.DataFrame(schema={"customer": pl.Int64, "code": pl.String, "column"
 
 
 @lru_cache(maxsize=64)
-def _reader(spec: Spec, columns: Columns) -> Reader:
+def event_reader(spec: Spec, columns: Columns) -> Reader:
+    """Return what reads events of these columns."""
     schema = dict(columns)
     readings = [
         _kind(spec, schema["kind"]),
@@ -143,12 +145,12 @@ def _kind(spec: Spec, dtype: pl.DataType) -> Reading:
 
     def index(text: pl.Expr) -> pl.Expr:
         place = text.cast(kinds, strict=False).to_physical().cast(pl.Int64)
-        return pl.when(place < len(spec.event_kinds)).then(place).when(place.is_not_null()).then(_IGNORED)
+        return pl.when(place < len(spec.event_kinds)).then(place).when(place.is_not_null()).then(IGNORED)
 
     text = pl.col("kind").cast(pl.String).str.strip_chars()
     unknown = piece("kind", "value").is_null() & (text != "")
     quick = index(pl.col("kind").cast(pl.String))
-    indices = {kind: i for i, kind in enumerate(spec.event_kinds)} | dict.fromkeys(spec.ignored_kinds, _IGNORED)
+    indices = {kind: i for i, kind in enumerate(spec.event_kinds)} | dict.fromkeys(spec.ignored_kinds, IGNORED)
     plain = plain_kind(indices) if dtype == pl.String else None
     return Reading("kind", [[index(text).alias("kind|value")]], [(unknown, UNKNOWN)], quick, plain=plain)
 

@@ -6,7 +6,7 @@ what a cell means; the tests hold the readers to it, cell by cell.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +19,7 @@ from features.text_values import MOST_MINOR_UNITS, PLAIN_MONTHS, PLAIN_NUMBER, p
 
 _MISSING, _TOKEN, _NOT_WHOLE, _OUTSIDE = map(Unusable, (MISSING, MISSING_TOKEN, NOT_WHOLE, OUT_OF_RANGE))
 _is_number, _in_words = re.compile(PLAIN_NUMBER).fullmatch, re.compile(PLAIN_MONTHS).fullmatch
+_is_printable = re.compile(r"[!-~](?:[ -~]*[!-~])?").fullmatch
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCAL_EPOCH = _EPOCH.replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,6 +33,16 @@ def _all_match(form: str) -> Callable[[str], object]:
 
 
 _all_utc = _all_match(_UTC)
+
+
+def _lines(cells: Sequence[str | None]) -> str:
+    """Join texts; where one is null there is no text, which has none of the forms."""
+    try:
+        return "\n".join(cells)  # type: ignore[arg-type]
+    except TypeError:
+        return ""
+
+
 Parse = Callable[[str], float | int | None]
 
 
@@ -72,8 +83,8 @@ def plain_amount(digits: int) -> Plain:
     decimals = rf"\.[0-9]{{{digits}}}" if digits else ""
     all_match = _all_match(rf"-?[0-9]{{1,12}}{decimals}")
 
-    def whole(cells: list[str]) -> Int64s | None:
-        text = "\n".join(cells)
+    def whole(cells: Sequence[str | None]) -> Int64s | None:
+        text = _lines(cells)
         if not all_match(text):
             return None
         values = np.fromstring(text.replace(".", ""), dtype=np.int64, sep="\n")
@@ -97,8 +108,8 @@ def plain_instant(form: str, first: int, end: int) -> Plain:
         value = (moment - (_LOCAL_EPOCH if moment.tzinfo is None else _EPOCH)) // _MICROSECOND
         return value if first <= value < end else _OUTSIDE
 
-    def whole(cells: list[str]) -> Int64s | None:
-        text = "\n".join(cells)
+    def whole(cells: Sequence[str | None]) -> Int64s | None:
+        text = _lines(cells)
         if not _all_utc(text):
             return None
         try:
@@ -115,9 +126,11 @@ def plain_kind(indices: dict[str, int]) -> Plain:
     """Read kinds of events to their index."""
     known: dict[str, object] = {"": _MISSING, **indices}
 
-    def whole(cells: list[str]) -> Int64s | None:
-        values = list(map(indices.get, cells))
-        return None if None in values else np.array(values, dtype=np.int64)
+    def whole(cells: Sequence[str | None]) -> Int64s | None:
+        try:
+            return np.array(list(map(indices.__getitem__, cells)), dtype=np.int64)  # type: ignore[arg-type]
+        except KeyError:
+            return None
 
     return Plain(pl.Int64(), lambda cell: known.get(cell, UNCERTAIN), whole)
 
@@ -126,6 +139,17 @@ def plain_category(values: list[str], tokens: frozenset[str]) -> Plain:
     """Take the known values as they are; `tokens` mean that the value is missing."""
     known: dict[str, object] = {"": _MISSING, **dict.fromkeys(tokens, _TOKEN), **{value: value for value in values}}
     return Plain(pl.String(), lambda cell: known.get(cell, UNCERTAIN))
+
+
+def plain_text(tokens: frozenset[str], strip: str) -> Plain:
+    """Take printable ASCII as it is, if nothing stands around it that might be stripped."""
+    known: dict[str, object] = {"": _MISSING, **dict.fromkeys(tokens, _TOKEN)}
+
+    def read(cell: str) -> object:
+        bare = _is_printable(cell) and cell[0] not in strip and cell[-1] not in strip
+        return known.get(cell, cell if bare else UNCERTAIN)
+
+    return Plain(pl.String(), read)
 
 
 def plain_list(values: list[str], tokens: frozenset[str]) -> Plain:

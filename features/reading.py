@@ -23,7 +23,7 @@ OUT_OF_RANGE = "out_of_range"
 TOO_MANY_DECIMALS = "too_many_decimals"
 UNKNOWN = "unknown_category"
 
-_FEW_ROWS = 4096  # up to here handing a column to another thread costs more than computing it
+FEW_ROWS = 4096  # up to here handing a column to another thread costs more than computing it
 PLAIN_ROWS = 512  # up to here cells may be read one by one
 
 Stage = list[pl.Expr]
@@ -44,18 +44,19 @@ class Unusable:
 
 
 UNCERTAIN = Unusable("")  # it takes the stages to tell
+_NULL = Unusable(MISSING)
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
     """Reads one text to a value of `dtype`, to `Unusable`, or to `UNCERTAIN` (see `features.plain_cells`).
 
-    `whole` reads all texts of a column at once, or returns None where one of them has another form.
+    `whole` reads all texts of a column at once, or returns None where one of them is null or has another form.
     """
 
     dtype: pl.DataType
     read: Callable[[str], object]
-    whole: Callable[[list[str]], NDArray[np.int64] | None] | None = None
+    whole: Callable[[Sequence[str | None]], NDArray[np.int64] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,13 @@ class Reader:
     def read(self, table: pl.DataFrame) -> dict[str, Cells]:
         """Return each reading's cells by name, in the order of the rows."""
         cells = {}
-        for name, plain in self._plain.items() if table.height <= _FEW_ROWS else ():
+        for name, plain in self._plain.items() if table.height <= FEW_ROWS else ():
             column = table.get_column(name)
-            read = _read_whole(column, plain) or (self._read_one_by_one(column, plain) if has_few_rows(table) else None)
-            if read:
-                cells[name] = read
+            whole = self.read_whole(name, column.to_list()) if plain.whole else None
+            if whole is not None:
+                cells[name] = Cells(pl.Series(name, whole))
+            elif has_few_rows(table):
+                cells[name] = self._read_one_by_one(column, plain)
         rest = [name for name in self._stages if name not in cells]
         return cells | self._read_in_columns(table, rest) if rest else cells
 
@@ -138,20 +141,34 @@ class Reader:
         slow = [name for name in names if name not in self._quick]
         return cells | {name: _read_slowly(table.get_column(name), self._stages[name]) for name in slow}
 
-    def _read_one_by_one(self, column: pl.Series, plain: Plain) -> Cells:
-        read = plain.read
-        values: list[Any] = [None if cell is None else read(cell) for cell in column.to_list()]
+    def read_texts(self, name: str, cells: Sequence[str | None]) -> tuple[list[Any], dict[int, str]]:
+        """Read few texts of a column: values, None where there is none, and by position the cause of each of those."""
+        plain = self._plain.get(name)
+        read = plain.read if plain else _tell_nothing
+        values: list[Any] = [_NULL if cell is None else read(cell) for cell in cells]
         if Unusable not in set(map(type, values)):
-            return Cells(pl.Series(column.name, values, plain.dtype))
-        known = {i: value.cause for i, value in enumerate(values) if type(value) is Unusable}
+            return values, {}
+        causes = {i: value.cause for i, value in enumerate(values) if type(value) is Unusable}
         values = [None if type(value) is Unusable else value for value in values]
-        uncertain = [i for i, cause in known.items() if not cause]
+        uncertain = [i for i, cause in causes.items() if not cause]
         if uncertain:
-            slow = _read_slowly(column.gather(uncertain), self._stages[column.name])
+            column = pl.Series(name, [cells[i] for i in uncertain], dtype=pl.String)
+            slow = _read_slowly(column, self._stages[name])
             for i, value, cause in zip(uncertain, slow.values.to_list(), slow.causes.to_list(), strict=True):
-                values[i], known[i] = value, cause
-        causes = pl.Series(list(known.values()), dtype=pl.String)
-        return Cells(pl.Series(column.name, values, plain.dtype), np.array(list(known), dtype=np.uint32), causes)
+                values[i], causes[i] = value, cause
+        return values, {i: cause for i, cause in causes.items() if cause}
+
+    def read_whole(self, name: str, cells: Sequence[str | None]) -> NDArray[np.int64] | None:
+        """Read all texts of a column at once, if each has the form of which its plain reader is certain."""
+        plain = self._plain.get(name)
+        return plain.whole(cells) if plain and plain.whole else None
+
+    def _read_one_by_one(self, column: pl.Series, plain: Plain) -> Cells:
+        values, causes = self.read_texts(column.name, column.to_list())
+        read = pl.Series(column.name, values, plain.dtype)
+        if not causes:
+            return Cells(read)
+        return Cells(read, np.array(list(causes), dtype=np.uint32), pl.Series(list(causes.values()), dtype=pl.String))
 
     def _complete(self, column: pl.Series, quick: pl.Series) -> Cells:
         missing = quick.null_count()
@@ -176,7 +193,7 @@ class Reader:
 
 def _collect(table: pl.DataFrame, selected: Stage, added: Sequence[Stage], result: Stage | None = None) -> pl.DataFrame:
     """Select from a table, add stage by stage, and select the result of that (default: all columns)."""
-    few, query = table.height <= _FEW_ROWS, table.lazy()
+    few, query = table.height <= FEW_ROWS, table.lazy()
     query = query.select_seq(selected) if few else query.select(selected)
     for stage in added:
         query = query.with_columns_seq(stage) if few else query.with_columns(stage)
@@ -192,11 +209,8 @@ def _stages(reading: Reading) -> tuple[Stage, ...]:
     return (*reading.stages, [cause], [usable])
 
 
-def _read_whole(column: pl.Series, plain: Plain) -> Cells | None:
-    if plain.whole is None or column.null_count():
-        return None
-    values = plain.whole(column.to_list())
-    return None if values is None else Cells(pl.Series(column.name, values))
+def _tell_nothing(_cell: str) -> object:
+    return UNCERTAIN
 
 
 def _read_slowly(column: pl.Series, stages: tuple[Stage, ...]) -> Cells:

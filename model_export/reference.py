@@ -20,11 +20,13 @@ from scoring.expected import (
     stated_parts,
     variance,
 )
-from scoring.reference import Claim, DirtCount, Outputs, Reference, with_classes
+from scoring.reference import Claim, DirtCount, Month, Outputs, Reference, with_classes
 from scoring.shap_tables import ShapTables
 from training.judged import Judged
 
 _MOST_CUSTOMERS, _MOST_ROWS = 20_000, 20_000  # for design effects, and for contributions
+_LEAST_MONTH, _LEAST_JUDGED = 500, 200  # applications of a month: fewer would excuse a drift by their own noise
+_MOST_MONTHS = 36
 
 Indices = NDArray[np.int64]
 
@@ -35,14 +37,17 @@ def make_reference(table: FeatureTable, judged: Judged, tables: ShapTables) -> R
     customers = table.applications["customer"].to_numpy()
     strength = _strength(judged.examples.matrix, tables)
     days = table.applications["as_of"].cast(pl.Datetime("us")).dt.date()
+    items = tuple(_complete(item, columns, customers, strength) for item in _items(judged.spec, columns))
+    outputs = _outputs(judged)
     return Reference(
         rows=len(table.matrix),
         customers=len(np.unique(customers)),
         first=str(days.min()),
         last=str(days.max()),
-        items=tuple(_complete(item, columns, customers, strength) for item in _items(judged.spec, columns)),
+        items=items,
         dirt=tuple(DirtCount(**row) for row in table.dirt.to_dicts()),
-        outputs=_outputs(judged),
+        outputs=outputs,
+        months=tuple(_months(table, judged, items, outputs)),
     )
 
 
@@ -101,7 +106,7 @@ def _complete(item: Item, columns: list[Column], customers: Indices, strength: N
 
 def _outputs(judged: Judged) -> Outputs:
     customers, count_ = judged.examples.customers, len(judged.spec.classes)
-    points = credit_scores(judged.probabilities[:, 0], judged.spec.scaling).astype(np.float32)
+    points = _points(judged)
     edges = quantile_edges(points)
     places = np.searchsorted(np.array(edges, dtype=np.float32), points, side="left")
     p = judged.probabilities.astype(np.float64)
@@ -110,7 +115,7 @@ def _outputs(judged: Judged) -> Outputs:
     gaps = np.eye(count_)[judged.examples.actual] - p
     return Outputs(
         score_edges=edges,
-        score_counts=tuple(np.bincount(places, minlength=len(edges) + 1).tolist()),
+        score_counts=_by_score(points, edges),
         score_design_effect=round(design_effect(places, len(edges) + 1, customers), 4),
         class_counts=tuple(np.bincount(judged.assigned, minlength=count_).tolist()),
         class_design_effect=round(design_effect(judged.assigned, count_, customers), 4),
@@ -120,6 +125,33 @@ def _outputs(judged: Judged) -> Outputs:
         gaps=tuple(np.round(gaps.mean(axis=0), 6).tolist()),
         gap_errors=tuple(round(clustered_error(gap / len(gap), customers), 6) for gap in gaps.T),
     )
+
+
+def _months(table: FeatureTable, judged: Judged, items: tuple[Item, ...], outputs: Outputs) -> Iterator[Month]:
+    """Yield the last months that have enough applications, if training has several months."""
+    of_rows, of_judged = _month(table.applications["as_of"]), _month(pl.Series(judged.examples.as_of))
+    names, sizes = np.unique(of_rows, return_counts=True)
+    points = _points(judged)
+    for name in names[sizes >= _LEAST_MONTH][-_MOST_MONTHS:] if len(names) > 1 else ():
+        own, known = [column[of_rows == name] for column in np.asfortranarray(table.matrix).T], of_judged == name
+        enough = int(known.sum()) >= _LEAST_JUDGED
+        scores = _by_score(points[known], outputs.score_edges) if enough else ()
+        classes = np.bincount(judged.assigned[known], minlength=len(outputs.class_counts)).tolist() if enough else ()
+        counts = tuple(tuple(count(item, own).tolist()) for item in items)
+        yield Month(name=str(name), items=counts, scores=tuple(scores), classes=tuple(classes))
+
+
+def _month(as_of: pl.Series) -> NDArray[np.str_]:
+    return as_of.cast(pl.Datetime("us")).dt.strftime("%Y-%m").to_numpy().astype(str)
+
+
+def _points(judged: Judged) -> NDArray[np.float32]:
+    return credit_scores(judged.probabilities[:, 0], judged.spec.scaling).astype(np.float32)
+
+
+def _by_score(points: NDArray[np.float32], edges: tuple[float, ...]) -> tuple[int, ...]:
+    places = np.searchsorted(np.array(edges, dtype=np.float32), points, side="left")
+    return tuple(np.bincount(places, minlength=len(edges) + 1).tolist())
 
 
 def _claims(judged: Judged) -> dict[str, Claim]:

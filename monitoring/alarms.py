@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from monitoring.agreement import Agreement
-from monitoring.drift import LARGE, LEAST_RATE_CHANGE, MODERATE, Finding, Kind
 from monitoring.estimate import WORSE_BY, Estimate
+from monitoring.finding import LARGE, LEAST_RATE_CHANGE, MODERATE, Finding, Kind
 from monitoring.truth import Cohort, Compared
 
 _IMPORTANT = 0.1  # weight from which a large shift of one feature makes the light red

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitoring.divergence import normal_quantile, psi
-from monitoring.drift import Finding, Kind
 from monitoring.estimate import LEAST_ROWS
+from monitoring.finding import Finding, Kind
 from monitoring.truth import FALSE_ALARMS, Evidence, Labelled, excess_log_loss
 from scoring.expected import Floats, clustered_error, residuals, stated_parts
 from scoring.reference import Reference

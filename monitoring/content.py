@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.alarms import Light
-from monitoring.drift import WHOLE, Finding, Kind, Part
+from monitoring.drift import Part
+from monitoring.finding import WHOLE, Finding, Kind
 from monitoring.statement import State
 from monitoring.watch import Figures, Truth
 

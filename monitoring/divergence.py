@@ -37,6 +37,20 @@ def psi(reference: Counts, window: Counts) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
+def homogeneity(reference: Counts, window: Counts) -> float:
+    """Return the chi-square of both counts against their pooled shares, without their sizes: PSI to second order.
+
+    Source: Pearson (1900); its tail follows the chi-square distribution down to small counts, which PSI's does not.
+    """
+    n, m = int(reference.sum()), int(window.sum())
+    if n == 0 or m == 0:
+        return 0.0
+    pooled = (reference + window) / (n + m)
+    seen = pooled > 0
+    apart = (reference / n - window / m)[seen]
+    return float((apart**2 / pooled[seen]).sum())
+
+
 def jensen_shannon(reference: Counts, window: Counts) -> float:
     """Return the Jensen-Shannon distance (square root of the divergence in bits): 0 if equal, 1 if disjoint.
 

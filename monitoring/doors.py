@@ -24,7 +24,7 @@ class DoorMetrics:
         self.registry = Registry((*metrics, DIRT), more if live is None else (*more, live))
         self._decisions, self._refusals = names
         self._live = live
-        self._dirt: dict[tuple[str, str, str], Any] = {}  # the counter of each set of labels, which is dear to find
+        self._children: dict[tuple[str, ...], Any] = {}
 
     def observe(self, decided: Decided, table: FeatureTable) -> None:
         """Note what was scored; it counts with its answers."""
@@ -41,9 +41,9 @@ class DoorMetrics:
         if self._live is not None:
             self._count_dirt(self._live.settle())
         for name, count in Tally(a.credit_class for a in answers if a.refusal is None).items():
-            self.registry[self._decisions].labels(name).inc(count)
+            self._child(self._decisions, str(name)).inc(count)
         for code, count in Tally(a.refusal.code for a in answers if a.refusal is not None).items():
-            self.registry[self._refusals].labels(code).inc(count)
+            self._child(self._refusals, code).inc(count)
 
     def forget(self) -> None:
         """Do not count what was noted and not answered: the round failed."""
@@ -52,10 +52,14 @@ class DoorMetrics:
 
     def _count_dirt(self, dirt: DirtCounts) -> None:
         for labels, cells in dirt.items():
-            counter = self._dirt.get(labels)
-            if counter is None:
-                counter = self._dirt[labels] = self.registry[DIRT.name].labels(*labels)
-            counter.inc(cells)
+            self._child(DIRT.name, *labels).inc(cells)
+
+    def _child(self, name: str, *labels: str) -> Any:
+        """Return the metric of a set of labels, which is dear to find, so that it is kept."""
+        child = self._children.get((name, *labels))
+        if child is None:
+            child = self._children[name, *labels] = self.registry[name].labels(*labels)
+        return child
 
 
 class StreamMetrics(DoorMetrics):
@@ -130,7 +134,7 @@ class RestMetrics(DoorMetrics):
 
     def request(self, path: str, status: int, code: str, seconds: float) -> None:
         """Count a request that is over; `path` is one of the table of routes, or empty."""
-        self.registry["credit_rest_requests_total"].labels(path, str(status)).inc()
-        self.registry["credit_rest_request_seconds"].labels(path).observe(seconds)
+        self._child("credit_rest_requests_total", path, str(status)).inc()
+        self._child("credit_rest_request_seconds", path).observe(seconds)
         if code:
-            self.registry["credit_rest_problems_total"].labels(code).inc()
+            self._child("credit_rest_problems_total", code).inc()

@@ -1,81 +1,22 @@
 """What moved against the reference, by how much, and whether that is more than chance.
 
-An alarm needs both: it lies outside the noise band of its window's size, and it is large enough to matter. Noise bands
-are Bonferroni-corrected over everything that is looked at, so that at most 2 % of the reports of windows in which
-nothing drifted raise one.
+An alarm needs three things: it lies outside the noise band of its window's size, it is large enough to matter, and no
+month of training was like it. Noise bands are Bonferroni-corrected over everything that is looked at, so that at most
+2 % of the reports of windows in which nothing drifted raise one.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.reading import MISSING, UNKNOWN
-from monitoring.divergence import Size, jensen_shannon, jensen_shannon_band, psi, psi_band, rate_band
-from monitoring.window import Effects, Tally, Window
+from monitoring.divergence import Size, psi_band
+from monitoring.finding import WHOLE, Finding, Kind, compared, most_moved, rate
+from monitoring.window import Tally, Window
 from scoring.bins import Item
-from scoring.reference import Reference
 
 FALSE_ALARMS = 0.02
-MODERATE, LARGE = 0.1, 0.25  # of PSI, as credit scoring uses it
-LEAST_RATE_CHANGE = 0.01
-WHOLE = "whole window"
-
-Counts = NDArray[np.int64]
-
-
-class Kind(StrEnum):
-    """What can drift."""
-
-    VALUES = "values"
-    MISSING = "missing rate"
-    DIRT = "dirt"
-    UNSEEN = "unseen category"
-    SCORE = "score"
-    CLASSES = "class mix"
-    CONCEPT = "label mapping"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing in one part of the window. `band` is the noise band of `psi`; a rate has shares and their band too.
-
-    `weight` is the importance against the most important feature's (1 for what concerns all features).
-    """
-
-    kind: Kind
-    name: str
-    detail: str
-    where: str
-    rows: int
-    psi: float
-    distance: float
-    band: float
-    weight: float
-    alarm: bool
-    share: float | None = None
-    reference_share: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def moved(self) -> bool:
-        """Whether it lies outside its noise band."""
-        if self.share is None or self.low is None or self.high is None:
-            return self.psi > self.band
-        return not self.low <= self.share <= self.high
-
-    @property
-    def strength(self) -> float:
-        """Drift weighted with importance."""
-        return self.psi * self.weight
-
-    @property
-    def distance_band(self) -> float:
-        """The noise band of the Jensen-Shannon distance."""
-        return jensen_shannon_band(self.band)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +63,11 @@ class Drift:
 
     def _of_part(self, part: Part) -> Iterator[Finding]:
         for i, item in enumerate(self._reference.items):
-            yield self._values(part, i, item)
-            yield self._missing(part, i, item)
-        yield from outputs(part, self._reference, self._effects, self.alpha)
+            months = [self._values(part, i, month) for month in self._reference.by_month(i)]
+            yield _unless_like(months, self._values(part, i, item))
+            months = [self._missing(part, i, month) for month in self._reference.by_month(i)]
+            yield _unless_like(months, self._missing(part, i, item))
+        yield from self._outputs(part)
 
     def _values(self, part: Part, i: int, item: Item) -> Finding:
         before, now = np.array(item.counts), part.tally.items[i][:-1]
@@ -137,6 +80,25 @@ class Drift:
         cells = item.missing, int(part.tally.items[i][-1])
         found = rate(Kind.MISSING, cells, sizes, self.alpha)
         return replace(found, name=item.name, where=part.name, weight=item.importance / self._most)
+
+    def _outputs(self, part: Part) -> Iterator[Finding]:
+        """Compare class mix and score with those of held-out customers at training."""
+        known, months = self._reference.outputs, self._reference.months
+        before = [known.class_counts, *[month.classes for month in months if month.classes]]
+        yield self._output((Kind.CLASSES, "class mix"), part, before, known.class_design_effect)
+        before = [known.score_counts, *[month.scores for month in months if month.scores]]
+        yield self._output((Kind.SCORE, "credit score"), part, before, known.score_design_effect)
+
+    def _output(self, what: tuple[Kind, str], part: Part, before: list[tuple[int, ...]], effect: float) -> Finding:
+        """Compare with all of training, the first of `before`, and with its months."""
+        now = part.tally.classes if what[0] is Kind.CLASSES else part.tally.scores
+        window = Size(int(now.sum()), self._effects.outputs)
+        bands = [psi_band(len(now), self.alpha, Size(sum(counts), effect), window) for counts in before]
+        found = [
+            compared(*what, part.name, (np.array(counts), now), band)
+            for counts, band in zip(before, bands, strict=True)
+        ]
+        return replace(_unless_like(found[1:], found[0]), weight=1.0)
 
     def _dirt(self) -> Iterator[Finding]:
         """Look at cells that became missing by cause. Cells that were empty belong to the missing rate alone."""
@@ -154,71 +116,6 @@ class Drift:
             yield replace(found, name=column, detail=cause, where=WHOLE, weight=weight)
 
 
-def outputs(part: Part, reference: Reference, effects: Effects, alpha: float) -> Iterator[Finding]:
-    """Compare class mix and score with those of held-out customers at training."""
-    known = reference.outputs
-    classes, scores = np.array(known.class_counts), np.array(known.score_counts)
-    rows = int(classes.sum())
-    sizes = Size(rows, known.class_design_effect), Size(part.tally.rows, effects.outputs)
-    band = psi_band(len(classes), alpha, *sizes)
-    yield replace(compared(Kind.CLASSES, "class mix", part.name, (classes, part.tally.classes), band), weight=1.0)
-    sizes = Size(rows, known.score_design_effect), Size(part.tally.rows, effects.outputs)
-    band = psi_band(len(scores), alpha, *sizes)
-    yield replace(compared(Kind.SCORE, "credit score", part.name, (scores, part.tally.scores), band), weight=1.0)
-
-
-def rate(kind: Kind, cells: tuple[int, int], sizes: tuple[Size, Size], alpha: float) -> Finding:
-    """Compare how many of the rows are concerned, in the reference and in the window."""
-    (before, now), (reference, window) = cells, sizes
-    counts = np.array([before, reference.rows - before]), np.array([now, window.rows - now])
-    shares = before / max(reference.rows, 1), now / max(window.rows, 1)
-    low, high = rate_band(shares[0], alpha, reference, window)
-    found = compared(kind, "", "", counts, psi_band(2, alpha, reference, window))
-    found = replace(found, share=shares[1], reference_share=shares[0], low=low, high=high)
-    return replace(found, alarm=found.moved and abs(shares[1] - shares[0]) >= LEAST_RATE_CHANGE)
-
-
-def compared(kind: Kind, name: str, where: str, counts: tuple[Counts, Counts], band: float) -> Finding:
-    """Compare counts by bin of the reference and of a part of the window."""
-    found = psi(*counts)
-    return Finding(
-        kind=kind,
-        name=name,
-        detail="",
-        where=where,
-        rows=int(counts[1].sum()),
-        psi=found,
-        distance=jensen_shannon(*counts),
-        band=band,
-        weight=0.0,
-        alarm=found > max(band, MODERATE),
-    )
-
-
-def most_moved(labels: tuple[str, ...], before: Counts, now: Counts) -> str:
-    """Name the bin whose share adds most to the PSI."""
-    if before.sum() == 0 or now.sum() == 0:
-        return ""
-    p, q = (before + 0.5) / (before + 0.5).sum(), (now + 0.5) / (now + 0.5).sum()
-    return labels[int(((q - p) * np.log(q / p)).argmax())]
-
-
-def ranked(findings: list[Finding]) -> list[Finding]:
-    """Return one finding per thing, the one that says most about it, and the likeliest cause of trouble first.
-
-    Alarms come first, then what lies outside its noise band, each by drift weighted with importance. What concerns all
-    features weighs 1. So the class mix stands before the features only where it moved more than each of them: a
-    divergence cannot grow on the way from features to the class that is made of them (data processing inequality), so
-    then the features moved with the mix and not the mix with a feature.
-    """
-    best: dict[tuple[Kind, str, str], Finding] = {}
-    for finding in findings:
-        cause = finding.detail if finding.kind in (Kind.DIRT, Kind.UNSEEN) else ""
-        key = finding.kind, finding.name, cause
-        if key not in best or _urgency(finding) > _urgency(best[key]):
-            best[key] = finding
-    return sorted(best.values(), key=lambda f: (*[-x for x in _urgency(f)], f.kind == Kind.SCORE, f.name))
-
-
-def _urgency(finding: Finding) -> tuple[int, int, float]:
-    return int(finding.alarm), int(finding.moved), finding.strength
+def _unless_like(months: list[Finding], found: Finding) -> Finding:
+    """Take the alarm back where a month of training was like it: a season, or data that had just begun."""
+    return replace(found, alarm=found.alarm and all(month.alarm for month in months))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from monitoring.drift import WHOLE, Finding, Kind
+from monitoring.finding import WHOLE, Finding, Kind
 from scoring.reference import Reference
 
 _SIGMAS = 3.0

@@ -11,8 +11,9 @@ from monitoring.agreement import Agreement
 from monitoring.alarms import Alarm, Light, cohort_alarms, door_alarms, drift_alarms, estimate_alarms, light
 from monitoring.concept import Fall, falls, label_mapping
 from monitoring.cutoffs import CutOffs, cut_offs
-from monitoring.drift import WHOLE, Drift, Finding, Part, parts_of, ranked
+from monitoring.drift import Drift, Part, parts_of
 from monitoring.estimate import Estimate, estimates
+from monitoring.finding import WHOLE, Finding, ranked
 from monitoring.statement import Statement, statement
 from monitoring.truth import Cohort, Evidence, Labelled, Yardstick, calibration, cohort, refused_unknown
 from monitoring.window import Window

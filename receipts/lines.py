@@ -43,6 +43,11 @@ def receipt_parts(head: bytes, source: bytes, message: bytes, answer: Answer) ->
     )
 
 
+def is_receipt_of(line: bytes, decision: bytes) -> bool:
+    """Return whether `receipt_line` made a line of this decision."""
+    return line.endswith(b',"decision":' + decision + b"}")
+
+
 def line_head(door: Literal["stream", "rest"], decided_at: float) -> bytes:
     """Begin the receipts that were decided together; `decided_at`: the door's clock, seconds since 1970."""
     instant = datetime.fromtimestamp(decided_at, UTC).strftime(_INSTANT)

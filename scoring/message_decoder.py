@@ -4,14 +4,14 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
-import numpy as np
 import polars as pl
 from msgspec import UNSET, UnsetType
 
-from features.events import APPLICATION_ROW
+from features.carried import Carried
 from features.spec import Spec
 from scoring.message_codes import CODES
 
@@ -64,13 +64,26 @@ class _RefusedError(Exception):
         self.refusal = Refusal.of(code, pointer)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decoded:
-    """`places[i]` is the row of message i in `applications`, or why it has none. Events carry `application_row`."""
+    """`places[i]` is the row of message i among the applications that were carried, or why it has none."""
 
     places: list[int | Refusal]
-    applications: pl.DataFrame
-    events: pl.DataFrame
+    carried: Carried
+
+    @property
+    def applications(self) -> pl.DataFrame:
+        """The canonical table of applications."""
+        return self._frames[0]
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """The canonical table of events, with their `application_row`."""
+        return self._frames[1]
+
+    @cached_property
+    def _frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return self.carried.frames()
 
 
 class MessageDecoder:
@@ -93,7 +106,7 @@ class MessageDecoder:
                 places.append(table.add(application))
             except _RefusedError as error:
                 places.append(error.refusal)
-        return Decoded(places, *table.frames())
+        return Decoded(places, table.carried())
 
     def _check(self, application: _Application, message: bytes) -> None:
         attributes, events = application.attributes, application.events
@@ -149,7 +162,7 @@ class _Columns:
         self._events += application.events
         return len(self._applications) - 1
 
-    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def carried(self) -> Carried:
         rows, events = self._applications, self._events
         attributes = [row.attributes for row in rows]
         applications = {
@@ -158,8 +171,6 @@ class _Columns:
             "as_of": [row.as_of for row in rows],
             **{name: _texts([cells.get(name) for cells in attributes]) for name in self._names},
         }
-        counts = np.array([len(row.events) for row in rows], dtype=np.int64)
-        owners = pl.Series(APPLICATION_ROW, np.repeat(np.arange(1, len(rows) + 1), counts), dtype=pl.Int64)
         carried = {
             "occurred_at": [event.occurred_at for event in events],
             "kind": [event.kind for event in events],
@@ -168,11 +179,7 @@ class _Columns:
         late = [event.recorded_at or None for event in events]
         if any(late):
             carried["recorded_at"] = late
-        return _frame(applications), _frame(carried).insert_column(0, owners)
-
-
-def _frame(columns: dict[str, list[str | None]]) -> pl.DataFrame:
-    return pl.DataFrame([pl.Series(name, values, dtype=pl.String) for name, values in columns.items()])
+        return Carried(applications, carried, [len(row.events) for row in rows])
 
 
 def _texts(cells: list[Any]) -> list[str | None]:

@@ -12,7 +12,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.errors import InputError
-from features.events import APPLICATION_ROW
 from features.matrix import FeatureTable
 from features.rejects import APPLICATIONS
 from scoring.decisions import Decided
@@ -56,21 +55,23 @@ class MessageScorer:
             return [answer for message in messages for answer in self.answer([message])]
 
     def _answer(self, decoded: Decoded) -> list[Answer]:
-        decided, table = self.scorer.decide(decoded.applications, decoded.events)
+        decided, table = self.scorer.decide_carried(decoded.carried)
         if self._observe is not None:
             self._observe(decided, table)
-        refusals = _refusals(table.rejects, decoded.events)
+        refusals = _refusals(table.rejects, decoded.carried.counts)
         classes = [decided.rules.policy.classes[index] for index in decided.assigned.tolist()]
         decisions = zip(write_lines(decided), classes, feature_rows(table.matrix), strict=True)
-        answers = [refusals.get(row) or _decided(*next(decisions)) for row in range(1, decoded.applications.height + 1)]
+        rows = range(1, len(decoded.carried.counts) + 1)
+        answers = [refusals.get(row) or _decided(*next(decisions)) for row in rows]
         return [Answer(refusal=p) if isinstance(p, Refusal) else answers[p] for p in decoded.places]
 
 
-def _refusals(rejects: pl.DataFrame, events: pl.DataFrame) -> dict[int, Answer]:
+def _refusals(rejects: pl.DataFrame, counts: list[int]) -> dict[int, Answer]:
+    """Return the refusal of each rejected row; `counts` says how many events each row has."""
     if rejects.is_empty():
         return {}
     refused = rejects.filter(pl.col("table") == APPLICATIONS)
-    starts = np.searchsorted(events[APPLICATION_ROW].to_numpy(), refused["row"].to_numpy())
+    starts = (np.cumsum(counts) - counts)[refused["row"].to_numpy() - 1]
     return {
         reject["row"]: Answer(refusal=Refusal.of(reject["code"], _pointer(reject, int(start))))
         for reject, start in zip(refused.to_dicts(), starts, strict=True)

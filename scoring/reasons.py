@@ -107,10 +107,11 @@ class Explainer:
         members = self._padded_members[codes]
         values = padded[members, np.arange(len(codes))[:, None, None]]
         best = values.argmax(axis=2)
-        return np.asarray(np.take_along_axis(members, best[:, :, None], axis=2)[:, :, 0])
+        chosen: Indices = members[np.arange(len(codes))[:, None], np.arange(codes.shape[1]), best]
+        return chosen
 
     def _states(self, matrix: NDArray[np.float32], features: Indices) -> Indices:
-        values = np.take_along_axis(matrix, features, axis=1)
+        values = matrix[np.arange(len(matrix))[:, None], features]
         median, at_median = self._medians[features], self._at_median[features]
         present = np.where(values > median, _HIGH, np.where(values < median, _LOW, at_median))
         return np.where(np.isnan(values), _MISSING, present)

@@ -62,8 +62,26 @@ class Outputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    """One month of training, by which what comes back every year, or grows with the data, is told from drift.
+
+    `items`: per item its counts by bin and, behind them, missing rows. `scores` and `classes` are counts of held-out
+    applications as in `Outputs`; empty where they are too few, `classes` also once the policy was changed.
+    """
+
+    name: str
+    items: tuple[tuple[int, ...], ...]
+    scores: tuple[int, ...]
+    classes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """The yardstick of a bundle. `rows` applications of `customers` customers, from `first` to `last` (dates)."""
+    """The yardstick of a bundle. `rows` applications of `customers` customers, from `first` to `last` (dates).
+
+    `months` are those of training with enough applications; none where training lies in one month, or was done by a
+    release that did not keep them.
+    """
 
     rows: int
     customers: int
@@ -72,7 +90,13 @@ class Reference:
     items: tuple[Item, ...]
     dirt: tuple[DirtCount, ...]
     outputs: Outputs
+    months: tuple[Month, ...] = ()
     version: Literal[1] = 1
+
+    def by_month(self, number: int) -> list[Item]:
+        """Return an item as it was in each month of training."""
+        counts = [month.items[number] for month in self.months]
+        return [replace(self.items[number], counts=found[:-1], missing=found[-1]) for found in counts]
 
     def to_bytes(self) -> bytes:
         """Write the canonical JSON."""
@@ -90,9 +114,22 @@ class Reference:
             found = msgspec.json.decode(content, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BundleError(f"{name}: not a reference of this release. Publish the bundle again.") from error
-        if not all(len(item.counts) == (len(item.values) or len(item.edges) + 1) for item in found.items):
+        if not (all(_fits(item) for item in found.items) and all(_month_fits(m, found) for m in found.months)):
             raise BundleError(f"{name}: bins and counts do not fit. Publish the bundle again.")
         return found
+
+
+def _fits(item: Item) -> bool:
+    return len(item.counts) == (len(item.values) or len(item.edges) + 1)
+
+
+def _month_fits(month: Month, reference: Reference) -> bool:
+    items, outputs = reference.items, reference.outputs
+    return (
+        [len(counts) for counts in month.items] == [len(item.counts) + 1 for item in items]
+        and len(month.scores) in (0, len(outputs.score_counts))
+        and len(month.classes) in (0, len(outputs.class_counts))
+    )
 
 
 def read_reference(bundle: Bundle) -> Reference:
@@ -111,7 +148,10 @@ def read_reference(bundle: Bundle) -> Reference:
 
 
 def with_classes(reference: Reference, assigned: NDArray[np.int64], claims: dict[str, Claim]) -> Reference:
-    """Return the reference of the same model under another policy; design effects stay as they were."""
+    """Return the reference of the same model under another policy; design effects stay as they were.
+
+    Which classes the months of training would have got is not known without their instants.
+    """
     outputs, count = reference.outputs, len(reference.outputs.class_counts)
     noise = ("error", "design_effect", "stated_error", "stated_design_effect")
     kept = {
@@ -119,4 +159,5 @@ def with_classes(reference: Reference, assigned: NDArray[np.int64], claims: dict
         for name, claim in claims.items()
     }
     counts = tuple(np.bincount(assigned, minlength=count).tolist())
-    return replace(reference, outputs=replace(outputs, class_counts=counts, claims=kept))
+    months = tuple(replace(month, classes=()) for month in reference.months)
+    return replace(reference, months=months, outputs=replace(outputs, class_counts=counts, claims=kept))

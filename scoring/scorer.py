@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.matrix import FeatureTable, build_features, list_features
+from features.carried import Carried
+from features.matrix import FeatureTable, build_carried, build_features, list_features
 from scoring.bundle import Bundle, read_bundle
 from scoring.decisions import Decided, Rules, as_frame, decide
 from scoring.golden import GoldenMatch, check_golden
@@ -79,9 +80,19 @@ class Scorer:
         table = build_features(applications, events, self.bundle.spec)
         return self.decide_on(table), table
 
+    def decide_carried(self, carried: Carried) -> tuple[Decided, FeatureTable]:
+        """Score applications that carry their events, with the same bits; a few of them need no frames.
+
+        Raises:
+            InputError: one has more events in one window than exact sums are guaranteed for.
+
+        """
+        table = build_carried(carried, self.bundle.spec)
+        return self.decide_on(table), table
+
     def decide_on(self, table: FeatureTable) -> Decided:
         """Decide on feature rows that `build_features` made just now, or once, where a receipt kept them for replay.
 
-        Doors call `score` or `decide`, so that none can compute features in its own way.
+        Doors call `score` or `decide_carried`, so that none can compute features in its own way.
         """
         return decide(table, self._model.probabilities(table.matrix, self._threads), self._rules)

@@ -26,6 +26,7 @@ def consumer_config(settings: StreamSettings, name: str, *, embedded: bool) -> C
         **member_config(settings.connection, settings.group),
         "group.protocol": settings.group_protocol.value,
         "max.poll.interval.ms": MAX_POLL_S * 1_000,
+        "enable.partition.eof": settings.stop_when_idle is not None,  # tells when all is read
     }
 
 

@@ -56,12 +56,18 @@ class _Range:
     begin: Offsets = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     size: int = 0
+    began: float = 0.0
 
-    def add(self, message: Message) -> None:
+    def add(self, message: Message, now: float = 0.0) -> None:
+        self.began = self.began if self.messages else now
         self.begin.setdefault(message.partition, self.next.get(message.partition, message.offset))
         self.next[message.partition] = message.offset + 1
         self.messages.append(message)
         self.size += len(message.value or b"")
+
+    def age(self, now: float) -> float:
+        """Return for how many seconds the first record has been in hand."""
+        return now - self.began if self.messages else 0.0
 
     @property
     def full(self) -> bool:
@@ -84,7 +90,7 @@ class Consume:
         self._at = self._resume(chain.last_source)
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
-        """Complete the last range, then work until asked to stop, or until nothing has come for `stop_when_idle_s`.
+        """Complete the last range, then work until asked to stop, or until all is read and none came for so long.
 
         What is in hand at the end is sealed.
 
@@ -96,20 +102,16 @@ class Consume:
         """
         self._complete(self._chain.last_source or {}, asked_to_stop)
         self._reader.read_from(self._at)
-        range_, began, busy = _Range(dict(self._at)), 0.0, time.monotonic()
-        while not asked_to_stop():
-            messages = self._reader.take(WAIT_S)
-            now = time.monotonic()
-            if messages:
-                began, busy = now if not range_.messages else began, now
-                for message in messages:
-                    range_.add(message)
+        range_, busy, idle = _Range(dict(self._at)), time.monotonic(), False
+        while not (idle or asked_to_stop()):
+            messages, now = self._reader.take(WAIT_S), time.monotonic()
+            for message in messages:
+                range_.add(message, now)
+            busy = now if messages or not self._reader.at_end(self._at) else busy
             idle = stop_when_idle_s is not None and now - busy > stop_when_idle_s
-            if range_.full or (range_.messages and (idle or now - began > self._sealing.seconds)):
+            if range_.full or range_.age(now) > self._sealing.seconds:
                 self._seal(range_)
                 range_ = _Range(dict(self._at))
-            if idle:
-                return
         self._seal(range_)
 
     def _seal(self, range_: _Range, sealed_parts: int = 0, parts: int | None = None) -> None:
@@ -127,7 +129,7 @@ class Consume:
         self._reader.show_progress(self._at)
 
     def _frames(self, messages: list[Message]) -> list[pl.DataFrame]:
-        kept = [m for m in messages if (m.partition, m.offset) not in self._sealing.skip]
+        kept = [m for m in messages if m.place not in self._sealing.skip]
         try:
             frames = receipt_frames([m.value or b"" for m in kept], self._sealing.spec_of)
         except ReceiptError as error:
@@ -152,7 +154,7 @@ class Consume:
         }
 
     def _resume(self, source: dict[str, Any] | None) -> Offsets:
-        marks = self._reader.watermarks()
+        marks = self._reader.extents()
         if source is None:
             return {p: low for p, (low, _) in marks.items()}
         if (source["topic"], source["cluster"]) != (self._reader.topic, self._reader.cluster_id):

@@ -1,5 +1,7 @@
 """The dead letter: the message as it came, byte for byte, and behind its headers why and where it was refused."""
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from scoring.message_decoder import Refusal
@@ -19,6 +21,8 @@ _NAMES = (
     "group",
 )
 _LONGEST_BYTES = 2_000
+_REDRIVEN = "redriven_from"  # the first header: topic, partition and offset of the dead letter, and the group
+_FRAME_BYTES = 500  # at most what a record needs beside its key, value and headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +65,28 @@ def take_apart(message: Message) -> DeadLetter | None:
         group=texts[8],
         headers=own,
     )
+
+
+def redriven(record: Record, letter: Message, group: str, largest_bytes: int) -> Record:
+    """Return the record by which `group` settles a dead letter, with a header that says so.
+
+    Without it where it would not fit into `largest_bytes`: the largest message must be able to go back.
+    """
+    headers = record.headers[1:] if record.headers and record.headers[0][0] == _REDRIVEN else record.headers
+    header = (_REDRIVEN, f"{letter.topic} {letter.partition} {letter.offset} {group}".encode())
+    texts = (record.key, record.value, *itertools.chain(header, *headers))
+    fits = sum(len(text or b"") for text in texts) + _FRAME_BYTES <= largest_bytes
+    return record._replace(headers=(header, *headers) if fits else headers)
+
+
+def settled_by_redrive(topic: str, group: str) -> Callable[[Message], int | None]:
+    """Return what tells from a record which dead letter of its partition in `topic` it settles, if `group` wrote it."""
+
+    def settles(record: Message) -> int | None:
+        name, value = record.headers[0] if record.headers else ("", b"")
+        words = (value or b"").decode(errors="replace").split(" ", 3)
+        if name != _REDRIVEN or [*words[:2], *words[3:]] != [topic, str(record.partition), group]:
+            return None
+        return int(words[2]) if words[2].isascii() and words[2].isdecimal() else None
+
+    return settles

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from features.errors import DeliveryError
-from stream.broker import GroupConsumer
 from stream.errors import AbortableError, RetriableError
 from stream.forgotten import Forgotten
+from stream.group import Group
 from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.records import Record, Target
@@ -88,7 +88,7 @@ class ExactlyOnce:
 
     def __init__(
         self,
-        consumer: GroupConsumer,
+        consumer: Group,
         new_producer: Callable[[], RecordProducer],
         patience: Patience,
         positions: Positions | None = None,
@@ -166,7 +166,7 @@ class ExactlyOnce:
 class AtLeastOnce:
     """Records first, then offsets: a crash in between repeats records, with the same decision_id."""
 
-    def __init__(self, consumer: GroupConsumer, producer: RecordProducer, patience: Patience, flush_s: float) -> None:
+    def __init__(self, consumer: Group, producer: RecordProducer, patience: Patience, flush_s: float) -> None:
         """`flush_s`: how long records may take to arrive."""
         self.failures = 0
         self._consumer, self._producer, self._patience, self._flush_s = consumer, producer, patience, flush_s

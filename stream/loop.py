@@ -10,7 +10,8 @@ The delivery contract, in the order of the code:
 3. answer   Each message becomes exactly one record: a decision, or a dead letter with the message byte for byte. Its
             key and partition number are the message's, so that order per key is kept. A message on which the program
             itself fails becomes a dead letter as well (code `fault`), so that it does not hold up the partition. With a
-            topic for receipts, each decision has one receipt more, which goes the same way.
+            topic for receipts, each decision has one receipt more, which goes the same way; where a broker lost one
+            of the two, that one alone is written again.
 4. judge    If the share of dead letters shows that a producer's release went wrong, the worker stops (exit code 6) and
             nothing of this batch is committed.
 5. write    The records and the offsets to read next go into one transaction, with the proof of membership from step 2:
@@ -33,58 +34,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from monitoring.doors import StreamMetrics
-from receipts.lines import line_head, receipt_parts
 from scoring.messages import Answer
 from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
-from stream.dead_letters import dead_letter
 from stream.delivery import Clock, Delivery
 from stream.errors import CircuitOpenError
 from stream.pace import Pace
-from stream.records import Batch, Message, Record
+from stream.records import Batch, Message
+from stream.routes import Routes
 from stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routes:
-    """Where records go, the id of the bundle that decides, and the group that reads. `receipts` empty: none."""
-
-    output: str
-    dead_letters: str
-    bundle_id: str
-    group: str
-    receipts: str = ""
-
-    def records(self, messages: Sequence[Message], answers: Sequence[Answer], now: float) -> list[Record]:
-        """Return the one record for each message, and behind them the receipts of decisions made `now` (since 1970)."""
-        records = [self.record(m, a) for m, a in zip(messages, answers, strict=True)]
-        if not self.receipts:
-            return records
-        head, made = line_head("stream", now), zip(messages, answers, records, strict=True)
-        return records + [self._receipt(m, a, r, head) for m, a, r in made if a.refusal is None]
-
-    def _receipt(self, message: Message, answer: Answer, decision: Record, head: bytes) -> Record:
-        source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
-        parts = receipt_parts(head, source, message.value or b"", answer)
-        return Record(self.receipts, message.partition, message.key, None, decision.headers, parts)
-
-    def record(self, message: Message, answer: Answer) -> Record:
-        """Return the one record for a message."""
-        if answer.refusal is not None:
-            return dead_letter(message, answer.refusal, self.dead_letters, self.group)
-        headers = (
-            ("source_topic", message.topic.encode()),
-            ("source_partition", str(message.partition).encode()),
-            ("source_offset", str(message.offset).encode()),
-            ("source_group", self.group.encode()),
-            ("bundle_id", self.bundle_id.encode()),
-        )
-        return Record(self.output, message.partition, message.key, answer.decision, headers)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +67,7 @@ class Worker:
     settled: int = 0
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
-        """Work until asked to stop, or until nothing has arrived for `stop_when_idle_s`.
+        """Work until asked to stop, or until all is read and nothing has arrived for `stop_when_idle_s`.
 
         Raises:
             CircuitOpenError: too many dead letters; nothing of the last batch was committed.
@@ -120,7 +83,7 @@ class Worker:
             self.metrics.position(self.consumer.assigned, self.consumer.lag)
             if batch.messages:
                 self._settle(batch)
-            if batch.messages or self.consumer.waiting or not self.consumer.assigned:
+            if batch.messages or not self.consumer.idle():
                 busy = self.clock()
             elif stop_when_idle_s is not None and self.clock() - busy > stop_when_idle_s:
                 return
@@ -133,13 +96,13 @@ class Worker:
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:
             raise CircuitOpenError(_open_circuit(messages, answers, self.breaker))
-        records = self.routes.records(messages, answers, self.now())
+        records = self.routes.records(batch, answers, self.now())
         self.watchdog.alive("write and commit")
         if self.delivery.deliver(records, batch.offsets, batch.membership):
             self.breaker = breaker
             self.settled += len(messages)
             self.metrics.batch(answers, scored - began, self.clock() - scored)
-            self.metrics.receipts(len(records) - len(messages))
+            self.metrics.receipts(sum(record.topic == self.routes.receipts for record in records))
             self.metrics.refused(breaker.refused_share)
         else:
             self.metrics.aborted()

@@ -11,80 +11,40 @@ transaction that its producer aborts. So the records themselves are asked:
 3. What the targets hold of this group behind the mark is decided already, and is left out when it is read again: the
    offset may have been lost.
 4. What was written behind the mark and is not committed was aborted: reading begins there, not behind it.
-5. An offset without a mark was set by an operator (or by a worker that is no transactional one), and holds.
+5. A decision or a receipt that was committed without the other is one half: its message is read again for the other.
+6. An offset without a mark was set by an operator (or by a worker that is no transactional one), and holds.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
 
 from features.errors import DeliveryError
-from stream.broker import GroupConsumer
 from stream.client import Config
 from stream.cluster import read_records
-from stream.dead_letters import take_apart
 from stream.errors import RESET_OFFSETS, OffsetGoneError, RetriableError
+from stream.evidence import Evidence
+from stream.group import Group
+from stream.marks import Span, Written
 from stream.records import Beginning, Committed, Message, Target
 
 log = logging.getLogger(__name__)
 
 Ends = Callable[..., dict[Target, int]]  # see `stream.cluster.Admin.ends`
-_MARK = "credit-1"
-
-
-class Span(NamedTuple):
-    """A transaction decided from the offset `first` on, and wrote behind `ends`, one for each target."""
-
-    first: int
-    ends: tuple[int, ...]
-
-    def mark(self) -> str:
-        """Return the text that is kept with a committed offset."""
-        return " ".join([_MARK, str(self.first), *map(str, self.ends)])
-
-    @classmethod
-    def read(cls, mark: str, targets: int) -> "Span | None":
-        """Read a mark; None if it is none, or one of a worker with other targets."""
-        version, *numbers = mark.split(" ")
-        if version != _MARK or len(numbers) != targets + 1 or not all(n.isascii() and n.isdigit() for n in numbers):
-            return None
-        first, *ends = map(int, numbers)
-        return cls(first, tuple(ends))
-
-
-class Source(NamedTuple):
-    """Which message a decision or dead letter is about, and which group decided it."""
-
-    topic: str
-    offset: int
-    group: str
-
-
-def source_of(record: Message) -> Source | None:
-    """Read the headers of a decision or dead letter; None if they are not a worker's."""
-    letter = take_apart(record)
-    if letter is not None:
-        return Source(letter.topic, letter.offset, letter.group)
-    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
-    topic, offset, group = (headers.get(f"source_{name}", "") for name in ("topic", "offset", "group"))
-    return Source(topic, int(offset), group) if offset.isascii() and offset.isdecimal() else None
 
 
 class Positions:
-    """Where partitions begin, and the marks of what is committed. `targets`: output and dead letters."""
+    """Where partitions begin, and the marks of what is committed."""
 
-    def __init__(
-        self, config: Config, group: str, targets: tuple[str, ...], ends: Ends | None, *, earliest: bool
-    ) -> None:
+    def __init__(self, config: Config, written: Written, ends: Ends | None, *, earliest: bool) -> None:
         """`ends`: None where there are no transactions. `earliest`: the operator accepts to begin at the earliest."""
-        self._config, self._group, self._targets = config, group, targets
+        self._config, self._written = config, written
         self._ends, self._earliest = ends, earliest
         self._begun: dict[int, Span] = {}  # where this process began
         self._spans: dict[int, Span] = {}  # of the next transaction
         self._asked: object = None  # for which rebalance and targets
         self._before: dict[Target, int] = {}  # ends when they were first asked for
 
-    def __call__(self, consumer: GroupConsumer, committed: Mapping[int, Committed]) -> dict[int, Beginning]:
+    def __call__(self, group: Group, committed: Mapping[int, Committed]) -> dict[int, Beginning]:
         """Return where each partition begins.
 
         Raises:
@@ -92,17 +52,15 @@ class Positions:
             DeliveryError: going on would jump over messages or decide them again.
 
         """
-        ends = self._settled_ends(committed, consumer.rebalances)
-        spans = {p: self._known(p, c) for p, c in committed.items()}
+        ends = self._settled_ends(committed, group.rebalances)
+        spans = {p: self._known(p, c, ends) for p, c in committed.items()}
         known = {p: span for p, span in spans.items() if span is not None and ends}
-        decided = self._sources(consumer.topic, known, ends, "read_committed")
-        places = {p: self._first(consumer, p, c.offset, spans[p]) for p, c in committed.items()}
-        doubtful = {p: s for p, s in known.items() if not decided[p].issuperset(range(s.first, places[p]))}
-        written = self._sources(consumer.topic, doubtful, ends, "read_uncommitted")
-        for p, place in places.items():
-            gone = [s for s in written.get(p, ()) if s < place and s not in decided[p]]
-            places[p] = min(gone, default=place)
-        found = {p: Beginning(o, frozenset(s for s in decided.get(p, ()) if s >= o)) for p, o in places.items()}
+        evidence = Evidence(config=self._config, written=self._written, spans=known, ends=ends)
+        decided = evidence.decided()
+        places = {p: self._first(group, p, c.offset, spans[p]) for p, c in committed.items()}
+        gone = evidence.gone(decided, places)
+        halves = evidence.halves(decided, gone, places)
+        found = {p: _beginning(place, decided[p], gone[p], halves[p]) for p, place in places.items()}
         for p, beginning in found.items():
             self._note(p, beginning, committed[p].offset, known.get(p), ends)
         return found
@@ -112,17 +70,17 @@ class Positions:
         return self._spans[partition].mark()
 
     def settled(self, offsets: Mapping[int, int], ends: Mapping[Target, int], ahead: Callable[[int], bool]) -> None:
-        """Note that a transaction was committed, and where its records ended. `ahead`: see `GroupConsumer`."""
+        """Note that a transaction was committed, and where its records ended. `ahead`: see `Group`."""
         for p, offset in offsets.items():
             if not ahead(p):  # else what was decided before this process began would be out of the next mark's sight
                 before = self._spans[p].ends
-                now = tuple(ends.get((t, p), b) for t, b in zip(self._targets, before, strict=True))
+                now = tuple(ends.get((t, p), b) for t, b in zip(self._written.targets, before, strict=True))
                 self._spans[p] = Span(offset, now)
 
     def _settled_ends(self, partitions: Collection[int], rebalance: int) -> dict[Target, int]:
         if self._ends is None:
             return {}
-        targets = [(t, p) for t in self._targets for p in sorted(partitions)]
+        targets = [(t, p) for t in self._written.targets for p in sorted(partitions)]
         if self._asked != (rebalance, targets):
             self._before = self._ends(targets, committed=False)
             self._asked = (rebalance, targets)
@@ -133,69 +91,65 @@ class Positions:
         self._asked = None
         return ends
 
-    def _known(self, partition: int, committed: Committed) -> Span | None:
+    def _known(self, partition: int, committed: Committed, ends: Mapping[Target, int]) -> Span | None:
         """Return the last transaction that is known of; where none was committed, what this process began with."""
         begun = self._begun.get(partition)
         if committed.offset is None or (begun is not None and not committed.mark and begun.first == committed.offset):
             return begun
-        return Span.read(committed.mark, len(self._targets))
+        return Span.read(committed.mark, self._now(partition, ends))
 
-    def _sources(
-        self, topic: str, spans: Mapping[int, Span], ends: Mapping[Target, int], isolation: str
-    ) -> dict[int, set[int]]:
-        """Return by partition which offsets of the input records of this group in the targets are about."""
-        found: dict[int, set[int]] = {p: set() for p in spans}
-        for i, target in enumerate(self._targets):
-            starts = {p: s.ends[i] for p, s in spans.items() if s.ends[i] < ends[target, p]}
-            until = {p: ends[target, p] for p in starts}
-            for record in self._read(target, starts, until, isolation):
-                source = source_of(record)
-                if source is not None and (source.topic, source.group) == (topic, self._group):
-                    found[record.partition].add(source.offset)
-        return {p: {s for s in offsets if s >= spans[p].first} for p, offsets in found.items()}
-
-    def _read(self, topic: str, starts: dict[int, int], ends: dict[int, int], isolation: str) -> Iterator[Message]:
-        return read_records(self._config, topic, starts, ends, isolation) if starts else iter(())
+    def _now(self, partition: int, ends: Mapping[Target, int]) -> tuple[int, ...]:
+        return tuple(ends.get((t, partition), 0) for t in self._written.targets)
 
     def _note(
         self, partition: int, begin: Beginning, committed: int | None, known: Span | None, ends: Mapping[Target, int]
     ) -> None:
-        changed = begin.decided or begin.offset < (committed or 0)
+        changed = begin.decided or begin.halves or begin.offset < (committed or 0)
         if known is not None and changed:
             log.warning(
-                "partition %s: the brokers know the offset %s, but records tell otherwise: begins at %s, %s decided",
-                *(partition, committed, begin.offset, len(begin.decided)),
+                "partition %s: the brokers know the offset %s, but records tell otherwise: begins at %s, %s decided, "
+                "%s in half",
+                *(partition, committed, begin.offset, len(begin.decided), len(begin.halves)),
             )
-        now = tuple(ends.get((t, partition), 0) for t in self._targets)
-        span = Span(begin.offset, known.ends if known is not None and changed else now)
+        span = Span(begin.offset, known.ends if known is not None and changed else self._now(partition, ends))
         self._spans[partition] = span
         if known is None:
             self._begun[partition] = span
 
-    def _first(self, consumer: GroupConsumer, partition: int, offset: int | None, known: Span | None) -> int:
+    def _first(self, group: Group, partition: int, offset: int | None, known: Span | None) -> int:
         if offset is None and known is not None:
             return known.first
-        low, high = consumer.watermarks(consumer.topic, partition)
+        low, high = group.watermarks(group.topic, partition)
         if offset is not None and low <= offset <= high:
             return offset
         if self._earliest:
-            log.warning("partition %s of %s begins at its earliest offset %s", partition, consumer.topic, low)
+            log.log(
+                logging.INFO if offset is None else logging.WARNING,
+                "partition %s of %s begins at its earliest offset %s",
+                *(partition, group.topic, low),
+            )
             return low
         if offset is not None:
             raise OffsetGoneError(
-                f"{consumer.topic} partition {partition}: the group's next offset is {offset}, but the topic holds "
+                f"{group.topic} partition {partition}: the group's next offset is {offset}, but the topic holds "
                 f"{low} to {high}. Messages may be lost (retention, or a topic made anew). {RESET_OFFSETS}"
             )
-        for target in self._targets:
-            self._refuse_second_start(consumer, target, partition)
+        for target in self._written.topics:
+            self._refuse_second_start(group, target, partition)
         return low
 
-    def _refuse_second_start(self, consumer: GroupConsumer, target: str, partition: int) -> None:
-        low, high = consumer.watermarks(target, partition)
-        until = {partition: high}
-        written = low < high and any(self._read(target, {partition: low}, until, "read_committed"))
+    def _refuse_second_start(self, group: Group, target: str, partition: int) -> None:
+        low, high = group.watermarks(target, partition)
+        written = low < high and any(read_records(self._config, target, {partition: low}, {partition: high}))
         if low == high > 0 or written:
             raise DeliveryError(
-                f"{consumer.topic} partition {partition}: this group has no offset, but {target} holds or held records "
+                f"{group.topic} partition {partition}: this group has no offset, but {target} holds or held records "
                 f"there. Its offsets may have expired, or the group's name is new. {RESET_OFFSETS}"
             )
+
+
+def _beginning(place: int, decided: Mapping[int, Message], gone: set[int], halves: Mapping[int, Message]) -> Beginning:
+    """Begin at the first message that lacks something; all others before the committed offset are settled."""
+    offset = min((place, *gone, *halves))
+    settled = {o for o in decided if o >= offset} | set(range(offset, place))
+    return Beginning(offset, frozenset(settled - gone - halves.keys()), halves)

@@ -1,11 +1,13 @@
 """What passes between the loop and the broker: messages in, records out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Headers = Sequence[tuple[str, bytes | None]]
 Target = tuple[str, int]  # topic and partition
+_NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Message(NamedTuple):
@@ -18,6 +20,11 @@ class Message(NamedTuple):
     value: bytes | None
     headers: Headers
     timestamp_ms: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Partition and offset."""
+        return self.partition, self.offset
 
 
 class Record(NamedTuple):
@@ -39,12 +46,14 @@ class Batch(NamedTuple):
     """Messages in hand, and the proof of having been a member of the group when they were taken.
 
     The broker refuses a transaction that shows the proof of a member that has been replaced since. `offsets`: by
-    partition, where to read on when these are settled.
+    partition, where to read on when these are settled. `halves`: by partition and offset of a message, the decision
+    or the receipt that was committed without the other.
     """
 
     messages: list[Message]
     membership: Any
     offsets: dict[int, int]
+    halves: Mapping[tuple[int, int], Message] = _NONE
 
 
 class Committed(NamedTuple):
@@ -55,10 +64,14 @@ class Committed(NamedTuple):
 
 
 class Beginning(NamedTuple):
-    """Where to begin in a partition, and offsets from there on that are not to be decided again."""
+    """Where to begin in a partition, and offsets from there on that are not to be decided again.
+
+    `halves`: by offset, the decision or the receipt that was committed without the other.
+    """
 
     offset: int
     decided: frozenset[int] = frozenset()
+    halves: Mapping[int, Message] = _NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,35 @@
 """Dead letters looked at and sent back.
 
-The group `GROUP.dead-letters` remembers which dead letters are settled. A redrive sends messages back to the topic that
-they came from and moves that group's offsets in the same transaction; those that are not chosen are put back at the end
-of the dead letters by it, so that none is lost.
+The group `GROUP.dead-letters` remembers which dead letters are settled. A redrive sends messages back to the input and
+moves that group's offsets in the same transaction; those that are not chosen are put back at the end of the dead
+letters by it, so that none is lost. Each bears the header `redriven_from`, by which the next redrive finds out what a
+broker forgot of this one (see `stream.position`).
 """
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from features.errors import DeliveryError
-from stream.broker import GroupConsumer
 from stream.client_settings import member_config, producer_config
 from stream.cluster import Admin, read_records
-from stream.dead_letters import DeadLetter, take_apart
+from stream.dead_letters import DeadLetter, redriven, settled_by_redrive, take_apart
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
+from stream.errors import HANGING, RetriableError
+from stream.forgotten import OTHERS_S, Forgotten
+from stream.group import Group
+from stream.marks import Written
+from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.records import Message, Record
 from stream.settings import TopicSettings
+from stream.start import check_topics
 
 _BATCH = 200
 _PATIENCE_S = 30.0
+_ANY_SIZE = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,11 @@ class Pending:
 
     message: Message
     letter: DeadLetter | None
+
+    @classmethod
+    def of(cls, message: Message) -> "Pending":
+        """Take a record of the dead-letter topic apart."""
+        return cls(message, take_apart(message))
 
     @property
     def file_name(self) -> str:
@@ -47,29 +60,28 @@ class Resend:
 class DeadLetters:
     """The dead letters of one topic that are not settled yet."""
 
-    def __init__(self, settings: TopicSettings) -> None:
-        """Connect.
+    def __init__(self, settings: TopicSettings, others_s: float = OTHERS_S) -> None:
+        """Connect. `others_s`: how long a transaction that an earlier redrive left open may last.
 
         Raises:
             SettingsError, DeliveryError: settings are refused or the brokers do not answer.
 
         """
-        self._settings = settings
-        self._cluster = Admin(settings.connection).cluster(settings.dead_letters, settings.input)
-        group = f"{settings.group}.dead-letters"
-        self._consumer = GroupConsumer(member_config(settings.connection, group), settings.dead_letters)
+        self._settings, self._others_s = settings, others_s
+        self._admin = Admin(settings.connection)
+        self._cluster = self._admin.cluster(settings.dead_letters, settings.input)
+        self._partitions = range(self._cluster.partitions.get(settings.dead_letters, 0))
+        self._name = f"{settings.group}.dead-letters"
+        self._topics = (settings.input, settings.dead_letters)
+        written = Written(topics=self._topics, settles=settled_by_redrive(settings.dead_letters, self._name))
+        ends = None if self._cluster.embedded else self._admin.ends
+        self._positions = Positions(settings.connection, written, ends, earliest=True)
+        self._group = Group(member_config(settings.connection, self._name), settings.dead_letters, self._positions)
 
     def pending(self, *, everything: bool = False) -> Iterator[Pending]:
         """Yield dead letters that are not settled, or all that are still there, by partition in order."""
-        topic = self._settings.dead_letters
-        partitions = range(self._cluster.partitions.get(topic, 0))
-        marks = {p: self._consumer.watermarks(topic, p) for p in partitions}
-        settled = {} if everything else self._consumer.committed(partitions)
-        starts = {p: max(low, settled.get(p) or 0) for p, (low, _) in marks.items()}
-        ends = {p: high for p, (_, high) in marks.items() if starts[p] < high}
-        starts = {p: starts[p] for p in ends}
-        for message in read_records(self._settings.connection, topic, starts, ends):
-            yield Pending(message, take_apart(message))
+        settled = {} if everything else self._group.committed(self._partitions)
+        yield from map(Pending.of, self._messages({p: settled.get(p) or 0 for p in self._partitions}))
 
     def redrive(self, choose: Callable[[Pending], Resend | None]) -> Counter[str]:
         """Send back those for which `choose` gives a value; put the others back, as it does with strangers' records.
@@ -77,31 +89,73 @@ class DeadLetters:
         Returns how many became what.
 
         Raises:
-            DeliveryError: the brokers refused; what is counted as sent until then is final, the rest untouched.
+            SettingsError: a topic is missing, or they do not fit together.
+            DeliveryError: the brokers refused; what was sent until then is final, the rest untouched.
 
         """
-        delivery, done = self._delivery(), Counter[str]()
-        pending = self.pending()
-        while batch := list(itertools.islice(pending, _BATCH)):
-            outcomes = [_outcome(p, choose(p), self._settings.input) for p in batch]
-            offsets = {p.message.partition: p.message.offset + 1 for p in batch}
-            if not delivery.deliver([record for _, record in outcomes], offsets, self._consumer.membership()):
-                raise DeliveryError(
-                    "the dead letters were not sent back. Another redrive may be running; run it again."
-                )
+        check_topics(self._cluster, *self._topics)
+        delivery, done, largest = self._delivery(), Counter[str](), self._largest()
+        for batch in self._batches(self._begin(delivery)):
+            pending = [Pending.of(m) for m in self._group.undecided(batch)]
+            outcomes = [_outcome(p, choose(p), self._settings.input) for p in pending]
+            records = [
+                redriven(record, p.message, self._name, largest[record.topic])
+                for p, (_, record) in zip(pending, outcomes, strict=True)
+            ]
+            self._deliver(delivery, records, {m.partition: m.offset + 1 for m in batch})
             done.update(outcome for outcome, _ in outcomes)
         return done
 
-    def close(self) -> None:
-        """Disconnect."""
-        self._consumer.close()
+    def _largest(self) -> dict[str, int]:
+        return {t: _ANY_SIZE if self._cluster.embedded else self._admin.largest_message(t) for t in self._topics}
+
+    def _begin(self, delivery: Delivery) -> dict[int, int]:
+        """Return where each partition begins, once an earlier redrive has left nothing undecided."""
+        starts: dict[int, int] = {}
+
+        def begin() -> None:
+            delivery.tend()
+            starts.update(self._group.begin(self._partitions))
+
+        try:
+            Patience(_PATIENCE_S + self._others_s).retry(begin)
+        except RetriableError as error:
+            raise DeliveryError(f"{error}. {HANGING}") from error
+        first = [p for p, offset in self._group.committed(self._partitions).items() if offset is None]
+        if first:  # else nothing would tell what the first transaction did
+            self._deliver(delivery, [], {p: starts[p] for p in first})
+        return starts
+
+    def _messages(self, starts: Mapping[int, int]) -> Iterator[Message]:
+        """Yield what there is now of the dead letters, from these offsets on."""
+        topic = self._settings.dead_letters
+        marks = {p: self._group.watermarks(topic, p) for p in starts}
+        ends = {p: high for p, (low, high) in marks.items() if max(low, starts[p]) < high}
+        begin = {p: max(marks[p][0], starts[p]) for p in ends}
+        return read_records(self._settings.connection, topic, begin, ends)
+
+    def _batches(self, starts: Mapping[int, int]) -> Iterator[list[Message]]:
+        messages = self._messages(starts)
+        while batch := list(itertools.islice(messages, _BATCH)):
+            yield batch
+
+    def _deliver(self, delivery: Delivery, records: list[Record], offsets: Mapping[int, int]) -> None:
+        if not delivery.deliver(records, offsets, self._group.membership()):
+            raise DeliveryError("the dead letters were not sent back. Another redrive may be running; run it again.")
 
     def _delivery(self) -> Delivery:
         patience, connection = Patience(_PATIENCE_S), self._settings.connection
         if self._cluster.embedded:
-            return AtLeastOnce(self._consumer, RecordProducer(producer_config(connection)), patience, _PATIENCE_S)
-        config = producer_config(connection, transactional_id=f"{self._settings.group}.dead-letters")
-        return ExactlyOnce(self._consumer, lambda: RecordProducer(config), patience)
+            return AtLeastOnce(self._group, RecordProducer(producer_config(connection)), patience, _PATIENCE_S)
+        config = producer_config(connection, transactional_id=self._name)
+        written = [(topic, p) for topic in self._topics for p in self._partitions]
+        settled = partial(self._group.settled, self._partitions)
+        forgotten = Forgotten(written, self._admin.ends, settled, others_s=self._others_s)
+        return ExactlyOnce(self._group, lambda: RecordProducer(config), patience, self._positions, forgotten)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._group.close()
 
 
 def _outcome(pending: Pending, choice: Resend | None, topic: str) -> tuple[str, Record]:

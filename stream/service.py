@@ -17,11 +17,13 @@ from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
 from stream.forgotten import OTHERS_S, Forgotten
 from stream.health import HealthServer
 from stream.instance import Slot
-from stream.loop import Routes, Worker
+from stream.loop import Worker
+from stream.marks import Written, settled_by_worker
 from stream.pace import Pace
 from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.records import Cluster
+from stream.routes import Routes
 from stream.settings import DeliveryMode, MissingOffsets, StreamSettings
 from stream.start import check_sizes, check_topics
 from stream.watchdog import Watchdog
@@ -147,11 +149,12 @@ class _Brokers:
         return self.settings.delivery is DeliveryMode.EXACTLY_ONCE
 
     def positions(self) -> Positions:
-        """Decisions and dead letters tell what was settled; a receipt without its decision would not."""
         s = self.settings
         ends = self.admin.ends if self.transactions else None
-        earliest = s.missing_offsets is MissingOffsets.EARLIEST
-        return Positions(s.connection, s.group, (s.output, s.dead_letters), ends, earliest=earliest)
+        written = Written(
+            topics=(s.output, s.dead_letters), settles=settled_by_worker(s.input, s.group), receipts=s.receipts
+        )
+        return Positions(s.connection, written, ends, earliest=s.missing_offsets is MissingOffsets.EARLIEST)
 
     def consumer(self, name: str, positions: Positions) -> GroupConsumer:
         s = self.settings

@@ -18,6 +18,7 @@ from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
 from tests.kafka import KafkaServer
+from tests.kafka_wire import TAKE_ANYTHING
 from tests.shell import shell
 from tests.stage import Stage
 from training.data import TrainingData
@@ -114,6 +115,16 @@ def java() -> None:
 def kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
     """A real Apache Kafka of this test run."""
     server = KafkaServer(tmp_path_factory.mktemp("kafka")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def believing(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
+    """One that takes writes of transactions that never began."""
+    folder = tmp_path_factory.mktemp("believing")
+    (folder / "extra.properties").write_text(TAKE_ANYTHING)
+    server = KafkaServer(folder / "kafka", extra=folder / "extra.properties").start()
     yield server
     server.stop()
 

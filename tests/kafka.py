@@ -100,6 +100,8 @@ def abort_markers(log: bytes) -> Iterator[tuple[int, int]]:
     at = 0
     while at + RECORD_BATCH.size <= len(log):
         length, attributes, producer, epoch = (RECORD_BATCH.unpack_from(log, at)[i] for i in (1, 5, 9, 10))
+        if at + 12 + length > len(log):
+            return  # it is just being written
         if attributes & _CONTROL:
             record = log[at + RECORD_BATCH.size : at + 12 + length]
             key = record[record.index(b"\x08") + 1 :]  # varint 4: the key is (version, type), two int16

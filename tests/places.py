@@ -1,12 +1,13 @@
 """Topics and a group of their own on a broker, and the parts of a worker there, for the tests of the stream."""
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scoring.messages import Answer
 from stream.broker import GroupConsumer
@@ -14,35 +15,49 @@ from stream.client_settings import consumer_config, member_config, producer_conf
 from stream.cluster import Admin
 from stream.delivery import AtLeastOnce, ExactlyOnce, Patience
 from stream.forgotten import Forgotten
-from stream.loop import Routes
+from stream.group import Group
+from stream.marks import Written, settled_by_worker
 from stream.position import Positions
 from stream.producer import RecordProducer
+from stream.reading import Reading
 from stream.records import Batch, Beginning, Committed, Message, Record
+from stream.routes import Routes
 from stream.settings import StreamSettings
+from tests.account import source
 from tests.kafka import KafkaServer, read_topic
-from tests.kills import source
 from tests.waiting import PATIENCE_S
 
+AnyReading = TypeVar("AnyReading", bound=Reading)
 
-def from_the_start(_consumer: GroupConsumer, committed: Mapping[int, Committed]) -> dict[int, Beginning]:
+
+def from_the_start(_group: Group, committed: Mapping[int, Committed]) -> dict[int, Beginning]:
     return {p: Beginning(c.offset or 0) for p, c in committed.items()}
 
 
 @dataclass
 class Place:
-    """A fresh input and output topic on a broker."""
+    """A fresh input and output topic on a broker, and one for receipts if it is named."""
 
     address: str
     embedded: bool
     input: str
     output: str
     group: str
+    receipts: str = ""
+    opened: list[Reading] = field(default_factory=list)
 
     @classmethod
-    def of(cls, server: KafkaServer) -> "Place":
+    def of(cls, server: KafkaServer, *, receipts: bool = False) -> "Place":
         source_topic, output, group = topics()
-        server.create(source_topic, output)
-        return cls(server.address, embedded=False, input=source_topic, output=output, group=group)
+        names = (source_topic, output, f"receipts-{group}" if receipts else "")
+        server.create(*filter(None, names))
+        return cls(server.address, embedded=False, input=names[0], output=names[1], group=group, receipts=names[2])
+
+    def close(self) -> None:
+        """Close what a test left open, as when it failed: the client library may hang when it is left to the end."""
+        for reading in self.opened:
+            with contextlib.suppress(RuntimeError):  # the test has closed it
+                reading.close()
 
     def settings(self, **more: Any) -> StreamSettings:
         values = {"bundle": Path(), "brokers": self.address, "input": self.input, "output": self.output}
@@ -50,29 +65,38 @@ class Place:
 
     def consumer(self) -> GroupConsumer:
         config = consumer_config(self.settings(), "test", embedded=self.embedded)
-        return GroupConsumer(config, self.input, from_the_start)
+        return self._opened(GroupConsumer(config, self.input, from_the_start))
 
     def producer(self, transactional_id: str | None = None) -> RecordProducer:
-        return RecordProducer(producer_config(self.settings().connection, transactional_id=transactional_id))
+        connection = self.settings().connection
+        config = producer_config(connection, transactional_id=transactional_id)
+        return RecordProducer({**config, "transaction.timeout.ms": 120_000} if transactional_id else config)
 
     def at_least_once(self, consumer: GroupConsumer) -> AtLeastOnce:
-        return AtLeastOnce(consumer, self.producer(), Patience(20), 20)
+        return AtLeastOnce(consumer, self.producer(), Patience(PATIENCE_S), PATIENCE_S)
 
     def exactly_once(self, consumer: GroupConsumer) -> ExactlyOnce:
-        return ExactlyOnce(consumer, lambda: self.producer(self.group), Patience(20))
+        return ExactlyOnce(consumer, lambda: self.producer(self.group), Patience(PATIENCE_S))
 
     def worker(
         self, new_producer: Callable[[], RecordProducer] | None = None, others_s: float = 5
     ) -> tuple[GroupConsumer, ExactlyOnce]:
-        """What makes delivery exactly once in the service, on one target."""
+        """What makes delivery exactly once in the service, on one target and the receipts."""
         new_producer = new_producer or (lambda: self.producer(self.group))
         settings = self.settings()
         admin = Admin(settings.connection)
-        positions = Positions(settings.connection, self.group, (self.output,), admin.ends, earliest=False)
+        settles = settled_by_worker(self.input, self.group)
+        written = Written(topics=(self.output,), settles=settles, receipts=self.receipts)
+        positions = Positions(settings.connection, written, admin.ends, earliest=False)
         consumer = GroupConsumer(consumer_config(settings, "test", embedded=False), self.input, positions)
-        written = [(self.output, p) for p in range(4)]
-        forgotten = Forgotten(written, admin.ends, lambda: consumer.settled(range(4)), others_s=others_s)
-        return consumer, ExactlyOnce(consumer, new_producer, Patience(80), positions, forgotten)
+        targets = [(topic, p) for topic in written.targets for p in range(4)]
+        forgotten = Forgotten(targets, admin.ends, lambda: consumer.settled(range(4)), others_s=others_s)
+        delivery = ExactlyOnce(consumer, new_producer, Patience(PATIENCE_S), positions, forgotten)
+        return self._opened(consumer), delivery
+
+    def _opened(self, reading: AnyReading) -> AnyReading:
+        self.opened.append(reading)
+        return reading
 
     def decide(self, count: int, most: int = 100, *, settle: bool = True) -> list[int]:
         """Let a worker decide so many messages, then leave; the offsets of the messages that it had in hand."""
@@ -86,37 +110,42 @@ class Place:
         consumer.close()
         return offsets
 
-    def decided(self) -> list[int]:
-        """The offsets in partition 0 that committed decisions are about."""
-        return [source(r)[1] for r in read_topic(self.address, self.output)]
+    def decided(self, topic: str = "") -> list[int]:
+        """The offsets in partition 0 that committed decisions are about, or committed records of another topic."""
+        return [source(r)[1] for r in read_topic(self.address, topic or self.output)]
 
-    def offsets(self) -> GroupConsumer:
+    def offsets(self) -> Group:
         """One that knows the group's offsets only."""
-        return GroupConsumer(member_config(self.settings().connection, self.group), self.input)
+        return self._opened(Group(member_config(self.settings().connection, self.group), self.input))
 
     def by_hand(self, transactional_id: str = "") -> RecordProducer:
         """A producer that has begun a transaction."""
         producer = self.producer(transactional_id or f"{self.group}-by-hand")
-        producer.init()
+        patiently(producer.init)
         producer.begin()
         return producer
 
     def decisions(self, *offsets: int, group: str | None = None) -> list[Record]:
-        """The decisions of a worker for these messages of partition 0."""
+        """The decisions of a worker for these messages of partition 0, and their receipts."""
         messages = [Message(self.input, 0, offset, b"k", b"v", (), 0) for offset in offsets]
         made = self.copies(Batch(messages, None, {}))
         swapped = {"source_group": (group or self.group).encode()}
         return [r._replace(headers=[(n, swapped.get(n, v)) for n, v in r.headers]) for r in made]
 
     def copies(self, batch: Batch) -> list[Record]:
-        """The records of a worker that copies."""
-        routes = Routes(output=self.output, dead_letters="", bundle_id="0", group=self.group)
-        return [routes.record(m, Answer(decision=m.value)) for m in batch.messages]
+        """The records of a worker that copies, and their receipts."""
+        routes = Routes(output=self.output, dead_letters="", bundle_id="0", group=self.group, receipts=self.receipts)
+        return routes.records(batch, [Answer(decision=m.value) for m in batch.messages], 0.0)
 
     def send(self, *records: tuple[bytes | None, bytes | None], partition: int = 0) -> None:
         producer = self.producer()
         producer.send([Record(self.input, partition, key, value, (("trace", b"\x00\xff"),)) for key, value in records])
         producer.flush(PATIENCE_S)
+
+
+def patiently(call: Callable[[], None]) -> None:
+    """Make a call again while a busy broker does not answer."""
+    Patience(PATIENCE_S).retry(call)
 
 
 def take(consumer: GroupConsumer, messages: int, most: int = 100) -> list[Message]:

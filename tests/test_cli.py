@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -43,6 +44,18 @@ def test_help_has_an_example_of_that_command(command: tuple[str, ...], credit: C
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
     assert f"Example: credit {' '.join(command)}" in text
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_help_explains_each_option(command: tuple[str, ...]) -> None:
+    node: Any = get_command(app)
+    for name in command:
+        node = node.commands[name]
+    for parameter in node.params:
+        text = parameter.help or ""
+        assert len(text) > 5, parameter.name
+        assert not re.search(r"\[[a-z]", text), f"{parameter.name}: what stands in brackets is not shown"
+        assert not isinstance(parameter.show_default, str), f"{parameter.name}: would be shown in parentheses"
 
 
 def test_the_examples_of_help_run(demo: Path, tmp_path: Path, credit: Credit) -> None:

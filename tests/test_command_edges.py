@@ -87,3 +87,31 @@ def test_train_says_which_codes_rejected_the_examples_that_it_lacks(
     done = credit("train", tmp_path, "--bundles", tmp_path / "bundles")
     assert done.returncode == 1
     assert "Rejected rows: as_of_unreadable" in done.stderr
+
+
+def written_by(command: str, bundle: Path, tonight: Path, out: Path) -> list[object]:
+    """A command that writes one file where it is told to."""
+    inputs = ("--applications", tonight / "applications.csv", "--events", tonight / "events.csv")
+    return {
+        "report": ["report", bundle, "--out", out],
+        "explain": ["explain", "--bundle", bundle, *inputs, "--application-id", "A7-0000000", "--html", out],
+        "draft": ["spec", "draft", *inputs, "--out", out],
+        "features": ["features", "--bundle", bundle, *inputs, "--out", out],
+        "verify": ["verify", "--bundle", bundle, *inputs, "--out", out],
+    }[command]
+
+
+@pytest.mark.parametrize("command", ["report", "explain", "draft", "features"])
+def test_the_folder_of_a_file_to_write_is_made(command: str, bundle: Path, tonight: Path, credit: Credit) -> None:
+    out = tonight / "new/folder/file.csv"
+    done = credit(*written_by(command, bundle, tonight, out))
+    assert (done.returncode, out.stat().st_size > 0) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("command", ["report", "explain", "draft", "features", "verify"])
+def test_a_folder_that_cannot_be_made_is_named_before_any_work(
+    command: str, bundle: Path, tonight: Path, credit: Credit
+) -> None:
+    done = credit(*written_by(command, bundle, tonight, tonight / "events.csv/folder/file.csv"))
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "events.csv/folder: cannot be made (Not a directory)" in done.stderr

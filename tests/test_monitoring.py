@@ -6,7 +6,7 @@ import pytest
 
 from monitoring.alarms import Light, Topic
 from monitoring.divergence import psi
-from monitoring.drift import Kind
+from monitoring.finding import Kind
 from monitoring.statement import State
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic

@@ -1,5 +1,7 @@
 """Few rows are read cell by cell, many in columns: the same features, rejects and dirt, whatever the cells hold."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import product
 from typing import Any
@@ -48,12 +50,19 @@ carried = st.fixed_dictionaries(
 )
 
 
+@contextmanager
+def few_rows(most: int) -> Iterator[None]:
+    """Set another limit of what few rows are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("features.reading.PLAIN_ROWS", most)
+        patch.setattr("features.reading.FEW_ROWS", most)
+        yield
+
+
 def built(some: list[dict[str, Any]], their: list[dict[str, Any]], spec: Spec, *, few: int) -> FeatureTable:
     """Build with another limit of what few rows are."""
     events = {"occurred_at": pl.String, "kind": pl.String, "amount": pl.String, "recorded_at": pl.String}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("features.reading.PLAIN_ROWS", few)
-        patch.setattr("features.reading._FEW_ROWS", few)
+    with few_rows(few):
         return build_features(
             pl.DataFrame(some, schema=dict.fromkeys(GOOD, pl.String)),
             pl.DataFrame(their, schema={APPLICATION_ROW: pl.Int64, **events}),

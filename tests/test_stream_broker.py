@@ -1,6 +1,6 @@
 """One contract for every broker, and what only Apache Kafka has."""
 
-import time
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +13,8 @@ from stream.delivery import ExactlyOnce, Patience
 from stream.errors import FatalError
 from stream.records import Record
 from tests.kafka import KafkaServer, read_topic
-from tests.places import Place, take, topics
-from tests.waiting import wait_until
+from tests.places import Place, patiently, take, topics
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -43,12 +43,11 @@ class BrokerContract:
     def test_what_has_arrived_is_taken_together_up_to_the_ceiling(self, place: Place) -> None:
         place.send(*[(b"k", str(i).encode()) for i in range(50)])
         consumer = place.consumer()
-        first = take(consumer, 1, most=1)
-        time.sleep(0.5)
-        batch = consumer.take(20, 1).messages
-        consumer.close()
-        assert (len(first), len(batch)) == (1, 20)
-        assert [m.offset for m in first + batch] == list(range(21))
+        batches = [take(consumer, 1, most=1)]
+        while sum(map(len, batches)) < 50 and batches.count([]) < PATIENCE_S:
+            batches.append(consumer.take(20, 1).messages)
+        assert max(map(len, batches)) == 20
+        assert [m.offset for batch in batches for m in batch] == list(range(50))
 
     def test_a_settled_batch_is_not_read_again_and_an_unsettled_one_is(self, place: Place) -> None:
         place.send(*[(b"k", b"v")] * 10)
@@ -94,7 +93,7 @@ class BrokerContract:
         producer = place.producer()
         with pytest.raises(DeliveryError):  # noqa: PT012 - either of them says so
             producer.send([Record(place.input, 77, b"k", b"v", ())])
-            producer.flush(20)
+            producer.flush(PATIENCE_S)
 
     def test_reading_ends_at_the_given_offsets(self, place: Place) -> None:
         place.send(*[(b"k", b"v")] * 10)
@@ -126,26 +125,28 @@ class TestEmbeddedBroker(BrokerContract):
         source, output, group = topics()
         broker = EmbeddedBroker()
         Admin({"bootstrap.servers": broker.address}).cluster(source, output)
-        yield Place(broker.address, embedded=True, input=source, output=output, group=group)
+        made = Place(broker.address, embedded=True, input=source, output=output, group=group)
+        with contextlib.closing(made):
+            yield made
         del broker
 
 
 class TestApacheKafka(BrokerContract):
     @pytest.fixture
-    def place(self, kafka: KafkaServer) -> Place:
-        source, output, group = topics()
-        kafka.create(source, output)
-        return Place(kafka.address, embedded=False, input=source, output=output, group=group)
+    def place(self, kafka: KafkaServer) -> Iterator[Place]:
+        with contextlib.closing(Place.of(kafka)) as made:
+            yield made
 
     def test_records_and_offsets_of_an_aborted_transaction_are_invisible(self, place: Place) -> None:
         place.send(*[(b"k", b"v")] * 3)
         consumer, producer = place.consumer(), place.producer(place.group)
         taken = take(consumer, 3)
-        producer.init()
+        patiently(producer.init)
         producer.begin()
         producer.send([Record(place.output, 0, m.key, b"aborted", ()) for m in taken])
-        producer.send_offsets(place.input, {0: 3}, consumer.membership())
-        producer.abort()
+        producer.flush(PATIENCE_S)
+        patiently(lambda: producer.send_offsets(place.input, {0: 3}, consumer.membership()))
+        patiently(producer.abort)
         assert consumer.committed([0]) == {0: None}
         assert place.exactly_once(consumer).deliver(
             [Record(place.output, 0, b"k", b"committed", ())], {0: 3}, consumer.membership()
@@ -164,7 +165,7 @@ class TestApacheKafka(BrokerContract):
         zombie.close()
         heir = place.consumer()
         assert len(take(heir, 3)) == 3
-        delivery = ExactlyOnce(heir, lambda: place.producer("zombie"), Patience(5))
+        delivery = ExactlyOnce(heir, lambda: place.producer("zombie"), Patience(PATIENCE_S))
         records = [Record(place.output, 0, m.key, b"zombie", ()) for m in messages]
         assert not delivery.deliver(records, {0: 3}, membership)
         assert delivery.failures == 1
@@ -174,13 +175,12 @@ class TestApacheKafka(BrokerContract):
 
     def test_a_producer_of_the_same_name_fences_the_older_one(self, place: Place) -> None:
         older = place.producer(place.group)
-        older.init()
+        patiently(older.init)
         older.begin()
         older.send([Record(place.output, 0, b"k", b"older", ())])
-        younger = place.producer(place.group)
-        younger.init()
+        patiently(place.producer(place.group).init)
         with pytest.raises(FatalError):
-            Patience(10).retry(older.commit)
+            patiently(older.commit)
         assert read_topic(place.address, place.output) == []
 
     def test_a_fenced_delivery_goes_on_with_a_new_producer(self, place: Place) -> None:
@@ -188,7 +188,7 @@ class TestApacheKafka(BrokerContract):
         consumer = place.consumer()
         delivery = place.exactly_once(consumer)
         take(consumer, 1)
-        place.producer(place.group).init()
+        patiently(place.producer(place.group).init)
         record = Record(place.output, 0, b"k", b"decision", ())
         assert not delivery.deliver([record], {0: 1}, consumer.membership())
         (again,) = take(consumer, 1)

@@ -17,9 +17,9 @@ from recipes.dataset import Dataset
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
 from stream.settings import StreamSettings, load_settings, settings_table
+from tests.account import source
 from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, read_topic
-from tests.kills import source
 from tests.test_cli import examples
 
 pytestmark = pytest.mark.xdist_group("kafka")

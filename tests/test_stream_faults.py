@@ -13,8 +13,8 @@ import pytest
 
 from stream.client_settings import producer_config
 from stream.producer import RecordProducer
+from tests.account import source
 from tests.kafka import KafkaServer, Seen, read_topic
-from tests.kills import source
 from tests.places import Place, topics
 from tests.stage import Stage, good
 

@@ -2,81 +2,71 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from stream.cluster import Admin
-from stream.delivery import Patience
 from stream.forgotten import OTHERS_S, Forgotten
 from stream.records import Target
 from tests.kafka import KafkaServer
-from tests.kafka_wire import TAKE_ANYTHING, Stray
-from tests.places import Place
-from tests.waiting import wait_until
+from tests.kafka_wire import Stray
+from tests.places import Place, patiently
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
-
-@pytest.fixture(scope="module")
-def believing(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
-    """A broker that takes writes of transactions that never began."""
-    folder = tmp_path_factory.mktemp("believing")
-    (folder / "extra.properties").write_text(TAKE_ANYTHING)
-    server = KafkaServer(folder / "kafka", extra=folder / "extra.properties").start()
-    yield server
-    server.stop()
-
-
-def patiently(call: Callable[[], None]) -> None:
-    """Make a call again while a busy broker does not answer."""
-    Patience(30).retry(call)
+LOST = [{"record"}, {"offset"}, {"receipt"}, {"record", "offset"}, {"record", "offset", "receipt"}]
 
 
 def hanging(place: Place) -> set[str]:
     """What an open transaction holds back."""
-    target, admin, ends = (place.output, 0), Admin(place.settings().connection), set[int]()
-    patiently(lambda: ends.update(admin.ends([target], committed=only)[target] for only in (True, False)))
-    held = {"record": len(ends) > 1, "offset": not place.offsets().settled([0])}
-    return {what for what, so in held.items() if so}
+    admin, topics = Admin(place.settings().connection), {"record": place.output, "receipt": place.receipts}
+    targets, ends = [(topic, 0) for topic in topics.values()], list[dict[Target, int]]()
+    patiently(lambda: ends.append(admin.ends(targets, committed=True)))
+    patiently(lambda: ends.append(admin.ends(targets, committed=False)))
+    held = {what for what, topic in topics.items() if ends[0][topic, 0] < ends[1][topic, 0]}
+    return held if place.offsets().settled([0]) else {*held, "offset"}
 
 
 def forget(server: KafkaServer, place: Place, lost: set[str]) -> None:
     """Decide the message 1 of the worker that is gone, but leave open what is `lost` of it, known to no coordinator."""
-    membership, mark = place.offsets().membership(), f"credit-1 1 {place.offsets().watermarks(place.output, 0)[1]}"
+    group = place.offsets()
+    ends = [str(group.watermarks(topic, 0)[1]) for topic in (place.output, place.receipts)]
+    mark = " ".join(["credit-1 1", *ends])
+    records = dict(zip(("record", "receipt"), place.decisions(1), strict=True))
     producer = place.by_hand(place.group)
-    if "record" not in lost:
-        producer.send(place.decisions(1))
+    producer.send([record for what, record in records.items() if what not in lost])
     if "offset" not in lost:
-        patiently(lambda: producer.send_offsets(place.input, {0: 2}, membership, {0: mark}))
+        patiently(lambda: producer.send_offsets(place.input, {0: 2}, group.membership(), {0: mark}))
     patiently(producer.commit)
     with contextlib.closing(Stray.of(server.port, place.group)) as stray:
-        if "record" in lost:
-            stray.write(place.decisions(1))
+        for what, record in records.items():
+            if what in lost:
+                stray.write([record])
         if "offset" in lost:
             stray.commit_offset(place.group, place.input, 2, mark)
 
 
-@pytest.mark.parametrize("lost", [{"record"}, {"offset"}, {"record", "offset"}], ids=["record", "offset", "both"])
+@pytest.mark.parametrize("lost", LOST, ids=lambda lost: "-".join(sorted(lost)))
 def test_a_transaction_that_nobody_ends_is_ended_by_the_worker_of_its_id(
     believing: KafkaServer, lost: set[str]
 ) -> None:
-    place = Place.of(believing)
-    place.send(*[(b"k", b"v")] * 4)
-    assert place.decide(1) == [0]
-    forget(believing, place, lost)
-    consumer, delivery = place.worker(others_s=2)
-    with contextlib.closing(consumer):
+    with contextlib.closing(Place.of(believing, receipts=True)) as place:
+        place.send(*[(b"k", b"v")] * 4)
+        assert place.decide(1) == [0]
+        forget(believing, place, lost)
+        consumer, delivery = place.worker(others_s=2)
         assert hanging(place) >= lost, "to begin as the same transactional id has ended what the coordinator knows of"
-        end = time.monotonic() + 40
-        while len(place.decided()) < 4:
+        end = time.monotonic() + PATIENCE_S
+        while min(len(place.decided()), len(place.decided(place.receipts))) < 4:
             assert time.monotonic() < end, f"it hangs for ever: {hanging(place)}"
             delivery.tend()
             if (batch := consumer.take(10, 0.1)).messages:
                 delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
-    assert place.decided() == [0, 1, 2, 3], "nothing twice, nothing left out"
-    assert place.offsets().committed([0]) == {0: 4}
-    assert wait_until(lambda: not hanging(place))
+        assert place.decided() == [0, 1, 2, 3], "nothing twice, nothing left out"
+        assert place.decided(place.receipts) == [0, 1, 2, 3], "one receipt for each decision"
+        assert place.offsets().committed([0]) == {0: 4}
+        assert wait_until(lambda: not hanging(place))
 
 
 class Cluster:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from recipes.dataset import Dataset
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
+from tests.account import source
 from tests.conftest import PROJECT, Credit
+from tests.crowd import Crowd, Load
 from tests.kafka import KafkaServer, Seen, read_topic
-from tests.kills import Crowd, Faults, Load, Torture, source
+from tests.kills import Faults, Torture
 
 pytestmark = pytest.mark.xdist_group("kills")
 
@@ -85,7 +88,7 @@ def test_kills_zombies_broker_crashes_and_rebalances_lose_and_double_nothing(
         server.stop()
     sys.stderr.write(f"\nkill test: {report.line()}\n")
     assert (report.lost, report.doubled, report.invented, report.out_of_order) == (0, 0, 0, 0), report.line()
-    assert report.faults == {"kill": KILLS, "stop": 5, "broker": 2, "rebalance": 3}
+    assert report.faults >= Counter(kill=KILLS, stop=5, broker=2, rebalance=3), report.line()
     assert report.kills_inside_a_transaction >= 10, report.line()
     decisions = report.records[TOPICS[1]]
     assert sorted(map(source, receipts)) == sorted(map(source, decisions)), "one receipt for each decision"

@@ -1,26 +1,29 @@
 """Where a worker begins on a real Apache Kafka, whatever the broker still knows of the group's offsets."""
 
+import contextlib
+from collections.abc import Iterator
+
 import pytest
 
 from tests.kafka import KafkaServer
-from tests.places import Place, take
-from tests.waiting import wait_until
+from tests.places import Place, patiently, take
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
 
 @pytest.fixture
-def place(kafka: KafkaServer) -> Place:
-    made = Place.of(kafka)
-    made.send(*[(b"k", b"v")] * 7)
-    return made
+def place(kafka: KafkaServer) -> Iterator[Place]:
+    with contextlib.closing(Place.of(kafka)) as made:
+        made.send(*[(b"k", b"v")] * 7)
+        yield made
 
 
 def test_decisions_whose_offset_the_broker_forgot_are_not_made_again(place: Place) -> None:
     assert place.decide(2) == [0, 1]
     producer = place.by_hand()
     producer.send(place.decisions(2, 3))
-    producer.commit()
+    patiently(producer.commit)
     assert place.decide(3) == [4, 5, 6]
     assert place.decided() == [0, 1, 2, 3, 4, 5, 6]
     assert place.offsets().committed([0]) == {0: 7}
@@ -31,12 +34,13 @@ def test_what_the_broker_aborted_although_it_knows_the_offset_is_decided_again(p
     end = place.offsets().watermarks(place.output, 0)[1]
     producer = place.by_hand()
     producer.send(place.decisions(2, 4))
-    producer.flush(20)
-    producer.abort()
+    producer.flush(PATIENCE_S)
+    patiently(producer.abort)
     producer.begin()
     producer.send(place.decisions(3))
-    producer.send_offsets(place.input, {0: 5}, place.offsets().membership(), {0: f"credit-1 2 {end}"})
-    producer.commit()
+    membership = place.offsets().membership()
+    patiently(lambda: producer.send_offsets(place.input, {0: 5}, membership, {0: f"credit-1 2 {end}"}))
+    patiently(producer.commit)
     assert place.decide(4) == [2, 4, 5, 6], "3 is decided, 2 and 4 are not"
     assert sorted(place.decided()) == [0, 1, 2, 3, 4, 5, 6]
 
@@ -45,7 +49,7 @@ def test_a_worker_that_dies_while_decided_messages_lie_ahead_leaves_them_known(p
     assert place.decide(2) == [0, 1]
     producer = place.by_hand()
     producer.send(place.decisions(4, 6))
-    producer.commit()
+    patiently(producer.commit)
     assert place.decide(2, most=1) == [2, 3]
     assert place.decide(1) == [5]
     assert sorted(place.decided()) == [0, 1, 2, 3, 4, 5, 6]
@@ -68,7 +72,7 @@ def test_decisions_of_another_group_do_not_count(place: Place) -> None:
     assert place.decide(2) == [0, 1]
     producer = place.by_hand()
     producer.send(place.decisions(2, 3, group="another"))
-    producer.commit()
+    patiently(producer.commit)
     assert place.decide(5) == [2, 3, 4, 5, 6]
 
 
@@ -76,12 +80,12 @@ def test_a_partition_begins_only_when_no_open_transaction_may_still_decide_somet
     assert place.decide(2) == [0, 1]
     producer = place.by_hand()
     producer.send(place.decisions(2))
-    producer.flush(20)
+    producer.flush(PATIENCE_S)
     consumer, _ = place.worker()
     assert wait_until(lambda: consumer.take(1, 0.1) and consumer.waiting)
     for _ in range(10):
         assert consumer.take(10, 0.1).messages == []
     assert sorted(consumer.waiting) == [0, 1, 2, 3]
-    producer.commit()
+    patiently(producer.commit)
     assert [m.offset for m in take(consumer, 4)] == [3, 4, 5, 6]
     consumer.close()

@@ -17,9 +17,9 @@ from recipes.dataset import Dataset
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
+from tests.account import source
 from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, Seen, read_topic
-from tests.kills import source
 
 pytestmark = pytest.mark.xdist_group("kafka")
 

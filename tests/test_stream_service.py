@@ -9,8 +9,8 @@ import urllib.request
 import pytest
 
 from monitoring.metrics import STREAM
+from tests.account import source
 from tests.kafka import read_topic
-from tests.kills import source
 from tests.stage import INPUT_LIMIT, Stage, bad, good
 from tests.waiting import free_port
 

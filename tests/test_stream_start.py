@@ -11,8 +11,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream.cluster import EmbeddedBroker
+from tests.account import source
 from tests.kafka import KafkaServer, read_topic
-from tests.kills import source
 from tests.stage import Stage, bad, good
 from tests.waiting import free_port
 

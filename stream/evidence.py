@@ -1,0 +1,64 @@
+"""What the targets of a group tell of its last transactions: which records were committed, and which were aborted."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from stream.client import Config
+from stream.cluster import read_records
+from stream.marks import Span, Written
+from stream.records import Message, Target
+
+Records = defaultdict[int, dict[int, Message]]  # by partition and offset of a message: the record about it
+Offsets = defaultdict[int, set[int]]  # by partition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The records of a group behind its marks. `spans`: the marks; `ends`: where the targets end now."""
+
+    config: Config
+    written: Written
+    spans: Mapping[int, Span]
+    ends: Mapping[Target, int]
+
+    def decided(self) -> Records:
+        """Return the records that settle messages."""
+        return self._read(self.written.topics, self.spans, "read_committed")
+
+    def gone(self, decided: Records, places: Mapping[int, int]) -> Offsets:
+        """Return what was settled before the places where partitions go on, and aborted."""
+        doubtful = {p: s for p, s in self.spans.items() if not decided[p].keys() >= set(range(s.first, places[p]))}
+        gone: Offsets = defaultdict(set)
+        for p, records in self._read(self.written.topics, doubtful, "read_uncommitted").items():
+            gone[p] = {o for o in records if o < places[p]} - decided[p].keys()
+        return gone
+
+    def halves(self, decided: Records, gone: Offsets, places: Mapping[int, int]) -> Records:
+        """Return the decisions without the receipt that was written with them, and receipts without their decision."""
+        halves: Records = defaultdict(dict)
+        if not self.written.receipts:
+            return halves
+        receipts, answers = [self.written.receipts], self.written.topics[0]
+        there = self._read(receipts, self.spans, "read_committed")
+        for p in self.spans:
+            ahead = {o for o in there[p] if o >= places[p]} | gone[p]
+            halves[p] = {o: there[p][o] for o in (there[p].keys() & ahead) - decided[p].keys()}
+        alone = {
+            p: {o: r for o, r in decided[p].items() if r.topic == answers and o not in there[p]} for p in self.spans
+        }
+        doubtful = {p: span for p, span in self.spans.items() if alone[p]}
+        for p, written in self._read(receipts, doubtful, "read_uncommitted").items():
+            halves[p].update({o: alone[p][o] for o in written.keys() & alone[p].keys()})
+        return halves
+
+    def _read(self, topics: Collection[str], spans: Mapping[int, Span], isolation: str) -> Records:
+        found: Records = defaultdict(dict)
+        for i, target in enumerate(self.written.targets):
+            starts = {p: s.ends[i] for p, s in spans.items() if target in topics and s.ends[i] < self.ends[target, p]}
+            until = {p: self.ends[target, p] for p in starts}
+            for record in read_records(self.config, target, starts, until, isolation) if starts else ():
+                offset = self.written.settles(record)
+                if offset is not None and offset >= spans[record.partition].first:
+                    found[record.partition][offset] = record
+        return found

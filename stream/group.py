@@ -1,0 +1,93 @@
+"""A consumer group as seen from outside: its offsets, and where its partitions begin."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from stream.client import Config, TopicPartition, translate
+from stream.errors import RESET_OFFSETS, RetriableError, translated
+from stream.reading import ANSWER_S, Reading
+from stream.records import Beginning, Committed, Message
+
+CALL_S = 1.0  # for questions that are asked again when time is up: a signal is seen in between
+
+
+class Group(Reading):
+    """A group's offsets in one topic; each partition begins where `start` says. It is no member."""
+
+    rebalances = 0
+
+    def __init__(self, config: Config, topic: str, start: "Start | None" = None) -> None:
+        """Connect in the background.
+
+        Raises:
+            SettingsError: the client library does not know a setting or refuses its value.
+
+        """
+        super().__init__(config, topic, RESET_OFFSETS)
+        self._start = start
+        self._left_out: dict[int, set[int]] = {}  # decided, and still ahead
+        self._halves: dict[int, dict[int, Message]] = {}  # decided in half, and still ahead
+
+    def committed(self, partitions: Iterable[int]) -> dict[int, int | None]:
+        """Return the group's committed offsets, None where there is none; waits for transactions under way."""
+        return {p: committed.offset for p, committed in self._ask(partitions, ANSWER_S).items()}
+
+    def settled(self, partitions: Iterable[int]) -> bool:
+        """Return whether no open transaction holds back the group's offset in any of these."""
+        try:
+            self._ask(partitions, CALL_S)
+        except RetriableError:
+            return False
+        return True
+
+    def begin(self, partitions: Collection[int]) -> dict[int, int]:
+        """Ask where partitions begin.
+
+        Raises:
+            RetriableError: that is not known yet. `start` may raise its own.
+
+        """
+        found = {} if self._start is None else self._start(self, self._ask(partitions, CALL_S))
+        for p, beginning in found.items():
+            self._left_out[p], self._halves[p] = set(beginning.decided), dict(beginning.halves)
+        return {p: beginning.offset for p, beginning in found.items()}
+
+    def undecided(self, messages: list[Message]) -> list[Message]:
+        """Leave out what is decided already, and forget it."""
+        if not any(self._left_out.values()):
+            return messages
+        kept = [m for m in messages if m.offset not in self._left_out[m.partition]]
+        for m in messages:
+            self._left_out[m.partition].discard(m.offset)
+        return kept
+
+    def halves(self, messages: list[Message]) -> dict[tuple[int, int], Message]:
+        """Return by partition and offset what is there of messages that are decided in half, and forget it."""
+        if not any(self._halves.values()):
+            return {}
+        found = {m.place: self._halves[m.partition].pop(m.offset, None) for m in messages}
+        return {place: half for place, half in found.items() if half is not None}
+
+    def ahead(self, partition: int) -> bool:
+        """Return whether messages that are decided already lie ahead in a partition."""
+        return bool(self._left_out.get(partition) or self._halves.get(partition))
+
+    def rewind(self) -> None:
+        """Forget where partitions begin: it is to be asked for again."""
+        self._left_out, self._halves = {}, {}
+
+    def membership(self) -> Any:
+        """Return the proof of being a member now, by which the broker refuses the writes of one that was replaced."""
+        return self._consumer.consumer_group_metadata()
+
+    def _ask(self, partitions: Iterable[int], seconds: float) -> dict[int, Committed]:
+        asked = [TopicPartition(self.topic, p) for p in partitions]
+        with translate(f"ask for the committed offsets of {self.topic}"):
+            answered = self._consumer.committed(asked, seconds) if asked else []
+        for p in answered:
+            if p.error is not None:
+                raise translated(p.error, f"ask for the committed offset of {self.topic} partition {p.partition}")
+        return {p.partition: Committed(p.offset if p.offset >= 0 else None, p.metadata or "") for p in answered}
+
+
+Start = Callable[[Group, Mapping[int, Committed]], Mapping[int, Beginning]]  # where to begin

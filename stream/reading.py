@@ -1,0 +1,84 @@
+"""A client that reads one topic: messages as they have arrived, and where the topic ends."""
+
+from collections.abc import Collection, Mapping
+
+from features.errors import DeliveryError
+from stream.client import (
+    ClientMessage,
+    Config,
+    Consumer,
+    Notes,
+    TopicPartition,
+    build,
+    positions,
+    to_message,
+    translate,
+)
+from stream.errors import OffsetGoneError
+from stream.records import Message
+
+ANSWER_S = 10.0  # for questions
+_STOP = {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "_BAD_MSG", "_BAD_COMPRESSION", "_LOG_TRUNCATION"}
+
+
+class Reading:
+    """Reads one topic; which partitions, and from where on, its heirs say."""
+
+    def __init__(self, config: Config, topic: str, gone: str) -> None:
+        """Connect in the background. `gone`: what is to be done when the next offset is not there any more.
+
+        Raises:
+            SettingsError: the client library does not know a setting or refuses its value.
+
+        """
+        self.topic = topic
+        self._gone, self._notes = gone, Notes()
+        self._ended: set[int] = set()  # partitions of which nothing lies ahead
+        self._consumer: Consumer = build(Consumer, config)
+
+    def arrived(self, most: int, wait_s: float) -> list[Message]:
+        """Wait for a message, then return what has arrived with it, at most `most`.
+
+        Raises:
+            OffsetGoneError, DeliveryError: the topic cannot be read from.
+
+        """
+        with translate(f"read {self.topic}"):
+            first = self._consumer.poll(wait_s)
+            taken = [] if first is None else [first, *(self._consumer.consume(most - 1, 0) if most > 1 else [])]
+        return [to_message(m) for m in taken if not self._failed(m)]
+
+    def at_end(self, partitions: Collection[int]) -> bool:
+        """Return whether nothing lies ahead in these; known only with `enable.partition.eof` in the config."""
+        return self._ended.issuperset(partitions)
+
+    def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return the first offset that is still there and the one after the last."""
+        with translate(f"ask for the offsets of {topic}"):
+            return self._consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_S)
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Commit the group's offsets outside a transaction."""
+        with translate(f"commit offsets of {self.topic}"):
+            self._consumer.commit(offsets=positions(self.topic, offsets), asynchronous=False)
+
+    def close(self) -> None:
+        """Leave the group, if it had joined, and disconnect."""
+        with translate("leave the group"):
+            self._consumer.close()
+
+    def _failed(self, message: ClientMessage) -> bool:
+        error, partition = message.error(), message.partition() or 0
+        if error is None:
+            self._ended.discard(partition)
+            return False
+        if error.name() == "_PARTITION_EOF":
+            self._ended.add(partition)
+            return True
+        where = f"{message.topic() or self.topic} partition {message.partition()}"
+        if error.name() == "_AUTO_OFFSET_RESET":
+            raise OffsetGoneError(f"{where}: the next offset is not there any more. {self._gone}")
+        if error.fatal() or error.name() in _STOP:
+            raise DeliveryError(f"{where}: {error.name()} ({error.str()})")
+        self._notes(error)
+        return True

@@ -1,0 +1,73 @@
+"""Where the records of a batch go."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from features.errors import BundleError
+from receipts.lines import is_receipt_of, line_head, receipt_parts
+from scoring.messages import Answer
+from stream.dead_letters import dead_letter
+from stream.records import Batch, Message, Record
+
+Made = tuple[Message, Answer, Record]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """Where records go, the id of the bundle that decides, and the group that reads. `receipts` empty: none."""
+
+    output: str
+    dead_letters: str
+    bundle_id: str
+    group: str
+    receipts: str = ""
+
+    def records(self, batch: Batch, answers: Sequence[Answer], now: float) -> list[Record]:
+        """Return the one record for each message, and behind them the receipts of decisions made `now` (since 1970).
+
+        Where one half of a decision is there already, only the other.
+
+        Raises:
+            BundleError: this bundle decides otherwise than that half tells.
+
+        """
+        made = [(m, a, self.record(m, a)) for m, a in zip(batch.messages, answers, strict=True)]
+        half = self._agreed(made, batch.halves) if batch.halves else {}
+        records = [record for m, _, record in made if not half or half.get(m.place) != self.output]
+        if not self.receipts:
+            return records
+        head, decided = line_head("stream", now), ((m, a, r) for m, a, r in made if a.refusal is None)
+        lacking = ((m, a, r) for m, a, r in decided if not half or half.get(m.place) != self.receipts)
+        return records + [self._receipt(m, a, r, head) for m, a, r in lacking]
+
+    def _agreed(self, made: Sequence[Made], halves: Mapping[tuple[int, int], Message]) -> dict[tuple[int, int], str]:
+        """Return in which topic the half of a message is, after a look that it holds the decision made now."""
+        for message, answer, _ in made:
+            half, decision = halves.get(message.place), answer.decision or b""
+            if half is not None and half.value != decision and not is_receipt_of(half.value or b"", decision):
+                by = (dict(half.headers).get("bundle_id") or b"").decode(errors="replace")
+                raise BundleError(
+                    f"{half.topic} partition {half.partition} offset {half.offset}: a broker lost the other half of "
+                    "this decision and its receipt (see docs/stream.md, What brokers forget), and bundle "
+                    f"{self.bundle_id} decides otherwise. Start once with the bundle that made it, {by}; or, to go on "
+                    "without it, set the group's offsets behind it with kafka-consumer-groups --reset-offsets."
+                )
+        return {place: half.topic for place, half in halves.items()}
+
+    def _receipt(self, message: Message, answer: Answer, decision: Record, head: bytes) -> Record:
+        source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
+        parts = receipt_parts(head, source, message.value or b"", answer)
+        return Record(self.receipts, message.partition, message.key, None, decision.headers, parts)
+
+    def record(self, message: Message, answer: Answer) -> Record:
+        """Return the one record for a message."""
+        if answer.refusal is not None:
+            return dead_letter(message, answer.refusal, self.dead_letters, self.group)
+        headers = (
+            ("source_topic", message.topic.encode()),
+            ("source_partition", str(message.partition).encode()),
+            ("source_offset", str(message.offset).encode()),
+            ("source_group", self.group.encode()),
+            ("bundle_id", self.bundle_id.encode()),
+        )
+        return Record(self.output, message.partition, message.key, answer.decision, headers)

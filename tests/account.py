@@ -1,0 +1,50 @@
+"""The account of a stream: what was sent against what became of it."""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+
+from tests.kafka import Seen
+
+
+@dataclass
+class Report:
+    sent: int
+    lost: int
+    doubled: int
+    invented: int
+    out_of_order: int
+    kills_inside_a_transaction: int
+    aborted_transactions: int
+    faults: Counter[str]
+    own_exits: list[int]
+    seconds: float
+    records: dict[str, list[Seen]]
+
+    def line(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in vars(self).items() if name != "records")
+
+
+def source(record: Seen) -> tuple[int, int]:
+    """The place of the application that a decision or dead letter belongs to."""
+    h = record.headers
+    if "source_offset" in h:
+        return int(h["source_partition"]), int(h["source_offset"])
+    return int(h["__connect.errors.partition"]), int(h["__connect.errors.offset"])
+
+
+def account(sent: dict[tuple[int, int], tuple[bytes, bytes]], records: dict[str, list[Seen]]) -> dict[str, int]:
+    counted = Counter(source(r) for seen in records.values() for r in seen)
+    moved = sum(r.partition != source(r)[0] or r.key != sent[source(r)][0] for s in records.values() for r in s)
+    disorder = 0
+    for seen in records.values():
+        for _, group in itertools.groupby(sorted(seen, key=lambda r: (r.partition, r.offset)), lambda r: r.partition):
+            offsets = [source(r)[1] for r in group]
+            disorder += sum(b <= a for a, b in itertools.pairwise(offsets))
+    return {
+        "sent": len(sent),
+        "lost": len(sent.keys() - counted.keys()),
+        "doubled": sum(count > 1 for count in counted.values()),
+        "invented": len(counted.keys() - sent.keys()) + moved,
+        "out_of_order": disorder,
+    }
