@@ -65,5 +65,5 @@ def say_receipt(record: dict[str, Any]) -> None:
 def _place(record: dict[str, Any]) -> list[tuple[str, str]]:
     segment = record["segment"]
     if segment is None:
-        return [("segment", f"none yet: it waits in the outbox of {record['outbox']['writer']} and is durable there")]
+        return [("segment", f"none yet: it waits in the outbox of {record['outbox']['writer']}")]
     return [("segment", f"{segment['writer']} {segment['number']}"), ("segment's hash", segment["hash"])]
