@@ -12,7 +12,6 @@ import polars as pl
 from features.errors import DeliveryError
 from features.spec_file import parse_spec
 from receipts.line_parts import ReceiptError
-from receipts.lines import receipt_frames
 from receipts.log import OUTBOX, check_log
 from receipts.outbox_files import Found, files_of, look_into
 from receipts.pii import Pseudonymiser
@@ -80,6 +79,8 @@ def _files(root: Path, unsealed: Unsealed) -> list[Path]:
 def _frames(path: Path, found: Found, wanted: tuple[str, str], key: bytes | None) -> list[pl.DataFrame]:
     if not found.lines:
         return []
+    from receipts.lines import receipt_frames  # noqa: PLC0415 - loads all that scores, for which few searches have a use
+
     spec, (column, value) = parse_spec(found.made_by.spec, str(path)), wanted
     frames = [frame.filter(pl.col(column) == value) for _, frame in receipt_frames(found.lines, lambda _id: spec)]
     return [Pseudonymiser(spec, key).frame(frame) for frame in frames if frame.height]
