@@ -23,9 +23,6 @@ from receipts.outbox_files import LOCK, SUFFIX, Maker, files_of, make_file, remo
 _SLOTS = 1_000
 _STRANGE = re.compile(r"[^A-Za-z0-9.-]+")
 _MOST_OPEN = 64
-_INSERT = "INSERT INTO receipts (line) VALUES (?)"
-_AT_ONCE = 64  # receipts in one statement, which is a transaction: each statement gives up the interpreter's lock, and
-# waits for it behind the event loop
 _PRAGMAS = """
 PRAGMA wal_autocheckpoint = 0;
 PRAGMA synchronous = {synchronous};
@@ -102,12 +99,9 @@ class Outbox:
         if self._connection is None:
             raise DeliveryError(f"{self.folder}: no outbox is open. Check room and permissions.")
         with using(self.path):
-            if 0 < len(lines) <= _AT_ONCE:
-                self._connection.execute(f"{_INSERT}{', (?)' * (len(lines) - 1)}", lines)
-            else:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.executemany(_INSERT, [(line,) for line in lines])
-                self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT INTO receipts (line) VALUES (?)", [(line,) for line in lines])
+            self._connection.execute("COMMIT")
         self.rows += len(lines)
         self.bytes += sum(map(len, lines))
 
