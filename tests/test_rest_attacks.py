@@ -1,7 +1,6 @@
 """Attacks on door 3: while they go on, a normal request is answered within its deadline, and memory stays bounded."""
 
 import contextlib
-import json
 import select
 import socket
 import threading
@@ -12,18 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scoring.schema import example_application
-from scoring.scorer import Scorer
 from tests.rest_door import Door, read_reply, running
 from tests.waiting import PATIENCE_S, wait_until
 
 DEADLINE_SECONDS = 20
 MOST_GROWTH_BYTES = 150 << 20
-
-
-@pytest.fixture(scope="module")
-def good(scorer: Scorer) -> bytes:
-    return json.dumps(example_application(scorer.bundle.spec)).encode()
 
 
 @pytest.fixture(scope="module", params=["fastapi", "flask"])

@@ -1,21 +1,13 @@
 """Who may ask door 3, how often, and how long an answer may take."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from api.rates import RateLimit
-from scoring.schema import example_application
-from scoring.scorer import Scorer
 from tests.conftest import Credit
 from tests.rest_door import FRAMEWORKS, Door, running
-
-
-@pytest.fixture(scope="module")
-def good(scorer: Scorer) -> bytes:
-    return json.dumps(example_application(scorer.bundle.spec)).encode()
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

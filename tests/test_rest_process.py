@@ -1,6 +1,5 @@
 """Door 3 as a process: the death of a worker, a stop under load, and the end of the supervisor."""
 
-import json
 import signal
 import threading
 import time
@@ -13,17 +12,11 @@ from pathlib import Path
 import pytest
 
 from scoring.messages import MessageScorer
-from scoring.schema import example_application
 from scoring.scorer import Scorer
 from tests.rest_door import FRAMEWORKS, Door, running, start
 from tests.waiting import PATIENCE_S, wait_until
 
 LONG_S = 40  # longer than what is waited for takes on a busy machine
-
-
-@pytest.fixture(scope="module")
-def good(scorer: Scorer) -> bytes:
-    return json.dumps(example_application(scorer.bundle.spec)).encode()
 
 
 @pytest.fixture(scope="module")

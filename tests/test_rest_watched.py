@@ -13,11 +13,6 @@ from scoring.scorer import Scorer
 from tests.rest_door import FRAMEWORKS, running
 
 
-@pytest.fixture(scope="module")
-def good(scorer: Scorer) -> bytes:
-    return json.dumps(example_application(scorer.bundle.spec)).encode()
-
-
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_no_value_of_a_request_is_in_an_error_or_a_log(
     framework: str, bundle: Path, tmp_path: Path, scorer: Scorer
