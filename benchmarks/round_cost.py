@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.score_end_to_end import make_model
 from benchmarks.stream_setup import messages_of_30_events
-from features.matrix import build_features, list_features
+from features.matrix import build_carried, list_features
 from scoring.decisions import decide
 from scoring.lines import write_lines
 from scoring.message_decoder import MessageDecoder
@@ -52,8 +52,7 @@ def stages(scorer: Scorer) -> dict[str, Callable[[Sequence[bytes]], object]]:
     decoder, rules, model = MessageDecoder(scorer.bundle.spec), scorer._rules, scorer._model  # noqa: SLF001
 
     def built(messages: Sequence[bytes]) -> object:
-        decoded = decoder.decode(messages)
-        return build_features(decoded.applications, decoded.events, scorer.bundle.spec)
+        return build_carried(decoder.decode(messages).carried, scorer.bundle.spec)
 
     def inferred(messages: Sequence[bytes]) -> object:
         return model.probabilities(built(messages).matrix)  # type: ignore[attr-defined]
