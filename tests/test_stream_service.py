@@ -2,17 +2,17 @@
 
 import os
 import re
-import time
 import urllib.error
 import urllib.request
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from monitoring.metrics import STREAM
 from tests.account import source
 from tests.kafka import read_topic
 from tests.stage import INPUT_LIMIT, Stage, bad, good
-from tests.waiting import free_port
+from tests.waiting import PATIENCE_S, free_port, wait_until
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -36,17 +36,15 @@ def test_sigterm_settles_leaves_the_group_at_once_and_ends_with_0(stage: Stage) 
     stage.publish(*good(10))
     first = stage.worker()
     stage.wait_for(10)
-    began = time.monotonic()
-    assert first.stop(5)[0] == 0
-    second = stage.worker()
-    stage.publish(*good(10))
-    stage.wait_for(20)
-    assert time.monotonic() - began < 6 + 5, "the session timeout of 6 s was not waited for"
-    assert second.stop()[0] == 0
+    assert first.stop()[0] == 0, "the watchdog gives 4.5 s, then it ends with 5"
+    admin = AdminClient({"bootstrap.servers": stage.address})
+    group = admin.describe_consumer_groups([stage.name])[stage.name].result(PATIENCE_S)
+    assert list(group.members) == [], "who does not leave stays a member for 6 s"
 
 
 def test_two_workers_with_the_same_flags_share_the_partitions_and_do_not_fence_each_other(stage: Stage) -> None:
     workers = [stage.worker(instance="same"), stage.worker(instance="same")]
+    assert all(worker.says("assigned: partitions") for worker in workers)
     for round_ in range(5):
         for partition in range(4):
             stage.publish(*good(20), partition=partition)
@@ -54,7 +52,6 @@ def test_two_workers_with_the_same_flags_share_the_partitions_and_do_not_fence_e
     said = [worker.stop() for worker in workers]
     assert [code for code, _ in said] == [0, 0]
     assert not any("read again" in text and "FENCED" in text for _, text in said)
-    assert all("assigned: partitions" in text for _, text in said)
 
 
 def test_the_circuit_breaker_stops_the_loop_commits_nothing_of_the_batch_and_says_what_to_do(stage: Stage) -> None:
@@ -98,10 +95,16 @@ def test_the_largest_message_fits_into_the_dead_letters(stage: Stage) -> None:
 
 def get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:  # noqa: S310
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def metrics(port: int) -> dict[str, float]:
+    _, text = get(f"http://127.0.0.1:{port}/metrics")
+    found = re.findall(r"^([a-z_]+(?:{[^}]*})?) ([0-9.e+-]+)$", text, re.MULTILINE)
+    return {name: float(value) for name, value in found}
 
 
 def test_health_readiness_and_metrics(stage: Stage) -> None:
@@ -112,21 +115,18 @@ def test_health_readiness_and_metrics(stage: Stage) -> None:
     assert get(f"http://127.0.0.1:{port}/healthz") == (200, "alive\n")
     assert get(f"http://127.0.0.1:{port}/readyz") == (200, "ready\n")
     assert get(f"http://127.0.0.1:{port}/")[0] == 404
-    time.sleep(0.3)
-    _, text = get(f"http://127.0.0.1:{port}/metrics")
-    values = {
-        name: float(value) for name, value in re.findall(r"^([a-z_]+(?:{[^}]*})?) ([0-9.e+-]+)$", text, re.MULTILINE)
-    }
-    assert values["credit_stream_messages_total"] == 33
+    assert wait_until(lambda: metrics(port)["credit_stream_messages_total"] == 33), "it is said behind the commit"
+    assert wait_until(lambda: 0 <= metrics(port)["credit_stream_step_seconds"] < 1), "each step is a sign of life"
+    assert wait_until(lambda: metrics(port).get('credit_stream_consumer_lag{partition="0"}') == 0), "at the next look"
+    values = metrics(port)
     assert values['credit_stream_decisions_total{credit_class="Good"}'] == 30
     assert values['credit_stream_dead_letters_total{code="refused"}'] == 3
-    assert values['credit_stream_consumer_lag{partition="0"}'] == 0
     assert values["credit_stream_assigned_partitions"] == 4
     assert values["credit_stream_score_seconds_count"] == values["credit_stream_transaction_seconds_count"] >= 1
     assert values["credit_stream_refused_share"] == 3 / 200
     assert values["credit_stream_refused_share_limit"] == 0.5
-    assert 0 <= values["credit_stream_step_seconds"] < 2
     assert values["credit_stream_step_limit_seconds"] == 90
+    _, text = get(f"http://127.0.0.1:{port}/metrics")
     for metric in STREAM:
         assert f"# TYPE {metric.name} {metric.kind}" in text or metric.labels
     assert worker.stop()[0] == 0
