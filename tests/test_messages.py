@@ -1,29 +1,21 @@
 """The message: strict, exact, and the same bits as the table that it came from."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import jsonschema
-import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from features.errors import InputError
 from features.spec import Spec
 from recipes.dataset import Dataset
 from scoring.decisions import as_frame, decision_lines
 from scoring.lines import write_lines
-from scoring.message_codes import CODES, MESSAGE_EXPECTED
-from scoring.message_decoder import MessageDecoder, Refusal
-from scoring.messages import Answer, MessageScorer, feature_rows
+from scoring.messages import MessageScorer
 from scoring.publish import to_messages
-from scoring.schema import application_schema, decision_json_schema, example_application
-from scoring.scorer import Scored, Scorer
-from tests.conftest import PROJECT, Credit
+from scoring.schema import example_application
+from scoring.scorer import Scorer
+from tests.message_parts import changed, compare, encoded, event
 
 
 @pytest.fixture(scope="module")
@@ -34,30 +26,6 @@ def door(scorer: Scorer) -> MessageScorer:
 @pytest.fixture(scope="module")
 def example(spec: Spec) -> dict[str, Any]:
     return example_application(spec)
-
-
-def encoded(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-def compare(answers: list[Answer], scored: Scored, applications: pl.DataFrame) -> None:
-    """Every row has the decision of the batch door, to the bit, or is refused with the same code."""
-    decisions = [json.loads(a.decision) for a in answers if a.decision]
-    assert len(decisions) == scored.decisions.height > 0
-    for name in scored.decisions.columns:
-        ours, theirs = [d[name] for d in decisions], scored.decisions[name]
-        if theirs.dtype == pl.Float32:
-            assert np.array(ours, dtype=np.float32).tobytes() == theirs.to_numpy().tobytes()
-        elif theirs.dtype == pl.Datetime("us", "UTC"):
-            assert ours == theirs.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_list()
-        elif name == "reasons":
-            assert theirs.equals(pl.Series(name, ours, dtype=theirs.dtype))
-        else:
-            assert ours == theirs.to_list()
-    assert [a.features for a in answers if a.decision] == feature_rows(scored.features)
-    refused = [(i + 1, a.refusal.code) for i, a in enumerate(answers) if a.refusal]
-    assert refused == scored.rejects.filter(table="applications").select("row", "code").rows()
-    assert len(answers) == applications.height
 
 
 def test_a_message_scores_to_the_bits_of_its_row_from_typed_tables_and_from_text(
@@ -92,103 +60,6 @@ def test_unusable_rows_and_events_are_refused_with_the_same_codes(
     compare(door.answer(messages), scored, broken)
 
 
-def changed(example: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {**example, **fields}
-
-
-def event(**fields: Any) -> list[dict[str, Any]]:
-    good = {"occurred_at": "2026-08-01T09:30:00Z", "kind": "purchase", "amount": "-34.50"}
-    return [good, {**good, **fields}]
-
-
-def bad_messages(example: dict[str, Any]) -> Iterator[tuple[bytes, str, str]]:
-    """Every kind of message that cannot be scored, with the code and the place that it is refused with."""
-    whole, good = encoded(example), {"occurred_at": "2026-08-01", "kind": "purchase", "amount": 1}
-    for junk in (b"", b" ", b"{", b"{]", whole + b"x", whole[:-1], b"\xef\xbb\xbf" + whole, b"x" * 1_000_000):
-        yield junk, "message_not_json", ""
-    for wrong in (b"null", b"[]", b"5", b'"text"', b"[" + whole + b"]", b"[" * 100_000):
-        yield wrong, "field_wrong_type", ""
-    yield whole.replace(b"A-1001", b"A-\xff"), "message_not_utf8", ""
-    yield whole.replace(b"A-1001", b"A-\xed\xa0\x80"), "message_not_utf8", ""
-    yield whole.replace(b"A-1001", b"A-\\ud800"), "message_not_json", ""
-    yield whole.replace(b"A-1001", b"A-\x00"), "message_not_json", ""
-    yield whole.replace(b"A-1001", b"A-\\u0000"), "message_nul_character", ""
-    yield whole.replace(b'"clerk"', b'"cl\\u0000erk"').replace(b'"other"', b'"\\u0000"'), "message_nul_character", ""
-    for number in (b"NaN", b"Infinity", b"-Infinity", b"01", b"+1", b".5", b"1.", b"0x10"):
-        yield whole.replace(b'"-34.50"', number), "message_not_json", ""
-    yield whole.replace(b'"-34.50"', b"9" * 5000), "field_wrong_type", "/events/0/amount"
-    yield whole.replace(b'"attributes": {', b'"attributes": {"age": ' + b"[" * 100_000), "message_too_deep", ""
-    yield encoded(changed(example, schema_version=2)), "message_version_unknown", "/schema_version"
-    yield encoded(changed(example, surprise=1)), "field_unknown", ""
-    yield encoded(changed(example, attributes={"surprise": 1})), "field_unknown", "/attributes"
-    yield encoded(changed(example, events=[{**good, "surprise": 1}])), "field_unknown", "/events/0"
-    for name in ("application_id", "customer_id", "as_of", "attributes", "events"):
-        yield encoded({k: v for k, v in example.items() if k != name}), "field_missing", ""
-        yield encoded(changed(example, **{name: 5})), "field_wrong_type", f"/{name}"
-        yield whole.replace(b"{", b'{"%s": null, ' % name.encode(), 1), *_twice(name)
-    for name in ("occurred_at", "kind", "amount"):
-        rest = {k: v for k, v in good.items() if k != name}
-        yield encoded(changed(example, events=[good, rest])), "field_missing", "/events/1"
-    for wrong_type in (True, [1], {"a": 1}):
-        yield encoded(changed(example, attributes={"age": wrong_type})), "field_wrong_type", "/attributes/age"
-        for name in ("occurred_at", "kind", "amount", "recorded_at"):
-            yield encoded(changed(example, events=event(**{name: wrong_type}))), "field_wrong_type", f"/events/1/{name}"
-    yield whole.replace(b'"kind"', b'"kind": "salary", "k\\u0069nd"'), "field_repeated", ""
-    yield whole.replace(b'"age"', b'"age": 5, "age"'), "field_repeated", ""
-    yield whole.replace(b'"amount"', b'"amount": 5, "amount"'), "field_repeated", ""
-    identities: list[tuple[str, Any, str]] = [
-        ("application_id", "", "application_id_missing"),
-        ("application_id", None, "application_id_missing"),
-        ("application_id", "x" * 257, "application_id_unusable"),
-        ("customer_id", "a\u0001b", "customer_id_unusable"),
-        ("as_of", "yesterday", "as_of_unreadable"),
-        ("as_of", "2026-02-30", "as_of_unreadable"),
-        ("as_of", "1969-12-31", "as_of_out_of_range"),
-        ("as_of", None, "as_of_missing"),
-    ]
-    for name, value, code in identities:
-        yield encoded(changed(example, **{name: value})), code, f"/{name}"
-    events: list[tuple[str, Any, str]] = [
-        ("occurred_at", "2026-13-01", "event_occurred_at_unreadable"),
-        ("occurred_at", None, "event_occurred_at_missing"),
-        ("occurred_at", "2200-01-01", "event_occurred_at_out_of_range"),
-        ("kind", "gift", "event_kind_unknown_category"),
-        ("kind", None, "event_kind_missing"),
-        ("amount", "12,50", "event_amount_unreadable"),
-        ("amount", None, "event_amount_missing"),
-        ("amount", 0.001, "event_amount_too_many_decimals"),
-        ("amount", 10**30, "event_amount_out_of_range"),
-        ("recorded_at", "soon", "event_recorded_at_unreadable"),
-    ]
-    for field, value, code in events:
-        yield encoded(changed(example, events=event(**{field: value}))), code, f"/events/1/{field}"
-    yield whole.replace(b'"-34.50"', b"12.340000000000000001"), "event_amount_too_many_decimals", "/events/0/amount"
-    yield whole.replace(b'"-34.50"', b"1e400"), "event_amount_out_of_range", "/events/0/amount"
-
-
-def _twice(name: str) -> tuple[str, str]:
-    return ("field_wrong_type", f"/{name}") if name in ("attributes", "events") else ("field_repeated", "")
-
-
-def test_every_kind_of_bad_message_is_refused_by_code_and_place_and_spoils_no_other(
-    door: MessageScorer, example: dict[str, Any]
-) -> None:
-    bad, good = list(bad_messages(example)), encoded(example)
-    answers = door.answer([m for message, _, _ in bad for m in (message, good)])
-    (alone,) = door.answer([good])
-    assert alone.decision
-    for (message, code, pointer), answer in zip(bad, answers[::2], strict=True):
-        assert answer.refusal == Refusal(code=code, pointer=pointer, expected=CODES[code]), message[:1000]
-    assert all(answer == alone for answer in answers[1::2])
-    assert {code for _, code, _ in bad} >= MESSAGE_EXPECTED.keys() - {"events_too_many"}
-
-
-def test_a_required_attribute_is_pointed_at(door: MessageScorer, example: dict[str, Any]) -> None:
-    for attribute in door.scorer.bundle.spec.attributes:
-        (answer,) = door.answer([encoded(changed(example, attributes={attribute.name: "?"}))])
-        assert (answer.decision is None) == attribute.required
-
-
 def test_numbers_are_read_as_text_and_money_exactly(door: MessageScorer, example: dict[str, Any]) -> None:
     def scored(amount: str, age: str = "41") -> object:
         text = json.dumps(changed(example, attributes={"age": "AGE"})).replace('"AGE"', age)
@@ -218,107 +89,8 @@ def test_two_messages_of_one_customer_do_not_see_each_others_events(
     assert door.answer([first]) != door.answer([second])
 
 
-def test_a_message_with_too_many_events_is_refused_alone(
-    door: MessageScorer, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("features.windows.MOST_EVENTS", 3)
-    crowd = encoded(changed(example, events=event() * 2))
-    answers = door.answer([encoded(example), crowd, encoded(example)])
-    assert [a.refusal and a.refusal.code for a in answers] == [None, "events_too_many", None]
-
-
-texts = st.sampled_from(["", ":", '"', '\\"x":', "2026-08-01T00:00:00Z", "\u00e9:\u2028", "x"])
-
-
-names = ("application_id", "customer_id", "as_of")
-styles = st.sampled_from(["", "escaped", " ", "\t", "\r\n "])
-fields = st.tuples(st.sampled_from(names), texts, styles)
-
-
-def written(name: str, text: str, style: str) -> str:
-    """A field: each letter of its name may be an escape, which means the same, and white space may stand behind it."""
-    quoted = '"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"' if style == "escaped" else json.dumps(name) + style
-    return f"{quoted}:{json.dumps(text)}"
-
-
-@given(st.lists(fields, max_size=3), st.tuples(styles, styles, styles))
-def test_repeated_fields_are_found_whatever_stands_in_them(
-    spec: Spec, extra: list[tuple[str, str, str]], usual: tuple[str, str, str]
-) -> None:
-    identity = [(name, "x", style) for name, style in zip(names, usual, strict=True)]
-    body = ",".join(written(*field) for field in [*extra, *identity])
-    message = f'{{{body},"attributes":{{}},"events":[]}}'.encode()
-    (place,) = MessageDecoder(spec).decode([message]).places
-    assert (place == Refusal.of("field_repeated")) == (len(extra) > 0)
-
-
-values = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists)
-
-
-@given(st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()))
-def test_no_bytes_whatever_raise(spec: Spec, message: bytes) -> None:
-    (place,) = MessageDecoder(spec).decode([message]).places
-    assert isinstance(place, Refusal)
-
-
-def test_a_refusal_never_repeats_what_was_sent(door: MessageScorer, example: dict[str, Any]) -> None:
-    marker = "Zq7Marker"
-    for message, _, _ in bad_messages(example):
-        planted = message.replace(b"A-1001", marker.encode()).replace(b"surprise", marker.encode())
-        (answer,) = door.answer([planted])
-        assert marker not in str(answer.refusal)
-
-
-def test_the_example_fits_its_schema_and_scores_and_the_decision_fits_its_own(
-    door: MessageScorer, spec: Spec, example: dict[str, Any]
-) -> None:
-    schema = application_schema(spec)
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(example, schema)
-    wrongs: list[Any] = [changed(example, surprise=1), changed(example, events=event(kind="gift")), []]
-    for wrong in wrongs:
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(wrong, schema)
-    (answer,) = door.answer([encoded(example)])
-    jsonschema.validate(json.loads(answer.decision or b""), decision_json_schema(spec))
-
-
-def test_an_empty_recorded_at_is_a_missing_one_for_schema_and_decoder(
-    door: MessageScorer, spec: Spec, example: dict[str, Any]
-) -> None:
-    recorded: list[dict[str, Any]] = [{}, {"recorded_at": None}, {"recorded_at": ""}]
-    messages = [changed(example, events=event(**more)) for more in recorded]
-    for message in messages:
-        jsonschema.validate(message, application_schema(spec))
-    assert len({answer.decision for answer in door.answer([encoded(message) for message in messages])} - {None}) == 1
-
-
-def test_the_command_prints_both_schemas(credit: Credit, bundle: Path, spec: Spec) -> None:
-    printed = json.loads(credit("bundle", "schema", bundle).stdout)
-    assert printed | {"examples": []} == application_schema(spec) | {"examples": []}
-    example = json.loads(credit("bundle", "schema", bundle, "--example").stdout)
-    assert printed["examples"] == [example]
-    (salary,) = example["events"]
-    assert (salary["kind"], float(salary["amount"]) > 0) == ("salary", True), "a salary comes in"
-    assert json.loads(credit("bundle", "schema", bundle, "--decision").stdout) == decision_json_schema(spec)
-
-
 def test_tables_that_cannot_become_messages_are_refused_by_name(dataset: Dataset, spec: Spec) -> None:
     with pytest.raises(InputError, match="'age' is missing"):
         list(to_messages(dataset.applications.drop("age"), dataset.events, spec))
     with pytest.raises(InputError, match="'amount' is missing"):
         list(to_messages(dataset.applications, dataset.events.drop("amount"), spec))
-
-
-def test_the_documented_codes_are_those_of_the_product() -> None:
-    table = "".join(f"| `{code}` | {text} |\n" for code, text in MESSAGE_EXPECTED.items())
-    assert (PROJECT / "docs/messages.md").read_text().endswith("| code | expected |\n| --- | --- |\n" + table)
-
-
-def test_depth_that_a_repeated_field_hides_is_refused_at_every_number_of_levels(
-    door: MessageScorer, example: dict[str, Any]
-) -> None:
-    whole, hidden = encoded(example), b'{"attributes": {"age": %b%b},'
-    messages = [whole.replace(b"{", hidden % (b"[" * n, b"]" * n), 1) for n in range(500, 1001)]
-    codes = {answer.refusal.code for answer in door.answer(messages) if answer.refusal}
-    assert codes == {"field_repeated", "message_too_deep"}
