@@ -2,7 +2,8 @@
 
 1. submit   refused when too many wait; else queued, and the thread starts at once if it is idle
 2. gather   right after a round, clients that it answered ask again: the next round waits for as many requests as were
-            in flight, but no longer than a millisecond after the round. A thread that was idle waits for nothing
+            in flight, but no longer than a millisecond after the round. A thread that was idle waits for nothing, and
+            where few came of those that were waited for, as from callers who do not wait for answers, nobody waits
 3. take     what waits; requests whose client has gone or whose deadline has passed cost nothing
 4. answer   one call for all messages of the round
 5. keep     one call for the receipts of the round, where they are kept; if it fails, no decision of the round goes out
@@ -21,6 +22,9 @@ from features.errors import DeliveryError
 from scoring.messages import Answer
 
 GATHER_SECONDS = 0.001
+_WORTH = 0.6  # of those that are waited for, so many must come, on average of the last times
+_WEIGHT = 0.1  # of the last time in it
+_PROBE_ROUNDS = 32  # after so many rounds without waiting it is tried again
 Answering = Callable[[Sequence[bytes]], list[Answer]]
 
 
@@ -84,6 +88,8 @@ class Coalescer:
         self._taken = 0
         self._in_flight = 0
         self._round_ended = 0.0
+        self._came = 1.0
+        self._passed_over = 0
         self._waiting: deque[Work] = deque()
         self._busy = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")
@@ -116,14 +122,23 @@ class Coalescer:
     def _next(self) -> None:
         with self._lock:
             patience = self._round_ended + GATHER_SECONDS - self._clock()
-            if patience > 0 and self._in_flight > 1:
-                self._lock.wait_for(self._complete, patience)
+            if patience > 0 and self._in_flight > 1 and not self._complete():
+                self._gather(patience)
             taken = self._take()
             self._taken = len(taken)
             if not taken:
                 self._busy = False
                 return
         self._run(taken, self._end_round)
+
+    def _gather(self, patience: float) -> None:
+        if self._came < _WORTH and self._passed_over < _PROBE_ROUNDS:
+            self._passed_over += 1
+            return
+        self._passed_over, before = 0, len(self._waiting)
+        self._lock.wait_for(self._complete, patience)
+        came = min(1.0, (len(self._waiting) - before) / (self._in_flight - before))
+        self._came += _WEIGHT * (came - self._came)
 
     def _complete(self) -> bool:
         """Tell whether as many wait as were in flight."""

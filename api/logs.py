@@ -12,19 +12,33 @@ Clock = Callable[[], float]
 
 
 class JsonLog:
-    """Writes events. `clock` gives seconds since 1970; lines are written whole."""
+    """Writes events. `clock` gives seconds since 1970; lines are written whole.
+
+    Where they cannot be, as on a full disk, the door goes on, and once they can be again, `log_failed` says how many.
+    """
 
     def __init__(self, stream: TextIO, clock: Clock) -> None:
         """Take the stream, which is flushed after each line."""
         self._stream = stream
         self._clock = clock
+        self._failed = 0
 
     def write(self, event: str, **fields: object) -> None:
         """Write one event; fields must not hold personal data."""
+        line = self._line(event, fields)
+        if self._failed:
+            line = "\n" + self._line("log_failed", {"lines": self._failed}) + line  # the first of them may be cut
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+        except OSError:
+            self._failed += 1
+        else:
+            self._failed = 0
+
+    def _line(self, event: str, fields: dict[str, object]) -> str:
         time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        line = msgspec.json.encode({"time": time, "event": event, **fields}).decode()
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        return msgspec.json.encode({"time": time, "event": event, **fields}).decode() + "\n"
 
 
 def where(error: BaseException) -> str:

@@ -29,15 +29,7 @@ def openapi_document(contract: Contract, settings: Settings) -> Json:
     """Describe every route of the table."""
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": f"Credit scoring: {contract.name}",
-            "version": contract.bundle_id[:12],
-            "description": (
-                "An application with its events in, a decision out; the same bits as in batch and stream. "
-                "A decision is deterministic, so a request may be repeated at any time: no Idempotency-Key is needed. "
-                f"Bodies: at most {settings.max_body_bytes:,} bytes, batches {settings.max_batch_bytes:,}."
-            ),
-        },
+        "info": _info(contract, settings),
         "paths": {route.path: {route.method.lower(): _operation(route, contract, settings)} for route in ROUTES},
         "components": {
             "schemas": {
@@ -51,6 +43,18 @@ def openapi_document(contract: Contract, settings: Settings) -> Json:
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
         },
+    }
+
+
+def _info(contract: Contract, settings: Settings) -> Json:
+    return {
+        "title": f"Credit scoring: {contract.name}",
+        "version": contract.bundle_id[:12],
+        "description": (
+            "An application with its events in, a decision out; the same bits as in batch and stream. "
+            "A decision is deterministic, so a request may be repeated at any time: no Idempotency-Key is needed. "
+            f"Bodies: at most {settings.max_body_bytes:,} bytes, batches {settings.max_batch_bytes:,}."
+        ),
     }
 
 

@@ -1,7 +1,8 @@
-"""The process that seals: it turns the outboxes of all workers into segments, at the lowest priority.
+"""The process that seals: it turns the outboxes of all workers into segments while nobody else wants the core.
 
-A process of its own, so that no request waits for it. It ends when whoever started it closes the pipe or dies, after a
-last pass over what is left; if it dies, it is started again.
+A process of its own, so that no request waits for it. If it dies, it is started again; if it falls behind because it is
+left no core, at the lowest ordinary priority. At the end it is killed, which is safe, and whoever started it makes the
+last pass; if that one died, it makes the last pass itself.
 """
 
 import multiprocessing
@@ -19,10 +20,10 @@ from pathlib import Path
 from api.logs import JsonLog
 from features.errors import CreditError
 from receipts.chain import Head
-from receipts.sealer import seal_outboxes
+from receipts.sealer import seal_outboxes, waiting_since
 
 _PASS_SECONDS = 1.0
-_LAST_PASS_SECONDS = 60.0
+_BEHIND_SECONDS = 30.0
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -44,36 +45,47 @@ class _Keeper:
 
     def __init__(self, log: Path, pii_key: bytes | None) -> None:
         self._log, self._pii_key, self._stopping = log, pii_key, threading.Event()
-        self._process, self._pipe = _start(log, pii_key)
+        self._idle = hasattr(os, "SCHED_IDLE")  # on Linux
+        self._start()
         self._thread = threading.Thread(target=self._keep, name="sealer-keeper", daemon=True)
         self._thread.start()
 
+    def _start(self) -> None:
+        theirs, self._pipe = _SPAWN.Pipe(duplex=False)
+        arguments = (self._log, self._pii_key, theirs, self._idle)
+        self._process: SpawnProcess = _SPAWN.Process(target=run_sealer, args=arguments, name="credit-sealer")
+        self._process.start()
+        theirs.close()
+
     def _keep(self) -> None:
         while not self._stopping.wait(_PASS_SECONDS):
+            if self._idle and time.time() - waiting_since(self._log) > _BEHIND_SECONDS:
+                self._idle = False
+                self._end()
             if not self._process.is_alive():
                 self._pipe.close()
-                self._process, self._pipe = _start(self._log, self._pii_key)
+                self._start()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.join()
 
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join()
+        self._end()
         self._pipe.close()
-        self._process.join(_LAST_PASS_SECONDS)
+        said = _Said(JsonLog(sys.stderr, time.time))
+        seal_outboxes(self._log, self._pii_key, said.sealed, said.failed)
 
 
-def _start(log: Path, pii_key: bytes | None) -> tuple[SpawnProcess, Connection]:
-    theirs, ours = _SPAWN.Pipe(duplex=False)
-    process = _SPAWN.Process(target=run_sealer, args=(log, pii_key, theirs), name="credit-sealer")
-    process.start()
-    theirs.close()
-    return process, ours
-
-
-def run_sealer(log: Path, pii_key: bytes | None, pipe: Connection) -> None:
-    """Make a pass now and then until the pipe is closed, and one more."""
+def run_sealer(log: Path, pii_key: bytes | None, pipe: Connection, idle: bool) -> None:  # noqa: FBT001 - of a process
+    """Make a pass now and then until the pipe is closed, and one more. `idle`: only while nobody wants the core."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # workers get them at the same time, and go first
     os.nice(19)
+    if idle:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     said = _Said(JsonLog(sys.stderr, time.time))
     while not wait([pipe], _PASS_SECONDS):
         seal_outboxes(log, pii_key, said.sealed, said.failed)

@@ -1,6 +1,5 @@
 """One worker: loads the bundle, which re-scores its golden rows, and serves on a socket that it is given."""
 
-import gc
 import json
 import socket
 import sys
@@ -24,11 +23,11 @@ from receipts.log import OUTBOX
 from receipts.outbox import Outbox
 from receipts.outbox_files import Maker
 from receipts.pii import Pseudonymiser, read_key
+from scoring.machine import spare_the_collector
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
 
-_GARBAGE = 10_000  # objects between two collections
 _SWITCH_SECONDS = 0.0005  # the event loop waits at most this long for the scoring thread's Python
 
 
@@ -42,7 +41,7 @@ def run_worker(settings: Settings, listener: socket.socket, log: JsonLog, on_rea
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     service = make_service(settings, log)
-    _spare_the_collector()
+    spare_the_collector()
     redirect_library_logs(log)
     if settings.framework is Framework.FASTAPI:
         from api.uvicorn_server import run_fastapi as run  # noqa: PLC0415 - one framework is enough to serve
@@ -51,13 +50,6 @@ def run_worker(settings: Settings, listener: socket.socket, log: JsonLog, on_rea
     run(service, listener, on_ready)
     service.finish()
     log.write("stopped")
-
-
-def _spare_the_collector() -> None:
-    """Leave out of garbage collections what was loaded, and collect less often: requests make no cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE)
 
 
 def make_service(settings: Settings, log: JsonLog) -> Service:

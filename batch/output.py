@@ -13,6 +13,7 @@ from polars.io.plugins import register_io_source
 
 from features.errors import DeliveryError, SettingsError
 from scoring.decisions import INSTANT_FORMAT
+from scoring.durable import flush_folder
 
 ROW_GROUP_ROWS = 1 << 16
 
@@ -170,7 +171,7 @@ class Replacement:
             for path in self._paths:
                 part_of(path).replace(path)
             for folder in {path.parent for path in self._paths}:
-                _sync(folder)
+                flush_folder(folder)
         except OSError as error:
             raise _failed(self._paths[0], error) from error
 
@@ -235,11 +236,3 @@ def _failed(path: Path, error: OSError) -> DeliveryError:
         f"{error.filename or path}: the output could not be written ({error.strerror}). "
         "The previous output is as it was. Check room and permissions, then run again."
     )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

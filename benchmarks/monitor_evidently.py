@@ -3,14 +3,16 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from receipts.read import frames
+from scoring.bins import place
 from scoring.bundle import Bundle
+from scoring.reference import read_reference
 
 PACKAGES = ("evidently==0.7.23", "pandas<3", "pyarrow")  # it imports what pandas 3 took out
 _SCRIPT = """
@@ -18,17 +20,18 @@ import json, resource, sys, time
 import pandas as pd
 from evidently import Report
 from evidently.presets import DataDriftPreset
+def psi(current, reference, page=None):
+    snapshot = Report([DataDriftPreset(num_method="psi", cat_method="psi")]).run(current, reference)
+    if page:
+        snapshot.save_html(page)
+    metrics = [(m.get("config", {}).get("column"), m["value"]) for m in json.loads(snapshot.json())["metrics"]]
+    return {name: value for name, value in metrics if name and isinstance(value, (int, float))}
 started = time.time()
 reference, current = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
-snapshot = Report([DataDriftPreset(num_method="psi", cat_method="psi")]).run(current, reference)
-snapshot.save_html(sys.argv[3])
-values = {}
-for metric in json.loads(snapshot.json())["metrics"]:
-    name = metric.get("config", {}).get("column")
-    if name and isinstance(metric["value"], (int, float)):
-        values[name] = metric["value"]
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps({"seconds": time.time() - started, "gb": used.ru_maxrss / 1e6, "psi": values}))
+values = psi(current, reference, sys.argv[3])
+seconds, used = time.time() - started, resource.getrusage(resource.RUSAGE_SELF)
+same = psi(pd.read_parquet(sys.argv[5]), pd.read_parquet(sys.argv[4]))  # the same rows as bins of the bundle
+print(json.dumps({"seconds": seconds, "gb": used.ru_maxrss / 1e6, "psi": values, "psi_in_frozen_bins": same}))
 """
 
 
@@ -52,7 +55,19 @@ def _monitor(bundle: Bundle, log: Path, out: Path) -> dict[str, Any]:
     ranking = json.loads(out.with_suffix(".json").read_text())["drift"]["ranking"]
     values = [f for f in ranking if f["kind"] == "values"]
     first = [f["name"] for f in sorted(values, key=lambda f: -f["psi"])[:3]]
-    return {"seconds": float(seconds), "gb": int(kilobytes) / 1e6, "exit": done.returncode, "first_by_psi": first}
+    measured = {"seconds": float(seconds), "gb": int(kilobytes) / 1e6, "exit": done.returncode}
+    return {**measured, "first": [f["name"] for f in values[:3]], "first_by_psi": first, "psi": _whole(out, first)}
+
+
+def _whole(out: Path, names: list[str]) -> dict[str, float]:
+    """Return the PSI of these features in the whole window, from shares by bin without missing values."""
+    courses = {c["name"]: c for c in json.loads(out.with_suffix(".json").read_text())["drift"]["courses"]}
+    return {name: round(_psi(courses[name]["reference"][:-1], courses[name]["window"][:-1]), 4) for name in names}
+
+
+def _psi(reference: list[float], window: list[float]) -> float:
+    p, q = (np.maximum(np.array(shares), 1e-9) / sum(shares) for shares in (reference, window))
+    return float(((q - p) * np.log(q / p)).sum())
 
 
 def _evidently(bundle: Bundle, log: Path, folder: Path) -> dict[str, Any]:
@@ -62,13 +77,33 @@ def _evidently(bundle: Bundle, log: Path, folder: Path) -> dict[str, Any]:
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES])
     window = pl.concat(list(frames(log, bundle_id=bundle.bundle_id))).select(pl.col("^feature:.*$").name.map(_plain))
     window.write_parquet(folder / "window.parquet")
+    _in_bins(pl.read_parquet(folder / "reference.parquet"), bundle).write_parquet(folder / "reference-bins.parquet")
+    _in_bins(window, bundle).write_parquet(folder / "window-bins.parquet")
     (folder / "run_evidently.py").write_text(_SCRIPT)
-    parts = [folder / name for name in ("run_evidently.py", "reference.parquet", "window.parquet", "evidently.html")]
-    started = time.monotonic()
+    names = ("run_evidently.py", "reference.parquet", "window.parquet", "evidently.html")
+    parts = [folder / name for name in (*names, "reference-bins.parquet", "window-bins.parquet")]
     done = subprocess.run([str(python), *map(str, parts)], capture_output=True, text=True, check=True)  # noqa: S603
     said = json.loads(done.stdout.splitlines()[-1])
-    first = sorted(said["psi"], key=lambda name: -said["psi"][name])[:3]
-    return {"seconds": round(time.monotonic() - started, 2), "gb": said["gb"], "first_by_psi": first}
+    return {
+        "seconds": round(said["seconds"], 2),  # without its imports
+        "gb": said["gb"],
+        "first_by_psi": _first(said["psi"]),
+        "first_in_frozen_bins": _first(said["psi_in_frozen_bins"]),
+    }
+
+
+def _first(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(values[name], 4) for name in sorted(values, key=lambda name: -values[name])[:3]}
+
+
+def _in_bins(rows: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
+    """Return the bins of the bundle's reference as texts, so that both sides count the same; missing stays null."""
+    columns = [rows[name].to_numpy() for name in rows.columns]
+    found = {}
+    for item in read_reference(bundle).items:
+        places = place(item, columns)
+        found[item.name] = pl.Series(places).replace(len(item.counts), None).cast(pl.String)
+    return pl.DataFrame(found)
 
 
 def _plain(name: str) -> str:

@@ -64,15 +64,7 @@ def explain(  # noqa: PLR0917 - typer takes options by name
             page = explain_page(explanation, scorer.bundle.spec, explainer.book.language)
             replace_files({html: page.encode()})
     if as_json:
-        record: dict[str, Any] = {
-            "decision": _as_the_doors_write_it(explanation.decision, scorer.bundle.spec),
-            "classes": explanation.classes,
-            "unit": explanation.unit,
-        }
-        record["features"] = explanation.features
-        if compared is not None:
-            record["lime"] = asdict(compared)
-        say(json.dumps(record, indent=2, ensure_ascii=False))
+        say(json.dumps(_record(explanation, scorer.bundle.spec, compared), indent=2, ensure_ascii=False))
         return
     _say(explanation, scorer.bundle.spec)
     if compared is not None:
@@ -80,6 +72,16 @@ def explain(  # noqa: PLR0917 - typer takes options by name
     if html is not None:
         say()
         say(str(html))
+
+
+def _record(explanation: Explanation, spec: Spec, compared: "LimeComparison | None") -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "decision": _as_the_doors_write_it(explanation.decision, spec),
+        "classes": explanation.classes,
+        "unit": explanation.unit,
+        "features": explanation.features,
+    }
+    return record if compared is None else {**record, "lime": asdict(compared)}
 
 
 def _as_the_doors_write_it(decision: dict[str, Any], spec: Spec) -> Any:

@@ -30,28 +30,38 @@ td.bar { width: 25%; min-width: 5rem; padding: .3rem .8rem; }
 """
 
 
-def explain_page(explanation: Explanation, spec: Spec, language: str) -> str:
-    """Return the page. `language` is that of the reasons' texts; figures stay in English."""
-    decision = explanation.decision
-    title = f"Application {decision['application_id']}"
+def _head(title: str) -> str:
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{escape(title)}</h1>",
+        ]
+    )
+
+
+def _what(explanation: Explanation) -> str:
     worse, best = explanation.classes
-    largest = max([abs(record["contribution"]) for record in explanation.features], default=0.0) or 1.0
-    codes = explanation.by_code()
-    what = (
+    return (
         f"Contributions in {explanation.unit} of {escape(worse)} against {escape(best)}: + speaks against the "
         "applicant, - for the applicant. Exact Shapley values of the served model (path-dependent TreeSHAP)."
     )
+
+
+def explain_page(explanation: Explanation, spec: Spec, language: str) -> str:
+    """Return the page. `language` is that of the reasons' texts; figures stay in English."""
+    decision = explanation.decision
+    largest = max([abs(record["contribution"]) for record in explanation.features], default=0.0) or 1.0
+    codes = explanation.by_code()
     largest_code = max(abs(value) for _, value in codes) or 1.0
     parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(title)}</h1>",
+        _head(f"Application {decision['application_id']}"),
         _facts(decision, spec),
         f'<h2>Reasons, as the applicant reads them</h2><div lang="{escape(language)}">{_reasons(decision)}</div>',
         "<h2>By reason code</h2>",
-        f"<p>{what}</p>",
+        f"<p>{_what(explanation)}</p>",
         _table(("contribution", "", "code"), [_row(value, largest_code, [code]) for code, value in codes]),
         f"<h2>The {min(_SHOWN, len(explanation.features))} features that moved it most</h2>",
         _table(

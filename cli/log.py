@@ -105,6 +105,8 @@ def verify(
         say(json.dumps({"intact": not found.problems, **_document(found)}, indent=2))
     else:
         _say_audit(found)
+        if _unsealed(log):
+            say("note: receipts that a REST door has not sealed yet are in no chain and were not checked")
     if found.problems:
         sys.exit(InputError.exit_code)
 
@@ -164,13 +166,18 @@ def erase(
 def _say_removed(log: Path, removed: "Removed", *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from receipts.log import OUTBOX
-
     if as_json:
         say(json.dumps(asdict(removed)))
     else:
         say(f"{removed.receipts:,} receipts removed from {removed.segments:,} segments")
-    if removed.swept:
-        say(f"{removed.swept:,} files that an interrupted removal had left are gone now")
-    if (log / OUTBOX).is_dir() and any((log / OUTBOX).iterdir()):
+        if removed.swept:
+            say(f"{removed.swept:,} files that an interrupted removal had left are gone now")
+    if _unsealed(log):
         warn("note: receipts that a REST door has not sealed yet are not touched; run this again when they are")
+
+
+def _unsealed(log: Path) -> bool:
+    from receipts.log import OUTBOX
+    from receipts.outbox_files import SUFFIX
+
+    return any((log / OUTBOX).glob(f"*/*{SUFFIX}"))

@@ -42,7 +42,7 @@ def _where(place: Segment | Waiting) -> dict[str, Any]:
 
 def say_receipt(record: dict[str, Any]) -> None:
     """Print a receipt: the decision first, then its reasons, where it came from, what went in, features."""
-    decision, segment = record["decision"], record["segment"]
+    decision = record["decision"]
     say(f"Application {decision['application_id']} of customer {decision['customer_id']}, as of {decision['as_of']}")
     chances = ", ".join(f"{name} {value:.4g}" for name, value in decision.items() if name.startswith("p_"))
     say(f"Decision    {decision['credit_class']}, {decision['credit_score']} points ({chances})")
@@ -50,13 +50,7 @@ def say_receipt(record: dict[str, Any]) -> None:
         say(f"  {number}. {reason['text']}  [{reason['code']} {reason['contribution']:+.3f}]")
     say()
     rows = [("decision_id", decision["decision_id"]), ("bundle", decision["bundle_id"])]
-    rows += [(name, value) for name, value in record["origin"].items()]
-    if segment is None:
-        waiting = f"none yet: it waits in the outbox of {record['outbox']['writer']} and is durable there"
-        rows += [("segment", waiting)]
-    else:
-        rows += [("segment", f"{segment['writer']} {segment['number']}"), ("segment's hash", segment["hash"])]
-    say_table((), rows)
+    say_table((), [*rows, *record["origin"].items(), *_place(record)])
     say()
     features = [(name, "missing" if value is None else f"{value:.9g}") for name, value in record["features"].items()]
     say_table(("feature", "value"), features)
@@ -66,3 +60,10 @@ def say_receipt(record: dict[str, Any]) -> None:
     else:
         say(json.dumps(record["application"], ensure_ascii=False))
     say()
+
+
+def _place(record: dict[str, Any]) -> list[tuple[str, str]]:
+    segment = record["segment"]
+    if segment is None:
+        return [("segment", f"none yet: it waits in the outbox of {record['outbox']['writer']}")]
+    return [("segment", f"{segment['writer']} {segment['number']}"), ("segment's hash", segment["hash"])]

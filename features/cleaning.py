@@ -130,10 +130,14 @@ def _quick(attribute: Attribute, dtype: pl.DataType, currency: Currency) -> tupl
     around = _around(attribute)
     if around is None:
         return None, None
-    text = text.str.strip_chars(around) if around else text
-    money = attribute.kind is AttributeKind.MONEY
+    return _quick_number(attribute, dtype, text.str.strip_chars(around) if around else text, currency)
+
+
+def _quick_number(
+    attribute: Attribute, dtype: pl.DataType, text: pl.Expr, currency: Currency
+) -> tuple[pl.Expr, pl.Expr]:
+    money, value = attribute.kind is AttributeKind.MONEY, pl.col(attribute.name)
     digits = currency.minor_digits if money else 0
-    value = pl.col(attribute.name)
     if money:
         quick, check = plain_minor_units(text, digits), value.abs() <= MOST_MINOR_UNITS
     elif _is_exact(dtype) and attribute.kind is not AttributeKind.DURATION:

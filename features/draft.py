@@ -17,6 +17,13 @@ _MOST_GROUPS = 15
 _ORDERS = (("Poor", "Standard", "Good"), ("Poor", "Good"), ("Bad", "Good"), ("bad", "good"), ("default", "paid"))
 
 
+_CURRENCY = ("[currency]", 'code = "EUR" # EDIT: the currency of amounts and costs', "minor_digits = 2")
+_SCORE = (
+    "# Points = base_score where the odds (1 - p_worst) : p_worst are base_odds.",
+    *("[score]", "base_score = 600", "base_odds = 2", "points_to_double_odds = 50"),
+)
+
+
 def draft_spec(applications: pl.DataFrame, events: pl.DataFrame, labels: pl.DataFrame | None) -> str:
     """Return the text of a spec. What a person must check or decide is marked EDIT.
 
@@ -34,9 +41,7 @@ def draft_spec(applications: pl.DataFrame, events: pl.DataFrame, labels: pl.Data
         "# EDIT: check the order, worst first.",
         f"classes = {_list(classes)}",
         "",
-        "[currency]",
-        'code = "EUR" # EDIT: the currency of amounts and costs',
-        "minor_digits = 2",
+        *_CURRENCY,
         "",
         "# A cell outside its range, or unreadable, becomes missing and is counted; with required = true the",
         "# application is rejected instead. EDIT: check each range; only the bulk of your values was looked at.",
@@ -44,11 +49,7 @@ def draft_spec(applications: pl.DataFrame, events: pl.DataFrame, labels: pl.Data
         *_attributes(applications),
         *_events(events, applications.columns),
         *_policy(classes),
-        "# Points = base_score where the odds (1 - p_worst) : p_worst are base_odds.",
-        "[score]",
-        "base_score = 600",
-        "base_odds = 2",
-        "points_to_double_odds = 50",
+        *_SCORE,
     ]
     text = "\n".join(lines) + "\n"
     return text + "\n" + "\n".join(draft_reasons(parse_spec(text)))

@@ -73,11 +73,15 @@ def _microseconds(text: pl.Expr, form: str) -> pl.Expr:
     return text.str.to_datetime(form, time_unit="us", strict=False).to_physical()
 
 
+def _local(shaped: pl.Expr, clock: pl.Expr, fraction: pl.Expr) -> pl.Expr:
+    seconds = pl.when(clock.str.len_bytes() == 5).then(pl.lit(":00")).otherwise(pl.lit(""))
+    return pl.concat_str(shaped.str.head(10), pl.lit("T"), clock, seconds, fraction)
+
+
 def _from_text(column: str, *, of_text: bool) -> Reading:
     trimmed = pl.col(column).cast(pl.String).str.strip_chars(" \t\r\n")
     text, shaped, value = piece(column, "text"), piece(column, "shaped"), piece(column, "value")
     local, offset = piece(column, "local"), piece(column, "offset")
-    clock = piece(column, "clock")
     stages = [
         [pl.when(trimmed != "").then(trimmed).alias(f"{column}|text")],
         [pl.when(text.str.contains(TEXT)).then(text).alias(f"{column}|shaped")],
@@ -87,13 +91,7 @@ def _from_text(column: str, *, of_text: bool) -> Reading:
             shaped.str.extract(r"(\.[0-9]{1,6})", 1).fill_null("").alias(f"{column}|fraction"),
         ],
         [
-            pl.concat_str(
-                shaped.str.head(10),
-                pl.lit("T"),
-                clock,
-                pl.when(clock.str.len_bytes() == 5).then(pl.lit(":00")).otherwise(pl.lit("")),
-                piece(column, "fraction"),
-            ).alias(f"{column}|local"),
+            _local(shaped, piece(column, "clock"), piece(column, "fraction")).alias(f"{column}|local"),
             _offset_minutes(shaped, piece(column, "o")).alias(f"{column}|offset"),
         ],
         [

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from features.errors import SpecError
 from features.matrix import list_features
 from features.spec import Feature, ReasonCode, ReasonTexts, Spec
-from features.toml_table import Table
+from features.toml_table import Table, errors_of
 
 LONGEST_TEXT = 200
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -63,7 +63,7 @@ def translate(spec: Spec, text: str, source: str) -> Spec:
         SpecError: the file is not TOML, lacks a code or an exception of the spec, or has one that the spec has not.
 
     """
-    try:
+    with errors_of(source):
         root = Table("", tomllib.loads(text))
         root.allow(["language", "reasons"])
         root.text("language")
@@ -74,12 +74,6 @@ def translate(spec: Spec, text: str, source: str) -> Spec:
             wanted, found = ({selector for selector, _ in reason.exceptions} for reason in (ours, theirs))
             _check_same(f"reasons.{ours.code}.except", found, wanted)
         return replace(spec, language=read_language(root), reasons=translated)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{source}: not valid TOML: {error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"{source}: not readable: a number of thousands of digits, or nested too deep.") from error
-    except SpecError as error:
-        raise SpecError(f"{source}: {error}") from error
 
 
 def _check_same(key: str, found: set[str], wanted: set[str]) -> None:

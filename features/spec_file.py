@@ -14,27 +14,24 @@ from features.spec import (
     Attribute,
     AttributeKind,
     Currency,
-    Monetary,
-    RfmGroup,
     ScoreScaling,
     Spec,
     probability_column,
 )
 from features.spec_about import read_about
+from features.spec_groups import read_group
 from features.spec_pii import check_pii
 from features.spec_policy import read_costs, read_floors
-from features.toml_table import Table
+from features.toml_table import Table, errors_of
 
 SPEC_VERSION = 1
 _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
     *("language", "reasons", "about", "pii"),
 )
-LONGEST_WINDOW_DAYS = 36_500
 _NAME = re.compile(r"[^\s=,|\"^*][^=,|\"\n]{0,98}")
 _RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
 _Member = TypeVar("_Member")
-_Choice = TypeVar("_Choice", AttributeKind, Monetary)
 
 
 def parse_spec(text: str, source: str = "spec.toml") -> Spec:
@@ -44,15 +41,8 @@ def parse_spec(text: str, source: str = "spec.toml") -> Spec:
         SpecError: the text is not TOML, or a key is missing, unknown, of the wrong type or contradicts another.
 
     """
-    try:
-        root = Table("", tomllib.loads(text))
-        return _spec(root, text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{source}: not valid TOML: {error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"{source}: not readable: a number of thousands of digits, or nested too deep.") from error
-    except SpecError as error:
-        raise SpecError(f"{source}: {error}") from error
+    with errors_of(source):
+        return _spec(Table("", tomllib.loads(text)), text)
 
 
 def _spec(root: Table, text: str) -> Spec:
@@ -69,7 +59,7 @@ def _spec(root: Table, text: str) -> Spec:
         attributes=_attributes(root),
         event_kinds=kinds,
         ignored_kinds=ignored,
-        groups=_members(root, "rfm", lambda name, table: _group(name, table, kinds)),
+        groups=_members(root, "rfm", lambda name, table: read_group(name, table, kinds)),
         costs=read_costs(root.table("policy"), classes),
         floors=read_floors(root.table("policy")),
         scaling=_scaling(root.table("score")),
@@ -80,14 +70,17 @@ def _spec(root: Table, text: str) -> Spec:
         pii=root.texts("pii", ()),
     )
     check_pii(spec)
-    names = [feature.name for feature in list_features(spec)]
+    _check_features([feature.name for feature in list_features(spec)])
+    assign_reasons(spec)
+    return spec
+
+
+def _check_features(names: list[str]) -> None:
     if not names:
         raise SpecError("attributes: no attribute and no rfm group makes a feature, so there is nothing to score on.")
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise SpecError(f"attributes and rfm: both make a feature {', '.join(doubled)}. Rename one of them.")
-    assign_reasons(spec)
-    return spec
 
 
 def _classes(root: Table) -> tuple[str, ...]:
@@ -134,7 +127,7 @@ def _attributes(root: Table) -> tuple[Attribute, ...]:
 
 def _attribute(name: str, table: Table, tokens: tuple[str, ...], strip: str) -> Attribute:
     table.allow(["kind", "unit", "description", "required", "range", "values", "ordered", "missing_tokens", "strip"])
-    kind = _choice(table, "kind", AttributeKind)
+    kind = _kind(table)
     values = table.texts("values", ())
     categorical = kind in (AttributeKind.CATEGORY, AttributeKind.LIST)
     if categorical and (not values or len(set(values)) != len(values) or any(not v.strip() for v in values)):
@@ -177,11 +170,11 @@ def _range(table: Table, *, numeric: bool) -> tuple[float | None, float | None]:
     return bounds[0], bounds[1]
 
 
-def _choice(table: Table, name: str, choices: type[_Choice]) -> _Choice:
-    value = table.text(name)
-    if value not in list(choices):
-        raise SpecError(f"{table.key(name)}: expected one of {', '.join(choices)}, found {value!r}.")
-    return choices(value)
+def _kind(table: Table) -> AttributeKind:
+    value = table.text("kind")
+    if value not in list(AttributeKind):
+        raise SpecError(f"{table.key('kind')}: expected one of {', '.join(AttributeKind)}, found {value!r}.")
+    return AttributeKind(value)
 
 
 def _event_kinds(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -192,49 +185,6 @@ def _event_kinds(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
         raise SpecError(f"events.kinds: {', '.join(doubled)} appears twice; a kind is used or ignored, once.")
     _check_reachable(table.key("kinds"), (*kinds, *ignored), "")
     return kinds, ignored
-
-
-def _group(name: str, table: Table, known: tuple[str, ...]) -> RfmGroup:
-    table.allow(["kinds", "windows_days", "description", "unit", "recency", "frequency", "monetary", "trend_days"])
-    kinds = table.texts("kinds")
-    unknown = [kind for kind in kinds if kind not in known]
-    if not kinds or unknown:
-        found = f"{', '.join(unknown)} is not there" if unknown else "found none"
-        raise SpecError(f"{table.key('kinds')}: expected kinds that events.kinds declares, {found}.")
-    windows = table.integers("windows_days")
-    if not windows or len(set(windows)) != len(windows) or not all(0 < w <= LONGEST_WINDOW_DAYS for w in windows):
-        raise SpecError(f"{table.key('windows_days')}: expected different numbers of days, 1 to {LONGEST_WINDOW_DAYS}.")
-    group = RfmGroup(
-        name=name,
-        kinds=tuple(dict.fromkeys(kinds)),
-        windows_days=tuple(sorted(windows)),
-        description=table.text("description", ""),
-        unit=table.text("unit", ""),
-        recency=table.flag("recency", default=False),
-        frequency=table.flag("frequency", default=False),
-        monetary=_monetary(table),
-        trend_days=_trend(table, windows),
-    )
-    if not (group.recency or group.frequency or group.monetary or group.trend_days):
-        raise SpecError(f"{table.path}: measures nothing. Set recency, frequency, monetary or trend_days.")
-    return group
-
-
-def _monetary(table: Table) -> tuple[Monetary, ...]:
-    names = table.texts("monetary", ())
-    for name in names:
-        if name not in list(Monetary):
-            raise SpecError(f"{table.key('monetary')}: expected some of {', '.join(Monetary)}, found {name!r}.")
-    return tuple(member for member in Monetary if member in names)
-
-
-def _trend(table: Table, windows: tuple[int, ...]) -> tuple[int, int] | None:
-    days = table.integers("trend_days", ())
-    if not days:
-        return None
-    if len(days) != 2 or days[0] >= days[1] or not set(days) <= set(windows):
-        raise SpecError(f"{table.key('trend_days')}: expected [shorter, longer], both from windows_days.")
-    return days[0], days[1]
 
 
 def _scaling(table: Table) -> ScoreScaling:

@@ -131,7 +131,7 @@ def _significant(mantissa: pl.Expr) -> pl.Expr:
 
 def _shift(bare: pl.Expr, mantissa: pl.Expr, digits: int) -> pl.Expr:
     """Return s, where value = significant digits * 10^s minor units."""
-    exponent = bare.str.extract(r"[eE]([+-]?[0-9]+)$", 1).str.strip_prefix("+").cast(pl.Int64).fill_null(0)
+    exponent = bare.str.extract(r"[eE]([+-]?[0-9]{1,4})$", 1).str.strip_prefix("+").cast(pl.Int64).fill_null(0)
     decimals = mantissa.str.extract(r"\.([0-9]*)$", 1).str.len_bytes().fill_null(0).cast(pl.Int64)
     trailing = _digits(mantissa).str.len_bytes().cast(pl.Int64) - _significant(mantissa).str.len_bytes().cast(pl.Int64)
     return exponent - decimals + trailing + digits

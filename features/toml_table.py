@@ -2,12 +2,32 @@
 
 import json
 import math
-from collections.abc import Collection, Mapping
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from features.errors import SpecError
 
 LARGEST_NUMBER = 1e15
+
+
+@contextmanager
+def errors_of(source: str) -> Iterator[None]:
+    """Say in every error of reading a TOML text which `source` it came from.
+
+    Raises:
+        SpecError: the text is not TOML, or what was read of it is wrong.
+
+    """
+    try:
+        yield
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{source}: not valid TOML: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"{source}: not readable: a number of thousands of digits, or nested too deep.") from error
+    except SpecError as error:
+        raise SpecError(f"{source}: {error}") from error
 
 
 class Table:

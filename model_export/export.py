@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -74,16 +75,20 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         REASONS: canonical_json(book.to_json()),
         REFERENCE: make_reference(trained.features, trained.judged, tables).to_bytes(),
     }
-    facts: dict[str, object] = {
-        "name": spec.name,
-        "model": {"kind": str(trained.model.kind), "trees": len(ensemble.trees), "features": names},
+    facts = _facts(trained, {"trees": len(ensemble.trees), "features": names}, certificate)
+    return publish({**contents, **_report(trained, tables, facts)}, facts, bundles)
+
+
+def _facts(trained: Trained, model: dict[str, object], certificate: dict[str, Any]) -> dict[str, object]:
+    return {
+        "name": trained.spec.name,
+        "model": {"kind": str(trained.model.kind), **model},
         "training_data": {"sha256": trained.fingerprint},
         "evaluation": trained.evaluation,
         "parity": certificate,
         "cpu_family": cpu_family(),
         "libraries": library_versions("numpy", "polars", "onnxruntime", "xgboost-cpu", "scikit-learn", "skl2onnx"),
     }
-    return publish({**contents, **_report(trained, tables, facts)}, facts, bundles)
 
 
 def _report(trained: Trained, tables: ShapTables, facts: dict[str, object]) -> dict[str, bytes]:

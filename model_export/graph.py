@@ -46,10 +46,8 @@ def to_onnx(ensemble: Ensemble, scale: NDArray[np.float32], offset: NDArray[np.f
         outputs=[(OUTPUT, FloatTensorType([None, classes]))],
         target_opset=_OPSETS,
     )
+    model.opset_import.sort(key=lambda opset: opset.domain)  # they came from a set: in each process in another order
     model.graph.name = "credit-class"
-    opsets = sorted(model.opset_import, key=lambda opset: opset.domain)
-    del model.opset_import[:]
-    model.opset_import.extend(opsets)  # they came from a set: in the order of string hashes, another in each process
     model.metadata_props.add(key=ROW_ORDER, value=json.dumps(row_order(ensemble)))
     return bytes(model.SerializeToString(deterministic=True))
 

@@ -16,6 +16,10 @@ from training.fit import Fitted, FittedXgboost
 
 _NO_PARENT = 2**31 - 1
 _LARGEST = np.finfo(np.float32).max
+_NO_CATEGORIES: dict[str, Any] = {
+    name: [] for name in ("categories", "categories_nodes", "categories_segments", "categories_sizes")
+}
+_NOTHING_DELETED = {"num_deleted": "0", "size_leaf_vector": "1"}
 
 
 def native_contributions(model: Fitted, ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -63,11 +67,8 @@ def _tree(tree: Tree, target: int, features: int) -> dict[str, Any]:
     for side in (left, right):
         parents[side[~leaf]] = np.flatnonzero(~leaf)
     return {
+        **_NO_CATEGORIES,
         "base_weights": values.tolist(),
-        "categories": [],
-        "categories_nodes": [],
-        "categories_segments": [],
-        "categories_sizes": [],
         "default_left": tree.missing_left[order].astype(int).tolist(),
         "left_children": left.tolist(),
         "loss_changes": [0.0] * nodes,
@@ -77,12 +78,7 @@ def _tree(tree: Tree, target: int, features: int) -> dict[str, Any]:
         "split_indices": tree.feature[order].tolist(),
         "split_type": [0] * nodes,
         "sum_hessian": tree.cover[order].tolist(),
-        "tree_param": {
-            "num_deleted": "0",
-            "num_feature": str(features),
-            "num_nodes": str(nodes),
-            "size_leaf_vector": "1",
-        },
+        "tree_param": {**_NOTHING_DELETED, "num_feature": str(features), "num_nodes": str(nodes)},
     }
 
 

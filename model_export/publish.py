@@ -7,6 +7,7 @@ from pathlib import Path
 
 from features.errors import DeliveryError
 from scoring.bundle import FORMAT_VERSION, MANIFEST, canonical_json, read_bundle, sha256
+from scoring.durable import flush_folder
 
 
 def publish(contents: dict[str, bytes], facts: dict[str, object], bundles: Path) -> Path:
@@ -46,16 +47,8 @@ def _write(contents: dict[str, bytes], folder: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         part.chmod(0o755)
-        _sync_folder(part)
+        flush_folder(part)
         part.rename(folder)
-        _sync_folder(folder.parent)
+        flush_folder(folder.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitoring.divergence import normal_quantile, psi
-from monitoring.estimate import LEAST_ROWS
+from monitoring.estimate import LEAST_ROWS, reach
 from monitoring.finding import Finding, Kind
 from monitoring.truth import FALSE_ALARMS, Evidence, Labelled, excess_log_loss
 from scoring.expected import Floats, clustered_error, residuals, stated_parts
@@ -26,7 +26,7 @@ def label_mapping(where: str, rows: Labelled, reference: Reference, parts: int) 
     z = normal_quantile(FALSE_ALARMS / tests / 2)
     excess = excess_log_loss(rows)
     above = float(excess.mean()) - known.excess_log_loss
-    noise = z * math.hypot(clustered_error(excess / len(rows), rows.customers), known.excess_error)
+    noise = reach(z, clustered_error(excess / len(rows), rows.customers), known.excess_error)
     off, gap_noise = _widest_gap(rows, reference, z)
     stated, actual = _by_class(rows)
     found = max(2 * abs(above), psi(np.rint(stated).astype(np.int64), actual.astype(np.int64)))
@@ -50,8 +50,8 @@ def _widest_gap(rows: Labelled, reference: Reference, z: float) -> tuple[float, 
     gaps = []
     for i, (before, error) in enumerate(zip(reference.outputs.gaps, reference.outputs.gap_errors, strict=True)):
         parts = ((rows.actual == i) - rows.probabilities[:, i].astype(np.float64)) / len(rows)
-        reach = z * math.hypot(clustered_error(parts, rows.customers), error)
-        gaps.append((abs(float(parts.sum()) - before), reach))
+        noise = reach(z, clustered_error(parts, rows.customers), error)
+        gaps.append((abs(float(parts.sum()) - before), noise))
     return max(gaps, key=lambda gap: gap[0] - gap[1])
 
 

@@ -85,16 +85,28 @@ def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float)
 
 
 def interval(name: str, linear: Linear, sums: Sums, claim: Claim) -> tuple[float, float]:
-    """Return the 95 % interval of what comes true: the luck of outcomes, and what is not known about calibration."""
+    """Return the 95 % interval of what comes true: the luck of outcomes, and what is not known about calibration.
+
+    It reaches further on the side to which held-out customers of training showed the probabilities to be off.
+    """
     most = math.inf if name == "expected_cost" else 1.0
-    value = linear.value or 0.0
+    value, gap = linear.value or 0.0, (claim.realised or 0.0) - (claim.stated or 0.0)
     error = math.sqrt(variance(linear, sums) * claim.design_effect + claim.error**2)
-    return max(0.0, value - _Z * error), min(most, value + _Z * error)
+    return max(0.0, value + min(gap, 0.0) - _Z * error), min(most, value + max(gap, 0.0) + _Z * error)
+
+
+def reach(z: float, window_error: float, training_error: float) -> float:
+    """Return how far chance carries a window from training, as a sum: training's luck is the same in every report.
+
+    The root of the sum of squares would hold over all bundles that might have been trained, but fail in half of the
+    reports of an unlucky one.
+    """
+    return z * (window_error + training_error)
 
 
 def change_limit(name: str, linear: Linear, sums: Sums, claim: Claim, alpha: float) -> float:
     """Return how much worse than at training a stated metric must be to raise an alarm."""
     sampled = sampling_variance(linear, sums) * claim.stated_design_effect
-    noise = normal_quantile(alpha) * math.sqrt(sampled + claim.stated_error**2)
+    noise = reach(normal_quantile(alpha), math.sqrt(sampled), claim.stated_error)
     kind, size = WORSE_BY.get(name, ("points", math.inf))
     return float(np.maximum(noise, size * abs(claim.stated or 0.0) if kind == "share" else size))

@@ -111,6 +111,8 @@ def most_moved(labels: tuple[str, ...], before: Counts, now: Counts) -> str:
 def ranked(findings: list[Finding]) -> list[Finding]:
     """Return one finding per thing, the one that says most about it, and the likeliest cause of trouble first.
 
+    What raises an alarm in the whole window is ranked by it: small parts stray further, and dirt has no parts.
+
     Alarms come first, then what lies outside its noise band, each by drift weighted with importance. What concerns all
     features weighs 1. So the class mix stands before the features only where it moved more than each of them: a
     divergence cannot grow on the way from features to the class that is made of them (data processing inequality), so
@@ -120,10 +122,14 @@ def ranked(findings: list[Finding]) -> list[Finding]:
     for finding in findings:
         cause = finding.detail if finding.kind in (Kind.DIRT, Kind.UNSEEN) else ""
         key = finding.kind, finding.name, cause
-        if key not in best or _urgency(finding) > _urgency(best[key]):
+        if key not in best or _telling(finding) > _telling(best[key]):
             best[key] = finding
     return sorted(best.values(), key=lambda f: (*[-x for x in _urgency(f)], f.kind == Kind.SCORE, f.name))
 
 
 def _urgency(finding: Finding) -> tuple[int, int, float]:
     return int(finding.alarm), int(finding.moved), finding.strength
+
+
+def _telling(finding: Finding) -> tuple[bool, int, int, float]:
+    return finding.alarm and finding.where == WHOLE, *_urgency(finding)

@@ -31,7 +31,7 @@ def drift(found: dict[str, Any]) -> str:
     return "".join([*parts, html.grid(pictures)])
 
 
-_HEAD = ("what", "of what", "where it is strongest", "PSI", "chance reaches", "Jensen-Shannon", "importance", "alarm")
+_HEAD = ("what", "of what", "where", "PSI", "chance reaches", "Jensen-Shannon", "importance", "alarm")
 
 
 def _row(finding: dict[str, Any]) -> tuple[object, ...]:

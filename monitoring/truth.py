@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.divergence import normal_quantile
-from monitoring.estimate import LEAST_ROWS, LOSSES, WORSE_BY, interval
+from monitoring.estimate import LEAST_ROWS, LOSSES, WORSE_BY, interval, reach
 from scoring.expected import Floats, Sums, clustered_error, metrics
 from scoring.intervals import Figure, mean, share
 from scoring.reference import Reference
@@ -137,7 +137,7 @@ class Evidence:
         if name not in WORSE_BY or value is None or claim.realised is None or self.realised[name].whole < LEAST_ROWS:
             return False
         before = math.hypot(claim.error, claim.stated_error)
-        noise = normal_quantile(alpha) * math.hypot(self.error(name), before)
+        noise = reach(normal_quantile(alpha), self.error(name), before)
         kind, size = WORSE_BY[name]
         worse = value - claim.realised if name in LOSSES else claim.realised - value
         return worse > max(noise, size * abs(claim.realised) if kind == "share" else size)

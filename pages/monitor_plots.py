@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from pages.svg import ACCENT, INK, MARKERS, MUTED, SERIES, STYLES, canvas, to_svg
 
@@ -22,7 +23,7 @@ def ranking(found: Sequence[Mapping[str, Any]]) -> str:
         axes.plot([b for _, b in bands], [i for i, _ in bands], "|", color=INK, markersize=9, label="chance reaches")
         axes.set_yticks(places, [short(f"{f['name']} ({f['kind']})", 34) for f in shown])
         axes.set(xlabel="PSI against training")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))  # above, where no bar can lie under it
+        _legend(figure)
         first = shown[-1]
         said = f"Drift of {len(shown)} things. First: {first['name']}, {first['kind']}, PSI {first['psi']:.3f}."
         return to_svg(figure, "ranking", said)
@@ -36,8 +37,8 @@ def bins(course: Mapping[str, Any], number: int) -> str:
         axes.bar([p - 0.2 for p in places], course["reference"], 0.38, color=MUTED, label="training")
         axes.bar([p + 0.2 for p in places], course["window"], 0.38, color=SERIES[0], label="window")
         _names(axes, labels)
-        axes.set(ylabel="share", ylim=(0, 1.3 * max([*course["reference"], *course["window"], 1e-6])))
-        axes.legend()
+        axes.set(ylabel="share")
+        _legend(figure)
         widest = max(range(len(labels)), key=lambda i: abs(course["window"][i] - course["reference"][i]))
         said = (
             f"Shares of {course['name']} by bin. Widest: {labels[widest]}, {course['reference'][widest]:.1%} at "
@@ -60,7 +61,7 @@ def over_parts(courses: Sequence[Mapping[str, Any]], measure: str, label: str) -
             axes.axhline(max(reach, 0.1), color=ACCENT, linewidth=1, linestyle=":", label="alarm from here")
         _names(axes, names)
         axes.set(ylabel=label)
-        axes.legend(fontsize=7)
+        _legend(figure)
         last = courses[0]["parts"][names[-1]][measure] or 0.0
         said = f"{label} by part of the window; {courses[0]['name']} ends at {last:.3f} in {names[-1]}."
         return to_svg(figure, f"over-{measure}", said)
@@ -77,8 +78,8 @@ def mix(found: Mapping[str, Any], classes: Sequence[str]) -> str:
             axes.bar(range(len(names)), values, 0.7, bottom=base, color=SERIES[i % 6], label=name)
             base = [b + v for b, v in zip(base, values, strict=True)]
         _names(axes, names)
-        axes.set(ylabel="share of decisions", ylim=(0, 1.22))
-        axes.legend(loc="upper center", ncols=len(classes))
+        axes.set(ylabel="share of decisions", ylim=(0, 1))
+        _legend(figure, len(classes))
         said = ", ".join(f"{n} {s:.1%}" for n, s in zip(classes, shares[1], strict=True))
         return to_svg(figure, "mix", f"Classes that were assigned, at training and now. Whole window: {said}.")
 
@@ -106,7 +107,7 @@ def course_of_metric(name: str, unit: str, points: Sequence[Mapping[str, Any]], 
             axes.axhline(trained, color=MUTED, linewidth=1, linestyle=":", label="at training")
         _names(axes, names)
         axes.set(ylabel=f"{name}{unit}")
-        axes.legend(fontsize=7)
+        _legend(figure)
         value = next((p["stated"]["value"] for p in points if p["stated"] and p["stated"]["value"] is not None), 0.0)
         said = f"{name} by part of the window, with 95 % intervals; the first is expected at {value:.4g}."
         return to_svg(figure, f"course-{name.replace(' ', '-')}", said)
@@ -141,7 +142,7 @@ def calibration(found: Sequence[Mapping[str, Any]], best: str) -> str:
         values = [a["value"] for a in actual]
         axes.errorbar(stated, values, (below, above), color=SERIES[0], marker="o", capsize=2, label=best)
         axes.set(xlabel="stated probability", ylabel="actual share", xlim=(0, 1), ylim=(0, 1))
-        axes.legend()
+        _legend(figure)
         widest = max([abs(s - a) for s, a in zip(stated, values, strict=True)], default=0.0)
         said = (
             f"Stated probability of {best} against what came true, with 95 % intervals. The widest gap is {widest:.3f}."
@@ -159,9 +160,14 @@ def cut_offs(found: Mapping[str, Any], currency: str) -> str:
         axes.set(xscale="log", xlabel="multiple of the policy's multiplier", ylabel=f"{currency} an application")
         axes.set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8], ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
         axes.minorticks_off()
-        axes.legend()
+        _legend(figure)
         said = f"Realised cost by multiplier: {found['realised']:.2f} as it is, best at {found['best']:.2f} times it."
         return to_svg(figure, "cut-offs", said)
+
+
+def _legend(figure: Figure, columns: int = 2) -> None:
+    """Put the legend above the axes, where nothing that is drawn can lie under it."""
+    figure.legend(loc="outside upper left", ncols=columns, fontsize=7)
 
 
 def _names(axes: Axes, labels: Sequence[str]) -> None:

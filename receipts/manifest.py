@@ -87,15 +87,8 @@ def read_manifest(folder: Path) -> Manifest:
 
     """
     path = folder / MANIFEST
-    try:
-        content = path.read_bytes()
-        document = json.loads(content)
-        version = document["format_version"]
-    except OSError as error:
-        raise InputError(f"{path}: the manifest of this segment cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as the manifest of a segment; it was changed or cut.") from error
-    check_version(path, version)
+    content, document = _document(path)
+    check_version(path, document["format_version"])
     try:
         manifest = Manifest(
             sealed=_sealed(document["sealed"]),
@@ -108,6 +101,18 @@ def read_manifest(folder: Path) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not readable as the manifest of a segment; it was changed.") from error
     raise InputError(f"{path}: changed since it was written: its content does not give its hash.")
+
+
+def _document(path: Path) -> tuple[bytes, dict[str, Any]]:
+    try:
+        content = path.read_bytes()
+        document = json.loads(content)
+        document["format_version"]
+    except OSError as error:
+        raise InputError(f"{path}: the manifest of this segment cannot be read ({error.strerror}).") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as the manifest of a segment; it was changed or cut.") from error
+    return content, document
 
 
 def _sealed(values: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,9 @@
             pass removes it without sealing it again
 """
 
+import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -35,6 +37,17 @@ def seal_outboxes(
                 _seal(Chain.open(log, folder.name), complete, pii_key, sealed)
         except CreditError as error:
             failed(folder.name, error)
+
+
+def waiting_since(log: Path) -> float:
+    """Return when the oldest file that is certainly complete was last written to (since 1970); infinity: none is."""
+    folders = [path for path in (log / OUTBOX).glob("*") if path.is_dir()]
+    oldest = [path for folder in folders for path in files_of(folder)[:-1]]
+    times = []
+    for path in oldest:
+        with suppress(FileNotFoundError):  # it was sealed just now
+            times.append(path.with_name(f"{path.name}-wal").stat().st_mtime)
+    return min(times, default=math.inf)
 
 
 def _complete(folder: Path) -> list[Path]:

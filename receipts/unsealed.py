@@ -12,7 +12,6 @@ import polars as pl
 from features.errors import DeliveryError
 from features.spec_file import parse_spec
 from receipts.line_parts import ReceiptError
-from receipts.lines import receipt_frames
 from receipts.log import OUTBOX, check_log
 from receipts.outbox_files import Found, files_of, look_into
 from receipts.pii import Pseudonymiser
@@ -56,13 +55,7 @@ def find_unsealed(log: Path, column: str, value: str, key: bytes | None) -> Unse
     check_log(log)
     text = f'"{column}":'.encode() + msgspec.json.encode(value)  # as the decision's part of a line has it
     unsealed = Unsealed()
-    try:
-        folders = sorted(path for path in (log / OUTBOX).iterdir() if path.is_dir())
-    except FileNotFoundError:
-        folders = []
-    except OSError as error:
-        folders, unsealed.unread = [], [f"{log / OUTBOX}: {error.strerror}"]
-    for path in (path for folder in folders for path in files_of(folder)):
+    for path in _files(log / OUTBOX, unsealed):
         try:
             found = look_into(path, text)
             unsealed.rows += found.rows
@@ -73,9 +66,21 @@ def find_unsealed(log: Path, column: str, value: str, key: bytes | None) -> Unse
     return unsealed
 
 
+def _files(root: Path, unsealed: Unsealed) -> list[Path]:
+    try:
+        return [path for folder in sorted(root.iterdir()) if folder.is_dir() for path in files_of(folder)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        unsealed.unread.append(f"{root}: {error.strerror}")
+        return []
+
+
 def _frames(path: Path, found: Found, wanted: tuple[str, str], key: bytes | None) -> list[pl.DataFrame]:
     if not found.lines:
         return []
+    from receipts.lines import receipt_frames  # noqa: PLC0415 - loads all that scores, for which few searches have a use
+
     spec, (column, value) = parse_spec(found.made_by.spec, str(path)), wanted
     frames = [frame.filter(pl.col(column) == value) for _, frame in receipt_frames(found.lines, lambda _id: spec)]
     return [Pseudonymiser(spec, key).frame(frame) for frame in frames if frame.height]

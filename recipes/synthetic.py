@@ -125,6 +125,25 @@ def _with_unusable_rows(applications: pl.DataFrame, generator: np.random.Generat
     )
 
 
+def _events_of(kind: str, rate: Floats, mean: Floats, spread: float, generator: np.random.Generator) -> pl.DataFrame:
+    """Draw the events of one kind; rate and mean are by customer."""
+    owner = np.repeat(np.arange(len(rate)), generator.poisson(rate * (_HISTORY_DAYS + 365) / 365))
+    first, last = (days * _DAY // 1_000_000 for days in (-_HISTORY_DAYS, 365))
+    occurred = _FIRST + generator.integers(first, last, len(owner)) * 1_000_000
+    cents = np.rint(100 * (mean[owner] + spread * generator.normal(size=len(owner)))).astype(np.int64)
+    late = occurred + generator.integers(1, 20 * _DAY, len(owner))
+    return pl.DataFrame(
+        {
+            "customer_id": pl.Series(owner).cast(pl.String).str.zfill(7),
+            "occurred_at": pl.Series(occurred).cast(pl.Datetime("us", "UTC")),
+            "kind": pl.repeat(kind, len(owner), eager=True),
+            "amount": pl.Series(cents),
+            "recorded_at": pl.Series(late).cast(pl.Datetime("us", "UTC")),
+            "late": generator.random(len(owner)) < 0.02,
+        }
+    )
+
+
 def _events(health: Floats, seed: int, generator: np.random.Generator) -> pl.DataFrame:
     """Draw each kind as a Poisson process whose rate and amounts are signs of health; 2 % are recorded late."""
     rates = {  # events a year, and amounts
@@ -135,26 +154,7 @@ def _events(health: Floats, seed: int, generator: np.random.Generator) -> pl.Dat
         "overdraft": (np.exp(-0.2 - 0.8 * health), -130 + 40 * health, 60.0),
         "note": (np.full_like(health, 0.5), np.zeros_like(health), 0.0),
     }
-    parts = []
-    for kind, (rate, mean, spread) in rates.items():
-        owner = np.repeat(np.arange(len(health)), generator.poisson(rate * (_HISTORY_DAYS + 365) / 365))
-        occurred = _FIRST + generator.integers(
-            -_HISTORY_DAYS * _DAY // 1_000_000, 365 * _DAY // 1_000_000, len(owner)
-        ) * (1_000_000)
-        cents = np.rint(100 * (mean[owner] + spread * generator.normal(size=len(owner)))).astype(np.int64)
-        late = occurred + generator.integers(1, 20 * _DAY, len(owner))
-        parts.append(
-            pl.DataFrame(
-                {
-                    "customer_id": pl.Series(owner).cast(pl.String).str.zfill(7),
-                    "occurred_at": pl.Series(occurred).cast(pl.Datetime("us", "UTC")),
-                    "kind": pl.repeat(kind, len(owner), eager=True),
-                    "amount": pl.Series(cents),
-                    "recorded_at": pl.Series(late).cast(pl.Datetime("us", "UTC")),
-                    "late": generator.random(len(owner)) < 0.02,
-                }
-            )
-        )
+    parts = [_events_of(kind, *process, generator) for kind, process in rates.items()]
     return (
         pl.concat(parts)
         .select(

@@ -24,19 +24,7 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
 
     """
     columns = _probability_columns(decisions, policy)
-    refuse_decisions(labels)
-    truth = _texts(labels, "labels", "application_id", "credit_class").rename({"credit_class": "actual"})
-    decided = _texts(decisions, "decisions", "application_id", "customer_id", "credit_class")
-    if decided["credit_class"].null_count():
-        raise InputError("decisions: a credit_class is missing. Expected what `credit score` writes.")
-    joined = decided.hstack(decisions.select(columns)).join(
-        truth, on="application_id", how="inner", maintain_order="left"
-    )
-    joined = joined.drop_nulls("actual")
-    if joined.is_empty():
-        raise InputError(
-            "labels: no application_id of the labels is among the decisions. Check that they belong together."
-        )
+    joined = _joined(decisions, labels, columns)
     classes = _class_names(columns, joined, policy)
     index = {name: i for i, name in enumerate(classes)}
     result = evaluate(
@@ -50,6 +38,23 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
         )
     )
     return {"decisions": decisions.height, **result}
+
+
+def _joined(decisions: pl.DataFrame, labels: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    refuse_decisions(labels)
+    truth = _texts(labels, "labels", "application_id", "credit_class").rename({"credit_class": "actual"})
+    decided = _texts(decisions, "decisions", "application_id", "customer_id", "credit_class")
+    if decided["credit_class"].null_count():
+        raise InputError("decisions: a credit_class is missing. Expected what `credit score` writes.")
+    joined = decided.hstack(decisions.select(columns)).join(
+        truth, on="application_id", how="inner", maintain_order="left"
+    )
+    joined = joined.drop_nulls("actual")
+    if joined.is_empty():
+        raise InputError(
+            "labels: no application_id of the labels is among the decisions. Check that they belong together."
+        )
+    return joined
 
 
 def refuse_decisions(labels: pl.DataFrame) -> None:

@@ -100,7 +100,7 @@ def sampling_variance(linear: Linear, sums: Sums) -> float:
     """Return the variance of a stated metric over which applications came in, if they came in independently."""
     if linear.value is None:
         return float("nan")
-    return float(np.einsum("ca,da,cda->", linear.weight, linear.weight, sums.products)) / linear.whole**2
+    return max(0.0, float(np.einsum("ca,da,cda->", linear.weight, linear.weight, sums.products))) / linear.whole**2
 
 
 def stated_parts(linear: Linear, probabilities: Floats, assigned: NDArray[np.int64]) -> Floats:

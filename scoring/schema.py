@@ -25,21 +25,6 @@ def application_schema(spec: Spec, medians: Mapping[str, float] | None = None) -
     A cell that breaks an optional attribute is dirt, no error.
     """
     attributes = {attribute.name: _attribute(attribute, spec) for attribute in spec.attributes}
-    event = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["occurred_at", "kind", "amount"],
-        "properties": {
-            "occurred_at": _INSTANT,
-            "kind": {"type": "string", "enum": [*spec.event_kinds, *spec.ignored_kinds]},
-            "amount": {
-                "type": ["number", "string"],
-                "pattern": NUMBER,
-                "description": f"{spec.currency.code}, at most {spec.currency.minor_digits} decimals; + in, - out",
-            },
-            "recorded_at": {**_INSTANT, "type": ["string", "null"], "pattern": f"^$|{TEXT}"},
-        },
-    }
     return {
         "$schema": _DIALECT,
         "title": f"Application for {spec.name}",
@@ -57,9 +42,31 @@ def application_schema(spec: Spec, medians: Mapping[str, float] | None = None) -
                 "required": [attribute.name for attribute in spec.attributes if attribute.required],
                 "properties": attributes,
             },
-            "events": {"type": "array", "description": "all events of the customer that may count", "items": event},
+            "events": {
+                "type": "array",
+                "description": "all events of the customer that may count",
+                "items": _event(spec),
+            },
         },
         "examples": [example_application(spec, medians)],
+    }
+
+
+def _event(spec: Spec) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["occurred_at", "kind", "amount"],
+        "properties": {
+            "occurred_at": _INSTANT,
+            "kind": {"type": "string", "enum": [*spec.event_kinds, *spec.ignored_kinds]},
+            "amount": {
+                "type": ["number", "string"],
+                "pattern": NUMBER,
+                "description": f"{spec.currency.code}, at most {spec.currency.minor_digits} decimals; + in, - out",
+            },
+            "recorded_at": {**_INSTANT, "type": ["string", "null"], "pattern": f"^$|{TEXT}"},
+        },
     }
 
 

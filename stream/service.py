@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from features.errors import DeliveryError, SettingsError
 from monitoring.doors import StreamMetrics
+from scoring.machine import spare_the_collector
 from stream.answers import AnswerMessages
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
@@ -77,6 +78,7 @@ def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str,
     brokers = _Brokers.check(settings)
     with _named(settings, bundle_id, control) as name:
         worker = _worker(brokers, name, answer, bundle_id, control)
+        spare_the_collector()
         worker.run(lambda: control.stopping, settings.stop_when_idle)
         log.info("ended after %s messages", worker.settled)
 

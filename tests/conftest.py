@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from batch.job import BatchJob
 from features.spec import Spec
@@ -16,6 +17,7 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
+from scoring.schema import example_application
 from scoring.scorer import Scorer
 from tests.kafka import KafkaServer
 from tests.kafka_wire import TAKE_ANYTHING
@@ -29,7 +31,11 @@ CUSTOMERS = 700
 
 # Derandomized: the same commit gives the same verdict. CREDIT_TEST_EXAMPLES=2000 searches further.
 settings.register_profile(
-    "credit", deadline=None, derandomize=True, max_examples=int(os.environ.get("CREDIT_TEST_EXAMPLES", "60"))
+    "credit",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no fault of a test
+    derandomize=True,
+    max_examples=int(os.environ.get("CREDIT_TEST_EXAMPLES", "60")),
 )
 settings.load_profile("credit")
 
@@ -45,6 +51,16 @@ def spec(dataset: Dataset) -> Spec:
 
 
 @pytest.fixture(scope="session")
+def training_folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data as `credit train` takes it."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("applications", "events", "labels"):
+        getattr(dataset, name).write_parquet(folder / f"{name}.parquet")
+    (folder / "spec.toml").write_text(dataset.spec_text)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def trained(dataset: Dataset, spec: Spec) -> Trained:
     return train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
 
@@ -57,6 +73,12 @@ def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def scorer(bundle: Path) -> Scorer:
     return Scorer.open(bundle)
+
+
+@pytest.fixture(scope="session")
+def good(scorer: Scorer) -> bytes:
+    """An application as a message that is decided."""
+    return json.dumps(example_application(scorer.bundle.spec)).encode()
 
 
 @pytest.fixture
@@ -114,7 +136,7 @@ def java() -> None:
 @pytest.fixture(scope="session")
 def kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
     """A real Apache Kafka of this test run."""
-    server = KafkaServer(tmp_path_factory.mktemp("kafka")).start()
+    server = KafkaServer.steady(tmp_path_factory.mktemp("kafka")).start()
     yield server
     server.stop()
 

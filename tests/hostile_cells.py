@@ -22,6 +22,7 @@ NUMBERS = {
     "exponent beyond float": "1e400",
     "exponent below float": "1e-400",
     "exponent of 10 digits": "1e9999999999",
+    "exponent of 20 digits": "1e99999999999999999999",
     "hexadecimal": "0x1F",
     "octal": "0o17",
     "NaN": "NaN",

@@ -27,6 +27,13 @@ class KafkaServer:
     port: int = field(default_factory=free_port)
     controller_port: int = field(default_factory=free_port)
 
+    @classmethod
+    def steady(cls, data: Path) -> "KafkaServer":
+        """One that is not started again: its controller gives it up late, so that a busy machine does not end it."""
+        data.mkdir(exist_ok=True, parents=True)
+        (data / "steady.properties").write_text("broker.session.timeout.ms=120000\n")
+        return cls(data, extra=data / "steady.properties")
+
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,10 +13,13 @@ from features.matrix import list_features
 from features.rejects import APPLICATIONS
 from monitoring.intake import FEATURE, Outcomes
 from monitoring.watch import Figures, Watched, watch
+from receipts.chain import Chain
+from receipts.frame import receipts_of
 from receipts.outcomes import read_labels
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer
 
+DECIDED = datetime(2026, 1, 5, tzinfo=UTC)
 SPAN = Span(since=None, until=None, matured_days=90)
 
 
@@ -59,3 +64,22 @@ def score(scorer: Scorer, dataset: Dataset, applications: pl.DataFrame | None = 
     frame = scored.decisions.hstack(features).with_columns(pl.lit(door).alias("door"))
     rejected = int((scored.rejects["table"] == APPLICATIONS).sum())
     return Scored(scorer, frame, scored.dirt, table.height - rejected)
+
+
+def changed(dataset: Dataset, share: float, **columns: pl.Expr) -> pl.DataFrame:
+    """Change cells of a share of the applications."""
+    chosen = np.random.default_rng(1).random(dataset.applications.height) < share
+    frame = dataset.applications.with_columns(pl.Series("chosen", chosen))
+    cells = [pl.when("chosen").then(cell).otherwise(name).alias(name) for name, cell in columns.items()]
+    return frame.with_columns(cells).drop("chosen")
+
+
+def write(log: Path, scorer: Scorer, frame: pl.DataFrame, door: str = "batch") -> Path:
+    """Seal decisions as a door would."""
+    spec = scorer.bundle.spec
+    matrix = frame.select(pl.col(f"^{FEATURE}.*$")).to_numpy().astype(np.float32)
+    decisions = frame.drop("door", *[name for name in frame.columns if name.startswith(FEATURE)])
+    origin = pl.DataFrame({"door": [door] * frame.height, "decided_at": [DECIDED] * frame.height})
+    with Chain.open(log, f"{door}-test") as chain:
+        chain.seal(receipts_of(decisions, matrix, origin, spec))
+    return log

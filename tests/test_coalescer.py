@@ -108,6 +108,37 @@ def test_more_than_may_wait_are_refused_at_once(coalescer: Coalescer, scores: Sc
         coalescer.submit(work(b"too many"))
 
 
+def overtaken(coalescer: Coalescer, scores: Scores) -> Work:
+    """It came while another request was scored, so that after that round two are waited for."""
+    first, second = work(b"first"), work(b"second")
+    hold(coalescer, scores, first)
+    submit(coalescer, second)
+    scores.go.set()
+    first.future.result(PATIENCE_S)
+    return second
+
+
+def test_a_round_waits_for_those_who_were_just_answered(
+    coalescer: Coalescer, scores: Scores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.coalescer.GATHER_SECONDS", PATIENCE_S)
+    second, again = overtaken(coalescer, scores), work(b"again")
+    submit(coalescer, again)
+    again.future.result(PATIENCE_S)
+    assert second.future.done()
+    assert scores.rounds == [[b"first"], [b"second", b"again"]]
+
+
+def test_nobody_waits_for_callers_who_do_not_come_back(
+    coalescer: Coalescer, scores: Scores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while coalescer._came >= 0.6:
+        overtaken(coalescer, scores).future.result(PATIENCE_S)
+    monkeypatch.setattr("api.coalescer.GATHER_SECONDS", 10 * PATIENCE_S)
+    overtaken(coalescer, scores).future.result(PATIENCE_S)
+    assert set(map(tuple, scores.rounds)) == {(b"first",), (b"second",)}
+
+
 def test_a_thread_that_was_idle_does_not_wait_for_company(coalescer: Coalescer, scores: Scores) -> None:
     many = [work(b"many") for _ in range(4)]
     hold(coalescer, scores, work(b"first"))

@@ -1,21 +1,29 @@
 """The message: strict, exact, and the same bits as the table that it came from."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import jsonschema
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.errors import InputError
 from features.spec import Spec
 from recipes.dataset import Dataset
 from scoring.decisions import as_frame, decision_lines
 from scoring.lines import write_lines
-from scoring.messages import MessageScorer
+from scoring.message_codes import CODES, MESSAGE_EXPECTED
+from scoring.message_decoder import MessageDecoder, Refusal
+from scoring.messages import Answer, MessageScorer, feature_rows
 from scoring.publish import to_messages
-from scoring.schema import example_application
-from scoring.scorer import Scorer
-from tests.message_parts import changed, compare, encoded, event
+from scoring.schema import application_schema, decision_json_schema, example_application
+from scoring.scorer import Scored, Scorer
+from tests.bad_messages import bad_messages, changed, encoded, event
+from tests.conftest import PROJECT, Credit
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +34,26 @@ def door(scorer: Scorer) -> MessageScorer:
 @pytest.fixture(scope="module")
 def example(spec: Spec) -> dict[str, Any]:
     return example_application(spec)
+
+
+def compare(answers: list[Answer], scored: Scored, applications: pl.DataFrame) -> None:
+    """Every row has the decision of the batch door, to the bit, or is refused with the same code."""
+    decisions = [json.loads(a.decision) for a in answers if a.decision]
+    assert len(decisions) == scored.decisions.height > 0
+    for name in scored.decisions.columns:
+        ours, theirs = [d[name] for d in decisions], scored.decisions[name]
+        if theirs.dtype == pl.Float32:
+            assert np.array(ours, dtype=np.float32).tobytes() == theirs.to_numpy().tobytes()
+        elif theirs.dtype == pl.Datetime("us", "UTC"):
+            assert ours == theirs.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_list()
+        elif name == "reasons":
+            assert theirs.equals(pl.Series(name, ours, dtype=theirs.dtype))
+        else:
+            assert ours == theirs.to_list()
+    assert [a.features for a in answers if a.decision] == feature_rows(scored.features)
+    refused = [(i + 1, a.refusal.code) for i, a in enumerate(answers) if a.refusal]
+    assert refused == scored.rejects.filter(table="applications").select("row", "code").rows()
+    assert len(answers) == applications.height
 
 
 def test_a_message_scores_to_the_bits_of_its_row_from_typed_tables_and_from_text(
@@ -60,6 +88,25 @@ def test_unusable_rows_and_events_are_refused_with_the_same_codes(
     compare(door.answer(messages), scored, broken)
 
 
+def test_every_kind_of_bad_message_is_refused_by_code_and_place_and_spoils_no_other(
+    door: MessageScorer, example: dict[str, Any]
+) -> None:
+    bad, good = list(bad_messages(example)), encoded(example)
+    answers = door.answer([m for message, _, _ in bad for m in (message, good)])
+    (alone,) = door.answer([good])
+    assert alone.decision
+    for (message, code, pointer), answer in zip(bad, answers[::2], strict=True):
+        assert answer.refusal == Refusal(code=code, pointer=pointer, expected=CODES[code]), message[:1000]
+    assert all(answer == alone for answer in answers[1::2])
+    assert {code for _, code, _ in bad} >= MESSAGE_EXPECTED.keys() - {"events_too_many"}
+
+
+def test_a_required_attribute_is_pointed_at(door: MessageScorer, example: dict[str, Any]) -> None:
+    for attribute in door.scorer.bundle.spec.attributes:
+        (answer,) = door.answer([encoded(changed(example, attributes={attribute.name: "?"}))])
+        assert (answer.decision is None) == attribute.required
+
+
 def test_numbers_are_read_as_text_and_money_exactly(door: MessageScorer, example: dict[str, Any]) -> None:
     def scored(amount: str, age: str = "41") -> object:
         text = json.dumps(changed(example, attributes={"age": "AGE"})).replace('"AGE"', age)
@@ -89,8 +136,107 @@ def test_two_messages_of_one_customer_do_not_see_each_others_events(
     assert door.answer([first]) != door.answer([second])
 
 
+def test_a_message_with_too_many_events_is_refused_alone(
+    door: MessageScorer, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.windows.MOST_EVENTS", 3)
+    crowd = encoded(changed(example, events=event() * 2))
+    answers = door.answer([encoded(example), crowd, encoded(example)])
+    assert [a.refusal and a.refusal.code for a in answers] == [None, "events_too_many", None]
+
+
+texts = st.sampled_from(["", ":", '"', '\\"x":', "2026-08-01T00:00:00Z", "\u00e9:\u2028", "x"])
+
+
+names = ("application_id", "customer_id", "as_of")
+styles = st.sampled_from(["", "escaped", " ", "\t", "\r\n "])
+fields = st.tuples(st.sampled_from(names), texts, styles)
+
+
+def written(name: str, text: str, style: str) -> str:
+    """A field: each letter of its name may be an escape, which means the same, and white space may stand behind it."""
+    quoted = '"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"' if style == "escaped" else json.dumps(name) + style
+    return f"{quoted}:{json.dumps(text)}"
+
+
+@given(st.lists(fields, max_size=3), st.tuples(styles, styles, styles))
+def test_repeated_fields_are_found_whatever_stands_in_them(
+    spec: Spec, extra: list[tuple[str, str, str]], usual: tuple[str, str, str]
+) -> None:
+    identity = [(name, "x", style) for name, style in zip(names, usual, strict=True)]
+    body = ",".join(written(*field) for field in [*extra, *identity])
+    message = f'{{{body},"attributes":{{}},"events":[]}}'.encode()
+    (place,) = MessageDecoder(spec).decode([message]).places
+    assert (place == Refusal.of("field_repeated")) == (len(extra) > 0)
+
+
+values = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists)
+
+
+@given(st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()))
+def test_no_bytes_whatever_raise(spec: Spec, message: bytes) -> None:
+    (place,) = MessageDecoder(spec).decode([message]).places
+    assert isinstance(place, Refusal)
+
+
+def test_a_refusal_never_repeats_what_was_sent(door: MessageScorer, example: dict[str, Any]) -> None:
+    marker = "Zq7Marker"
+    for message, _, _ in bad_messages(example):
+        planted = message.replace(b"A-1001", marker.encode()).replace(b"surprise", marker.encode())
+        (answer,) = door.answer([planted])
+        assert marker not in str(answer.refusal)
+
+
+def test_the_example_fits_its_schema_and_scores_and_the_decision_fits_its_own(
+    door: MessageScorer, spec: Spec, example: dict[str, Any]
+) -> None:
+    schema = application_schema(spec)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(example, schema)
+    wrongs: list[Any] = [changed(example, surprise=1), changed(example, events=event(kind="gift")), []]
+    for wrong in wrongs:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
+    (answer,) = door.answer([encoded(example)])
+    jsonschema.validate(json.loads(answer.decision or b""), decision_json_schema(spec))
+
+
+def test_an_empty_recorded_at_is_a_missing_one_for_schema_and_decoder(
+    door: MessageScorer, spec: Spec, example: dict[str, Any]
+) -> None:
+    recorded: list[dict[str, Any]] = [{}, {"recorded_at": None}, {"recorded_at": ""}]
+    messages = [changed(example, events=event(**more)) for more in recorded]
+    for message in messages:
+        jsonschema.validate(message, application_schema(spec))
+    assert len({answer.decision for answer in door.answer([encoded(message) for message in messages])} - {None}) == 1
+
+
+def test_the_command_prints_both_schemas(credit: Credit, bundle: Path, spec: Spec) -> None:
+    printed = json.loads(credit("bundle", "schema", bundle).stdout)
+    assert printed | {"examples": []} == application_schema(spec) | {"examples": []}
+    example = json.loads(credit("bundle", "schema", bundle, "--example").stdout)
+    assert printed["examples"] == [example]
+    (salary,) = example["events"]
+    assert (salary["kind"], float(salary["amount"]) > 0) == ("salary", True), "a salary comes in"
+    assert json.loads(credit("bundle", "schema", bundle, "--decision").stdout) == decision_json_schema(spec)
+
+
 def test_tables_that_cannot_become_messages_are_refused_by_name(dataset: Dataset, spec: Spec) -> None:
     with pytest.raises(InputError, match="'age' is missing"):
         list(to_messages(dataset.applications.drop("age"), dataset.events, spec))
     with pytest.raises(InputError, match="'amount' is missing"):
         list(to_messages(dataset.applications, dataset.events.drop("amount"), spec))
+
+
+def test_the_documented_codes_are_those_of_the_product() -> None:
+    table = "".join(f"| `{code}` | {text} |\n" for code, text in MESSAGE_EXPECTED.items())
+    assert (PROJECT / "docs/messages.md").read_text().endswith("| code | expected |\n| --- | --- |\n" + table)
+
+
+def test_depth_that_a_repeated_field_hides_is_refused_at_every_number_of_levels(
+    door: MessageScorer, example: dict[str, Any]
+) -> None:
+    whole, hidden = encoded(example), b'{"attributes": {"age": %b%b},'
+    messages = [whole.replace(b"{", hidden % (b"[" * n, b"]" * n), 1) for n in range(500, 1001)]
+    codes = {answer.refusal.code for answer in door.answer(messages) if answer.refusal}
+    assert codes == {"field_repeated", "message_too_deep"}

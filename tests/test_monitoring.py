@@ -13,7 +13,7 @@ from recipes.synthetic import synthetic
 from scoring.bins import place
 from scoring.reference import read_reference
 from scoring.scorer import Scorer
-from tests.monitored import Scored, score
+from tests.monitored import Scored, changed, score
 
 SEEDS = (31, 32, 33)  # none of them was looked at when thresholds were chosen
 
@@ -26,14 +26,6 @@ def pool(scorer: Scorer) -> Scored:
 @pytest.fixture(scope="module", params=SEEDS)
 def tonight(request: pytest.FixtureRequest) -> Dataset:
     return synthetic(2500, seed=request.param)
-
-
-def changed(dataset: Dataset, share: float, **columns: pl.Expr) -> pl.DataFrame:
-    """Change cells of a share of the applications."""
-    chosen = np.random.default_rng(1).random(dataset.applications.height) < share
-    frame = dataset.applications.with_columns(pl.Series("chosen", chosen))
-    cells = [pl.when("chosen").then(cell).otherwise(name).alias(name) for name, cell in columns.items()]
-    return frame.with_columns(cells).drop("chosen")
 
 
 @pytest.mark.parametrize(("rows", "windows"), [(5000, 200), (300, 100)])

@@ -31,20 +31,15 @@ def matrix(costs: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    dataset.applications.write_parquet(folder / "applications.parquet")
-    dataset.events.write_parquet(folder / "events.parquet")
-    dataset.labels.write_parquet(folder / "labels.parquet")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def changed(bundle: Path, credit: Credit, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def changed(
+    bundle: Path, credit: Credit, training_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
     """The bundle with dearer false negatives, judged again on the training data, and what the command said."""
     out = tmp_path_factory.mktemp("bundles")
     (out / "costs.toml").write_text(matrix(DEARER))
-    done = credit("policy", "set", bundle, "--costs", out / "costs.toml", "--bundles", out / "new", "--data", folder)
+    done = credit(
+        "policy", "set", bundle, "--costs", out / "costs.toml", "--bundles", out / "new", "--data", training_folder
+    )
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.splitlines()[-1]), done.stdout
 

@@ -1,7 +1,6 @@
 """Attacks on door 3: while they go on, a normal request is answered within its deadline, and memory stays bounded."""
 
 import contextlib
-import json
 import select
 import socket
 import threading
@@ -9,22 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from scoring.schema import example_application
-from scoring.scorer import Scorer
 from tests.rest_door import Door, read_reply, running
 from tests.waiting import PATIENCE_S, wait_until
 
 DEADLINE_SECONDS = 20
 MOST_GROWTH_BYTES = 150 << 20
-
-
-@pytest.fixture(scope="module")
-def good(scorer: Scorer) -> bytes:
-    return json.dumps(example_application(scorer.bundle.spec)).encode()
 
 
 @pytest.fixture(scope="module", params=["fastapi", "flask"])
@@ -243,21 +234,3 @@ def peak(door: Door) -> int:
     """The most resident memory of the workers, as the kernel has seen it."""
     texts = [Path(f"/proc/{process.pid}/status").read_text() for process in door.processes()]
     return sum(int(text.partition("VmHWM:")[2].split()[0]) for text in texts) << 10
-
-
-def test_requests_beyond_the_queue_get_503_with_retry_after(
-    bundle: Path, tmp_path: Path, good: bytes, scorer: Scorer
-) -> None:
-    many: Any = [json.loads(good)] * 1000
-    batch = json.dumps(many).encode()
-    assert scorer
-    for framework in ("fastapi", "flask"):
-        with running(bundle, tmp_path / framework, framework, max_waiting=2, deadline_seconds=120) as door:
-
-            def send(_: int, door: Door = door) -> tuple[int, str]:
-                reply = door.score(batch, "/v1/score/batch")
-                return reply.status, reply.headers.get("retry-after", "")
-
-            with ThreadPoolExecutor(12) as pool:
-                outcomes = set(pool.map(send, range(24)))
-        assert outcomes == {(200, ""), (503, "1")}

@@ -57,7 +57,7 @@ def test_the_readme_serves_an_application(bundle: Path, tmp_path: Path, door: Do
     (tmp_path / "demo/bundles").mkdir(parents=True)
     (tmp_path / "demo/bundles/current").symlink_to(bundle)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    again = curl.replace("curl -s", "curl -s --retry 200 --retry-delay 1 --retry-connrefused")
+    again = curl.replace("--retry 5", "--retry 200 --retry-delay 1")
     port = free_port()
     lines = [key, example, serve.replace("8000", str(port)), again.replace("8000", str(port)), "kill $!"]
     done = subprocess.run(

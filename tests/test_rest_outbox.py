@@ -1,13 +1,17 @@
 """The outbox of a REST worker and its sealer: each receipt sealed once, whoever is killed, and never half of one."""
 
+import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from api.sealing import sealing
 from features.errors import CreditError, DeliveryError
 from receipts.files import locked
 from receipts.outbox import Outbox
@@ -18,6 +22,7 @@ from scoring.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT
 from tests.receipt_parts import rest_receipts, some_lines
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -122,4 +127,24 @@ def test_durable_waits_for_the_disk_and_relaxed_does_not(
     connection: sqlite3.Connection = outbox._connection  # type: ignore[assignment]
     assert connection.execute("PRAGMA synchronous").fetchone() == (synchronous,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    outbox.close()
+
+
+def test_a_sealer_that_is_left_no_core_is_replaced(
+    scorer: Scorer, made_by: Maker, example: dict[str, Any], tmp_path: Path
+) -> None:
+    """It is stopped as it starts, and there is a complete file that is an hour old."""
+    log, lines = tmp_path / "log", some_lines(scorer, example, 2)
+    outbox = Outbox(log / "outbox", made_by, durable=True)
+    outbox.append(lines[:1])
+    first = outbox.path
+    outbox.begin()
+    hour_ago = time.time() - 3600
+    os.utime(first.with_name(f"{first.name}-wal"), (hour_ago, hour_ago))
+    with sealing(log, None):
+        for child in psutil.Process().children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.suspend()
+        assert wait_until(lambda: not first.exists())
+    assert rest_receipts(log)["request_id"].to_list() == ["r0"]
     outbox.close()

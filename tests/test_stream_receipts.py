@@ -20,6 +20,7 @@ from stream.dead_letters import HEADROOM_BYTES
 from tests.account import source
 from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, Seen, read_topic
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -51,7 +52,7 @@ def decided(kafka: KafkaServer, credit: Credit, bundle: Path, scorer: Scorer, da
     errors: list[object] = []
     for i, value in enumerate(values):
         producer.produce(TOPICS[0], value, f"k{i}".encode(), i % 4, on_delivery=lambda e, _: errors.append(e))
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
     assert not any(errors)
     done = credit("stream", "run", "--bundle", bundle, *where, "--stop-when-idle", 0.5)
     assert done.returncode == 0, done.stderr
@@ -107,7 +108,7 @@ def test_consume_killed_at_any_step_goes_on_without_loss_or_double(
     for i, record in enumerate(small):
         value = (record.value or b"").replace(scorer.bundle.bundle_id.encode(), b"f" * 64) if i % 3 else record.value
         producer.produce(topic, value, record.key, record.partition)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
     command = [sys.executable, "-m", "tests.killed_consume", decided.server.address, topic, spec_file, tmp_path, 4]
     done = subprocess.run([*map(str, command)], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=900)
     steps = [line.split() for line in done.stdout.splitlines()]
@@ -133,7 +134,7 @@ def test_what_cannot_be_sealed_stops_with_its_place_and_the_way_on(
     good = [r.value for r in decided.receipts[:3]]
     for value in (good[0], b"{}", good[1]):
         producer.produce(topic, value, partition=2)
-    producer.flush(30)
+    producer.flush(PATIENCE_S)
     there = ("--topic", topic)
     done = consume(credit, kafka, log, bundle.parent, *there)
     assert done.returncode == 1
@@ -146,10 +147,10 @@ def test_what_cannot_be_sealed_stops_with_its_place_and_the_way_on(
     assert (done.returncode, f"stream-{topic} segment 1: 2 receipts, head " in done.stdout) == (0, True), done.stderr
     producer.produce(topic, good[2], partition=2)
     producer.produce(topic, good[2], partition=2)
-    producer.flush(30)
+    producer.flush(PATIENCE_S)
     admin = AdminClient({"bootstrap.servers": kafka.address})
     for future in admin.delete_records([ck.TopicPartition(topic, 2, 4)]).values():
-        future.result(20)
+        future.result(PATIENCE_S)
     done = consume(credit, kafka, log, bundle, *there)
     assert (done.returncode, "the log goes on at offset 3" in done.stderr) == (4, True), done.stderr
     assert consume(credit, kafka, log, bundle, *there, "--from-earliest").returncode == 0

@@ -14,7 +14,7 @@ from stream.cluster import EmbeddedBroker
 from tests.account import source
 from tests.kafka import KafkaServer, read_topic
 from tests.stage import Stage, bad, good
-from tests.waiting import free_port
+from tests.waiting import PATIENCE_S, free_port
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -25,12 +25,12 @@ def test_decisions_whose_offset_the_broker_forgot_are_not_made_again_by_the_serv
     stage.wait_for(10)
     assert first.stop()[0] == 0
     producer = ck.Producer({"bootstrap.servers": stage.address, "transactional.id": f"by-hand-{stage.name}"})
-    producer.init_transactions(20)
+    producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
     for record in read_topic(stage.address, stage.topics[1])[:3]:
         headers = {**record.headers, "source_offset": str(record.offset + 10).encode()}
         producer.produce(stage.topics[1], b"decided", partition=0, headers=[*headers.items()])
-    producer.commit_transaction(20)
+    producer.commit_transaction(PATIENCE_S)
     stage.publish(*good(20))
     second = stage.worker()
     stage.wait_for(30)
@@ -61,7 +61,7 @@ def test_an_offset_that_is_gone_stops_the_worker(stage: Stage) -> None:
     stage.publish(*good(20))
     admin = AdminClient({"bootstrap.servers": stage.address})
     for future in admin.delete_records([ck.TopicPartition(stage.topics[0], 0, 25)]).values():
-        future.result(20)
+        future.result(PATIENCE_S)
     code, said = stage.worker().ended()
     assert code == 4
     assert "the group's next offset is 10, but the topic holds 25 to 30" in said
@@ -71,11 +71,11 @@ def test_an_offset_that_is_gone_stops_the_worker(stage: Stage) -> None:
 
 def test_an_aborted_first_transaction_does_not_count_as_decisions(stage: Stage) -> None:
     producer = ck.Producer({"bootstrap.servers": stage.address, "transactional.id": stage.name})
-    producer.init_transactions(20)
+    producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
     producer.produce(stage.topics[1], b"never", partition=0)
-    producer.flush(20)
-    producer.abort_transaction(20)
+    producer.flush(PATIENCE_S)
+    producer.abort_transaction(PATIENCE_S)
     stage.publish(*good(3))
     stage.worker()
     stage.wait_for(3)

@@ -185,20 +185,10 @@ def test_a_search_that_had_no_time_and_a_file_that_is_no_study_are_refused(
             tune(examples, spec, TREE, 0, Search(trials=1, study=path))
 
 
-@pytest.fixture(scope="module")
-def folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    dataset.applications.write_parquet(folder / "applications.parquet")
-    dataset.events.write_parquet(folder / "events.parquet")
-    dataset.labels.write_parquet(folder / "labels.parquet")
-    (folder / "spec.toml").write_text(dataset.spec_text)
-    return folder
-
-
 def test_the_command_tunes_says_the_gain_and_gives_the_same_bundle_again(
-    folder: Path, credit: Credit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_folder: Path, credit: Credit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ("train", folder, "--bundles", tmp_path / "bundles", "--model", "decision-tree", "--trials", 4)
+    command = ("train", training_folder, "--bundles", tmp_path / "bundles", "--model", "decision-tree", "--trials", 4)
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     done = credit(*command)
     assert done.returncode == 0, done.stderr
@@ -216,8 +206,10 @@ def test_the_command_tunes_says_the_gain_and_gives_the_same_bundle_again(
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan"])
-def test_a_tuning_time_of_nothing_is_refused(minutes: str, folder: Path, credit: Credit, tmp_path: Path) -> None:
-    done = credit("train", folder, "--bundles", tmp_path, "--tune-minutes", minutes)
+def test_a_tuning_time_of_nothing_is_refused(
+    minutes: str, training_folder: Path, credit: Credit, tmp_path: Path
+) -> None:
+    done = credit("train", training_folder, "--bundles", tmp_path, "--tune-minutes", minutes)
     assert done.returncode == 2
     assert "--tune-minutes" in done.stderr
     assert "expected more than 0" in done.stderr

@@ -56,13 +56,7 @@ def fairness(judged: Judged, application_ids: pl.Series, groups: pl.DataFrame) -
         InputError: fewer than two groups are large enough.
 
     """
-    stated = pl.DataFrame({"application_id": application_ids}).join(
-        groups, on="application_id", how="left", maintain_order="left"
-    )["group"]
-    names = sorted(stated.drop_nulls().unique().to_list())
-    member = stated.replace_strict(
-        {name: i for i, name in enumerate(names)}, default=-1, return_dtype=pl.Int64
-    ).to_numpy()
+    names, member = _members(application_ids, groups)
     customers = judged.examples.customers
     large = [i for i in range(len(names)) if len(np.unique(customers[member == i])) >= LEAST_CUSTOMERS]
     if len(large) < 2:
@@ -70,7 +64,7 @@ def fairness(judged: Judged, application_ids: pl.Series, groups: pl.DataFrame) -
             f"groups: {len(large)} groups have {LEAST_CUSTOMERS} judged customers or more, expected two. "
             "Give more data."
         )
-    rows = [
+    rows: list[dict[str, Any]] = [
         _rates(judged, name, member == i)
         if i in large
         else {"group": name, "suppressed": f"fewer than {LEAST_CUSTOMERS} customers"}
@@ -88,6 +82,15 @@ def fairness(judged: Judged, application_ids: pl.Series, groups: pl.DataFrame) -
         "least_ratios": {m: _least([rows[i][f"{m}_ratio"] for i in others]) for m in MEASURES},
         "proxy": _proxy(judged, member, [names[i] for i in large], large),
     }
+
+
+def _members(application_ids: pl.Series, groups: pl.DataFrame) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the groups by name, and the index of each application's; -1 where none is stated."""
+    asked = pl.DataFrame({"application_id": application_ids})
+    stated = asked.join(groups, on="application_id", how="left", maintain_order="left")["group"]
+    names = sorted(stated.drop_nulls().unique().to_list())
+    index = {name: i for i, name in enumerate(names)}
+    return names, stated.replace_strict(index, default=-1, return_dtype=pl.Int64).to_numpy()
 
 
 def _least(ratios: list[dict[str, float | None]]) -> dict[str, float | None]:

@@ -73,14 +73,13 @@ def train(
     fitted = fit_side(split, spec, kind, options.seed, parameters)
     options.progress("evaluate")
     judged = judge(fitted, split, spec)
+    gain = None if tuned is None else _held_out_gain(judged, split, kind, options)
     evaluation = {
         "seed": options.seed,
         "rows": {"train": len(split.train), "calibration": len(split.calibration), "test": len(split.test)},
         "rejected_applications": int((table.rejects["table"] == "applications").sum()),
         "held_out_customers": evaluate_judged(judged),
-        "tuning": None
-        if tuned is None
-        else {**tuned.summary, "held_out": _held_out_gain(judged, split, kind, options)},
+        "tuning": None if tuned is None else {**tuned.summary, "held_out": gain},
     }
     options.progress("evaluate out of time")
     evaluation["held_out_customers_and_later"] = _out_of_time(split, spec, kind, options.seed, parameters)

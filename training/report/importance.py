@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.matrix import list_features
+from features.spec import Feature
 from scoring.shap_tables import ShapTables
 from training.judged import Judged
 
@@ -32,22 +33,22 @@ def importance(judged: Judged, tables: ShapTables) -> dict[str, Any]:
     described = list_features(judged.spec)
     return {
         "rows": len(matrix),
-        "features": [
-            {
-                "feature": described[i].name,
-                "description": described[i].description,
-                "unit": described[i].unit,
-                "mean_absolute": round(float(strength[i]), 6),
-                "share": round(float(strength[i] / max(strength.sum(), 1e-12)), 6),
-            }
-            for i in order[:_SHOWN]
-        ],
+        "features": [{**_named(described[i]), **_weight(strength, i)} for i in order[:_SHOWN]],
         "dependence": [
             {"feature": described[i].name, "unit": described[i].unit, "bins": bins}
             for i in order[:_DEPENDENCE]
             if strength[i] > 0 and len(bins := _course(matrix[:, i], against[i])) > 1
         ],
     }
+
+
+def _named(feature: Feature) -> dict[str, Any]:
+    return {"feature": feature.name, "description": feature.description, "unit": feature.unit}
+
+
+def _weight(strength: NDArray[np.float64], i: int) -> dict[str, Any]:
+    share = strength[i] / max(strength.sum(), 1e-12)
+    return {"mean_absolute": round(float(strength[i]), 6), "share": round(float(share), 6)}
 
 
 def bins_of(values: NDArray[np.float32], quantiles: int) -> list[tuple[str, NDArray[np.bool_]]]:

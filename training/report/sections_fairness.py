@@ -8,18 +8,17 @@ from training.report.content import Content
 FOUR_FIFTHS = 0.8  # of the US Uniform Guidelines (1978): a lower ratio asks for an explanation
 
 
+_ABSENT = (
+    "Not part of a bundle: groups are never a model input and are not stored. `credit report BUNDLE --data DIR "
+    "--groups FILE` adds rates by group, the adverse impact ratio and a proxy check."
+)
+
+
 def fairness(content: Content) -> str:
     """Show rates by group; says how to get them where no groups were given."""
     found = content.fairness
     if found is None:
-        return html.section(
-            "fairness",
-            "Fairness",
-            html.paragraph(
-                "Not part of a bundle: groups are never a model input and are not stored. `credit report BUNDLE "
-                "--data DIR --groups FILE` adds rates by group, the adverse impact ratio and a proxy check."
-            ),
-        )
+        return html.section("fairness", "Fairness", html.paragraph(_ABSENT))
     best, worst = content.spec.best_class, content.spec.classes[0]
     header = (
         *("group", "applications", "customers", f"are {best}", "not refused", "ratio", f"called {best}", "ratio"),
