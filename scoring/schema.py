@@ -114,7 +114,7 @@ def _example_amount(kind: str, spec: Spec, medians: Mapping[str, float]) -> str:
         if kind in group.kinds
         for days in group.windows_days
     )
-    amount = next((medians[name] for name in measured if medians.get(name)), -34.0)
+    amount = next((medians[name] for name in measured if medians.get(name)), -34.5)
     return f"{amount:.{spec.currency.minor_digits}f}"
 
 

@@ -18,6 +18,7 @@ class Report:
     aborted_transactions: int
     faults: Counter[str]
     own_exits: list[int]
+    stuck_brokers: int
     seconds: float
     records: dict[str, list[Seen]]
 

@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.errors import BundleError
 from scoring.message_decoder import Refusal
+from scoring.messages import Answer
 from stream.breaker import Breaker
-from stream.dead_letters import dead_letter, take_apart
+from stream.dead_letters import dead_letter, redriven, settled_by_redrive, take_apart
 from stream.pace import Pace
-from stream.records import Message
+from stream.records import Batch, Message, Record
+from stream.routes import Routes
 
 REFUSAL = Refusal(code="c", pointer="/p", expected="e")
 headers = st.lists(st.tuples(st.text(max_size=9), st.none() | st.binary(max_size=9)), max_size=4)
@@ -73,3 +76,36 @@ def test_batches_grow_back_and_never_vanish() -> None:
     for _ in range(20):
         pace.took(pace.most, 0.01)
     assert pace.most == 1000
+
+
+ROUTES = Routes(output="out", dead_letters="dead", bundle_id="b", group="g", receipts="receipts")
+
+
+def half_of(answer: Answer, topic: str) -> Batch:
+    """A message that is decided in half: `topic` has its record."""
+    message = Message("in", 3, 7, b"k", b"{}", (), 0)
+    (there,) = [r for r in ROUTES.records(Batch([message], None, {}), [answer], 0.0) if r.topic == topic]
+    value = b"".join(there.parts) if there.parts else there.value
+    return Batch([message], None, {}, {message.place: Message(topic, 3, 90, b"k", value, there.headers, 0)})
+
+
+@pytest.mark.parametrize(("there", "written"), [("out", "receipts"), ("receipts", "out")])
+def test_only_the_missing_half_of_a_decision_is_written_by_a_bundle_that_decides_the_same(
+    there: str, written: str
+) -> None:
+    answer = Answer(decision=b'{"x":1}')
+    assert [r.topic for r in ROUTES.records(half_of(answer, there), [answer], 1.0)] == [written]
+    for other in (Answer(decision=b'{"x":2}'), Answer(refusal=REFUSAL)):
+        with pytest.raises(BundleError, match=r"Start once with the bundle that made it, b;"):
+            ROUTES.records(half_of(answer, there), [other], 1.0)
+
+
+def test_the_largest_message_goes_back_without_the_header_that_would_not_fit() -> None:
+    record, letter = Record("in", 0, b"k", b"x" * 10_000, (("own", b"1"),)), Message("dead", 0, 5, b"k", b"", (), 0)
+    settles = settled_by_redrive("dead", "g")
+    for largest, offset in ((20_000, 5), (10_100, None)):
+        back = redriven(record, letter, "g", largest)
+        assert list(back.headers)[-1] == ("own", b"1")
+        assert settles(Message("in", 0, 1, back.key, back.value, back.headers, 0)) == offset
+    again = redriven(redriven(record, letter, "g", 20_000), letter._replace(offset=9), "g", 20_000)
+    assert [name for name, _ in again.headers] == ["redriven_from", "own"]
