@@ -25,7 +25,7 @@ kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (
 	./stream/kafka/start.sh
 
 soak: setup ## the kill test of the stream with 200 kills, and ten brokers killed behind a commit (about 20 minutes)
-	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/test_stream_kills.py
+	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_kills.py
 	for i in 1 2 3 4 5 6 7 8 9 10; do OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/test_stream_faults.py -k bounces || exit 1; done
 
 fuzz: setup ## 20,000 generated requests against the REST door, both frameworks (about 15 minutes)

@@ -40,7 +40,12 @@ def consume(
     ] = 60,
     stop_when_idle: Annotated[
         float | None,
-        typer.Option("--stop-when-idle", min=0, help="End after so many idle seconds.", show_default=False),
+        typer.Option(
+            "--stop-when-idle",
+            min=0,
+            help="End when all is read and nothing has arrived for so many seconds.",
+            show_default=False,
+        ),
     ] = None,
     skip: Annotated[
         list[str] | None,

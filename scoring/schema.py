@@ -5,7 +5,7 @@ from typing import Any
 
 from features.instants import TEXT
 from features.reason_codes import LONGEST_TEXT
-from features.spec import Attribute, AttributeKind, Spec
+from features.spec import Attribute, AttributeKind, Monetary, Spec
 from features.text_values import NUMBER
 from scoring.message_decoder import SCHEMA_VERSION
 from scoring.reasons import MOST_REASONS
@@ -89,9 +89,10 @@ def _attribute(attribute: Attribute, spec: Spec) -> dict[str, Any]:
 def example_application(spec: Spec, medians: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Invent an application that scores, never a customer's; near the `medians` of features where they are known."""
     first = [*spec.event_kinds, *spec.ignored_kinds][:1]
-    events = [{"occurred_at": "2026-08-01T09:30:00Z", "kind": kind, "amount": "-34.50"} for kind in first]
-    if spec.currency.minor_digits < 2:
-        events = [{**event, "amount": "-34"} for event in events]
+    events = [
+        {"occurred_at": "2026-08-01T09:30:00Z", "kind": kind, "amount": _example_amount(kind, spec, medians or {})}
+        for kind in first
+    ]
     return {
         "application_id": "A-1001",
         "customer_id": "C-42",
@@ -102,6 +103,19 @@ def example_application(spec: Spec, medians: Mapping[str, float] | None = None) 
         },
         "events": events,
     }
+
+
+def _example_amount(kind: str, spec: Spec, medians: Mapping[str, float]) -> str:
+    """Return what events of this kind usually amount to: what goes out is negative, which the spec does not say."""
+    measured = (
+        f"{group.name}_{measure}_{days}d"
+        for measure in (Monetary.MEAN, Monetary.SUM)
+        for group in spec.groups
+        if kind in group.kinds
+        for days in group.windows_days
+    )
+    amount = next((medians[name] for name in measured if medians.get(name)), -34.0)
+    return f"{amount:.{spec.currency.minor_digits}f}"
 
 
 def _example(attribute: Attribute, spec: Spec, median: float | None) -> str | int | float:

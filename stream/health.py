@@ -20,25 +20,8 @@ class HealthServer:
             SettingsError: the port cannot be listened on.
 
         """
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 5
-
-            def do_GET(self) -> None:
-                self._answer(*_answers(self.path, metrics, not_ready))
-
-            def _answer(self, status: int, kind: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Stay quiet: probes come every few seconds."""
-
         try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
+            self._server = ThreadingHTTPServer((host, port), _handler(metrics, not_ready))
         except (OSError, OverflowError) as error:
             raise SettingsError(
                 f"health port {host}:{port}: cannot be listened on ({error}). Choose another --health-port."
@@ -51,6 +34,24 @@ class HealthServer:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _handler(metrics: Callable[[], bytes], not_ready: Callable[[], str | None]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5
+
+        def do_GET(self) -> None:
+            status, kind, body = _answers(self.path, metrics, not_ready)
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Stay quiet: probes come every few seconds."""
+
+    return Handler
 
 
 def _answers(path: str, metrics: Callable[[], bytes], not_ready: Callable[[], str | None]) -> tuple[int, str, bytes]:

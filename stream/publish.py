@@ -36,13 +36,8 @@ def publish(
     producer, arrived = RecordProducer(producer_config(settings.connection)), 0
     pairs, began = iter(messages), time.monotonic()
     size = _BATCH if per_second is None else max(1, min(_BATCH, int(per_second / 20)))
-    while batch := list(itertools.islice(pairs, size)):
-        producer.send(
-            [
-                Record(topic, None, None if customer is None else customer.encode(), message, ())
-                for customer, message in batch
-            ]
-        )
+    while batch := [_record(topic, *pair) for pair in itertools.islice(pairs, size)]:
+        producer.send(batch)
         try:
             producer.flush(_ARRIVE_S)
         except DeliveryError as error:
@@ -51,3 +46,7 @@ def publish(
         if per_second is not None:
             sleep(max(0.0, began + arrived / per_second - time.monotonic()))
     return arrived
+
+
+def _record(topic: str, customer: str | None, message: bytes) -> Record:
+    return Record(topic, None, None if customer is None else customer.encode(), message, ())

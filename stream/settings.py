@@ -122,7 +122,9 @@ class StreamSettings(TopicSettings):
     accept_rejects: int = Field(0, ge=0, description="Let so many more refused messages pass the circuit breaker.")
     retry_seconds: float = Field(45, gt=0, description="Longest outage of the brokers that one batch waits for.")
     deadline_seconds: float = Field(90, gt=0, le=MAX_POLL_S, description="The watchdog ends a step that takes longer.")
-    stop_when_idle: float | None = Field(None, ge=0, description="End when nothing has arrived for so many seconds.")
+    stop_when_idle: float | None = Field(
+        None, ge=0, description="End when all is read and nothing has arrived for so many seconds."
+    )
     drift_window: int = Field(
         5000, ge=500, le=10_000_000, description="Drift of live metrics is that of so many last decisions."
     )

@@ -1,6 +1,7 @@
 """A worker that copies: the loop and its delivery contract without a model. Run as a process of its own by the tests.
 
-A message that begins with `bad` is refused; `hang` hangs and `fault` fails, as a client library or a model might.
+A message that begins with `bad` is refused; `hang` hangs, `slow` takes 5 s and `fault` fails, as a client library or a
+model might.
 """
 
 import logging
@@ -23,6 +24,9 @@ REFUSAL = Refusal(code="refused", pointer="/x", expected="a message that does no
 def copy(messages: Sequence[bytes]) -> list[Answer]:
     if b"hang" in messages:
         time.sleep(600)
+    if b"slow" in messages:
+        logging.getLogger(__name__).info("slow: they are in hand")
+        time.sleep(5)
     if b"fault" in messages:
         raise ValueError("a value of the message")
     return [

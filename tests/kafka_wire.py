@@ -90,7 +90,8 @@ def crc32c(data: bytes) -> int:
 
 def _record(offset: int, record: Record) -> bytes:
     headers = [_sized(name.encode()) + _sized(value) for name, value in record.headers]
-    body = b"\0" + _varint(0) + _varint(offset) + _sized(record.key) + _sized(record.value)
+    value = b"".join(record.parts) if record.parts else record.value
+    body = b"\0" + _varint(0) + _varint(offset) + _sized(record.key) + _sized(value)
     return _sized(body + _varint(len(headers)) + b"".join(headers))
 
 

@@ -12,7 +12,7 @@ import confluent_kafka as ck
 
 from stream.dead_letters import HEADROOM_BYTES
 from tests.kafka import PROJECT, KafkaServer, read_topic
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, wait_until
 
 INPUT_LIMIT = 1_048_588
 
@@ -24,13 +24,18 @@ class Running:
     process: "subprocess.Popen[bytes]"
     log: Path
 
-    def ended(self, seconds: float = PATIENCE_S) -> tuple[int, str]:
-        code = self.process.wait(seconds)
+    def ended(self) -> tuple[int, str]:
+        code = self.process.wait(PATIENCE_S)
         return code, self.log.read_text()
 
-    def stop(self, seconds: float = PATIENCE_S) -> tuple[int, str]:
+    def stop(self) -> tuple[int, str]:
         self.process.terminate()
-        return self.ended(seconds)
+        return self.ended()
+
+    def says(self, text: str) -> bool:
+        """Wait until it has said this, or has ended; whether it has."""
+        wait_until(lambda: self.process.poll() is not None or text in self.log.read_text())
+        return text in self.log.read_text()
 
 
 @dataclass
@@ -68,8 +73,9 @@ class Stage:
             worker.process.wait()
 
     def publish(self, *values: bytes, partition: int = 0) -> None:
+        """Up to 10,000 small ones arrive at once, in one batch of the client."""
         settings = {"bootstrap.servers": self.address, "message.max.bytes": 10_000_000, "compression.type": "gzip"}
-        producer, errors = ck.Producer(settings), []
+        producer, errors = ck.Producer({**settings, "linger.ms": 60_000}), []
         for value in values:
             producer.produce(self.topics[0], value, b"key", partition, on_delivery=lambda e, _: errors.append(e))
         assert producer.flush(PATIENCE_S) == 0

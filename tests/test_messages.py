@@ -214,7 +214,10 @@ def test_an_empty_recorded_at_is_a_missing_one_for_schema_and_decoder(
 def test_the_command_prints_both_schemas(credit: Credit, bundle: Path, spec: Spec) -> None:
     printed = json.loads(credit("bundle", "schema", bundle).stdout)
     assert printed | {"examples": []} == application_schema(spec) | {"examples": []}
-    assert printed["examples"] == [json.loads(credit("bundle", "schema", bundle, "--example").stdout)]
+    example = json.loads(credit("bundle", "schema", bundle, "--example").stdout)
+    assert printed["examples"] == [example]
+    (salary,) = example["events"]
+    assert (salary["kind"], float(salary["amount"]) > 0) == ("salary", True), "a salary comes in"
     assert json.loads(credit("bundle", "schema", bundle, "--decision").stdout) == decision_json_schema(spec)
 
 

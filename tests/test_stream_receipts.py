@@ -53,7 +53,7 @@ def decided(kafka: KafkaServer, credit: Credit, bundle: Path, scorer: Scorer, da
         producer.produce(TOPICS[0], value, f"k{i}".encode(), i % 4, on_delivery=lambda e, _: errors.append(e))
     assert producer.flush(30) == 0
     assert not any(errors)
-    done = credit("stream", "run", "--bundle", bundle, *where, "--stop-when-idle", 1.5)
+    done = credit("stream", "run", "--bundle", bundle, *where, "--stop-when-idle", 0.5)
     assert done.returncode == 0, done.stderr
     return Decided(kafka, *(read_topic(kafka.address, topic) for topic in TOPICS[1:]))
 
@@ -62,7 +62,7 @@ def consume(
     credit: Credit, server: KafkaServer, log: Path, bundles: Path, *more: object
 ) -> "subprocess.CompletedProcess[str]":
     where = ("--brokers", server.address, "--topic", TOPICS[3], "--log", log, "--bundles", bundles)
-    return credit("log", "consume", *where, "--stop-when-idle", 1, *more)
+    return credit("log", "consume", *where, "--stop-when-idle", 0.5, *more)
 
 
 def test_each_decision_has_one_receipt_under_its_key_and_a_dead_letter_none(decided: Decided) -> None:
