@@ -189,10 +189,11 @@ def test_10_000_wrong_keys_are_refused(door: Door, good: bytes) -> None:
 
 @pytest.mark.usefixtures("normal")
 def test_clients_that_go_away_cost_nothing(door: Door, good: bytes) -> None:
-    for _ in range(300):
-        with door.raw() as connection:
-            connection.sendall(head(door, f"Content-Length: {len(good)}\r\n\r\n") + good)
-    assert wait_until(lambda: door.score(good).status == 200)
+    for _ in range(3):
+        for _ in range(100):  # fewer than may wait, should the door see them all at once
+            with door.raw() as connection:
+                connection.sendall(head(door, f"Content-Length: {len(good)}\r\n\r\n") + good)
+        assert door.score(good).status == 200
 
 
 @pytest.mark.usefixtures("normal")
