@@ -22,8 +22,7 @@ MOST_GROWTH_BYTES = 150 << 20
 def door(request: pytest.FixtureRequest, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     folder = tmp_path_factory.mktemp("attacked")
     limits = {"header_seconds": 1, "body_seconds": 2, "idle_seconds": 600, "max_connections": 400}
-    limits["deadline_seconds"] = DEADLINE_SECONDS
-    with running(bundle, folder, request.param, **limits) as door:
+    with running(bundle, folder, request.param, deadline_seconds=DEADLINE_SECONDS, **limits) as door:
         yield door
 
 
