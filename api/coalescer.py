@@ -102,6 +102,8 @@ class Coalescer:
 
         """
         with self._lock:
+            if len(self._waiting) >= self._most_waiting:  # those whose clients have gone make room
+                self._waiting = deque(w for w in self._waiting if not (w.future.cancelled() or w.gone()))
             if len(self._waiting) >= self._most_waiting:
                 raise Full
             self._waiting.append(work)

@@ -139,6 +139,19 @@ def test_nobody_waits_for_callers_who_do_not_come_back(
     assert set(map(tuple, scores.rounds)) == {(b"first",), (b"second",)}
 
 
+def test_those_that_have_gone_make_room(coalescer: Coalescer, scores: Scores) -> None:
+    hold(coalescer, scores, work(b"first"))
+    given_up, last = work(b"given up"), work(b"last")
+    submit(coalescer, given_up, work(b"gone", gone=True), work(b"waits"), work(b"waits"))
+    given_up.future.cancel()
+    submit(coalescer, work(b"waits"), last)
+    with pytest.raises(Full):
+        coalescer.submit(work(b"too many"))
+    scores.go.set()
+    assert last.future.result(PATIENCE_S).body == b"last"
+    assert scores.rounds == [[b"first"], [b"waits", b"waits", b"waits", b"last"]]
+
+
 def test_a_thread_that_was_idle_does_not_wait_for_company(coalescer: Coalescer, scores: Scores) -> None:
     many = [work(b"many") for _ in range(4)]
     hold(coalescer, scores, work(b"first"))

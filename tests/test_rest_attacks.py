@@ -22,8 +22,7 @@ MOST_GROWTH_BYTES = 150 << 20
 def door(request: pytest.FixtureRequest, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     folder = tmp_path_factory.mktemp("attacked")
     limits = {"header_seconds": 1, "body_seconds": 2, "idle_seconds": 600, "max_connections": 400}
-    limits["deadline_seconds"] = DEADLINE_SECONDS
-    with running(bundle, folder, request.param, **limits) as door:
+    with running(bundle, folder, request.param, deadline_seconds=DEADLINE_SECONDS, **limits) as door:
         yield door
 
 
@@ -189,10 +188,11 @@ def test_10_000_wrong_keys_are_refused(door: Door, good: bytes) -> None:
 
 @pytest.mark.usefixtures("normal")
 def test_clients_that_go_away_cost_nothing(door: Door, good: bytes) -> None:
-    for _ in range(300):
-        with door.raw() as connection:
-            connection.sendall(head(door, f"Content-Length: {len(good)}\r\n\r\n") + good)
-    assert wait_until(lambda: door.score(good).status == 200)
+    for _ in range(3):
+        for _ in range(100):  # fewer than may wait, should the door see them all at once
+            with door.raw() as connection:
+                connection.sendall(head(door, f"Content-Length: {len(good)}\r\n\r\n") + good)
+        assert door.score(good).status == 200
 
 
 @pytest.mark.usefixtures("normal")
