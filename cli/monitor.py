@@ -138,4 +138,9 @@ def _say(figures: "Figures", out: Path) -> None:
         say_table(("alarm", "what", "where", "why"), rows)
         if len(figures.alarms) > _SHOWN:
             say(f"and {len(figures.alarms) - _SHOWN} more alarms on the page")
+    if figures.watched.newest:
+        say(
+            "newest receipts: "
+            + ", ".join(f"{door} {at:%Y-%m-%d %H:%M}Z" for door, at in figures.watched.newest.items())
+        )
     say(str(out))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -52,7 +53,12 @@ def watch_log(bundle: Bundle, log: Path, span: Span) -> Watched:
     _add_dirt(watched, inside, plan)
     rest = sum(segment.rows for segment in found) - sum(segment.rows for segment in own)
     notes = [f"{rest:,} decisions of other bundles in the log are left out."] if rest else []
-    return replace(watched, notes=(*notes, *watched.notes))
+    return replace(watched, notes=(*notes, *watched.notes), newest=_newest(found))
+
+
+def _newest(found: list[Segment]) -> dict[str, datetime]:
+    """Return when each door decided last, by any bundle."""
+    return {door: max(s.last_decided_at for s in found if s.door == door) for door in sorted({s.door for s in found})}
 
 
 def _overlaps(segment: Segment, span: Span) -> bool:

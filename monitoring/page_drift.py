@@ -101,7 +101,7 @@ def method(found: dict[str, Any]) -> str:
                 f"1981); rates by the arcsine (Anscombe 1948). A test errs at {found['drift']['alpha']:.1e}, so that "
                 "at most 2 % of the reports without drift raise a drift alarm (Bonferroni)."
             ),
-            "Alarm: outside the noise band, and PSI over 0.1 or a rate that moved by 1 point.",
+            "Alarm: outside the noise band, PSI over 0.1 or a rate that moved 1 point, no month of training alike.",
             "Before outcomes: confidence-based estimation from calibrated probabilities (Guillory 2021).",
             "With outcomes: ratio estimates with customers as clusters (Cochran 1977), shares by Wilson.",
         ]

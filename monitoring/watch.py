@@ -23,7 +23,10 @@ from scoring.intervals import Figure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What was read. `periods` names the numbers of periods; `matured` are those whose outcomes may be judged."""
+    """What was read. `periods` names the numbers of periods; `matured` are those whose outcomes may be judged.
+
+    `newest` is when each door of a log decided last, by its own clock.
+    """
 
     bundle: Bundle
     window: Window
@@ -35,6 +38,7 @@ class Watched:
     labelled: Labelled | None = None
     matured: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    newest: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,6 +164,7 @@ def test_doors_that_differ_raise_an_alarm_and_a_rerun_does_not(
     found = json.loads((tmp_path / "m.json").read_text())
     assert (found["doors"]["compared"], found["doors"]["differing"]) == (300, 0)
     assert found["window"]["doors"] == {"batch": 600, "rest": 300}
+    assert "newest receipts: batch 2026-01-05 00:00Z, rest 2026-01-05 00:00Z" in same.stdout
     last = frame.tail(50)
     ids = pl.Series("decision_id", [sha256(name.encode()) for name in last["decision_id"]])
     write(log, scorer, last.with_columns(ids), door="stream")
