@@ -15,7 +15,7 @@ from benchmarks.stream_setup import INPUT_LIMIT, PARTITIONS, Contender, broker, 
 from stream.dead_letters import HEADROOM_BYTES
 from tests.kafka import PROJECT, KafkaServer
 
-_QUIX_MESSAGES = 5_000  # it commits every 5 s
+_QUIX_MESSAGES = 20_000  # it commits every 5 s, and a rate needs several commits
 
 
 def quix_python(folder: Path) -> Path:
