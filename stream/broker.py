@@ -4,11 +4,13 @@ Nothing here decides: what to do about an error is in `stream.delivery`, where t
 """
 
 import logging
+import math
 import time
+from collections.abc import Collection
 
 from features.errors import DeliveryError
-from stream.client import BEGINNING, Config, Consumer, KafkaException, TopicPartition, positions, translate
-from stream.errors import HANGING, RetriableError, translated
+from stream.client import Config, Consumer, TopicPartition, positions, translate
+from stream.errors import HANGING, RetriableError
 from stream.group import CALL_S, Group, Start
 from stream.records import Batch, Message
 
@@ -32,6 +34,7 @@ class GroupConsumer(Group):
         super().__init__(config, topic, start)
         self.assigned: dict[int, int] = {}  # where each partition began that can be read from
         self.waiting: dict[int, float] = {}  # since when the others wait for the answer where to begin
+        self._next: dict[int, int] = {}  # what is older was taken; whoever returns it went back by itself
         self._patience_s = patience_s
         self._consumer.subscribe([topic], self._on_assign, self._on_revoke, self._on_revoke)
 
@@ -47,19 +50,19 @@ class GroupConsumer(Group):
         """
         self._begin_waiting()
         rebalances, membership = self.rebalances, self.membership()
-        messages = [m for m in self.arrived(most, wait_s) if m.partition in self.assigned]
+        messages = [m for m in self.arrived(most, wait_s) if m.offset >= self._next.get(m.partition, math.inf)]
         if messages and self.rebalances != rebalances:
             self._put_back(messages)
             return Batch([], membership, {})
         offsets = {m.partition: m.offset + 1 for m in messages}
+        self._next.update(offsets)
         return Batch(self.undecided(messages), membership, offsets, self.halves(messages))
 
     def rewind(self) -> None:
         """Begin again in all partitions, where `start` says with what is committed now."""
         super().rewind()
-        self._consumer.pause([TopicPartition(self.topic, p) for p in self.assigned])
         self.waiting.update(dict.fromkeys(self.assigned, time.monotonic()))
-        self.assigned.clear()
+        self._stop(self.assigned)
 
     def idle(self) -> bool:
         """Return whether all partitions are assigned and read to their end; see `at_end`."""
@@ -85,16 +88,21 @@ class GroupConsumer(Group):
             time.sleep(CALL_S / 10)
 
     def _go_on(self, partition: int, offset: int) -> None:
-        try:
-            self._consumer.seek(TopicPartition(self.topic, partition, offset))
-        except KafkaException as error:
-            if error.args[0].name() == "_STATE":  # the client is not ready for it yet
-                raise RetriableError(f"{self.topic} partition {partition}: not begun yet") from error
-            raise translated(error.args[0], f"begin {self.topic} partition {partition}") from error
+        """Read from there on. Never from a place that the client must ask for.
+
+        Its answer, when late, sets librdkafka 2.15 back to that place, even behind a `seek`.
+        """
+        with translate(f"begin {self.topic} partition {partition}"):
+            self._consumer.incremental_assign(positions(self.topic, {partition: offset}))
         self._ended.discard(partition)
-        self._consumer.resume([TopicPartition(self.topic, partition)])
-        self.assigned[partition] = offset
+        self.assigned[partition] = self._next[partition] = offset
         del self.waiting[partition]
+
+    def _stop(self, partitions: Collection[int]) -> None:
+        """Read no further in those of these partitions that have begun."""
+        begun = {p: self.assigned.pop(p) for p in list(partitions) if p in self.assigned}
+        self._next = {p: offset for p, offset in self._next.items() if p not in begun}
+        self._consumer.incremental_unassign(positions(self.topic, begun))
 
     def _put_back(self, messages: list[Message]) -> None:
         for m in reversed(messages):
@@ -102,18 +110,15 @@ class GroupConsumer(Group):
                 with translate(f"read {self.topic} again"):
                     self._consumer.seek(TopicPartition(self.topic, m.partition, m.offset))
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
         self.rebalances += 1
-        consumer.incremental_assign(positions(self.topic, {p.partition: BEGINNING for p in partitions}))
-        consumer.pause(partitions)
+        client.incremental_assign([])  # nothing yet, else the client would begin where it thinks best
         self.waiting.update({p.partition: time.monotonic() for p in partitions})
         log.info("assigned: partitions %s of %s", sorted(p.partition for p in partitions), self.topic)
 
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, _client: Consumer, partitions: list[TopicPartition]) -> None:
         self.rebalances += 1
-        consumer.resume(partitions)  # else a pause would survive
-        consumer.incremental_unassign(partitions)
+        self._stop([p.partition for p in partitions])
         for p in partitions:
-            self.assigned.pop(p.partition, None)
             self.waiting.pop(p.partition, None)
         log.info("given up: partitions %s of %s", sorted(p.partition for p in partitions), self.topic)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     Consumer,
     IsolationLevel,
     KafkaError,
@@ -29,7 +28,6 @@ from stream.errors import translated
 from stream.records import Message
 
 __all__ = [
-    "BEGINNING",
     "AdminClient",
     "ClientMessage",
     "Config",
@@ -53,7 +51,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 Config = Mapping[str, Any]
-BEGINNING = OFFSET_BEGINNING
 _QUIET_S = 5.0
 
 

@@ -13,6 +13,8 @@ from recipes.dataset import Dataset
 from tests.conftest import PROJECT, Credit
 from tests.shell import shell
 
+pytestmark = pytest.mark.xdist_group("readme")  # its commands go on from each other
+
 README = (PROJECT / "README.md").read_text()
 
 
