@@ -1,7 +1,7 @@
 """Windows for the tests of monitoring: applications scored as a door scores them, with drift planted or without."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from receipts.chain import Chain
 from receipts.frame import receipts_of
 from receipts.outcomes import read_labels
 from recipes.dataset import Dataset
+from scoring.bundle import REFERENCE, Bundle, sha256
+from scoring.reference import Reference
 from scoring.scorer import Scorer
 
 DECIDED = datetime(2026, 1, 5, tzinfo=UTC)
@@ -32,14 +34,17 @@ class Scored:
     dirt: pl.DataFrame
     applications: int
 
-    def watched(self, rows: pl.DataFrame | None = None, labels: pl.DataFrame | None = None) -> Watched:
-        frame = self.frame if rows is None else rows
-        outcomes = None if labels is None else Outcomes.of(read_labels(labels), self.scorer.bundle.spec.classes)
+    def watched(
+        self, rows: pl.DataFrame | None = None, labels: pl.DataFrame | None = None, bundle: Bundle | None = None
+    ) -> Watched:
+        """What is read of the decisions, or of some of them; with another bundle's yardstick, if one is given."""
+        frame, bundle = self.frame if rows is None else rows, bundle or self.scorer.bundle
+        outcomes = None if labels is None else Outcomes.of(read_labels(labels), bundle.spec.classes)
 
         def read(columns: list[str]) -> Iterator[pl.DataFrame]:
             yield from (part.select(columns) for part in frame.iter_slices(2000))
 
-        watched, _ = gather(self.scorer.bundle, outcomes, read, SPAN)
+        watched, _ = gather(bundle, outcomes, read, SPAN)
         if rows is None:
             watched.window.add_dirt(self.dirt.to_dicts(), self.applications)
         return watched
@@ -53,6 +58,14 @@ class Scored:
         order = pl.DataFrame({"customer_id": names, "place": generator.permutation(len(names))})
         drawn = self.frame.select("customer_id").join(order, on="customer_id", how="left", maintain_order="left")
         return self.frame[np.argsort(drawn["place"].to_numpy(), kind="stable")[:rows]]
+
+
+def with_reference(bundle: Bundle, reference: Reference, folder: Path) -> Bundle:
+    """Return a bundle that differs in its yardstick alone."""
+    content = reference.to_bytes()
+    (folder / REFERENCE).write_bytes(content)
+    files = {**bundle.manifest["files"], REFERENCE: sha256(content)}
+    return replace(bundle, path=folder, manifest={**bundle.manifest, "files": files})
 
 
 def score(scorer: Scorer, dataset: Dataset, applications: pl.DataFrame | None = None, door: str = "batch") -> Scored:
