@@ -16,7 +16,9 @@ from features.errors import DeliveryError, SettingsError
 from scoring.bundle import read_bundle
 
 if TYPE_CHECKING:
-    from monitoring.watch import Figures
+    from cli.monitor_sources import Span
+    from monitoring.watch import Figures, Watched
+    from scoring.bundle import Bundle
 
 app = typer.Typer()
 ALARM = 8
@@ -51,7 +53,10 @@ def monitor(  # noqa: PLR0917 - typer takes options by name
     since: Annotated[str | None, typer.Option(help="Only applications from this as_of on.", show_default=False)] = None,
     until: Annotated[str | None, typer.Option(help="Only applications before this as_of.", show_default=False)] = None,
     matured_after: Annotated[
-        int, typer.Option(min=0, help="Days after which a period's dated outcomes are complete enough to judge.")
+        int,
+        typer.Option(
+            min=0, max=36_500, help="Days after which a period's dated outcomes are complete enough to judge."
+        ),
     ] = 90,
     fail_on: Annotated[
         str, typer.Option(help="Alarms that end with 8: some of drift,performance,doors; or none.")
@@ -61,8 +66,6 @@ def monitor(  # noqa: PLR0917 - typer takes options by name
     topics = _topics(fail_on)
     if find_spec("matplotlib") is None:
         raise SettingsError("the plots need a library that a plain install leaves out. Run pip install .[monitor].")
-    from cli.monitor_files import Files, watch_files
-    from cli.monitor_log import watch_log
     from cli.monitor_sources import Span
     from monitoring.watch import watch
 
@@ -73,16 +76,10 @@ def monitor(  # noqa: PLR0917 - typer takes options by name
         until=None if until is None else instant("--until", until),
         matured_days=matured_after,
     )
-    for source in [*([log] if log else []), bundle, *files, *([labels] if labels else [])]:
-        refuse_overwriting(source, [out, out.with_suffix(".json")])
+    _check_out(out, [path for path in (log, bundle, *files, labels) if path is not None])
     with stages("Monitoring", 4) as stage:
         stage("read")
-        made_by = read_bundle(bundle)
-        if log is not None:
-            watched = watch_log(made_by, log, span)
-        else:
-            tables = Files(decisions=files[0], applications=files[1], events=files[2], labels=labels)
-            watched = watch_files(made_by, tables, span)
+        watched = _read(read_bundle(bundle), span, log, files, labels)
         stage("compare")
         figures = watch(watched)
         stage("draw")
@@ -110,8 +107,28 @@ def _files_or_log(log: Path | None, given: dict[_Source, Path | None], labels: P
         )
     if log is None and len(files) < len(given):
         missing = ", ".join(name for name, path in given.items() if path is None)
-        raise SettingsError(f"expected a decision log, or all of {', '.join(given)}; {missing} is missing.")
+        raise SettingsError(f"expected a decision log, or all of {', '.join(given)}. Missing: {missing}.")
     return files
+
+
+def _check_out(out: Path, sources: list[Path]) -> None:
+    if out.is_dir() or out.suffix == ".json":
+        what = "is a folder" if out.is_dir() else "is where the JSON goes"
+        raise SettingsError(f"--out: {out} {what}. Name the page, such as monitor.html; the JSON goes beside it.")
+    for source in sources:
+        refuse_overwriting(source, [out, out.with_suffix(".json")])
+
+
+def _read(bundle: "Bundle", span: "Span", log: Path | None, files: list[Path], labels: Path | None) -> "Watched":
+    if log is not None:
+        from cli.monitor_log import watch_log
+
+        return watch_log(bundle, log, span)
+    from cli.monitor_files import Files, watch_files
+
+    decisions, applications, events = files
+    named = Files(decisions=decisions, applications=applications, events=events, labels=labels)
+    return watch_files(bundle, named, span)
 
 
 def _write(figures: "Figures", out: Path) -> None:

@@ -20,6 +20,8 @@ from scoring.decisions import decision_ids
 from scoring.evaluate_files import check_made_by
 from scoring.reference import read_reference
 
+_MOST_OFF = 1e-3  # of a sum of probabilities from 1, if a program rounded them
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
@@ -62,13 +64,12 @@ def watch_files(bundle: Bundle, files: Files, span: Span) -> Watched:
 
 
 def _decisions(table: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
-    spec = bundle.spec
-    require_columns(table, "decisions", ("application_id", "decision_id", "credit_class", "credit_score", "bundle_id"))
-    require_columns(table, "decisions", spec.probability_columns)
-    if table.is_empty():
-        raise InputError("decisions: not one row. Expected what `credit score` writes.")
+    columns = bundle.spec.probability_columns
+    needed = ("application_id", "decision_id", *columns, "credit_class", "credit_score", "bundle_id")
+    if missing := [name for name in needed if name not in table.columns]:
+        raise InputError(f"decisions: column {', '.join(missing)} is missing. Expected what `credit score` writes.")
     check_made_by(table, bundle.bundle_id)
-    numbers = [pl.col(name).cast(pl.Float32, strict=False) for name in spec.probability_columns]
+    numbers = [pl.col(name).cast(pl.Float32, strict=False) for name in columns]
     found = table.select(
         identifier(table.schema, "decisions", "application_id"),
         pl.col("decision_id").cast(pl.String),
@@ -78,8 +79,17 @@ def _decisions(table: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
     )
     if found.select(pl.any_horizontal(pl.all().is_null().any())).item():
         raise InputError("decisions: a cell is empty or no number where `credit score` writes one. Export them again.")
-    if found["application_id"].is_duplicated().any():
-        raise InputError("decisions: an application_id is repeated. Keep one row per application.")
+    for name in ("application_id", "decision_id"):
+        if found[name].is_duplicated().any():
+            raise InputError(
+                f"decisions: a value of {name} is repeated. Keep one row per application, as it was written."
+            )
+    fits = [pl.col(name).is_between(0, 1) for name in columns]
+    off = found.filter(~pl.all_horizontal(*fits, (pl.sum_horizontal(columns) - 1).abs() < _MOST_OFF)).height
+    if off:
+        raise InputError(
+            f"decisions: in {off:,} rows the {', '.join(columns)} are no probabilities. Export them again."
+        )
     return found
 
 

@@ -21,6 +21,7 @@ from scoring.message_decoder import MessageDecoder
 from scoring.reference import read_reference
 
 _SAMPLED_MESSAGES = 20_000
+_SHOWN = 3
 
 
 def watch_log(bundle: Bundle, log: Path, span: Span) -> Watched:
@@ -35,11 +36,7 @@ def watch_log(bundle: Bundle, log: Path, span: Span) -> Watched:
     found = segments(log)
     own = [segment for segment in found if segment.bundle_id == bundle.bundle_id and segment.rows]
     if not own:
-        others = len({segment.bundle_id for segment in found})
-        raise InputError(
-            f"{log}: holds no decision of the bundle {bundle.bundle_id}; it has those of {others} other bundles. "
-            "Name the bundle that decided, by its folder or link."
-        )
+        raise InputError(f"{log}: holds no decision of the bundle {bundle.bundle_id}. {_instead(found)}")
     inside = [segment for segment in own if _overlaps(segment, span)]
     table = read_outcomes(log)
     outcomes = Outcomes.of(table, bundle.spec.classes) if table.height else None
@@ -54,6 +51,14 @@ def watch_log(bundle: Bundle, log: Path, span: Span) -> Watched:
     rest = sum(segment.rows for segment in found) - sum(segment.rows for segment in own)
     notes = [f"{rest:,} decisions of other bundles in the log are left out."] if rest else []
     return replace(watched, notes=(*notes, *watched.notes), newest=_newest(found))
+
+
+def _instead(found: list[Segment]) -> str:
+    others = sorted({segment.bundle_id for segment in found if segment.rows})
+    if not others:
+        return "It is empty: no door has sealed a decision yet."
+    shown = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+    return f"It has those of {shown}. Name the bundle that decided, by its folder or link."
 
 
 def _newest(found: list[Segment]) -> dict[str, datetime]:

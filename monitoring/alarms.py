@@ -54,6 +54,10 @@ _DO = {
     Kind.CONCEPT: "The same inputs lead to other outcomes than at training. Check how outcomes are defined and "
     "collected; if they are right, train again on recent outcomes. Estimates before outcomes do not hold until then.",
 }
+_FEWER = (
+    "There are more usable values than at training: a source was mended, or something is filled in where nothing was "
+    "known. Ask which; if it stays, train again, as the model saw few such values."
+)
 
 
 def drift_alarms(ranking: list[Finding]) -> Iterator[Alarm]:
@@ -67,9 +71,14 @@ def drift_alarms(ranking: list[Finding]) -> Iterator[Alarm]:
                 where=finding.where,
                 why=_why(finding),
                 threshold=_threshold(finding),
-                do=_DO[finding.kind],
+                do=_do(finding),
                 severe=concept or (finding.psi >= LARGE and finding.weight >= _IMPORTANT),
             )
+
+
+def _do(finding: Finding) -> str:
+    fell = (finding.share or 0.0) < (finding.reference_share or 0.0)
+    return _FEWER if fell and finding.kind in (Kind.MISSING, Kind.DIRT) else _DO[finding.kind]
 
 
 def _what(finding: Finding) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitoring.alarms import Light
 from monitoring.drift import Part
-from monitoring.finding import WHOLE, Finding, Kind
+from monitoring.finding import LARGE, WHOLE, Finding, Kind
 from monitoring.statement import State
 from monitoring.watch import Figures, Truth
 
@@ -58,17 +58,25 @@ def headline(figures: Figures) -> str:
     alarms = figures.alarms
     if figures.light is Light.GREEN:
         known = figures.statement.state is State.CONFIRMED
-        outcomes = (
-            "Matured outcomes came true as stated."
-            if known
-            else "Whether outcomes still follow from inputs as at training, only outcomes can tell; none are known yet."
-        )
-        return f"Fit, as far as can be seen: nothing moved by more than chance and enough to matter. {outcomes}"
+        open_ = "Whether outcomes still follow from inputs as at training, only outcomes can tell; too few matured yet."
+        outcomes = "Matured outcomes came true as stated." if known else open_
+        seen = "Fit, as far as can be seen: nothing moved by more than chance and enough to matter."
+        return f"{seen}{_blind(figures)} {outcomes}"
     first = alarms[0]
     others = f" {len(alarms) - 1} more below." if len(alarms) > 1 else ""
     act = "Act" if figures.light is Light.RED else "Look"
     named = _named(figures)
     return f"{act}: {first.what} ({first.where}): {first.why}.{named}{others}"
+
+
+def _blind(figures: Figures) -> str:
+    """Say so where the window is so small that chance hides a large shift of most features."""
+    bands = [f.band for f in figures.findings if f.kind is Kind.VALUES and f.where == WHOLE and math.isfinite(f.band)]
+    usual = float(np.median(bands)) if bands else 0.0
+    if usual <= LARGE:
+        return ""
+    rows = next(part.tally.rows for part in figures.parts if part.name == WHOLE)
+    return f" But {rows:,} decisions show little: chance hides any PSI up to {usual:.2f} of a usual feature."
 
 
 def _named(figures: Figures) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from monitoring.estimate import LEAST_ROWS
 from monitoring.finding import WHOLE, Finding, Kind
 from scoring.reference import Reference
 
@@ -35,9 +36,14 @@ def statement(reference: Reference, concept: list[Finding], ranking: list[Findin
     """Say when the estimates hold, and what outcomes, calibration at training and drift say about it."""
     contradicted = [finding.where for finding in concept if finding.alarm]
     rows = max([finding.rows for finding in concept if finding.where == WHOLE], default=0)
-    state = State.CONTRADICTED if contradicted else State.CONFIRMED if rows else State.UNCHECKED
+    state = State.CONTRADICTED if contradicted else State.CONFIRMED if rows >= LEAST_ROWS else State.UNCHECKED
+    known = (
+        f"Only {rows} matured outcomes of this window are known"
+        if rows
+        else "No matured outcome of this window is known"
+    )
     sentences = {
-        State.UNCHECKED: "No matured outcome of this window is known, so nobody can say yet whether they hold: no "
+        State.UNCHECKED: f"{known}, so nobody can say yet whether they hold ({LEAST_ROWS} are needed to judge): no "
         "statistic of inputs and probabilities alone can show concept drift.",
         State.CONFIRMED: f"{rows:,} matured outcomes came true as the probabilities stated, within chance and 2 "
         "points: for these the estimates held. For decisions without an outcome this is a sign and no proof.",

@@ -175,13 +175,15 @@ def _as_stored(log: Path, labels: pl.DataFrame, key: bytes | None, rules: Rules)
             found.look(segment)
     decided = np.minimum.reduce([found.earliest for found in seen])
     known = pl.Series(decided < _NEVER)
-    if not (rules.skip_unknown and known.any()):
+    if rules.skip_unknown and not known.any():
+        raise InputError(f"labels: none of their applications is in {log}. Check that they belong together.")
+    if not rules.skip_unknown:
         what = f"name an application that is not in {log}. Check that they belong together; --skip-unknown leaves out"
         _refuse(~known, f"{what} those that were rejected")
     misfit = np.logical_or.reduce([found.misfit for found in seen])
     _refuse(pl.Series(misfit), "have a credit_class that the bundle that decided does not know. Correct it")
     dated = labels["outcome_at"].to_physical()
-    early = (dated < pl.Series(decided)).fill_null(value=False)
+    early = known & (dated < pl.Series(decided)).fill_null(value=False)
     than = "as_of" if rules.backfilled else "its decision. If that was made in hindsight, add --backfilled; if not"
     _refuse(early, f"have an outcome dated before {than}, correct it")
     first = pl.Series(seen[0].earliest < _NEVER)

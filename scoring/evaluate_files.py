@@ -84,7 +84,7 @@ def check_made_by(decisions: pl.DataFrame, bundle_id: str) -> None:
     if others.height:
         raise InputError(
             f"decisions: {others.height} of {decisions.height} were made by another bundle than {bundle_id}. "
-            "Give the bundle that their column bundle_id names, or leave --bundle out."
+            "Give the bundle that their column bundle_id names."
         )
 
 

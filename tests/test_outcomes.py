@@ -93,3 +93,17 @@ def test_outcomes_of_ids_that_are_stored_keyed_are_found_with_the_key_and_stored
         add_outcomes(log, labels)
     assert add_outcomes(log, labels, key).new == labels.height == 50
     assert set(read_outcomes(log)["application_id"]) == set(hidden)
+
+
+def test_dated_outcomes_of_rejected_applications_are_left_out_like_others(
+    log: Path, scorer: Scorer, night: Dataset
+) -> None:
+    usable = score(scorer, night).frame.head(400).select("application_id")
+    known = night.labels.join(usable, on="application_id", how="semi").head(50)
+    labels = pl.concat([known, known.head(2).with_columns(application_id="X" + pl.col("application_id"))])
+    added = add_outcomes(
+        log, read_labels(labels.with_columns(outcome_at=pl.lit("2026-08-01"))), rules=Rules(skip_unknown=True)
+    )
+    assert (added.new, added.unknown) == (50, 2)
+    with pytest.raises(InputError, match="none of their applications is in"):
+        add_outcomes(log, read_labels(labels.tail(2)), rules=Rules(skip_unknown=True))
