@@ -76,7 +76,7 @@ def _blind(figures: Figures) -> str:
     if usual <= LARGE:
         return ""
     rows = next(part.tally.rows for part in figures.parts if part.name == WHOLE)
-    return f" But {rows:,} decisions show little: chance hides any PSI up to {usual:.2f} of a usual feature."
+    return f" But so few decisions ({rows:,}) show little: chance hides any PSI up to {usual:.2f} of a usual feature."
 
 
 def _named(figures: Figures) -> str:

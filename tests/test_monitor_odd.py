@@ -34,7 +34,7 @@ def scored(scorer: Scorer, night: Dataset) -> Scored:
 def test_a_window_that_can_show_nothing_says_so(scored: Scored, rows: int) -> None:
     figures = scored.figures(scored.frame.head(rows))
     assert figures.light is Light.GREEN
-    assert f"But {rows} decisions show little: chance hides any PSI up to " in headline(figures)
+    assert f"But so few decisions ({rows}) show little: chance hides any PSI up to " in headline(figures)
     assert "show little" not in headline(scored.figures())
 
 
