@@ -88,8 +88,8 @@ def psi_band(bins: int, alpha: float, reference: Size, window: Size) -> float:
 
 
 def jensen_shannon_band(psi_limit: float) -> float:
-    """Return the Jensen-Shannon distance that belongs to a small PSI: the divergence in nats is an eighth of it."""
-    return math.sqrt(psi_limit / 8 / math.log(2)) if math.isfinite(psi_limit) else math.inf
+    """Return the Jensen-Shannon distance of a small PSI, whose eighth is the divergence in nats; 1 at most."""
+    return min(1.0, math.sqrt(psi_limit / 8 / math.log(2))) if math.isfinite(psi_limit) else math.inf
 
 
 @lru_cache(maxsize=256)

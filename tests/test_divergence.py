@@ -118,3 +118,8 @@ def test_lookups_find_positions() -> None:
     found = Lookup(pl.Series(["b", "a", "c"])).find(pl.Series(["a", "x", "c", "b"]))
     assert found.tolist() == [1, -1, 2, 0]
     assert Lookup(pl.Series([], dtype=pl.String)).find(pl.Series(["a"])).tolist() == [-1]
+
+
+def test_no_band_reaches_beyond_the_largest_distance() -> None:
+    assert jensen_shannon_band(0.02) < 0.1
+    assert jensen_shannon_band(30.0) == 1
