@@ -81,6 +81,22 @@ def test_a_changed_segment_is_not_shown(log: Path, receipts: pl.DataFrame, credi
     assert credit("log", "find", log, "--application-id", receipts["application_id"][30]).returncode == 0
 
 
+@pytest.mark.parametrize("left", [0, 1 / 3])
+def test_an_index_that_was_cut_hides_no_receipt(log: Path, receipts: pl.DataFrame, credit: Credit, left: float) -> None:
+    path = log / "writers/batch-1/00000001/index.0.bin"
+    path.write_bytes(path.read_bytes()[: int(left * path.stat().st_size)])
+    for at in (0, 30):
+        done = credit("log", "find", log, "--application-id", receipts["application_id"][at])
+        assert (done.returncode, f"{path}: changed since it was sealed" in done.stderr) == (1, True)
+
+
+def test_a_damaged_index_is_not_taken_for_no_receipt(log: Path, receipts: pl.DataFrame, credit: Credit) -> None:
+    path = log / "writers/batch-1/00000001/index.0.bin"
+    path.write_bytes(bytes(path.stat().st_size))
+    done = credit("log", "find", log, "--application-id", receipts["application_id"][0])
+    assert (done.returncode, f"{path}: changed since it was sealed" in done.stderr) == (1, True)
+
+
 IDS = st.lists(st.text(max_size=4), min_size=1, max_size=30)
 
 
