@@ -51,7 +51,7 @@ def _settled(folder: Path, look: Callable[[Segment], T]) -> tuple[Segment, T]:
     segment = Segment(folder, read_manifest(folder))
     try:
         return segment, look(segment)
-    except InputError:
+    except (InputError, OSError):
         if read_manifest(folder).revision == segment.manifest.revision:
             raise
         return _settled(folder, look)
