@@ -124,6 +124,7 @@ def reader(server: KafkaServer, topic: str) -> ck.Consumer:
             "group.id": "benchmark",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",  # else an offset that a new topic's leader does not know yet means its end
         }
     )
     consumer.assign([ck.TopicPartition(topic, p, 0) for p in range(PARTITIONS)])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from receipts.audit import Audit
     from receipts.removal import Removed
 
+_KEYED = "Ids in this log are stored keyed: give the file of the key with --pii-key."
 app = typer.Typer(no_args_is_help=True, help="The decision log: find receipts, verify its chains, remove what must go.")
 
 
@@ -68,7 +69,7 @@ def _why_not(log: Path, pii_key: Path | None, unsealed: int) -> str:
     found = segments(log)
     keyed = any(segment.keyed for segment in found)
     if keyed and pii_key is None:
-        return "Ids in this log are stored keyed: give the file of the key with --pii-key."
+        return _KEYED
     removed = sum(removal["rows"] for segment in found for removal in segment.manifest.removals)
     there = sum(segment.rows for segment in found)
     waiting = f", and {unsealed:,} that a REST door has not sealed yet" if unsealed else ""
@@ -157,10 +158,16 @@ def erase(
 ) -> None:
     """Remove the receipts of one customer. Tombstones hold no personal data, and the chain still verifies."""
     from receipts.pii import stored_forms
+    from receipts.read import segments
     from receipts.removal import erase as run
 
-    ids = stored_forms("customer_id", customer_id.strip(), read_pii_key(pii_key))
-    _say_removed(log, run(log, ids, datetime.now(UTC)), as_json=as_json)
+    key = read_pii_key(pii_key)
+    if key is None and any(segment.keyed for segment in segments(log)):
+        raise SettingsError(f"{log}: nothing was erased. {_KEYED}")
+    removed = run(log, stored_forms("customer_id", customer_id.strip(), key), datetime.now(UTC))
+    _say_removed(log, removed, as_json=as_json)
+    if not removed.receipts:
+        warn("note: no receipt of this customer is there. Check the id and the key: another key finds nothing.")
 
 
 def _say_removed(log: Path, removed: "Removed", *, as_json: bool) -> None:

@@ -29,6 +29,11 @@ def make_index(receipts: pl.DataFrame) -> bytes:
     return np.concatenate(parts).astype("<u8").tobytes()
 
 
+def index_size(rows: int) -> int:
+    """Return how many bytes the index of so many rows has."""
+    return 8 * len(COLUMNS) * rows
+
+
 def candidates(path: Path, column: str, value: str) -> list[int]:
     """Return the positions of rows whose id in `column` may be `value`, in order."""
     keys = _keys(path, column)
@@ -40,7 +45,7 @@ def candidates(path: Path, column: str, value: str) -> list[int]:
 
 def _keys(path: Path, column: str) -> NDArray[np.uint64]:
     with path.open("rb") as file:
-        rows = os.fstat(file.fileno()).st_size // (8 * len(COLUMNS))
+        rows = os.fstat(file.fileno()).st_size // index_size(1)
         if not rows:
             return np.empty(0, dtype=np.uint64)
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # a search reads a few pages of it

@@ -1,6 +1,8 @@
 """`credit log find`: the receipt of an application, a customer or a decision, with all that was decided on."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -10,11 +12,12 @@ from hypothesis import strategies as st
 
 from receipts.find import find
 from receipts.index import COLUMNS, candidates, make_index
+from receipts.removal import expire
 from recipes.dataset import Dataset
 from scoring.decisions import decision_lines, decision_schema
 from scoring.scorer import Scorer
 from tests.conftest import Credit
-from tests.receipt_parts import some_receipts, write_log
+from tests.receipt_parts import NOON, some_receipts, write_log
 
 
 @pytest.fixture
@@ -79,6 +82,36 @@ def test_a_changed_segment_is_not_shown(log: Path, receipts: pl.DataFrame, credi
     done = credit("log", "find", log, "--application-id", receipts["application_id"][0])
     assert (done.returncode, f"{path}: changed since it was sealed" in done.stderr) == (1, True)
     assert credit("log", "find", log, "--application-id", receipts["application_id"][30]).returncode == 0
+
+
+@pytest.mark.parametrize("left", [0, 1 / 3])
+def test_an_index_that_was_cut_hides_no_receipt(log: Path, receipts: pl.DataFrame, credit: Credit, left: float) -> None:
+    path = log / "writers/batch-1/00000001/index.0.bin"
+    path.write_bytes(path.read_bytes()[: int(left * path.stat().st_size)])
+    for at in (0, 30):
+        done = credit("log", "find", log, "--application-id", receipts["application_id"][at])
+        assert (done.returncode, f"{path}: changed since it was sealed" in done.stderr) == (1, True)
+
+
+def test_a_damaged_index_is_not_taken_for_no_receipt(log: Path, receipts: pl.DataFrame, credit: Credit) -> None:
+    path = log / "writers/batch-1/00000001/index.0.bin"
+    path.write_bytes(bytes(path.stat().st_size))
+    done = credit("log", "find", log, "--application-id", receipts["application_id"][0])
+    assert (done.returncode, f"{path}: changed since it was sealed" in done.stderr) == (1, True)
+
+
+def test_receipts_are_found_while_others_expire(log: Path, receipts: pl.DataFrame) -> None:
+    last = receipts["application_id"][-1]
+
+    def expire_one_by_one() -> None:
+        for time in receipts["decided_at"][:-1]:
+            expire(log, time + timedelta(seconds=1), NOON)
+
+    with ThreadPoolExecutor(1) as pool:
+        expiring = pool.submit(expire_one_by_one)
+        while not expiring.done():
+            assert [rows.height for _, rows in find(log, "application_id", [last])] == [1]
+        expiring.result()
 
 
 IDS = st.lists(st.text(max_size=4), min_size=1, max_size=30)

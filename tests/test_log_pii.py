@@ -118,6 +118,17 @@ def test_one_customer_is_erased_by_the_plain_id(log: Path, night: Path, credit: 
     assert credit("log", "verify", log).returncode == 0
 
 
+def test_erasing_without_the_key_or_with_another_does_not_look_done(log: Path, night: Path, credit: Credit) -> None:
+    customer = pl.read_csv(night / "applications.csv", infer_schema=False)["customer_id"][20]
+    without = credit("log", "erase", log, "--customer-id", customer)
+    assert (without.returncode, "nothing was erased. Ids in this log are stored keyed" in without.stderr) == (2, True)
+    (night / "other").write_text("another key of at least 32 bytes ...")
+    other = credit("log", "erase", log, "--customer-id", customer, "--pii-key", night / "other")
+    assert "no receipt of this customer is there. Check the id and the key" in other.stderr
+    found = credit("log", "find", log, "--customer-id", customer, "--pii-key", night / "other")
+    assert (found.returncode, "Check the id and the key." in found.stderr) == (1, True)
+
+
 def test_without_a_key_nothing_is_read(night: Path, pii_bundle: Path, credit: Credit, tmp_path: Path) -> None:
     command = score(night, pii_bundle, tmp_path / "log")
     done = credit(*command)
