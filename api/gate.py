@@ -85,6 +85,16 @@ def check_body_head(headers: Mapping[str, str], limit: int) -> int:
         raise Refused("content_encoding_unsupported")
     if "transfer-encoding" in headers:
         return limit
+    return check_size(headers, limit)
+
+
+def check_size(headers: Mapping[str, str], limit: int) -> int:
+    """Return the declared size of the body.
+
+    Raises:
+        Refused: it is above the limit.
+
+    """
     declared = headers.get("content-length", "0").strip()
     if not _DIGITS.fullmatch(declared) or int(declared) > limit:
         raise Refused("body_too_large")

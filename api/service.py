@@ -17,7 +17,7 @@ import msgspec
 
 from api.coalescer import Answering, Coalescer, Full, Work
 from api.documents import Documents
-from api.gate import Caller, Gate, Refused, check_body_head
+from api.gate import Caller, Gate, Refused, check_body_head, check_size
 from api.problems import Header, Response, answer_response, batch_response, problem
 from api.recorder import Recorder
 from api.routes import BY_PATH, Route
@@ -91,6 +91,7 @@ class Service:
         return exchange
 
     def _admit(self, exchange: Exchange, query: str, headers: Mapping[str, str]) -> None:
+        check_size(headers, self.settings.max_batch_bytes)
         route = exchange.route
         if route is None:
             raise Refused("not_found")

@@ -6,21 +6,19 @@ client never reads why. It also closes idle connections at once when it stops, a
 
 import asyncio
 import math
-import re
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.connections import GRACE_SHARE, longest_waiting, overdue
 from api.fastapi_app import fastapi_app
-from api.problems import Response
+from api.heads import MOST_HEADER_BYTES, good_target, without_upgrade
 from api.service import Service
+from api.uvicorn_response import Sender, http_bytes
 
-MOST_HEADER_BYTES = 32 << 10
-_UPGRADE = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 _LINGER_SECONDS = 2.0
 
 
@@ -92,10 +90,12 @@ class _GuardedProtocol(HttpToolsProtocol):
     waiting_since: float | None = None
     begun = True
     _header_bytes = 0
+    _unread_bytes = 0
     _code = "malformed_http"
     _message_complete = True
     _keep = True
     _discarding = False
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= self._service.settings.max_connections:
@@ -111,11 +111,13 @@ class _GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._discarding or self.parser is None:
+        if self._discarding or self._refused or self.parser is None:
             return
-        super().data_received(data if self.waiting_since is None else _without_upgrade(data))
-        if self.waiting_since is not None and self.begun and self.parser is not None:
-            self._count_header(len(data))
+        self._unread_bytes += len(data)
+        super().data_received(data if self.waiting_since is None else without_upgrade(data))
+        if self._unread_bytes > 2 * MOST_HEADER_BYTES:  # a header that grows without end never reaches `on_header`
+            self._code = "headers_too_large"
+            self.send_400_response("")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -126,51 +128,63 @@ class _GuardedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        self._check_header(len(url))
+        self._count_header(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._check_header(len(name) + len(value))
+        if self.waiting_since is not None:  # else it stands behind the body, where nobody looked who may add headers
+            super().on_header(name, value)
+        self._count_header(len(name) + len(value))
 
-    def _check_header(self, size: int) -> None:
+    def _count_header(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > MOST_HEADER_BYTES:
             self._code = "headers_too_large"
             raise ValueError  # the parser stops, and uvicorn calls send_400_response
-
-    def _count_header(self, size: int) -> None:
-        """A head that grows without end never reaches `on_header`, so what has arrived is counted too."""
-        self._header_bytes += size
-        if self._header_bytes > 2 * MOST_HEADER_BYTES:
-            self._code = "headers_too_large"
-            self.send_400_response("")
 
     def on_headers_complete(self) -> None:
         self.waiting_since = None
         version = self.parser.get_http_version()
         codings = [value.strip(b" \t").lower() for name, value in self.headers if name == b"transfer-encoding"]
         framed = not codings or (version == "1.1" and codings == [b"chunked"])
-        if not (framed and version in {"1.0", "1.1"} and self.url.startswith((b"/", b"http://", b"https://"))):
+        if not (framed and version in {"1.0", "1.1"} and good_target(self.url)) or self.parser.should_upgrade():
             raise ValueError  # as above
+        self.expect_100_continue &= version == "1.1"
         super().on_headers_complete()
         # Until its body is complete, a connection cannot be kept; the header of the response says so.
         self._keep, self.cycle.keep_alive = self.cycle.keep_alive, False
         self.cycle.transport = _GentleTransport(self)  # type: ignore[assignment]
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, lambda scope, receive, _send: app(scope, receive, Sender(cycle)))
+
+    def on_body(self, body: bytes) -> None:
+        self._unread_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._unread_bytes = 0
         self._message_complete = True
         self.cycle.keep_alive = self._keep and not self._service.stopping
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.pipeline:
+        if self.cycle.response_complete:  # the newest: no other waits in the pipeline
             self.waiting_since, self.begun = self.loop.time(), False
+            if self._refused:
+                self._refuse()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is not sent
-        self.transport.write(http_bytes(self._service.reject(self._code)))
-        self._message_complete = False
-        self.close_gently()
+        self._refused = True
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Refuse what never became a request, after all answers to what stood before it."""
+        if not self.transport.is_closing():
+            self.transport.write(http_bytes(self._service.reject(self._code)))
+            self._message_complete = False
+            self.close_gently()
 
     def close_gently(self) -> None:
         """Close, but let a client that is still sending read the response first."""
@@ -192,26 +206,9 @@ class _GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def _without_upgrade(data: bytes) -> bytes:
-    """Rename an offer of another protocol in a head, by which the parser would lose the body; Java's client makes one.
-
-    A server may ignore it (RFC 9110, 7.8), and no other protocol is spoken here.
-    """
-    end = data.find(b"\r\n\r\n")
-    head = data if end < 0 else data[:end]
-    return _UPGRADE.sub(b"\r\nignored", head) + data[len(head) :] if _UPGRADE.search(head) else data
-
-
 class _GentleTransport:
     """What a response is written to: closing waits for a client that still sends."""
 
     def __init__(self, protocol: _GuardedProtocol) -> None:
         transport = protocol.transport
         self.write, self.is_closing, self.close = transport.write, transport.is_closing, protocol.close_gently
-
-
-def http_bytes(response: Response) -> bytes:
-    """Write a response that no request stands behind; the connection closes after it."""
-    length = ("Content-Length", str(len(response.body)))
-    lines = [f"{name}: {value}" for name, value in (*response.headers, length, ("Connection", "close"))]
-    return STATUS_LINE[response.status] + "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + response.body

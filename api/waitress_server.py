@@ -5,7 +5,6 @@ of a request whose bytes trickle in, answers its own errors as plain text, drops
 connection whose body is still arriving, so that the client never reads why.
 """
 
-import re
 import signal
 import socket
 import time
@@ -17,25 +16,16 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
-from waitress.utilities import BadRequest, Error
 
 from api.connections import GRACE_SHARE, longest_waiting, overdue
 from api.flask_app import flask_app
+from api.heads import MOST_HEADER_BYTES
 from api.service import Service
+from api.waitress_parser import Parser, RequestError
 
-MOST_HEADER_BYTES = 32 << 10
 _LINGER_SECONDS = 2.0
-METHODS = {  # what llhttp knows; any other is no HTTP
-    *("ACL", "BIND", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "M-SEARCH", "MERGE"),
-    *("MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND", "PROPPATCH"),
-    *("PURGE", "PUT", "QUERY", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "TRACE", "UNBIND", "UNLINK"),
-    *("UNLOCK", "UNSUBSCRIBE"),
-}
-_CODINGS = re.compile(rb"(?im)^transfer-encoding[ \t]*:[ \t]*(.*?)[ \t]*\r?$")
-_FOLDED = re.compile(rb"\n[ \t]")
 _CODES = {408: "body_too_slow", 413: "body_too_large", 431: "headers_too_large"}
 
 
@@ -58,34 +48,6 @@ def run_flask(service: Service, listener: socket.socket, on_ready: Callable[[], 
     )
     server = _Server(service, adjustments, listener)
     server.run_until_stopped(on_ready)
-
-
-class _RequestError(Error):  # type: ignore[misc]
-    """A request that is refused with a status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__("")
-        self.code = status
-
-
-class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses what llhttp refuses at the other door, such as a length beside chunks, which proxies read differently."""
-
-    def parse_header(self, header_plus: bytes) -> None:
-        codings = [coding.lower() for coding in _CODINGS.findall(header_plus)]
-        if codings not in ([], [b"chunked"]) or _FOLDED.search(header_plus):
-            raise ParsingError("")
-        super().parse_header(header_plus)
-        ambiguous = (self.chunked and "CONTENT_LENGTH" in self.headers) or (codings and not self.chunked)
-        target = self.request_uri.startswith(("/", "http://", "https://"))
-        if ambiguous or not target or self.version not in {"1.0", "1.1"} or self.command not in METHODS:
-            self.error = BadRequest("")
-
-    def received(self, data: bytes) -> int:
-        consumed: int = super().received(data)
-        if self.error:
-            self.expect_continue, self.completed = False, True
-        return consumed
 
 
 class _ErrorTask(ErrorTask):  # type: ignore[misc]
@@ -115,7 +77,7 @@ class _Task(WSGITask):  # type: ignore[misc]
 class _Channel(HTTPChannel):  # type: ignore[misc]
     """A connection with limits. `waiting_since` and `begun` are those of `api.connections`."""
 
-    parser_class = _Parser
+    parser_class = Parser
     task_class = _Task
     error_task_class = _ErrorTask
     linger = False
@@ -153,7 +115,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         with self.requests_lock:
             slow = self.request is not None and self.request.headers_finished and now - self.since > seconds
             if slow and not self.requests:
-                self.request.error, self.request.completed = _RequestError(408), True
+                self.request.error, self.request.completed = RequestError(408), True
                 self.requests.append(self.request)
                 self.request = None
                 self.server.add_task(self)
