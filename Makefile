@@ -24,9 +24,10 @@ demo-stream: setup ## embedded broker: publish, score, print decisions and dead 
 kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (Java 17, Maven)
 	./stream/kafka/start.sh
 
-soak: setup ## the kill test of the stream with 200 kills, and ten brokers killed behind a commit (about 20 minutes)
+soak: setup ## the kill test of the stream with 200 kills, ten brokers killed behind a commit, 30 hostile links (about 70 minutes)
 	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_kills.py
 	for i in 1 2 3 4 5 6 7 8 9 10; do OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/test_stream_faults.py -k bounces || exit 1; done
+	CREDIT_CHAOS=100-129 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_chaos.py
 
 fuzz: setup ## 20,000 generated requests against the REST door, both frameworks (about 15 minutes)
 	CREDIT_FUZZ_CASES=20000 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/test_rest_fuzz.py

@@ -13,6 +13,7 @@ from stream.client import Config, Consumer, TopicPartition, positions, translate
 from stream.errors import HANGING, RetriableError
 from stream.group import CALL_S, Group, Start
 from stream.records import Batch, Message
+from stream.standstill import Standstill
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,17 @@ _PATIENCE_S = 60.0
 class GroupConsumer(Group):
     """One member of a consumer group that reads one topic; each partition begins where `start` says."""
 
-    def __init__(self, config: Config, topic: str, start: Start, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self,
+        config: Config,
+        topic: str,
+        start: Start,
+        patience_s: float = _PATIENCE_S,
+        standstill: Standstill | None = None,
+    ) -> None:
         """Join the group; partitions come with the first calls of `take`.
 
-        `patience_s`: how long it may take to learn where partitions begin.
+        `patience_s`: how long it may take to learn where partitions begin. `standstill`: finds those that do not go on.
 
         Raises:
             SettingsError: the client library does not know a setting or refuses its value.
@@ -35,7 +43,7 @@ class GroupConsumer(Group):
         self.assigned: dict[int, int] = {}  # where each partition began that can be read from
         self.waiting: dict[int, float] = {}  # since when the others wait for the answer where to begin
         self._next: dict[int, int] = {}  # what is older was taken; whoever returns it went back by itself
-        self._patience_s = patience_s
+        self._patience_s, self._standstill = patience_s, standstill
         self._consumer.subscribe([topic], self._on_assign, self._on_revoke, self._on_revoke)
 
     def take(self, most: int, wait_s: float) -> Batch:
@@ -49,6 +57,8 @@ class GroupConsumer(Group):
 
         """
         self._begin_waiting()
+        if self._standstill is not None:
+            self._standstill.look(self.assigned, self._heard)
         rebalances, membership = self.rebalances, self.membership()
         messages = [m for m in self.arrived(most, wait_s) if m.offset >= self._next.get(m.partition, math.inf)]
         if messages and self.rebalances != rebalances:
@@ -72,8 +82,12 @@ class GroupConsumer(Group):
         """Return by partition how many offsets lie ahead, as far as the last fetch saw."""
         positions = self._consumer.position([TopicPartition(self.topic, p) for p in self.assigned])
         at = {p.partition: p.offset if p.offset >= 0 else self.assigned[p.partition] for p in positions}
-        ends = {p.partition: self._consumer.get_watermark_offsets(p, cached=True)[1] for p in positions}
-        return {p: max(0, ends[p] - at[p]) for p in at}
+        return {p: max(0, self._heard(p) - at[p]) for p in at}
+
+    def _heard(self, partition: int) -> int:
+        """Return where a partition ends as far as the last fetch saw."""
+        at: int = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)[1]
+        return at
 
     def _begin_waiting(self) -> None:
         """Let partitions begin that wait for it. Outside the client's callbacks, since an answer may take its time."""

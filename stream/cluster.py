@@ -65,10 +65,17 @@ class Admin:
 
     def largest_message(self, topic: str) -> int:
         """Return the topic's max.message.bytes."""
+        return int(self._setting(topic, "max.message.bytes"))
+
+    def compacted(self, topic: str) -> bool:
+        """Return whether a record of a topic may go while older ones stay."""
+        return "compact" in self._setting(topic, "cleanup.policy")
+
+    def _setting(self, topic: str, name: str) -> str:
         resource = topic_settings(topic)
         with translate(f"ask for the settings of {topic}"):
             answer = self._admin.describe_configs([resource], request_timeout=ANSWER_S)[resource].result()
-        return int(answer["max.message.bytes"].value)
+        return str(answer[name].value)
 
     def ends(self, targets: Collection[Target], *, committed: bool) -> dict[Target, int]:
         """Return the offset behind the last record; with `committed`, behind the last outside open transactions.

@@ -1,18 +1,20 @@
 """How a batch becomes final, and what is done about each kind of error on the way.
 
 * retriable: the same call again, until patience ends (aborting first would be fatal)
-* abortable: abort the transaction, read again from the committed offsets
-* fatal, or a commit whose outcome is unknown: discard the producer; a new one of the same transactional id first ends
-  what was left open, then the committed offsets and the records tell what became of it (`stream.position`)
+* any other, or a commit whose outcome is unknown: discard the producer; a new one of the same transactional id first
+  ends what was left open, then the committed offsets and the records tell what became of it (`stream.position`). An
+  abort by the same producer would do where that is possible, but requests of its that come late, as from a connection
+  that broke, would count for its next transaction; those of a producer that was replaced are refused.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from features.errors import DeliveryError
-from stream.errors import AbortableError, RetriableError
+from stream.errors import RetriableError
 from stream.forgotten import Forgotten
 from stream.group import Group
 from stream.position import Positions
@@ -119,7 +121,7 @@ class ExactlyOnce:
             self._patience.retry(producer.commit)
         except DeliveryError as error:
             self.failures += 1
-            self._recover(error)
+            self._recover()
             if self._forgotten:
                 self._forgotten.suspect_own()
             self._patience.failed(error)
@@ -140,27 +142,25 @@ class ExactlyOnce:
     def _end(self, targets: Sequence[Target]) -> None:
         """Abort a transaction that touches these: its markers end there whatever this producer left open."""
         log.warning("a transaction that was never ended is aborted: %s", targets or "in the group's offsets")
-        producer, consumer = self._producer, self._consumer
-        outcome: DeliveryError = AbortableError("it is not to be committed")
-        try:
+        consumer = self._consumer
+        self._replace_producer()  # no late request of the old one can commit this
+        producer = self._producer
+        with contextlib.suppress(DeliveryError):
             producer.begin()
             producer.send([Record(topic, p, None, None, (("never_committed", b"1"),)) for topic, p in targets])
             producer.flush(_FLUSH_S)
             producer.send_offsets(consumer.topic, {0: 0}, consumer.membership())
-        except DeliveryError as error:
-            outcome = error
-        self._recover(outcome)
+        self._recover()
 
-    def _recover(self, error: DeliveryError) -> None:
-        try:
-            if not isinstance(error, AbortableError):
-                raise error
-            self._patience.retry(self._producer.abort)
-        except DeliveryError:
-            self._producer.discard()
-            self._producer = self._new_producer()
-            self._patience.retry(self._producer.init)
+    def _recover(self) -> None:
+        self._replace_producer()
         self._consumer.rewind()
+
+    def _replace_producer(self) -> None:
+        """Abort what the producer has open, and have the broker refuse what may still be on its way from it."""
+        self._producer.discard()
+        self._producer = self._new_producer()
+        self._patience.retry(self._producer.init)
 
 
 class AtLeastOnce:

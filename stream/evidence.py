@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from stream.client import Config
 from stream.cluster import read_records
+from stream.group import Group
 from stream.marks import Span, Written
 from stream.records import Message, Target
 
@@ -28,11 +29,34 @@ class Evidence:
 
     def gone(self, decided: Records, places: Mapping[int, int]) -> Offsets:
         """Return what was settled before the places where partitions go on, and aborted."""
-        doubtful = {p: s for p, s in self.spans.items() if not decided[p].keys() >= set(range(s.first, places[p]))}
+        doubtful = self._doubtful(decided, places)
         gone: Offsets = defaultdict(set)
         for p, records in self._read(self.written.topics, doubtful, "read_uncommitted").items():
             gone[p] = {o for o in records if o < places[p]} - decided[p].keys()
         return gone
+
+    def lacking(self, group: Group, decided: Records, places: Mapping[int, int]) -> Offsets:
+        """Return messages before the places that have no record, where all records behind the marks are still there.
+
+        An offset can be committed without its records: by the late request of an earlier commit, for one.
+        """
+        lacking: Offsets = defaultdict(set)
+        starts = {p: s.first for p, s in self._doubtful(decided, places).items() if self._whole(group, p, s)}
+        until = {p: places[p] for p in starts}
+        for message in read_records(self.config, group.topic, starts, until) if starts else ():
+            if message.offset not in decided[message.partition]:
+                lacking[message.partition].add(message.offset)
+        return lacking
+
+    def _whole(self, group: Group, partition: int, span: Span) -> bool:
+        behind = zip(self.written.topics, span.ends, strict=False)  # a mark ends with the receipts
+        return self.written.lasting and all(
+            group.watermarks(topic, partition)[0] <= end <= self.ends[topic, partition] for topic, end in behind
+        )
+
+    def _doubtful(self, decided: Records, places: Mapping[int, int]) -> dict[int, Span]:
+        """Return the marks of partitions where offsets before the place have no record."""
+        return {p: s for p, s in self.spans.items() if not decided[p].keys() >= set(range(s.first, places[p]))}
 
     def halves(self, decided: Records, gone: Offsets, places: Mapping[int, int]) -> Records:
         """Return the decisions without the receipt that was written with them, and receipts without their decision."""

@@ -35,12 +35,14 @@ class Written:
     """What a group writes. `topics`: those that get one record for each message, the first one its answers.
 
     `settles`: the offset of the message that a record of this group settles, None for any other record. `receipts`: the
-    topic that gets one more for each answer; empty: none.
+    topic that gets one more for each answer; empty: none. `lasting`: no topic is compacted, so that a record that was
+    written is there until retention removes it with all before it.
     """
 
     topics: tuple[str, ...]
     settles: Callable[[Message], int | None]
     receipts: str = ""
+    lasting: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:

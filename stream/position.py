@@ -11,8 +11,11 @@ transaction that its producer aborts. So the records themselves are asked:
 3. What the targets hold of this group behind the mark is decided already, and is left out when it is read again: the
    offset may have been lost.
 4. What was written behind the mark and is not committed was aborted: reading begins there, not behind it.
-5. A decision or a receipt that was committed without the other is one half: its message is read again for the other.
-6. An offset without a mark was set by an operator (or by a worker that is no transactional one), and holds.
+5. A message that the mark counts as decided and that has no record behind it is decided again: a request to commit that
+   comes late may commit the offsets of the next transaction before its records are there. (Not where records may be
+   gone by themselves: behind what retention left, or in compacted topics.)
+6. A decision or a receipt that was committed without the other is one half: its message is read again for the other.
+7. An offset without a mark was set by an operator (or by a worker that is no transactional one), and holds.
 """
 
 import logging
@@ -59,6 +62,8 @@ class Positions:
         decided = evidence.decided()
         places = {p: self._first(group, p, c.offset, spans[p]) for p, c in committed.items()}
         gone = evidence.gone(decided, places)
+        for p, offsets in evidence.lacking(group, decided, places).items():
+            gone[p] |= offsets
         halves = evidence.halves(decided, gone, places)
         found = {p: _beginning(place, decided[p], gone[p], halves[p]) for p, place in places.items()}
         for p, beginning in found.items():

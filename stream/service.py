@@ -26,6 +26,7 @@ from stream.producer import RecordProducer
 from stream.records import Cluster
 from stream.routes import Routes
 from stream.settings import DeliveryMode, MissingOffsets, StreamSettings
+from stream.standstill import Standstill
 from stream.start import check_sizes, check_topics
 from stream.watchdog import Watchdog
 
@@ -153,15 +154,21 @@ class _Brokers:
     def positions(self) -> Positions:
         s = self.settings
         ends = self.admin.ends if self.transactions else None
+        topics = (s.output, s.dead_letters)
         written = Written(
-            topics=(s.output, s.dead_letters), settles=settled_by_worker(s.input, s.group), receipts=s.receipts
+            topics=topics,
+            settles=settled_by_worker(s.input, s.group),
+            receipts=s.receipts,
+            lasting=self.transactions and not any(map(self.admin.compacted, topics)),
         )
         return Positions(s.connection, written, ends, earliest=s.missing_offsets is MissingOffsets.EARLIEST)
 
     def consumer(self, name: str, positions: Positions) -> GroupConsumer:
         s = self.settings
         config = consumer_config(s, name, embedded=self.cluster.embedded)
-        return GroupConsumer(config, s.input, positions, s.retry_seconds + OTHERS_S)
+        patience_s = s.retry_seconds + OTHERS_S
+        standstill = Standstill(s.input, self.admin.ends, patience_s) if self.transactions else None
+        return GroupConsumer(config, s.input, positions, patience_s, standstill)
 
     def delivery(self, name: str, consumer: GroupConsumer, positions: Positions) -> Delivery:
         s, patience = self.settings, Patience(self.settings.retry_seconds)

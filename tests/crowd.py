@@ -78,7 +78,11 @@ class Crowd:
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-        self.alive.remove(worker)
+        self._gone(worker)
+
+    def _gone(self, worker: subprocess.Popen[bytes]) -> None:
+        if worker in self.alive:  # else it ended by itself and was replaced meanwhile
+            self.alive.remove(worker)
 
     def end(self, worker: subprocess.Popen[bytes]) -> None:
         """Ask a worker to end. It may just have ended by itself, as `replace_dead` allows: the report counts that."""
@@ -86,8 +90,8 @@ class Crowd:
         worker.terminate()
         code = worker.wait(120)
         assert code in (0, 4, 5), f"a worker that was asked to end ended with {code}"
-        self.own_exits += [code] if code else []
-        self.alive.remove(worker)
+        self.own_exits += [code] if code and worker in self.alive else []
+        self._gone(worker)
 
     def wait_for(self, worker: subprocess.Popen[bytes], said: bytes, seconds: float = 300) -> None:
         """Wait until a worker has said something, or has ended by itself."""

@@ -34,6 +34,17 @@ class KafkaServer:
         (data / "steady.properties").write_text("broker.session.timeout.ms=120000\n")
         return cls(data, extra=data / "steady.properties")
 
+    @classmethod
+    def behind(cls, data: Path, listening: int, told: int, more: str = "") -> "KafkaServer":
+        """One that listens on a second port and tells its clients there to come by another, that of a link to it."""
+        server = cls.steady(data)
+        listeners = {"PLAINTEXT": server.port, "LINKED": listening, "CONTROLLER": server.controller_port}
+        with (data / "steady.properties").open("a") as file:
+            file.write("listeners=" + ",".join(f"{n}://127.0.0.1:{p}" for n, p in listeners.items()) + "\n")
+            file.write(f"advertised.listeners=PLAINTEXT://127.0.0.1:{server.port},LINKED://127.0.0.1:{told}\n")
+            file.write("listener.security.protocol.map=" + ",".join(f"{n}:PLAINTEXT" for n in listeners) + f"\n{more}")
+        return server
+
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"

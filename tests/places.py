@@ -9,6 +9,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient
+
 from scoring.messages import Answer
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, member_config, producer_config
@@ -22,7 +25,7 @@ from stream.producer import RecordProducer
 from stream.reading import Reading
 from stream.records import Batch, Beginning, Committed, Message, Record
 from stream.routes import Routes
-from stream.settings import StreamSettings
+from stream.settings import GroupProtocol, StreamSettings
 from tests.account import source
 from tests.kafka import KafkaServer, read_topic
 from tests.waiting import PATIENCE_S
@@ -44,6 +47,8 @@ class Place:
     output: str
     group: str
     receipts: str = ""
+    lasting: bool = True
+    protocol: GroupProtocol = GroupProtocol.CONSUMER
     opened: list[Reading] = field(default_factory=list)
 
     @classmethod
@@ -61,7 +66,7 @@ class Place:
 
     def settings(self, **more: Any) -> StreamSettings:
         values = {"bundle": Path(), "brokers": self.address, "input": self.input, "output": self.output}
-        return StreamSettings(**{**values, "group": self.group, **more})
+        return StreamSettings(**{**values, "group": self.group, "group_protocol": self.protocol, **more})
 
     def consumer(self) -> GroupConsumer:
         config = consumer_config(self.settings(), "test", embedded=self.embedded)
@@ -86,7 +91,7 @@ class Place:
         settings = self.settings()
         admin = Admin(settings.connection)
         settles = settled_by_worker(self.input, self.group)
-        written = Written(topics=(self.output,), settles=settles, receipts=self.receipts)
+        written = Written(topics=(self.output,), settles=settles, receipts=self.receipts, lasting=self.lasting)
         positions = Positions(settings.connection, written, admin.ends, earliest=False)
         consumer = GroupConsumer(consumer_config(settings, "test", embedded=False), self.input, positions)
         targets = [(topic, p) for topic in written.targets for p in range(4)]
@@ -109,6 +114,12 @@ class Place:
                 assert delivery.deliver(self.copies(batch), batch.offsets, batch.membership)
         consumer.close()
         return offsets
+
+    def delete_output(self) -> None:
+        """Have all records of the output's partition 0 removed, as retention does."""
+        end, admin = ck.TopicPartition(self.output, 0, ck.OFFSET_END), AdminClient({"bootstrap.servers": self.address})
+        for removed in admin.delete_records([end]).values():
+            removed.result(PATIENCE_S)
 
     def decided(self, topic: str = "") -> list[int]:
         """The offsets in partition 0 that committed decisions are about, or committed records of another topic."""

@@ -13,7 +13,7 @@ from stream.records import Beginning, Committed
 from stream.settings import GroupProtocol
 from tests.kafka import KafkaServer
 from tests.places import Place, take
-from tests.slow_link import SlowLink
+from tests.slow_link import EARLIEST, LIST_OFFSETS, Link, late_answers
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
@@ -26,7 +26,7 @@ def from_the_fifth(_group: Group, committed: Mapping[int, Committed]) -> dict[in
 @pytest.mark.parametrize("protocol", list(GroupProtocol))
 def test_a_late_answer_about_the_first_offset_moves_nothing(tmp_path: Path, protocol: GroupProtocol) -> None:
     server = KafkaServer.steady(tmp_path / "kafka")
-    with SlowLink(server.port) as link:
+    with Link(server.port, late_answers(LIST_OFFSETS, EARLIEST, 1.0)) as link:
         with (tmp_path / "kafka/steady.properties").open("a") as file:
             file.write(f"advertised.listeners=PLAINTEXT://127.0.0.1:{link.port}\n")
         server.start()

@@ -1,0 +1,47 @@
+"""Partitions whose messages do not come though the brokers have them, as when the client library stops reading one."""
+
+import time
+from collections.abc import Callable, Collection
+
+from features.errors import DeliveryError
+from stream.position import Ends
+
+_ASK_S = 5.0
+
+
+class Standstill:
+    """Compares where the brokers say that partitions end with what the client has heard of it while it reads them."""
+
+    def __init__(self, topic: str, ends: Ends, patience_s: float, ask_s: float = _ASK_S) -> None:
+        """`patience_s`: how long a partition may stand still; counted in answers, so that time asleep is none."""
+        self._topic, self._ends, self._ask_s = topic, ends, ask_s
+        self._most = max(2, round(patience_s / ask_s))
+        self._next = time.monotonic()
+        self._unheard: dict[int, tuple[int, int]] = {}  # an end that was not heard of, and in how many answers running
+
+    def look(self, partitions: Collection[int], heard: Callable[[int], int]) -> None:
+        """Ask when it is due. `heard`: the end of a partition as far as the client has heard by reading it.
+
+        Raises:
+            DeliveryError: a partition has been standing still for too long.
+
+        """
+        if time.monotonic() < self._next:
+            return
+        try:
+            ends = self._ends([(self._topic, p) for p in partitions], committed=True)
+        except DeliveryError:  # the brokers are away; asked again
+            return
+        finally:
+            self._next = time.monotonic() + self._ask_s
+        self._unheard = {p: self._after(p, end, heard(p)) for (_, p), end in ends.items()}
+        still = [p for p, (_, answers) in self._unheard.items() if answers > self._most]
+        if still:
+            raise DeliveryError(
+                f"{self._topic} partitions {still}: there are messages, but none has come for "
+                f"{self._most * self._ask_s:.0f} s. Nothing is lost; start again, which reads on."
+            )
+
+    def _after(self, partition: int, end: int, heard: int) -> tuple[int, int]:
+        known, answers = self._unheard.get(partition, (0, 0))
+        return (end, 0) if max(0, heard) >= known else (known, answers + 1)
