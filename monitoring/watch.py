@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.agreement import Agreement
-from monitoring.alarms import Alarm, Light, cohort_alarms, door_alarms, drift_alarms, estimate_alarms, light
+from monitoring.alarms import Alarm, Light, Topic, cohort_alarms, door_alarms, drift_alarms, estimate_alarms, light
 from monitoring.concept import Fall, falls, label_mapping
 from monitoring.cutoffs import CutOffs, cut_offs
 from monitoring.drift import Drift, Part, parts_of
@@ -81,10 +81,12 @@ def watch(watched: Watched) -> Figures:
     expected = estimates(parts, reference, costs)
     truth = None if watched.labelled is None else _truth(watched, watched.labelled, costs)
     ranking = ranked([*findings, *(truth.concept if truth else ())])
+    moved = list(drift_alarms(ranking))
     alarms = [
         *door_alarms(watched.agreement),
+        *(a for a in moved if a.topic is Topic.PERFORMANCE),  # before the cohorts that it made worse
         *(cohort_alarms(truth.cohorts) if truth else ()),
-        *drift_alarms(ranking),
+        *(a for a in moved if a.topic is Topic.DRIFT),
         *estimate_alarms(expected),
     ]
     return Figures(

@@ -114,6 +114,7 @@ def test_another_label_mapping_is_ranked_first_and_contradicts_the_estimates(sco
     figures = scored.figures(labels=labels.with_columns(turned.otherwise("credit_class").alias("credit_class")))
     first = figures.ranking[0]
     assert (first.kind, first.alarm) == (Kind.CONCEPT, True)
+    assert figures.alarms[0].what == "label mapping moved", "the cause stands before what it made worse"
     assert figures.statement.state is State.CONTRADICTED
     assert figures.light is Light.RED
     assert not any(alarm.topic is Topic.DRIFT for alarm in figures.alarms), "no input moved"
