@@ -24,7 +24,8 @@ def render(found: dict[str, Any]) -> str:
     """Return the page of `monitoring.content.content`. The same figures give the same bytes."""
     window = found["window"]
     said = (
-        f"{window['decisions']:,} decision{'s' if window['decisions'] != 1 else ''} on applications from {window['first'][:10]} to {window['last'][:10]}, by "
+        f"{window['decisions']:,} decision{'s' if window['decisions'] != 1 else ''} on applications from "
+        f"{window['first'][:10]} to {window['last'][:10]}, by "
         f"bundle {found['bundle_id'][:12]}."
     )
     return html.Page(
