@@ -25,8 +25,6 @@ from tests.rest_door import Door, running
 from tests.test_alerts import ALERTS, FOLDER, PANELS, expressions, tool
 from tests.waiting import PATIENCE_S, free_port, wait_until
 
-pytestmark = pytest.mark.xdist_group("prometheus")
-
 NOTHING_TO_SHOW = {"Alerts that fire"}
 
 

@@ -13,8 +13,6 @@ from recipes.dataset import Dataset
 from tests.conftest import PROJECT, Credit
 from tests.shell import shell
 
-pytestmark = pytest.mark.xdist_group("readme")  # its commands go on from each other
-
 README = (PROJECT / "README.md").read_text()
 
 
@@ -43,6 +41,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines()])
 def test_a_command_of_the_readme_runs(line: str, demo: Path) -> None:
+    """They go on from each other, so all of this file must run in one process, in this order."""
     done = shell(line, demo)
     assert done.returncode == 0, done.stderr
     assert done.stdout

@@ -16,8 +16,6 @@ from tests.kafka import KafkaServer, read_topic
 from tests.places import Place, patiently, take, topics
 from tests.waiting import PATIENCE_S, wait_until
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 
 class BrokerContract:
     """What the loop relies on, whatever the broker."""

@@ -22,8 +22,6 @@ from tests.kafka import KafkaServer, read_topic
 from tests.test_cli import examples
 from tests.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 
 class Door:
     """The stream door on topics of its own."""

@@ -20,8 +20,6 @@ from tests.places import Place
 from tests.stage import Stage, good
 from tests.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 
 @pytest.fixture
 def own_kafka(java: None, tmp_path: Path) -> Iterator[KafkaServer]:  # noqa: ARG001

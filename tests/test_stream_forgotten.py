@@ -13,8 +13,6 @@ from tests.kafka_wire import Stray
 from tests.places import Place, patiently
 from tests.waiting import PATIENCE_S, wait_until
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 LOST = [{"record"}, {"offset"}, {"receipt"}, {"record", "offset"}, {"record", "offset", "receipt"}]
 
 

@@ -25,8 +25,6 @@ from tests.crowd import Crowd, Load
 from tests.kafka import KafkaServer, Seen, read_topic
 from tests.kills import Faults, Torture
 
-pytestmark = pytest.mark.xdist_group("kills")
-
 KILLS = int(os.environ.get("CREDIT_KILLS", "30"))
 PER_SECOND = 200
 TOPICS = ("credit.applications", "credit.decisions", "credit.dead-letters", "credit.receipts")

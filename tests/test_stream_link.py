@@ -22,8 +22,6 @@ from tests.places import Place, from_the_start, take
 from tests.slow_link import Fault, Kind, Link, Once
 from tests.waiting import PATIENCE_S, free_port, wait_until
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 COUNT = 16
 CUT = Fault(Kind.CUT_BEFORE)
 START = {"Metadata": 3, "FindCoordinator": 10, "InitProducerId": 22, "OffsetFetch": 9, "ListOffsets": 2, "Fetch": 1}

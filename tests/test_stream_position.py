@@ -10,8 +10,6 @@ from tests.kafka import KafkaServer
 from tests.places import Place, patiently, take
 from tests.waiting import PATIENCE_S, wait_until
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 
 @pytest.fixture
 def place(kafka: KafkaServer) -> Iterator[Place]:

@@ -22,8 +22,6 @@ from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, Seen, read_topic
 from tests.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 LARGEST = 1_048_588
 TOPICS = ("applications-r", "decisions-r", "dead-r", "receipts-r")
 

@@ -14,8 +14,6 @@ from tests.kafka_wire import Stray
 from tests.places import Place, patiently
 from tests.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 VALUES = [b"0", b"1", b"2", b"3"]
 REFUSAL = Refusal(code="c", pointer="/p", expected="e")
 LARGEST = 1_048_588

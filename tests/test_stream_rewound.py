@@ -15,8 +15,6 @@ from tests.kafka import KafkaServer
 from tests.places import Place, take
 from tests.slow_link import EARLIEST, LIST_OFFSETS, Link, late_answers
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 
 def from_the_fifth(_group: Group, committed: Mapping[int, Committed]) -> dict[int, Beginning]:
     return {p: Beginning(5 if p == 0 else 0) for p in committed}

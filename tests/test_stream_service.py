@@ -5,7 +5,6 @@ import re
 import urllib.error
 import urllib.request
 
-import pytest
 from confluent_kafka.admin import AdminClient
 
 from monitoring.metrics import STREAM
@@ -13,8 +12,6 @@ from tests.account import source
 from tests.kafka import read_topic
 from tests.stage import INPUT_LIMIT, Stage, bad, good
 from tests.waiting import PATIENCE_S, free_port, wait_until
-
-pytestmark = pytest.mark.xdist_group("kafka")
 
 
 def test_each_message_becomes_one_record_under_its_key_in_order_with_its_source(stage: Stage) -> None:

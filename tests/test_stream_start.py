@@ -16,8 +16,6 @@ from tests.kafka import KafkaServer, read_topic
 from tests.stage import Stage, bad, good
 from tests.waiting import PATIENCE_S, free_port
 
-pytestmark = pytest.mark.xdist_group("kafka")
-
 
 def test_decisions_whose_offset_the_broker_forgot_are_not_made_again_by_the_service(stage: Stage) -> None:
     stage.publish(*good(10))

@@ -171,7 +171,6 @@ def test_a_door_that_refuses_what_others_decide_ends_the_command_with_7(
     assert report["first_application_id"] == pl.read_csv(few[0])["application_id"][0]
 
 
-@pytest.mark.xdist_group("kafka")
 def test_the_stream_can_be_asked_on_a_real_broker(
     bundle: Path, few: tuple[Path, Path], kafka: KafkaServer, credit: Credit
 ) -> None:
