@@ -19,8 +19,8 @@ The delivery contract, in the order of the code:
 6. commit   A crash before this line lets the batch be read again, and its records stay invisible to readers of
             committed records. After it all of them are final.
 7. recover  A retriable error repeats the same call; after any other error the partitions begin again (line 1), with a
-            new producer where the old one is of no use. What a broker forgot to end is ended (`stream.forgotten`). Too
-            long without success: exit code 4.
+            new producer. What a broker forgot to end is ended (`stream.forgotten`). Too long without success: exit
+            code 4.
 8. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
 9. stop     Asked to end, the worker settles the batch in hand, then leaves the group.
 
