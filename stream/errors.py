@@ -20,12 +20,8 @@ class RetriableError(DeliveryError):
     """The same call may be made again: nothing is known to have gone wrong for good."""
 
 
-class AbortableError(DeliveryError):
-    """The transaction cannot be committed any more: abort it and read again from the committed offsets."""
-
-
 class FatalError(DeliveryError):
-    """The producer is of no use any more, as after being fenced: discard it and make a new one."""
+    """The transaction cannot be committed any more, or the producer was fenced: discard it and make a new one."""
 
 
 class OffsetGoneError(DeliveryError):
@@ -64,8 +60,6 @@ _AGAIN = {"_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_WAIT_COORD", "UNSTA
 def translated(error: ClientError, doing: str) -> DeliveryError:
     """Return the error of ours that says what to do next."""
     text = f"{doing}: {error.name()} ({error.str()})"
-    if error.fatal() or error.name() in _FATAL:
+    if error.fatal() or error.name() in _FATAL or error.txn_requires_abort():
         return FatalError(text)
-    if error.txn_requires_abort():
-        return AbortableError(text)
     return RetriableError(text) if error.retriable() or error.name() in _AGAIN else DeliveryError(text)

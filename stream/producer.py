@@ -68,11 +68,6 @@ class RecordProducer:
         with translate("commit"):
             self._producer.commit_transaction(_CALL_S)
 
-    def abort(self) -> None:
-        """Abort; may be called again after RetriableError."""
-        with translate("abort"):
-            self._producer.abort_transaction(_CALL_S)
-
     def discard(self) -> None:
         """Forget what is still to be written; the producer is of no use any more."""
         self._producer.purge()

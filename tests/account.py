@@ -1,6 +1,7 @@
 """The account of a stream: what was sent against what became of it."""
 
 import itertools
+import json
 from collections import Counter
 from dataclasses import dataclass
 
@@ -32,6 +33,13 @@ def source(record: Seen) -> tuple[int, int]:
     if "source_offset" in h:
         return int(h["source_partition"]), int(h["source_offset"])
     return int(h["__connect.errors.partition"]), int(h["__connect.errors.offset"])
+
+
+def one_receipt_each(receipts: list[Seen], decisions: list[Seen]) -> None:
+    """Assert that each decision has its receipt, once."""
+    assert sorted(map(source, receipts)) == sorted(map(source, decisions)), "one receipt for each decision"
+    of = {source(r): json.loads(r.value or b"")["decision"]["decision_id"] for r in receipts}
+    assert of == {source(r): json.loads(r.value or b"")["decision_id"] for r in decisions}
 
 
 def account(sent: dict[tuple[int, int], tuple[bytes, bytes]], records: dict[str, list[Seen]]) -> dict[str, int]:

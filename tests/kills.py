@@ -75,6 +75,14 @@ class Torture:
             records=records,
         )
 
+    def end(self) -> None:
+        """End everything, whatever state it is in."""
+        self.load.cancel()
+        for worker in self.crowd.alive:
+            worker.kill()
+            worker.wait()
+        self.server.stop()
+
     def _plan(self, done: Counter[str]) -> Iterator[str]:
         """Whether a kill falls into a transaction is chance: go on until enough did."""
         yield from self.faults.order()

@@ -144,7 +144,7 @@ class TestApacheKafka(BrokerContract):
         producer.send([Record(place.output, 0, m.key, b"aborted", ()) for m in taken])
         producer.flush(PATIENCE_S)
         patiently(lambda: producer.send_offsets(place.input, {0: 3}, consumer.membership()))
-        patiently(producer.abort)
+        patiently(place.producer(place.group).init)  # which aborts
         assert consumer.committed([0]) == {0: None}
         assert place.exactly_once(consumer).deliver(
             [Record(place.output, 0, b"k", b"committed", ())], {0: 3}, consumer.membership()

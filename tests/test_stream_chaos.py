@@ -3,7 +3,6 @@
 CREDIT_CHAOS=100-149 (`make soak`) runs these seeds: even ones with the protocol `consumer`, odd ones with `classic`.
 """
 
-import json
 import os
 import random
 import sys
@@ -15,7 +14,7 @@ from recipes.dataset import Dataset
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
 from stream.settings import GroupProtocol
-from tests.account import source
+from tests.account import one_receipt_each
 from tests.conftest import PROJECT
 from tests.crowd import Crowd, Load
 from tests.kafka import KafkaServer, read_topic
@@ -70,22 +69,17 @@ def test_a_hostile_link_loses_and_doubles_nothing(
         crowd = Crowd(command(bundle, link.port, seed), tmp_path / "workers", environment, PROJECT)
         faults = Faults(kills=8, stops=1, broker_kills=0, rebalances=1) if LONG else Faults(2, 0, 0, 0, 1)
         faults.inside, faults.seed = 0, seed
+        torture = Torture(server, load, crowd, TOPICS[1], TOPICS[2], faults)
         try:
-            report = Torture(server, load, crowd, TOPICS[1], TOPICS[2], faults).run()
+            report = torture.run()
             receipts = read_topic(server.address, TOPICS[3])
         finally:
-            load.cancel()
-            for worker in crowd.alive:
-                worker.kill()
-                worker.wait()
-            server.stop()
+            torture.end()
     sys.stderr.write(f"\nhostile link, seed {seed}, {sum(link.done.values())} faults: {report.line()}\n")
     assert (report.lost, report.doubled, report.invented, report.out_of_order) == (0, 0, 0, 0), report.line()
     assert set(report.own_exits) <= {4, 5}
     assert link.done
-    decisions = {source(r): json.loads(r.value or b"")["decision_id"] for r in report.records[TOPICS[1]]}
-    assert sorted(map(source, receipts)) == sorted(decisions), "one receipt for each decision"
-    assert {source(r): json.loads(r.value or b"")["decision"]["decision_id"] for r in receipts} == decisions
+    one_receipt_each(receipts, report.records[TOPICS[1]])
 
 
 def command(bundle: Path, port: int, seed: int) -> list[str]:

@@ -19,7 +19,7 @@ from recipes.dataset import Dataset
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
-from tests.account import source
+from tests.account import one_receipt_each, source
 from tests.conftest import PROJECT, Credit
 from tests.crowd import Crowd, Load
 from tests.kafka import KafkaServer, Seen, read_topic
@@ -72,26 +72,21 @@ def test_kills_zombies_broker_crashes_and_rebalances_lose_and_double_nothing(
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     load = Load(server.address, TOPICS[0], messages(dataset, scorer), PER_SECOND).start()
     crowd = Crowd(command, tmp_path / "workers", environment, PROJECT)
+    torture = Torture(server, load, crowd, TOPICS[1], TOPICS[2], Faults(kills=KILLS))
     try:
-        report = Torture(server, load, crowd, TOPICS[1], TOPICS[2], Faults(kills=KILLS)).run()
+        report = torture.run()
         receipts = read_topic(server.address, TOPICS[3])
         where = ("--brokers", server.address, "--log", tmp_path / "log", "--bundles", bundle)
         consumed = credit("log", "consume", *where, "--stop-when-idle", 2)
         replayed = credit("replay", tmp_path / "log", "--bundles", bundle, "--json")
     finally:
-        load.cancel()
-        for worker in crowd.alive:
-            worker.kill()
-            worker.wait()
-        server.stop()
+        torture.end()
     sys.stderr.write(f"\nkill test: {report.line()}\n")
     assert (report.lost, report.doubled, report.invented, report.out_of_order) == (0, 0, 0, 0), report.line()
     assert report.faults >= Counter(kill=KILLS, stop=5, broker=2, rebalance=3), report.line()
     assert report.kills_inside_a_transaction >= 10, report.line()
     decisions = report.records[TOPICS[1]]
-    assert sorted(map(source, receipts)) == sorted(map(source, decisions)), "one receipt for each decision"
-    of = {source(r): json.loads(r.value or b"")["decision"]["decision_id"] for r in receipts}
-    assert of == {source(r): json.loads(r.value or b"")["decision_id"] for r in decisions}
+    one_receipt_each(receipts, decisions)
     assert consumed.returncode == 0, consumed.stderr
     places = pl.concat(frames(tmp_path / "log", columns=["partition", "offset"]))
     assert sorted(places.iter_rows()) == sorted(map(source, decisions)), "the log holds each once"

@@ -37,8 +37,7 @@ def test_a_late_answer_about_the_first_offset_moves_nothing(tmp_path: Path, prot
             for _ in range(40):  # the answer comes, and with it what it does
                 messages += consumer.take(100, 0.1).messages
             place.send((b"k", b"v"))
-            while messages[-1].offset < 10:
-                messages += take(consumer, 1)
+            messages += take(consumer, 1)
             consumer.close()
             assert [m.offset for m in messages] == [5, 6, 7, 8, 9, 10]
         finally:
