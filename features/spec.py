@@ -142,8 +142,9 @@ class ReasonCode:
 class Spec:
     """The whole contract. `costs[actual][assigned]` is money in `currency`, in the order of `classes`.
 
-    `language` is that of the texts of `reasons`, as in HTML (en, de-CH). `pii` names ids and text attributes that the
-    decision log stores keyed.
+    `version` is 1 or 2: the rules that came with version 2 hold for specs that state it, so that a spec of version 1
+    keeps its bits. `language` is that of the texts of `reasons`, as in HTML (en, de-CH). `pii` names ids and text
+    attributes that the decision log stores keyed.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Spec:
     reasons: tuple[ReasonCode, ...]
     text: str
     about: About
+    version: int = 1
     pii: tuple[str, ...] = ()
 
     def __hash__(self) -> int:

@@ -24,7 +24,8 @@ from features.spec_pii import check_pii
 from features.spec_policy import read_costs, read_floors
 from features.toml_table import Table, errors_of
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2  # that drafts and recipes write
+_READABLE = (1, SPEC_VERSION)
 _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
     *("language", "reasons", "about", "pii"),
@@ -48,11 +49,12 @@ def parse_spec(text: str, source: str = "spec.toml") -> Spec:
 def _spec(root: Table, text: str) -> Spec:
     root.allow(_KEYS)
     version = root.integer("spec_version", 0, 2**31)
-    if version != SPEC_VERSION:
-        raise SpecError(f"spec_version: this release reads version {SPEC_VERSION}, found {version}.")
+    if version not in _READABLE:
+        raise SpecError(f"spec_version: this release reads versions 1 and {SPEC_VERSION}, found {version}.")
     classes = _classes(root)
     kinds, ignored = _event_kinds(root.table("events", optional=True))
     spec = Spec(
+        version=version,
         name=root.text("name"),
         classes=classes,
         currency=_currency(root.table("currency")),

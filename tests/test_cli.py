@@ -130,7 +130,7 @@ def test_train_refuses_a_folder_without_its_files(tmp_path: Path, credit: Credit
     (tmp_path / "spec.toml").write_text(dataset.spec_text)
     done = credit("train", tmp_path, "--bundles", tmp_path)
     assert (done.returncode, "expected applications.parquet or applications.csv" in done.stderr) == (1, True)
-    (tmp_path / "spec.toml").write_text("spec_version = 2")
+    (tmp_path / "spec.toml").write_text("spec_version = 3")
     assert credit("train", tmp_path, "--bundles", tmp_path).returncode == 2
 
 

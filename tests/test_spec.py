@@ -37,7 +37,7 @@ points_to_double_odds = 50
 """
 
 WRONG = [
-    ("spec_version = 1", "spec_version = 2", "spec_version"),
+    ("spec_version = 1", "spec_version = 3", "spec_version"),
     ('name = "minimal"', "name = 3", "name"),
     ('name = "minimal"', 'nmae = "minimal"', "nmae: unknown key"),
     ('["Poor", "Good"]', '["Good"]', "classes"),
@@ -126,3 +126,8 @@ def test_a_mutilated_spec_is_read_or_refused_and_never_crashes(data: st.DataObje
         return
     assert spec.text == text
     assert tomllib.loads(text)["spec_version"] == 1
+
+
+def test_both_versions_are_read_and_the_spec_says_which() -> None:
+    assert parse_spec(MINIMAL).version == 1
+    assert parse_spec(MINIMAL.replace("spec_version = 1", "spec_version = 2")).version == 2
