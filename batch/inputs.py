@@ -1,31 +1,84 @@
 """The two canonical tables that a batch command takes."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
 from batch.tables import SourceTable
+from features.errors import SettingsError
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 
+NO_EVENTS = pl.DataFrame(schema=dict.fromkeys(EVENT_COLUMNS, pl.String))
+
+
+class NoEvents(SourceTable):
+    """The events of a run that needs none and was given none: no file, no row."""
+
+    def __init__(self) -> None:
+        """Begin with nothing; there is nothing to open."""
+        super().__init__(Path(), EVENTS, may_be_empty=True)
+
+    def __enter__(self) -> Self:
+        """Open nothing."""
+        return self
+
+    def estimated_bytes(self) -> int:
+        """Return 0."""
+        return 0
+
+    def blocks(self) -> Iterator[pl.DataFrame]:
+        """Yield the columns alone."""
+        yield NO_EVENTS
+
+    def locate(self, rows: pl.Series) -> tuple[pl.Series, pl.Series]:
+        """Name no file: no row is of this table."""
+        return pl.repeat(None, len(rows), dtype=pl.String, eager=True), rows
+
 
 def open_inputs(
-    applications: Path, events: Path, spec: Spec, *, allow_empty_events: bool = False
+    applications: Path, events: Path | None, spec: Spec, *, allow_empty_events: bool = False
 ) -> tuple[SourceTable, SourceTable]:
-    """Describe the two canonical tables. Events without rows are refused where the spec measures events."""
+    """Describe the two canonical tables. `events` may be None, or without rows, where the spec measures none.
+
+    Raises:
+        SettingsError: the spec measures events, and none are given.
+
+    """
     names = [attribute.name for attribute in spec.attributes]
-    events_may_be_empty = allow_empty_events or not spec.groups
-    return (
-        SourceTable(applications, APPLICATIONS, known={*IDENTITY, *names}),
-        SourceTable(events, EVENTS, known={*EVENT_COLUMNS, "recorded_at"}, may_be_empty=events_may_be_empty),
-    )
+    return SourceTable(applications, APPLICATIONS, known={*IDENTITY, *names}), _events(events, spec, allow_empty_events)
 
 
-def read_inputs(applications: Path, events: Path, spec: Spec) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _events(path: Path | None, spec: Spec, allow_empty: bool) -> SourceTable:  # noqa: FBT001
+    if path is None:
+        check_needs_no_events(spec)
+        return NoEvents()
+    return SourceTable(path, EVENTS, known={*EVENT_COLUMNS, "recorded_at"}, may_be_empty=allow_empty or not spec.groups)
+
+
+def check_needs_no_events(spec: Spec) -> None:
+    """Refuse to go on without a table of events where the spec measures some.
+
+    Raises:
+        SettingsError: it has RFM groups.
+
+    """
+    if spec.groups:
+        listed = ", ".join(group.name for group in spec.groups[:3]) + (", ..." if len(spec.groups) > 3 else "")
+        raise SettingsError(
+            f"the spec measures account events ({listed}), and no events are given. Pass them with --events, or as "
+            "events.csv or events.parquet in the folder of a training; or delete its [rfm] groups and train again."
+        )
+
+
+def read_inputs(applications: Path, events: Path | None, spec: Spec) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read both tables whole, for commands that look at a few applications. There may be no events.
 
     Raises:
         InputError: a file cannot be used.
+        SettingsError: the spec measures events, and none are given.
 
     """
     tables = open_inputs(applications, events, spec, allow_empty_events=True)

@@ -41,7 +41,7 @@ class BatchJob:
     """
 
     applications: Path
-    events: Path
+    events: Path | None
     out: Path
     max_reject_share: float = 0.05
     allow_empty_events: bool = False
@@ -90,7 +90,8 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
     """
     check_target(job.out)
     refuse_folders([job.rejects_path, job.manifest_path])
-    for source in (job.applications, job.events, scorer.bundle.path, *([job.log.log] if job.log else [])):
+    given = (job.applications, job.events, scorer.bundle.path, job.log and job.log.log)
+    for source in (path for path in given if path):
         refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
     with only_run(job.out):
         remove_spools(job.out)

@@ -36,10 +36,10 @@ _SHOWN = 10
 def explain(  # noqa: PLR0917 - typer takes options by name
     bundle: BundleOption,
     applications: Applications,
-    events: Events,
     application_id: Annotated[
         str, typer.Option("--application-id", help="The application to explain.", show_default=False)
     ],
+    events: Events = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write one offline page.", show_default=False)] = None,
     dictionary: DictionaryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -49,7 +49,7 @@ def explain(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Print an application's decision, its reasons as the applicant reads them, and what moved it most."""
     if html is not None:
-        for source in (applications, events, bundle):
+        for source in (applications, *([events] if events else []), bundle):
             refuse_overwriting(source, [html])
         prepare_folder(html)
     with stages("Explaining", 3) as stage:

@@ -26,7 +26,7 @@ app = typer.Typer()
 )
 def features(  # noqa: PLR0917 - typer takes options by name
     applications: Applications,
-    events: Events,
+    events: Events = None,
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="The bundle whose spec is used.", show_default=False)
     ] = None,

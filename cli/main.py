@@ -86,8 +86,8 @@ else:  # its options are those settings, so that without them there is nothing t
 def score(  # noqa: PLR0917 - typer takes options by name
     bundle: BundleOption,
     applications: Applications,
-    events: Events,
     out: Annotated[Path, typer.Option("--out", help="Decisions, .csv or .parquet.", show_default=False)],
+    events: Events = None,
     max_reject_share: Annotated[
         float, typer.Option(min=0, max=1, help="More rejected applications than this share end the run with code 3.")
     ] = 0.05,

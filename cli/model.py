@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from batch.inputs import NO_EVENTS, check_needs_no_events
 from batch.tables import read_table
 from cli.console import metric_rows, read_dictionary, read_spec, say, say_table, stages, warn
 from cli.options import DictionaryOption
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from training.data import TrainingData
 
 app = typer.Typer()
+_SUFFIXES = (".parquet", ".csv")
 
 
 class Kind(StrEnum):
@@ -33,7 +35,10 @@ class Kind(StrEnum):
 def train(  # noqa: PLR0917 - typer takes options by name
     folder: Annotated[
         Path,
-        typer.Argument(help="spec.toml, applications, events, labels (.parquet or .csv).", show_default=False),
+        typer.Argument(
+            help="spec.toml, applications, events, labels (.parquet or .csv); no events where the spec measures none.",
+            show_default=False,
+        ),
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
     model: Annotated[Kind, typer.Option("--model", help="Kind of model.")] = Kind.XGBOOST,
@@ -68,7 +73,7 @@ def train(  # noqa: PLR0917 - typer takes options by name
         stage("read")
         search = None if limits is None else make_search(limits, study or bundles / "study.jsonl", spec, stage)
         options = RunOptions(seed=seed, search=search, progress=stage)
-        trained = run(training_data(folder), spec, ModelKind(model), options)
+        trained = run(training_data(folder, spec), spec, ModelKind(model), options)
         stage("export")
         published = publish(trained, bundles)
     _say_trained(trained.evaluation, published)
@@ -97,7 +102,7 @@ def export(
     with stages("Exporting", 3) as stage:
         stage("read")
         fitted = load_xgboost(model, contract)
-        data = training_data(calibration)
+        data = training_data(calibration, contract)
         stage("calibrate")
         trained = adopt(fitted, data, contract)
         stage("export")
@@ -111,20 +116,24 @@ def _complete(spec: Spec, dictionary: Path | None) -> Spec:
     return spec if dictionary is None else read_dictionary(dictionary, spec)
 
 
-_TABLES = ("applications", "events", "labels")
-
-
-def training_data(folder: Path) -> "TrainingData":
+def training_data(folder: Path, spec: Spec) -> "TrainingData":
     """Read applications, events and labels of a folder, and the truth behind synthetic ones.
+
+    Events may be absent where the spec measures none.
 
     Raises:
         InputError: a table is missing, is there twice or cannot be read.
+        SettingsError: the spec measures events, and there is no table of them.
 
     """
     from training.data import TrainingData
 
-    tables = (read_table(_only_file(folder, name), name, may_be_empty=name == "events") for name in _TABLES)
-    applications, events, labels = tables
+    if not any((folder / f"events{suffix}").exists() for suffix in _SUFFIXES):
+        check_needs_no_events(spec)
+        events = NO_EVENTS
+    else:
+        events = read_table(_only_file(folder, "events"), "events", may_be_empty=True)
+    applications, labels = (read_table(_only_file(folder, name), name) for name in ("applications", "labels"))
     truth = folder / "truth.parquet"  # which synthetic data brings along
     return TrainingData(applications, events, labels, read_table(truth, "truth") if truth.exists() else None)
 
@@ -141,7 +150,7 @@ def _say_trained(evaluation: dict[str, Any], published: Path) -> None:
 
 
 def _only_file(folder: Path, name: str) -> Path:
-    found = [p for suffix in (".parquet", ".csv") if (p := folder / f"{name}{suffix}").exists()]
+    found = [p for suffix in _SUFFIXES if (p := folder / f"{name}{suffix}").exists()]
     if len(found) != 1:
         both = "both are there" if found else "neither is there"
         raise InputError(

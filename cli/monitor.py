@@ -105,9 +105,12 @@ def _files_or_log(log: Path | None, given: dict[_Source, Path | None], labels: P
             "a decision log holds decisions and features, and takes labels by `credit outcomes add`. Give the log "
             "alone, or --decisions, --applications and --events without it."
         )
-    if log is None and len(files) < len(given):
-        missing = ", ".join(name for name, path in given.items() if path is None)
-        raise SettingsError(f"expected a decision log, or all of {', '.join(given)}. Missing: {missing}.")
+    missing = [name for name in (_Source.DECISIONS, _Source.APPLICATIONS) if given[name] is None]
+    if log is None and missing:
+        raise SettingsError(
+            f"expected a decision log, or {', '.join(given)}, the last where the spec measures events. "
+            f"Missing: {', '.join(missing)}."
+        )
     return files
 
 
@@ -126,7 +129,8 @@ def _read(bundle: "Bundle", span: "Span", log: Path | None, files: list[Path], l
         return watch_log(bundle, log, span)
     from cli.monitor_files import Files, watch_files
 
-    decisions, applications, events = files
+    decisions, applications, *rest = files
+    events = rest[0] if rest else None
     named = Files(decisions=decisions, applications=applications, events=events, labels=labels)
     return watch_files(bundle, named, span)
 

@@ -29,7 +29,7 @@ class Files:
 
     decisions: Path
     applications: Path
-    events: Path
+    events: Path | None
     labels: Path | None
 
 

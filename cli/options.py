@@ -12,7 +12,12 @@ Applications = Annotated[
     Path, typer.Option("--applications", help="CSV or Parquet file, or a folder of part files.", show_default=False)
 ]
 Events = Annotated[
-    Path, typer.Option("--events", help="CSV or Parquet file, or a folder of part files.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--events",
+        help="CSV or Parquet file, or a folder of part files; not needed by a spec without RFM groups.",
+        show_default=False,
+    ),
 ]
 DictionaryOption = Annotated[
     Path | None,

@@ -111,7 +111,7 @@ def set_policy(
         if policy == old.policy:
             raise SettingsError(f"{costs}: these are the costs of the bundle already, so there is nothing to publish.")
         stage("judge")
-        rejudged = None if data is None else rejudge(old, training_data(data), policy)
+        rejudged = None if data is None else rejudge(old, training_data(data, old.spec), policy)
         judged = on_histogram(old, policy) if rejudged is None else rejudged.judged
         stage("publish")
         published = publish_policy(old, policy, bundles, rejudged)

@@ -71,7 +71,7 @@ def _judge(bundle: Bundle, data: Path, groups: Path | None, stage: Any) -> "Cont
     from training.fairness import fairness, read_groups
     from training.rejudge import content_on, rejudge
 
-    tables: TrainingData = training_data(data)
+    tables: TrainingData = training_data(data, bundle.spec)
     stated = None if groups is None else read_groups(read_table(groups, "groups"), tables.applications)
     stage("judge")
     rejudged = rejudge(bundle, tables)

@@ -27,8 +27,8 @@ def _group() -> None:
 )
 def draft(
     applications: Applications,
-    events: Events,
     out: Annotated[Path, typer.Option("--out", help="The spec to write, .toml.", show_default=False)],
+    events: Events = None,
     labels: Annotated[
         Path | None, typer.Option("--labels", help="Their classes, if you have them.", show_default=False)
     ] = None,
@@ -37,7 +37,8 @@ def draft(
     prepare_folder(out)
     with stages("Drafting", 2) as stage:
         stage("read")
-        tables = read_table(applications, "applications"), read_table(events, "events", may_be_empty=True)
+        account = None if events is None else read_table(events, "events", may_be_empty=True)
+        tables = read_table(applications, "applications"), account
         stage("guess")
         text = draft_spec(*tables, None if labels is None else read_table(labels, "labels"))
     spec = parse_spec(text, str(out))

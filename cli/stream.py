@@ -53,7 +53,7 @@ def publish(
     settings: ConnectionSettings,
     *,
     applications: Applications,
-    events: Events,
+    events: Events = None,
     topic: Annotated[str, typer.Option("--topic", help="Topic to write to.")] = "credit.applications",
     bundle: Annotated[
         Path | None,
@@ -64,13 +64,21 @@ def publish(
     ] = None,
 ) -> None:
     """Send applications with their customers' events to a topic, keyed by customer."""
+    from batch.inputs import NO_EVENTS, check_needs_no_events
     from batch.tables import read_table
     from scoring.bundle import read_bundle
     from scoring.publish import encode_messages, every_column
     from stream.publish import publish as send
 
-    tables = read_table(applications, "applications"), read_table(events, "events", may_be_empty=True)
-    attributes = every_column(tables[0]) if bundle is None else read_bundle(bundle).spec.attributes
+    account = NO_EVENTS if events is None else read_table(events, "events", may_be_empty=True)
+    tables = read_table(applications, "applications"), account
+    if bundle is None:
+        attributes = every_column(tables[0])
+    else:
+        spec = read_bundle(bundle).spec
+        if events is None:
+            check_needs_no_events(spec)
+        attributes = spec.attributes
     pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
     count = send(settings, topic, pairs, per_second)
     say(f"{count:,} application{'' if count == 1 else 's'} published to {topic}")

@@ -25,7 +25,7 @@ _DOORS_DIFFER = 7
 def verify(  # noqa: PLR0917 - typer takes options by name
     bundle: BundleOption,
     applications: Applications,
-    events: Events,
+    events: Events = None,
     brokers: Annotated[
         str | None,
         typer.Option(

@@ -24,15 +24,16 @@ _SCORE = (
 )
 
 
-def draft_spec(applications: pl.DataFrame, events: pl.DataFrame, labels: pl.DataFrame | None) -> str:
-    """Return the text of a spec. What a person must check or decide is marked EDIT.
+def draft_spec(applications: pl.DataFrame, events: pl.DataFrame | None, labels: pl.DataFrame | None) -> str:
+    """Return the text of a spec. What a person must check or decide is marked EDIT. No events: no groups.
 
     Raises:
         InputError: a table lacks its identity columns; attributes may have any names.
 
     """
     require_columns(applications, APPLICATIONS, IDENTITY)
-    require_columns(events, EVENTS, EVENT_COLUMNS)
+    if events is not None:
+        require_columns(events, EVENTS, EVENT_COLUMNS)
     classes = _classes(labels)
     lines = [
         "# Drafted from your files. Read it once from top to bottom; lines marked EDIT need a decision or a check.",
@@ -47,7 +48,7 @@ def draft_spec(applications: pl.DataFrame, events: pl.DataFrame, labels: pl.Data
         "# application is rejected instead. EDIT: check each range; only the bulk of your values was looked at.",
         "# Add unit and description where they help; both are shown with the feature.",
         *_attributes(applications),
-        *_events(events, applications.columns),
+        *(() if events is None or events.is_empty() else _events(events, applications.columns)),
         *_policy(classes),
         *_SCORE,
     ]

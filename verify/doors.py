@@ -31,7 +31,7 @@ class Question:
 
     bundle: Path
     applications: Path
-    events: Path
+    events: Path | None
     command: Sequence[str] = COMMAND
 
 
@@ -44,7 +44,8 @@ def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: Sequ
     """
     with tempfile.TemporaryDirectory(prefix="credit-verify-") as folder:
         out = Path(folder) / "decisions.parquet"
-        files = ("--applications", question.applications, "--events", question.events, "--out", out)
+        events = ("--events", question.events) if question.events else ()
+        files = ("--applications", question.applications, *events, "--out", out)
         options = ("--max-reject-share", 1, "--allow-empty-events")
         command = [*question.command, "score", "--bundle", question.bundle, *files, *options]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
