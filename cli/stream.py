@@ -72,13 +72,10 @@ def publish(
 
     account = NO_EVENTS if events is None else read_table(events, "events", may_be_empty=True)
     tables = read_table(applications, "applications"), account
-    if bundle is None:
-        attributes = every_column(tables[0])
-    else:
-        spec = read_bundle(bundle).spec
-        if events is None:
-            check_needs_no_events(spec)
-        attributes = spec.attributes
+    spec = None if bundle is None else read_bundle(bundle).spec
+    if spec is not None and events is None:
+        check_needs_no_events(spec)
+    attributes = every_column(tables[0]) if spec is None else spec.attributes
     pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
     count = send(settings, topic, pairs, per_second)
     say(f"{count:,} application{'' if count == 1 else 's'} published to {topic}")

@@ -78,7 +78,7 @@ def test_csv_parquet_and_folders_of_parts_give_the_same_bytes(job: BatchJob, sco
     run_batch(job, scorer)
     expected = outputs(job)
     applications = pl.read_csv(job.applications, infer_schema=False)
-    events = pl.read_csv(job.events, infer_schema=False)
+    events = pl.read_csv(job.applications.with_name("events.csv"), infer_schema=False)
     folder = job.out.parent
     applications.write_parquet(folder / "applications.parquet")
     events.with_columns(
@@ -119,7 +119,7 @@ def test_every_row_of_a_repeated_application_is_rejected_and_located(job: BatchJ
 def test_a_reject_in_a_folder_names_file_row_and_event(job: BatchJob, scorer: Scorer) -> None:
     folder = job.out.parent / "parts"
     folder.mkdir()
-    events = job.events.read_text().splitlines(keepends=True)
+    events = job.applications.with_name("events.csv").read_text().splitlines(keepends=True)
     (folder / "a.csv").write_text("".join(events))
     (folder / "b.csv").write_text(events[0] + "C9,2025-01-01,salary,1,\nC9,2025-01-01,gift,1,\n")
     run_batch(replace(with_rows(job, f"X1,C9,2025-06-30,{REST}"), events=folder), scorer)

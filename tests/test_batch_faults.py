@@ -68,8 +68,9 @@ def test_killed_at_every_step_the_output_is_old_or_new(
 def test_a_full_disk_at_any_size_leaves_the_previous_output(job: BatchJob, scorer: Scorer) -> None:
     run_batch(job, scorer)
     before = outputs(job)
-    lines = job.events.read_text().splitlines(keepends=True)
-    job.events.write_text("".join(lines[:9]))  # so that the output is larger than the temporary files
+    events = job.applications.with_name("events.csv")
+    lines = events.read_text().splitlines(keepends=True)
+    events.write_text("".join(lines[:9]))  # so that the output is larger than the temporary files
     job = one_more(job)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     said = []

@@ -162,7 +162,7 @@ def test_folders_that_are_no_table_are_refused(job: BatchJob, scorer: Scorer) ->
     with pytest.raises(InputError, match=r"found \.csv, \.txt"):
         run_batch(replace(job, applications=folder), scorer)
     (folder / "readme.txt").unlink()
-    shutil.copy(job.events, folder / "b.csv")
+    shutil.copy(job.applications.with_name("events.csv"), folder / "b.csv")
     with pytest.raises(InputError, match="columns or types differ"):
         run_batch(replace(job, applications=folder), scorer)
 

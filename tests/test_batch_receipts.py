@@ -51,7 +51,8 @@ def test_each_decision_has_a_receipt_with_its_feature_row(job: BatchJob, scorer:
     spec = scorer.bundle.spec
     assert receipts.schema == receipt_schema(spec)
     assert receipts.select(decision_schema(spec).names()).equals(decisions, null_equal=True)
-    applications, events = (pl.read_csv(path, infer_schema=False) for path in (job.applications, job.events))
+    events = pl.read_csv(job.applications.with_name("events.csv"), infer_schema=False)
+    applications = pl.read_csv(job.applications, infer_schema=False)
     expected = scorer.score(applications, events)
     assert feature_matrix(receipts).tobytes() == expected.features.tobytes()
     assert receipts["input_sha256"].unique().to_list() == [hashlib.sha256(job.applications.read_bytes()).hexdigest()]

@@ -77,7 +77,7 @@ def test_decisions_that_no_door_wrote_are_refused(
         labels=None,
     )
     night.applications.write_parquet(files.applications)
-    night.events.write_parquet(files.events)
+    night.events.write_parquet(tmp_path / "events.parquet")
     kept = scored.frame.drop("door", "^feature:.*$").drop("reasons", strict=False)
     kept.with_columns(**change).write_parquet(files.decisions)
     with pytest.raises(InputError, match=said):
