@@ -1,4 +1,4 @@
-"""Check that bytes are a complete, well-formed CSV file (RFC 4180, UTF-8, comma) before anything parses them.
+"""Check that bytes are a complete, well-formed CSV file (RFC 4180, UTF-8) before anything parses them.
 
 CSV readers forgive: Polars fills short rows with nulls, so a file that was cut in the middle of a line would be scored
 with missing values. Here the file is refused, with the line. It is read piece by piece and never held as a whole.
@@ -12,12 +12,12 @@ from collections.abc import Generator, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from features.dialect import Dialect, likely_separators, name_of
 from features.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
 MOST_RECORD_BYTES = 1 << 28
-_QUOTE, _COMMA, _LINE_FEED, _RETURN = b'",\n\r'
-_OTHER_SEPARATORS = {";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
 
 Positions = NDArray[np.int64]
 
@@ -25,11 +25,11 @@ Positions = NDArray[np.int64]
 class CsvStructure:
     """Cuts the bytes of a CSV file into blocks of whole records, each of which was checked."""
 
-    def __init__(self, source: str) -> None:
-        """Begin a file; `source` names it in messages."""
+    def __init__(self, source: str, dialect: Dialect = Dialect()) -> None:  # noqa: B008 - frozen
+        """Begin a file; `source` names it in messages. Its text comes as UTF-8, whatever its encoding was."""
         self.columns: tuple[str, ...] = ()
         self.has_byte_order_mark = False
-        self._source = source
+        self._source, self._dialect, self._separator = source, dialect, ord(dialect.separator)
         self._line = 1  # of the first byte that is not yet in a block
 
     def blocks(self, chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
@@ -93,7 +93,10 @@ class CsvStructure:
         try:
             block.decode()
         except UnicodeDecodeError as error:
-            what = "is not UTF-8. Convert the file to UTF-8 where it is made"
+            what = (
+                "is not UTF-8. Convert the file to UTF-8 where it is made, or declare its encoding: encoding = "
+                '"latin-1" (or cp1252, utf-16 ...) under [csv] in the spec, or --encoding latin-1'
+            )
             raise self._refused(error.start, block, what, ends=True) from error
 
     def _refused(self, position: int, block: bytes, what: str, *, ends: bool = False) -> InputError:
@@ -111,7 +114,7 @@ class CsvStructure:
         self.has_byte_order_mark = first.startswith(BOM)
         first = first.removeprefix(BOM)
         self._check_quotes(np.frombuffer(first + b"\n", dtype=np.uint8), first)
-        self.columns = _header(first.decode().rstrip("\r"), self._source)
+        self.columns = _header(first.decode().rstrip("\r"), self._source, self._dialect.separator)
         self._line = 2
         self._whole_records(rest)  # uneven records say more than names that are not those of the spec
         return rest
@@ -120,7 +123,7 @@ class CsvStructure:
         """Return where the last whole record ends, and how many there are; refuse what is out of place."""
         content = np.frombuffer(block, dtype=np.uint8)
         quotes = self._check_quotes(content, block)
-        separators = np.flatnonzero((content == _COMMA) | (content == _LINE_FEED))
+        separators = np.flatnonzero((content == self._separator) | (content == _LINE_FEED))
         if len(quotes):
             separators = separators[np.searchsorted(quotes, separators) % 2 == 0]
         if b"\r" in block:
@@ -134,7 +137,7 @@ class CsvStructure:
             line = self._line_of(block, int(separators[ends[wrong[0]]]))
             raise InputError(
                 f"{self._source}: line {line} has {fields[wrong[0]]} fields, expected {len(self.columns)} as in the "
-                "header. The file may have been cut, or a text with a comma is not quoted."
+                f"header. The file may have been cut, or a text with a {self._dialect.separator_name} is not quoted."
             )
         return int(separators[ends[-1]]) + 1, len(ends)
 
@@ -143,8 +146,8 @@ class CsvStructure:
         opening, closing = quotes[::2], quotes[1::2]
         opening = opening[opening > 0]  # a block begins with a record
         closing = closing[closing < len(content) - 1]
-        stray = opening[~np.isin(content[opening - 1], (_COMMA, _LINE_FEED, _QUOTE))]
-        behind = closing[~np.isin(content[closing + 1], (_COMMA, _LINE_FEED, _RETURN, _QUOTE))]
+        stray = opening[~np.isin(content[opening - 1], (self._separator, _LINE_FEED, _QUOTE))]
+        behind = closing[~np.isin(content[closing + 1], (self._separator, _LINE_FEED, _RETURN, _QUOTE))]
         if len(stray) or len(behind):
             first = int(min([*stray[:1], *behind[:1]]))
             raise self._refused(first, block, "has a quote inside a field that is not quoted, or text behind it")
@@ -157,16 +160,19 @@ class CsvStructure:
             raise self._refused(int(lone[0]), block, "has a carriage return without a line feed")
 
 
-def _header(first: str, source: str) -> tuple[str, ...]:
+def _header(first: str, source: str, separator: str) -> tuple[str, ...]:
     try:
-        columns = tuple(next(csv.reader(io.StringIO(first), strict=True), ()))
+        columns = tuple(next(csv.reader(io.StringIO(first), strict=True, delimiter=separator), ()))
     except csv.Error as error:
         raise InputError(f"{source}: line 1 is not a header: {error}. Expected column names.") from error
-    for separator, name in _OTHER_SEPARATORS.items():
-        if len(columns) == 1 and separator in first:
-            raise InputError(
-                f"{source}: fields seem to be separated by {name}. Expected commas; export it with commas."
-            )
+    others = likely_separators(first, separator) if len(columns) == 1 else []
+    if others:
+        declare = "tab" if others[0] == "\t" else others[0]
+        wanted = {",": "commas"}.get(separator, f"{name_of(separator)}s, as declared")
+        raise InputError(
+            f"{source}: fields seem to be separated by {name_of(others[0])}. Expected {wanted}; export it so, or "
+            f'declare it: separator = "{declare}" under [csv] in the spec, or --separator "{declare}".'
+        )
     doubled = sorted(column for column, count in Counter(columns).items() if count > 1)
     if doubled and not {"application_id", "customer_id"} & set(columns):  # perhaps no header but a customer's values
         raise InputError(f"{source}: line 1 has equal fields, expected a header with each column once. Add the header.")

@@ -1,6 +1,5 @@
-"""Read a table: one CSV or Parquet file, or a folder of part files in order of file name, block by block."""
+"""Read a table: one CSV or Parquet file, or a folder of part files in order of their paths, block by block."""
 
-import hashlib
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,28 +10,31 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from batch.csv_structure import CsvStructure
+from batch.csv_blocks import CsvFile
+from batch.id_forms import IdForms
 from batch.opened import Opened, opened
 from batch.parquet_blocks import ParquetDecoder, ParquetHead, parquet_decoder_process
+from batch.table_files import Part, find_parts, missing_numbers
+from features.dialect import Dialect
 from features.errors import InputError
 
-_SUFFIXES = (".csv", ".parquet")
 _CHUNK_BYTES = 1 << 24
 _PARQUET_CELL_BYTES = 16  # in memory
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that was read: its path, SHA-256 and number of rows."""
+    """A file that was read: its path, SHA-256 and number of rows; `name` is its path below the table's folder."""
 
     path: Path
     sha256: str
     rows: int
+    name: str
 
     @property
     def label(self) -> str:
         """The path as text; bytes that are no UTF-8 are escaped, so that it can be written anywhere."""
-        return str(self.path).encode("utf-8", "backslashreplace").decode()
+        return _label(str(self.path))
 
 
 @dataclass(slots=True)
@@ -40,7 +42,8 @@ class SourceTable:
     """A table that is read strictly, once, block by block. CSV columns are text, Parquet columns as typed.
 
     `name` ("applications") stands in messages; columns beside `known` are left out and noted. `files` and `notes` are
-    complete when all blocks are taken.
+    complete when all blocks are taken. What the names of folders say (month=2026-01) is a column of text where the
+    files have none of that name.
     """
 
     path: Path
@@ -48,9 +51,10 @@ class SourceTable:
     known: Collection[str] | None = None
     may_be_empty: bool = False
     chunk_bytes: int = _CHUNK_BYTES
+    dialect: Dialect = Dialect()  # noqa: RUF009 - frozen
     files: list[SourceFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _parts: list[Path] = field(default_factory=list)
+    _parts: list[Part] = field(default_factory=list)
     _columns: dict[str, str] = field(default_factory=dict)
     _resources: ExitStack = field(default_factory=ExitStack)
     _decoder: ParquetDecoder | None = None
@@ -62,8 +66,8 @@ class SourceTable:
             InputError: there is no such file, or a folder of something else.
 
         """
-        self._parts = _files(self.path, self.name)
-        if self._parts[0].suffix.lower() == ".parquet":
+        self._parts = find_parts(self.path, self.name)
+        if self._parts[0].is_parquet:
             self._decoder = self._resources.enter_context(parquet_decoder_process())
         return self
 
@@ -83,12 +87,12 @@ class SourceTable:
             InputError: a file cannot be read.
 
         """
-        return sum(self._estimated_bytes(path) for path in self._parts)
+        return sum(self._estimated_bytes(part.path) for part in self._parts)
 
     def _estimated_bytes(self, path: Path) -> int:
         with opened(path) as file:
             if self._decoder is None:
-                return file.before.st_size
+                return CsvFile(file, self.dialect, self.chunk_bytes).size()
             head = self._decoder.head(file, self.known)
             return max(file.before.st_size, head.rows * self._row_bytes(head))
 
@@ -104,10 +108,12 @@ class SourceTable:
                 there are no rows; says where and what to do.
 
         """
-        for number, path in enumerate(self._parts):
-            with opened(path) as file:
+        ids = IdForms(self.name)
+        for number, part in enumerate(self._parts):
+            with opened(part.path) as file:
                 try:
-                    for block in self._csv_blocks(file) if self._decoder is None else self._parquet_blocks(file):
+                    for block in self._csv_blocks(file, part) if self._decoder is None else self._parquet(file, part):
+                        ids.look(block, part.path)
                         if number == 0 or block.height:
                             yield block
                 except InputError:
@@ -117,6 +123,8 @@ class SourceTable:
         extra = [name for name in self._columns if self.known is not None and name not in self.known]
         if extra:
             self.notes.append(f"{self.name}: not in the spec and ignored: {', '.join(extra)}")
+        gap = missing_numbers(self._parts)
+        self.notes += [*ids.notes(), *([f"{self.name}: {gap}"] if gap else [])]
         if not self.may_be_empty and not self.rows:
             truly = " If there truly are none, pass --allow-empty-events." if self.name == "events" else ""
             raise InputError(
@@ -129,70 +137,47 @@ class SourceTable:
         with self:
             return pl.concat(list(self.blocks()))
 
-    def _parquet_blocks(self, file: Opened) -> Iterator[pl.DataFrame]:
+    def _parquet(self, file: Opened, part: Part) -> Iterator[pl.DataFrame]:
         decoder = self._decoder
         if decoder is None:
             return
         rows, head = 0, decoder.head(file, self.known)
-        self._check_columns(file.path, head.columns)
+        self._check_columns(part, head.columns)
         for block in decoder.blocks(file, self.known, -(-self.chunk_bytes // self._row_bytes(head))):
             rows += block.height
-            yield block
-        self.files.append(SourceFile(file.path, file.digest(), rows))
+            yield self._wanted(block, part)
+        self.files.append(SourceFile(file.path, file.digest(), rows, _label(part.name)))
 
-    def _csv_blocks(self, file: Opened) -> Iterator[pl.DataFrame]:
-        structure, digest, rows = CsvStructure(str(file.path)), hashlib.sha256(), 0
+    def _csv_blocks(self, file: Opened, part: Part) -> Iterator[pl.DataFrame]:
+        csv = CsvFile(file, self.dialect, self.chunk_bytes)
+        for block in csv.blocks():
+            if not block.height:
+                self._check_columns(part, dict.fromkeys(block.columns, "String"))
+            yield self._wanted(block, part)
+        if csv.has_byte_order_mark:
+            self.notes.append(f"{part.name}: byte order mark skipped")
+        self.files.append(SourceFile(file.path, csv.sha256, csv.rows, _label(part.name)))
 
-        def chunks() -> Iterator[bytes]:
-            while chunk := file.file.read(self.chunk_bytes):
-                digest.update(chunk)
-                yield chunk
-            file.check_unchanged()
+    def _wanted(self, block: pl.DataFrame, part: Part) -> pl.DataFrame:
+        """Take the columns that are known, and those that the names of folders say."""
+        said = [(key, value) for key, value in part.partition if key not in block.columns]
+        own = block.with_columns(pl.lit(value, dtype=pl.String).alias(key) for key, value in said) if said else block
+        return own.select(name for name in own.columns if self.known is None or name in self.known)
 
-        for content, records in structure.blocks(chunks()):
-            if not records:
-                self._check_columns(file.path, dict.fromkeys(structure.columns, "String"))
-            rows += records
-            yield self._parse(content, records, structure.columns, file.path)
-        if structure.has_byte_order_mark:
-            self.notes.append(f"{file.path.name}: byte order mark skipped")
-        self.files.append(SourceFile(file.path, digest.hexdigest(), rows))
-
-    def _parse(self, content: bytes, records: int, columns: tuple[str, ...], path: Path) -> pl.DataFrame:
-        wanted = [name for name in columns if self.known is None or name in self.known]
-        if not records:
-            return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
-        try:
-            frame = pl.read_csv(
-                content,
-                schema=dict.fromkeys(columns, pl.String),
-                has_header=False,
-                separator=",",
-                quote_char='"',
-                encoding="utf8",
-            )
-        except pl.exceptions.PolarsError as error:
-            raise InputError(f"{path}: not readable as CSV ({type(error).__name__}). Export the file again.") from error
-        if frame.height != records:
-            raise InputError(
-                f"{path}: {records} records expected, the reader found {frame.height}. "
-                "Export the file again as plain RFC 4180 CSV."
-            )
-        return frame.select(wanted)
-
-    def _check_columns(self, path: Path, columns: dict[str, str]) -> None:
+    def _check_columns(self, part: Part, columns: dict[str, str]) -> None:
+        columns = columns | {key: "String" for key, _ in part.partition if key not in columns}
         if not self._columns:
             self._columns = columns
         if list(columns.items()) != list(self._columns.items()):
             raise InputError(
-                f"{path}: columns or types differ from {self._parts[0].name}. Expected parts of one table, "
+                f"{part.path}: columns or types differ from {self._parts[0].name}. Expected parts of one table, "
                 "with the same columns in the same order."
             )
 
     def locate(self, rows: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Turn 1-based rows of the table into file names and 1-based rows of the file; null stays null."""
         index, row = self._places(rows)
-        names = pl.Series([Path(file.label).name for file in self.files], dtype=pl.String)
+        names = pl.Series([file.name for file in self.files], dtype=pl.String)
         located = pl.DataFrame({"known": rows.is_not_null(), "file": names.gather(index), "row": row})
         located = located.select(pl.when("known").then("file").alias("file"), pl.when("known").then("row").alias("row"))
         return located["file"], located["row"]
@@ -209,7 +194,12 @@ class SourceTable:
 
 
 def read_table(
-    path: Path, name: str, *, known: Collection[str] | None = None, may_be_empty: bool = False
+    path: Path,
+    name: str,
+    *,
+    known: Collection[str] | None = None,
+    may_be_empty: bool = False,
+    dialect: Dialect = Dialect(),  # noqa: B008 - frozen
 ) -> pl.DataFrame:
     """Read a whole table strictly into memory; see `SourceTable`.
 
@@ -217,23 +207,8 @@ def read_table(
         InputError: it cannot be used; says where and what to do.
 
     """
-    return SourceTable(path, name, known, may_be_empty).read()
+    return SourceTable(path, name, known, may_be_empty, dialect=dialect).read()
 
 
-def _files(path: Path, name: str) -> list[Path]:
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder. Expected the {name} as CSV or Parquet.")
-    found = [path]
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")))
-        if not found:
-            raise InputError(f"{path}: the folder is empty. Expected part files of the {name}, CSV or Parquet.")
-        suffixes = sorted({p.suffix.lower() for p in found})
-        if len(suffixes) > 1 or any(p.is_dir() for p in found):
-            raise InputError(
-                f"{path}: expected part files of one kind, .csv or .parquet, found {', '.join(suffixes)}. "
-                "Move other files elsewhere (names that begin with . or _ are skipped)."
-            )
-    if found[0].suffix.lower() not in _SUFFIXES:
-        raise InputError(f"{found[0]}: its name ends in {found[0].suffix or 'nothing'}, expected .csv or .parquet.")
-    return found
+def _label(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

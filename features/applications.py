@@ -102,12 +102,20 @@ def _problem(required: list[str]) -> tuple[pl.Expr, pl.Expr]:
 def identifier(schema: Mapping[str, pl.DataType], table: str, column: str) -> pl.Expr:
     """Take an identifier as text without white space around it; whole numbers are taken as their digits.
 
+    Floats too (1001.0 is 1001), as pandas writes whole numbers where some are missing; one that is not whole, or too
+    large for its digits to be sure, is null.
+
     Raises:
-        InputError: the column holds neither text nor whole numbers.
+        InputError: the column holds neither text nor numbers.
 
     """
     dtype = schema[column]
-    if not (isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)) or dtype.is_integer()):
+    if dtype.is_float():
+        number = pl.col(column).cast(pl.Float64)
+        whole = (number == number.floor()) & (number.abs() < (2**53 if dtype == pl.Float64 else 2**24))
+        return pl.when(whole).then(number).cast(pl.Int64).cast(pl.String).alias(column)
+    is_text = isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null))
+    if not (is_text or dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale == 0)):
         raise InputError(
             f"{table}: column {column!r} is {dtype.base_type()}, expected text. Cast it to text where the file is made."
         )

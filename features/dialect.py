@@ -1,0 +1,87 @@
+"""What a CSV file is written in where it is not comma and UTF-8, as a spec or a command line declares it."""
+
+import codecs
+import re
+from dataclasses import dataclass
+
+from features.errors import SpecError
+
+UTF_8 = "utf-8"
+_SEPARATORS = {
+    ",": "comma",
+    ";": "semicolon",
+    "\t": "tab",
+    "|": "vertical bar",
+    ":": "colon",
+    "^": "caret",
+    "~": "tilde",
+}
+_WORDS = {"tab": "\t", r"\t": "\t"}
+_ENCODINGS = re.compile(
+    r"utf-?8|utf-(16|32)(-[lb]e)?|iso8859-\d+|cp\d+|koi8-[rtu]|mac-roman|shift_jis|euc_(jp|kr)|gb\w+|big5"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`separator` stands between fields; `encoding` is a codec of Python, by its own name."""
+
+    separator: str = ","
+    encoding: str = UTF_8
+
+    @property
+    def separator_name(self) -> str:
+        """The separator in words: semicolon."""
+        return _SEPARATORS[self.separator]
+
+
+def separator_of(text: str) -> str:
+    """Return the separator that a text declares: itself, or the word tab.
+
+    Raises:
+        SpecError: it is none; without the key.
+
+    """
+    separator = _WORDS.get(text, text)
+    if separator not in _SEPARATORS:
+        raise SpecError(f'expected one of , ; | : ^ ~ or "tab", found {text!r}.')
+    return separator
+
+
+def encoding_of(text: str) -> str:
+    """Return the codec that a text declares, under the one name by which it is known here.
+
+    Raises:
+        SpecError: there is no such encoding of text; without the key.
+
+    """
+    try:
+        name = codecs.lookup(text).name
+    except LookupError:
+        name = ""
+    if not _ENCODINGS.fullmatch(name):
+        raise SpecError(f'expected an encoding such as "utf-8", "latin-1", "cp1252" or "utf-16", found {text!r}.')
+    return name
+
+
+def declared(separator: str | None, encoding: str | None, otherwise: Dialect) -> Dialect:
+    """Return `otherwise` with what is declared instead.
+
+    Raises:
+        SpecError: it is no separator or encoding; without the key.
+
+    """
+    return Dialect(
+        otherwise.separator if separator is None else separator_of(separator),
+        otherwise.encoding if encoding is None else encoding_of(encoding),
+    )
+
+
+def likely_separators(header: str, than: str) -> list[str]:
+    """List the other separators that occur in a header line, likeliest first."""
+    return [s for s in _SEPARATORS if s != than and s in header and s not in ":^~"]
+
+
+def name_of(separator: str) -> str:
+    """Name a separator in words."""
+    return _SEPARATORS[separator]
