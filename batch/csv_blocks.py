@@ -17,7 +17,7 @@ from features.errors import InputError
 
 @dataclass(slots=True)
 class CsvFile:
-    """An open CSV file that is read once. `sha256`, of the bytes on disk, and `rows` are complete behind the last block.
+    """An open CSV file. `sha256`, of the bytes on disk, and `rows` are complete behind the last block.
 
     `chunk_bytes` of text are looked at at a time.
     """

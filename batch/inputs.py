@@ -6,7 +6,8 @@ from typing import Self
 
 import polars as pl
 
-from batch.tables import SourceTable
+from batch.tables import SourceTable, Tell, ignore
+from features.dialect import Dialect
 from features.errors import SettingsError
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
@@ -39,23 +40,29 @@ class NoEvents(SourceTable):
 
 
 def open_inputs(
-    applications: Path, events: Path | None, spec: Spec, *, allow_empty_events: bool = False
+    applications: Path,
+    events: Path | None,
+    spec: Spec,
+    *,
+    allow_empty_events: bool = False,
+    dialect: Dialect | None = None,
 ) -> tuple[SourceTable, SourceTable]:
     """Describe the two canonical tables. `events` may be None, or without rows, where the spec measures none.
+
+    CSV files are of the `dialect`, else of the spec's.
 
     Raises:
         SettingsError: the spec measures events, and none are given.
 
     """
     names = [attribute.name for attribute in spec.attributes]
-    return SourceTable(applications, APPLICATIONS, known={*IDENTITY, *names}), _events(events, spec, allow_empty_events)
-
-
-def _events(path: Path | None, spec: Spec, allow_empty: bool) -> SourceTable:  # noqa: FBT001
-    if path is None:
+    csv = dialect or spec.csv
+    table = SourceTable(applications, APPLICATIONS, known={*IDENTITY, *names}, dialect=csv)
+    if events is None:
         check_needs_no_events(spec)
-        return NoEvents()
-    return SourceTable(path, EVENTS, known={*EVENT_COLUMNS, "recorded_at"}, may_be_empty=allow_empty or not spec.groups)
+        return table, NoEvents()
+    known, may_be_empty = {*EVENT_COLUMNS, "recorded_at"}, allow_empty_events or not spec.groups
+    return table, SourceTable(events, EVENTS, known=known, may_be_empty=may_be_empty, dialect=csv)
 
 
 def check_needs_no_events(spec: Spec) -> None:
@@ -73,13 +80,17 @@ def check_needs_no_events(spec: Spec) -> None:
         )
 
 
-def read_inputs(applications: Path, events: Path | None, spec: Spec) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read_inputs(
+    applications: Path, events: Path | None, spec: Spec, dialect: Dialect | None = None, tell: Tell = ignore
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read both tables whole, for commands that look at a few applications. There may be no events.
+
+    `tell` takes what was noted.
 
     Raises:
         InputError: a file cannot be used.
         SettingsError: the spec measures events, and none are given.
 
     """
-    tables = open_inputs(applications, events, spec, allow_empty_events=True)
-    return tables[0].read(), tables[1].read()
+    tables = open_inputs(applications, events, spec, allow_empty_events=True, dialect=dialect)
+    return tables[0].read(tell), tables[1].read(tell)

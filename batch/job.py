@@ -26,6 +26,7 @@ from batch.receipts import LogSettings, opened
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, too_many_rejects, with_files
 from batch.score_partitions import Results, in_order, results, score_partitions
 from batch.spool import remove_spools
+from features.dialect import Dialect
 from scoring.decisions import decision_schema, flat_reasons
 from scoring.scorer import Scorer
 
@@ -37,7 +38,8 @@ class BatchJob:
     """What to score and where to put it.
 
     `max_reject_share`: rejected / all applications, exceeded ends the run. `partition_bytes`: how much of the tables is
-    scored at a time by each of `threads`; both decide memory and speed, never a byte of the output.
+    scored at a time by each of `threads`; both decide memory and speed, never a byte of the output. `dialect`: of CSV
+    files, where it is not the spec's.
     """
 
     applications: Path
@@ -48,6 +50,7 @@ class BatchJob:
     threads: int = 1
     partition_bytes: int = PARTITION_BYTES
     log: LogSettings | None = None
+    dialect: Dialect | None = None
 
     @property
     def rejects_path(self) -> Path:
@@ -103,9 +106,8 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
     watch.stage("read")
     with ExitStack() as resources:
         receipts = resources.enter_context(opened(job.log, scorer.bundle.spec))
-        tables = open_inputs(
-            job.applications, job.events, scorer.bundle.spec, allow_empty_events=job.allow_empty_events
-        )
+        spec, may_be_empty = scorer.bundle.spec, job.allow_empty_events
+        tables = open_inputs(job.applications, job.events, spec, allow_empty_events=may_be_empty, dialect=job.dialect)
         for table in tables:
             resources.enter_context(table)
         partitions = resources.enter_context(spread(*tables, scorer, job.out, job.partition_bytes))

@@ -82,7 +82,7 @@ def prepare_folder(path: Path) -> None:
 
 
 def refuse_overwriting(source: Path, targets: list[Path]) -> None:
-    """Refuse targets that are the input, or lie in the folder that is.
+    """Refuse targets that are the input, or lie anywhere below the folder that is.
 
     Raises:
         SettingsError: naming the target.
@@ -90,7 +90,7 @@ def refuse_overwriting(source: Path, targets: list[Path]) -> None:
     """
     for target in targets:
         place = target.resolve()
-        if source.resolve() in (place, place.parent):
+        if source.resolve() in (place, *place.parents):
             raise SettingsError(
                 f"{target}: is or lies in the input or bundle {source}. Choose another place for the output."
             )

@@ -18,6 +18,11 @@ _PART_NUMBER = re.compile(r"part[-_.]?(\d{1,6})(?!\d)", re.IGNORECASE)
 _NUMBER_OF_ALL = re.compile(r"(\d+)[-_. ]?of[-_. ]?(\d+)", re.IGNORECASE)
 
 
+def find_tables(folder: Path, name: str) -> list[Path]:
+    """Find the files, and the folder of part files, that a folder has of the table `name`; one is expected."""
+    return [path for suffix in ("", *_SUFFIXES) if (path := folder / f"{name}{suffix}").exists()]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One file of a table; `name` is its path below the folder, `partition` what its folders' names say (KEY=VALUE)."""

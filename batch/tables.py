@@ -1,6 +1,6 @@
 """Read a table: one CSV or Parquet file, or a folder of part files in order of their paths, block by block."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,13 @@ from batch.table_files import Part, find_parts, missing_numbers
 from features.dialect import Dialect
 from features.errors import InputError
 
+Tell = Callable[[str], None]
 _CHUNK_BYTES = 1 << 24
 _PARQUET_CELL_BYTES = 16  # in memory
+
+
+def ignore(_note: str) -> None:
+    """Take a note that is said elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +137,13 @@ class SourceTable:
                 f"Expected at least one; check the export.{truly}"
             )
 
-    def read(self) -> pl.DataFrame:
-        """Open the table and read it whole; see `blocks`."""
+    def read(self, tell: Tell = ignore) -> pl.DataFrame:
+        """Open the table and read it whole; see `blocks`. `tell` takes the notes."""
         with self:
-            return pl.concat(list(self.blocks()))
+            whole = pl.concat(list(self.blocks()))
+        for note in self.notes:
+            tell(note)
+        return whole
 
     def _parquet(self, file: Opened, part: Part) -> Iterator[pl.DataFrame]:
         decoder = self._decoder
@@ -197,9 +205,9 @@ def read_table(
     path: Path,
     name: str,
     *,
-    known: Collection[str] | None = None,
     may_be_empty: bool = False,
     dialect: Dialect = Dialect(),  # noqa: B008 - frozen
+    tell: Tell = ignore,
 ) -> pl.DataFrame:
     """Read a whole table strictly into memory; see `SourceTable`.
 
@@ -207,7 +215,7 @@ def read_table(
         InputError: it cannot be used; says where and what to do.
 
     """
-    return SourceTable(path, name, known, may_be_empty, dialect=dialect).read()
+    return SourceTable(path, name, may_be_empty=may_be_empty, dialect=dialect).read(tell)
 
 
 def _label(text: str) -> str:

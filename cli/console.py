@@ -81,6 +81,11 @@ def warn(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def note(text: str) -> None:
+    """Print what was noted about a table that was read."""
+    warn(f"note: {text}")
+
+
 def say_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns; numbers to the right. Never shortens a cell."""
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, emoji=False, markup=False)

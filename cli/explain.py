@@ -10,9 +10,9 @@ import typer
 
 from batch.inputs import read_inputs
 from batch.output import prepare_folder, refuse_overwriting, replace_files
-from cli.console import read_dictionary, say, say_table, stages
+from cli.console import note, read_dictionary, say, say_table, stages
 from cli.explain_page import explain_page
-from cli.options import Applications, BundleOption, DictionaryOption, Events
+from cli.options import Applications, BundleOption, DictionaryOption, Encoding, Events, Separator, csv_dialect
 from features.errors import SettingsError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
@@ -46,6 +46,8 @@ def explain(  # noqa: PLR0917 - typer takes options by name
     lime: Annotated[
         bool, typer.Option("--lime", help="Compare with LIME (not on the page); needs the extras train and lime.")
     ] = False,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Print an application's decision, its reasons as the applicant reads them, and what moved it most."""
     if html is not None:
@@ -56,7 +58,8 @@ def explain(  # noqa: PLR0917 - typer takes options by name
         stage("read")
         scorer = Scorer.open(bundle)
         explainer = scorer.bundle.explainer if dictionary is None else _in_other_words(scorer, dictionary)
-        own, account = read_inputs(applications, events, scorer.bundle.spec)
+        spec = scorer.bundle.spec
+        own, account = read_inputs(applications, events, spec, csv_dialect(separator, encoding, spec.csv), note)
         stage("explain")
         explanation = explain_application(scorer, own, account, application_id.strip(), explainer)
         compared = _with_lime(scorer, explanation) if lime else None

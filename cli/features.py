@@ -9,8 +9,8 @@ import typer
 
 from batch.inputs import read_inputs
 from batch.output import check_target, encode, prepare_folder, replace_files
-from cli.console import read_spec, say, say_table, stages
-from cli.options import Applications, Events
+from cli.console import note, read_spec, say, say_table, stages
+from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from features.errors import SettingsError
 from features.explain_row import describe_application, matrix_frame
 from features.matrix import build_features
@@ -40,6 +40,8 @@ def features(  # noqa: PLR0917 - typer takes options by name
         Path | None, typer.Option("--out", help="Write the matrix of all, .parquet or .csv.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the row as JSON.")] = False,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Print one application's features, named, with units; or write the matrix of all for a notebook."""
     if (bundle is None) == (spec is None) or (application_id is None) == (out is None):
@@ -50,7 +52,7 @@ def features(  # noqa: PLR0917 - typer takes options by name
     contract = read_bundle(bundle).spec if bundle is not None else read_spec(spec or Path())
     with stages("Features", 2) as stage:
         stage("read")
-        tables = read_inputs(applications, events, contract)
+        tables = read_inputs(applications, events, contract, csv_dialect(separator, encoding, contract.csv), note)
         stage("compute")
         if out is not None:
             _write_matrix(out, *tables, contract)

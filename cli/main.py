@@ -30,9 +30,9 @@ from cli import report as report_commands
 from cli import serve as serve_commands
 from cli import spec as spec_commands
 from cli import verify as verify_commands
-from cli.console import deliver_stdout, metric_rows, prepare_streams, say, say_table, stages, warn
+from cli.console import deliver_stdout, metric_rows, note, prepare_streams, say, say_table, stages, warn
 from cli.log_options import PiiKey, ReceiptContent, read_pii_key
-from cli.options import Applications, BundleOption, Events
+from cli.options import Applications, BundleOption, Encoding, Events, Separator, csv_dialect
 from features.errors import CreditError, InputError, SettingsError
 from scoring.bundle import read_bundle
 from scoring.evaluate_files import check_made_by, evaluate_decisions
@@ -103,6 +103,8 @@ def score(  # noqa: PLR0917 - typer takes options by name
         typer.Option(help="What receipts hold: the feature row, or the application with its events too."),
     ] = ReceiptContent.FEATURES,
     pii_key: PiiKey = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
     threads = len(os.sched_getaffinity(0))
@@ -115,11 +117,12 @@ def score(  # noqa: PLR0917 - typer takes options by name
         allow_empty_events=allow_empty_events,
         threads=threads,
         log=None if log is None else _log_settings(log, receipts, pii_key),
+        dialect=csv_dialect(separator, encoding, scorer.bundle.spec.csv),
     )
     with stages("Scoring", 3) as stage:
         manifest = run_batch(job, scorer, stage)
-    for note in manifest["notes"]:
-        warn(f"note: {note}")
+    for text in manifest["notes"]:
+        note(text)
     _say_run(manifest, job)
 
 
@@ -144,19 +147,22 @@ def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
 
 
 @app.command(epilog="Example: credit evaluate --decisions demo/decisions.csv --labels demo/tonight/labels.csv")
-def evaluate(
+def evaluate(  # noqa: PLR0917 - typer takes options by name
     decisions: Annotated[Path, typer.Option("--decisions", help="What `credit score` wrote.", show_default=False)],
     labels: Annotated[Path, typer.Option("--labels", help="application_id and credit_class.", show_default=False)],
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="Adds the expected cost by the bundle's policy.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Compare decisions with what came true: precision, recall, false negatives, calibration, with intervals."""
     made_by = None if bundle is None else read_bundle(bundle)
     with stages("Evaluating", 2) as stage:
         stage("read")
-        tables = read_table(decisions, "decisions"), read_table(labels, "labels")
+        csv = csv_dialect(separator, encoding, None if made_by is None else made_by.spec.csv)
+        tables = read_table(decisions, "decisions"), read_table(labels, "labels", dialect=csv, tell=note)
         stage("evaluate")
         if made_by is not None:
             check_made_by(tables[0], made_by.bundle_id)

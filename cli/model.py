@@ -4,14 +4,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import polars as pl
 import typer
 
 from batch.inputs import NO_EVENTS, check_needs_no_events
+from batch.table_files import find_tables
 from batch.tables import read_table
-from cli.console import metric_rows, read_dictionary, read_spec, say, say_table, stages, warn
-from cli.options import DictionaryOption
+from cli.console import metric_rows, note, read_dictionary, read_spec, say, say_table, stages, warn
+from cli.options import DictionaryOption, Encoding, Separator, csv_dialect
 from cli.policy import never_assigned
 from cli.tuning import make_search, say_tuning, search_limits
+from features.dialect import Dialect
 from features.errors import InputError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from training.data import TrainingData
 
 app = typer.Typer()
-_SUFFIXES = (".parquet", ".csv")
 
 
 class Kind(StrEnum):
@@ -36,7 +38,8 @@ def train(  # noqa: PLR0917 - typer takes options by name
     folder: Annotated[
         Path,
         typer.Argument(
-            help="spec.toml, applications, events, labels (.parquet or .csv); no events where the spec measures none.",
+            help="spec.toml, applications, events, labels (.parquet, .csv, .csv.gz, .csv.zst folders of part files); "
+            "no events where the spec measures none.",
             show_default=False,
         ),
     ],
@@ -60,6 +63,8 @@ def train(  # noqa: PLR0917 - typer takes options by name
         typer.Option("--study", help="Where candidates are kept, to go on after a stop; else in BUNDLES."),
     ] = None,
     dictionary: DictionaryOption = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
     from model_export.export import export as publish
@@ -69,11 +74,12 @@ def train(  # noqa: PLR0917 - typer takes options by name
 
     limits = search_limits(trials, tune_minutes)
     spec = _complete(read_spec(folder / "spec.toml"), dictionary)
+    csv = csv_dialect(separator, encoding, spec.csv)
     with stages("Training", 7 if limits else 6) as stage:
         stage("read")
         search = None if limits is None else make_search(limits, study or bundles / "study.jsonl", spec, stage)
         options = RunOptions(seed=seed, search=search, progress=stage)
-        trained = run(training_data(folder, spec), spec, ModelKind(model), options)
+        trained = run(training_data(folder, spec, csv), spec, ModelKind(model), options)
         stage("export")
         published = publish(trained, bundles)
     _say_trained(trained.evaluation, published)
@@ -83,7 +89,7 @@ def train(  # noqa: PLR0917 - typer takes options by name
     epilog="Example: credit export --model model.json --spec demo/train/spec.toml --calibration demo/train "
     "--bundles demo/bundles"
 )
-def export(
+def export(  # noqa: PLR0917 - typer takes options by name
     model: Annotated[Path, typer.Option("--model", help="An XGBoost model, .json or .ubj.", show_default=False)],
     spec: Annotated[Path, typer.Option("--spec", help="The spec of its feature matrix.", show_default=False)],
     calibration: Annotated[
@@ -92,6 +98,8 @@ def export(
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
     dictionary: DictionaryOption = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Take a model trained elsewhere on our feature matrix: calibrate, evaluate, prove the export, publish."""
     from model_export.export import export as run
@@ -102,7 +110,7 @@ def export(
     with stages("Exporting", 3) as stage:
         stage("read")
         fitted = load_xgboost(model, contract)
-        data = training_data(calibration, contract)
+        data = training_data(calibration, contract, csv_dialect(separator, encoding, contract.csv))
         stage("calibrate")
         trained = adopt(fitted, data, contract)
         stage("export")
@@ -116,10 +124,10 @@ def _complete(spec: Spec, dictionary: Path | None) -> Spec:
     return spec if dictionary is None else read_dictionary(dictionary, spec)
 
 
-def training_data(folder: Path, spec: Spec) -> "TrainingData":
+def training_data(folder: Path, spec: Spec, dialect: Dialect | None = None) -> "TrainingData":
     """Read applications, events and labels of a folder, and the truth behind synthetic ones.
 
-    Events may be absent where the spec measures none.
+    Events may be absent where the spec measures none. CSV files are of the `dialect`, else of the spec's.
 
     Raises:
         InputError: a table is missing, is there twice or cannot be read.
@@ -128,12 +136,18 @@ def training_data(folder: Path, spec: Spec) -> "TrainingData":
     """
     from training.data import TrainingData
 
-    if not any((folder / f"events{suffix}").exists() for suffix in _SUFFIXES):
+    def read(name: str) -> pl.DataFrame:
+        may_be_empty = name == "events"
+        return read_table(
+            _only_file(folder, name), name, may_be_empty=may_be_empty, dialect=dialect or spec.csv, tell=note
+        )
+
+    if find_tables(folder, "events"):
+        events = read("events")
+    else:
         check_needs_no_events(spec)
         events = NO_EVENTS
-    else:
-        events = read_table(_only_file(folder, "events"), "events", may_be_empty=True)
-    applications, labels = (read_table(_only_file(folder, name), name) for name in ("applications", "labels"))
+    applications, labels = read("applications"), read("labels")
     truth = folder / "truth.parquet"  # which synthetic data brings along
     return TrainingData(applications, events, labels, read_table(truth, "truth") if truth.exists() else None)
 
@@ -150,10 +164,11 @@ def _say_trained(evaluation: dict[str, Any], published: Path) -> None:
 
 
 def _only_file(folder: Path, name: str) -> Path:
-    found = [p for suffix in _SUFFIXES if (p := folder / f"{name}{suffix}").exists()]
+    found = find_tables(folder, name)
     if len(found) != 1:
-        both = "both are there" if found else "neither is there"
+        both = f"{' and '.join(path.name for path in found)} are there" if found else "neither is there"
         raise InputError(
-            f"{folder}: expected {name}.parquet or {name}.csv, {both}. See docs/data.md for their columns."
+            f"{folder}: expected {name}.parquet or {name}.csv (or {name}.csv.gz, {name}.csv.zst, or a folder {name} of "
+            f"part files), {both}. See docs/data.md for their columns."
         )
     return found[0]

@@ -47,7 +47,7 @@ def watch_files(bundle: Bundle, files: Files, span: Span) -> Watched:
     table = _features(applications, events, bundle)
     frame, notes = _joined(decisions, table, bundle)
     frame = frame.filter(*span.conditions())
-    labels = None if files.labels is None else read_labels(read_table(files.labels, "labels"))
+    labels = None if files.labels is None else read_labels(read_table(files.labels, "labels", dialect=bundle.spec.csv))
     if labels is not None:
         _check_labels(labels, applications, table)
     outcomes = None if labels is None else Outcomes.of(labels, bundle.spec.classes)

@@ -1,9 +1,12 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what they say together."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from features.dialect import Dialect, declared
+from features.errors import SettingsError, SpecError
 
 BundleOption = Annotated[
     Path, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)
@@ -19,7 +22,32 @@ Events = Annotated[
         show_default=False,
     ),
 ]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        "--separator", help='Between the fields of CSV files: ";", "tab"; else as the spec says.', show_default=False
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding", help="Of CSV files: latin-1, cp1252, utf-16; else as the spec says.", show_default=False
+    ),
+]
 DictionaryOption = Annotated[
     Path | None,
     typer.Option("--dictionary", help="Texts of the reasons in another language, .toml.", show_default=False),
 ]
+
+
+def csv_dialect(separator: str | None, encoding: str | None, otherwise: Dialect | None = None) -> Dialect:
+    """Return how CSV files are written: as the options say, else as the spec does.
+
+    Raises:
+        SettingsError: there is no such separator or encoding.
+
+    """
+    try:
+        return declared(separator, encoding, otherwise or Dialect())
+    except SpecError as error:
+        raise SettingsError(f"--{error}") from error

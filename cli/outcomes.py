@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from batch.tables import read_table
-from cli.console import say, stages, warn
+from cli.console import note, say, stages, warn
 from cli.log_options import Log, PiiKey, read_pii_key
+from cli.options import Encoding, Separator, csv_dialect
 
 app = typer.Typer(no_args_is_help=True, help="True outcomes of decisions, beside the decision log.")
 
@@ -18,7 +19,7 @@ def outcomes() -> None:
 
 
 @app.command(epilog="Example: credit outcomes add demo/log --labels demo/tonight/labels.csv --skip-unknown")
-def add(
+def add(  # noqa: PLR0917 - typer takes options by name
     log: Log,
     labels: Annotated[
         Path,
@@ -32,13 +33,15 @@ def add(
         bool, typer.Option("--skip-unknown", help="Leave out applications that are not in the log, as rejected ones.")
     ] = False,
     pii_key: PiiKey = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Add true classes. All of the file is added or nothing; adding it again changes nothing."""
     from receipts.outcomes import Rules, add_outcomes, read_labels
 
     with stages("Outcomes", 2) as stage:
         stage("read")
-        table = read_labels(read_table(labels, "labels"))
+        table = read_labels(read_table(labels, "labels", dialect=csv_dialect(separator, encoding), tell=note))
         stage("add")
         added = add_outcomes(log, table, read_pii_key(pii_key), Rules(backfilled, skip_unknown))
     if added.unknown:

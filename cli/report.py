@@ -72,7 +72,11 @@ def _judge(bundle: Bundle, data: Path, groups: Path | None, stage: Any) -> "Cont
     from training.rejudge import content_on, rejudge
 
     tables: TrainingData = training_data(data, bundle.spec)
-    stated = None if groups is None else read_groups(read_table(groups, "groups"), tables.applications)
+    stated = (
+        None
+        if groups is None
+        else read_groups(read_table(groups, "groups", dialect=bundle.spec.csv), tables.applications)
+    )
     stage("judge")
     rejudged = rejudge(bundle, tables)
     found = None if stated is None else fairness(rejudged.judged, rejudged.application_ids, stated)

@@ -8,10 +8,12 @@ import typer
 
 from batch.output import prepare_folder, replace_files
 from batch.tables import read_table
-from cli.console import say, stages
-from cli.options import Applications, Events
+from cli.console import note, say, stages
+from cli.options import Applications, Encoding, Events, Separator, csv_dialect
+from features.dialect import Dialect
 from features.draft import draft_spec
 from features.spec_file import parse_spec
+from features.spec_local import csv_lines
 
 app = typer.Typer(no_args_is_help=True, help="Draft a spec for your own data.")
 
@@ -25,22 +27,26 @@ def _group() -> None:
     epilog="Example: credit spec draft --applications demo/tonight/applications.csv --events demo/tonight/events.csv "
     "--labels demo/tonight/labels.csv --out demo/my-spec.toml"
 )
-def draft(
+def draft(  # noqa: PLR0917 - typer takes options by name
     applications: Applications,
     out: Annotated[Path, typer.Option("--out", help="The spec to write, .toml.", show_default=False)],
     events: Events = None,
     labels: Annotated[
         Path | None, typer.Option("--labels", help="Their classes, if you have them.", show_default=False)
     ] = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Read your tables and write a commented spec: kinds, ranges, missing tokens, groups. EDIT marks decisions."""
     prepare_folder(out)
     with stages("Drafting", 2) as stage:
         stage("read")
-        account = None if events is None else read_table(events, "events", may_be_empty=True)
-        tables = read_table(applications, "applications"), account
+        csv = csv_dialect(separator, encoding)
+        account = None if events is None else read_table(events, "events", may_be_empty=True, dialect=csv, tell=note)
+        tables = read_table(applications, "applications", dialect=csv, tell=note), account
         stage("guess")
-        text = draft_spec(*tables, None if labels is None else read_table(labels, "labels"))
+        text = draft_spec(*tables, None if labels is None else read_table(labels, "labels", dialect=csv, tell=note))
+    text = "\n".join([text, *csv_lines(csv), ""]) if csv != Dialect() else text
     spec = parse_spec(text, str(out))
     kept = _keep_former(out, text)
     replace_files({out: text.encode()})

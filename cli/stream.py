@@ -12,7 +12,7 @@ import typer
 
 from cli import dead_letters
 from cli.console import say, say_table
-from cli.options import Applications, Events
+from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from cli.settings import takes_settings
 from features.errors import SettingsError
 from stream.settings import ConnectionSettings, StreamSettings, TopicSettings
@@ -62,6 +62,8 @@ def publish(
     per_second: Annotated[
         float | None, typer.Option("--per-second", min=0.001, help="No faster than this.", show_default=False)
     ] = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Send applications with their customers' events to a topic, keyed by customer."""
     from batch.inputs import NO_EVENTS, check_needs_no_events
@@ -70,9 +72,10 @@ def publish(
     from scoring.publish import encode_messages, every_column
     from stream.publish import publish as send
 
-    account = NO_EVENTS if events is None else read_table(events, "events", may_be_empty=True)
-    tables = read_table(applications, "applications"), account
     spec = None if bundle is None else read_bundle(bundle).spec
+    csv = csv_dialect(separator, encoding, None if spec is None else spec.csv)
+    account = NO_EVENTS if events is None else read_table(events, "events", may_be_empty=True, dialect=csv)
+    tables = read_table(applications, "applications", dialect=csv), account
     if spec is not None and events is None:
         check_needs_no_events(spec)
     attributes = every_column(tables[0]) if spec is None else spec.attributes

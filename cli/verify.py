@@ -9,7 +9,7 @@ import typer
 
 from batch.output import prepare_folder, replace_files
 from cli.console import say, say_table, stages
-from cli.options import Applications, BundleOption, Events
+from cli.options import Applications, BundleOption, Encoding, Events, Separator, csv_dialect
 
 if TYPE_CHECKING:
     from verify.run import Report
@@ -34,6 +34,8 @@ def verify(  # noqa: PLR0917 - typer takes options by name
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    separator: Separator = None,
+    encoding: Encoding = None,
 ) -> None:
     """Score your applications at every door, each in a process of its own; exit 7 if one bit differs."""
     if out is not None:
@@ -41,7 +43,8 @@ def verify(  # noqa: PLR0917 - typer takes options by name
     from verify.doors import Question
     from verify.run import verify as run
 
-    question = Question(bundle=bundle.resolve(), applications=applications, events=events)
+    dialect = csv_dialect(separator, encoding) if separator or encoding else None
+    question = Question(bundle=bundle.resolve(), applications=applications, events=events, dialect=dialect)
     with stages("Verifying", 5) as stage:
         report = run(question, brokers, stage)
     text = json.dumps(report.document(), indent=2, ensure_ascii=False)

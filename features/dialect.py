@@ -35,32 +35,21 @@ class Dialect:
         return _SEPARATORS[self.separator]
 
 
-def separator_of(text: str) -> str:
-    """Return the separator that a text declares: itself, or the word tab.
-
-    Raises:
-        SpecError: it is none; without the key.
-
-    """
+def _separator_of(text: str) -> str:
     separator = _WORDS.get(text, text)
     if separator not in _SEPARATORS:
-        raise SpecError(f'expected one of , ; | : ^ ~ or "tab", found {text!r}.')
+        raise SpecError(f'separator: expected one of , ; | : ^ ~ or "tab", found {text!r}.')
     return separator
 
 
-def encoding_of(text: str) -> str:
-    """Return the codec that a text declares, under the one name by which it is known here.
-
-    Raises:
-        SpecError: there is no such encoding of text; without the key.
-
-    """
+def _encoding_of(text: str) -> str:
+    """Return the codec under the one name by which it is known here."""
     try:
         name = codecs.lookup(text).name
     except LookupError:
         name = ""
     if not _ENCODINGS.fullmatch(name):
-        raise SpecError(f'expected an encoding such as "utf-8", "latin-1", "cp1252" or "utf-16", found {text!r}.')
+        raise SpecError(f'encoding: expected one such as "utf-8", "latin-1", "cp1252" or "utf-16", found {text!r}.')
     return name
 
 
@@ -68,12 +57,12 @@ def declared(separator: str | None, encoding: str | None, otherwise: Dialect) ->
     """Return `otherwise` with what is declared instead.
 
     Raises:
-        SpecError: it is no separator or encoding; without the key.
+        SpecError: it is no separator or encoding; begins with which of the two.
 
     """
     return Dialect(
-        otherwise.separator if separator is None else separator_of(separator),
-        otherwise.encoding if encoding is None else encoding_of(encoding),
+        otherwise.separator if separator is None else _separator_of(separator),
+        otherwise.encoding if encoding is None else _encoding_of(encoding),
     )
 
 

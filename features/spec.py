@@ -6,6 +6,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from features.dialect import Dialect
+
 MICROSECONDS_PER_DAY = 86_400_000_000
 IDENTITY = ("application_id", "customer_id", "as_of")
 EVENT_COLUMNS = ("customer_id", "occurred_at", "kind", "amount")
@@ -144,7 +146,7 @@ class Spec:
 
     `version` is 1 or 2: the rules that came with version 2 hold for specs that state it, so that a spec of version 1
     keeps its bits. `language` is that of the texts of `reasons`, as in HTML (en, de-CH). `pii` names ids and text
-    attributes that the decision log stores keyed.
+    attributes that the decision log stores keyed. `csv` says how CSV files are written.
     """
 
     name: str
@@ -163,6 +165,7 @@ class Spec:
     about: About
     version: int = 1
     pii: tuple[str, ...] = ()
+    csv: Dialect = Dialect()  # noqa: RUF009 - frozen
 
     def __hash__(self) -> int:
         """Hash the text that everything else was parsed from: specs are keys of caches that each message asks."""

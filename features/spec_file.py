@@ -20,6 +20,7 @@ from features.spec import (
 )
 from features.spec_about import read_about
 from features.spec_groups import read_group
+from features.spec_local import read_csv
 from features.spec_pii import check_pii
 from features.spec_policy import read_costs, read_floors
 from features.toml_table import Table, errors_of
@@ -28,7 +29,7 @@ SPEC_VERSION = 2  # that drafts and recipes write
 _READABLE = (1, SPEC_VERSION)
 _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
-    *("language", "reasons", "about", "pii"),
+    *("language", "reasons", "about", "pii", "csv"),
 )
 _NAME = re.compile(r"[^\s=,|\"^*][^=,|\"\n]{0,98}")
 _RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
@@ -70,6 +71,7 @@ def _spec(root: Table, text: str) -> Spec:
         text=text,
         about=read_about(root.table("about", optional=True)),
         pii=root.texts("pii", ()),
+        csv=read_csv(root, version),
     )
     check_pii(spec)
     _check_features([feature.name for feature in list_features(spec)])

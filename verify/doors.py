@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 
 from batch.tables import SourceTable
+from features.dialect import Dialect
 from features.errors import DeliveryError, InputError
 from features.rejects import APPLICATIONS
 from features.spec import Spec
@@ -27,12 +28,16 @@ COMMAND = (sys.executable, "-m", "cli.main")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What all doors are asked: the bundle, the user's files, and how the `credit` command is started."""
+    """What all doors are asked: the bundle, the user's files, and how the `credit` command is started.
+
+    `dialect`: of CSV files, where it is not the spec's.
+    """
 
     bundle: Path
     applications: Path
     events: Path | None
     command: Sequence[str] = COMMAND
+    dialect: Dialect | None = None
 
 
 def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: Sequence[int]) -> pl.DataFrame:
@@ -46,7 +51,9 @@ def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: Sequ
         out = Path(folder) / "decisions.parquet"
         events = ("--events", question.events) if question.events else ()
         files = ("--applications", question.applications, *events, "--out", out)
-        options = ("--max-reject-share", 1, "--allow-empty-events")
+        csv = question.dialect
+        dialect = () if csv is None else ("--separator", csv.separator, "--encoding", csv.encoding)
+        options = ("--max-reject-share", 1, "--allow-empty-events", *dialect)
         command = [*question.command, "score", "--bundle", question.bundle, *files, *options]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
         if done.returncode:
