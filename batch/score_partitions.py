@@ -16,6 +16,7 @@ from batch.receipts import Partition, Receipts
 from batch.spool import Spool
 from features.applications import identifier
 from features.errors import CreditError
+from features.matches import Matches
 from features.rejects import APPLICATIONS, DIRT, REJECTS, rejects_frame
 from features.spec import Spec
 from scoring.decisions import decision_schema
@@ -36,6 +37,7 @@ class Results:
     codes: Counter[str] = field(default_factory=Counter)
     rejected: int = 0
     dirt: list[pl.DataFrame] = field(default_factory=list)
+    matches: Matches = Matches()
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, scored: Scored) -> None:
@@ -49,6 +51,7 @@ class Results:
             self.codes.update(_counts(scored.rejects["code"]))
             self.rejected += int(own.sum())
             self.dirt.append(scored.dirt)
+            self.matches += scored.matches
 
     def total_dirt(self, spec: Spec) -> pl.DataFrame:
         """Return the cells that became missing, summed: applications before events, columns in order of the spec."""
@@ -119,7 +122,7 @@ def _score(partitions: Partitions, scorer: Scorer, number: int) -> Partition:
     orphans = orphans.with_columns(row=events[ROW].gather(orphans["row"] - 1))
     rejects = pl.concat([refused, _doubled(applications.filter(repeated)), orphans])
     decisions = scored.decisions.with_columns(decided.alias(ROW))
-    return Partition(kept, events, Scored(decisions, rejects, scored.dirt, scored.features))
+    return Partition(kept, events, Scored(decisions, rejects, scored.dirt, scored.features, scored.matches))
 
 
 def _doubled(repeated: pl.DataFrame) -> pl.DataFrame:

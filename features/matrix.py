@@ -14,6 +14,7 @@ from features.attribute_columns import attribute_columns, attribute_features, pl
 from features.carried import Carried, read_plainly
 from features.events import APPLICATION_ROW, Events, read_carried_events, read_events
 from features.history import Float64s
+from features.matches import Matches, Matching, match
 from features.rejects import APPLICATIONS, Dirt, dirt_frame, rejects_frame
 from features.rfm import rfm_columns, rfm_features
 from features.spec import Feature, Spec
@@ -26,12 +27,19 @@ class FeatureTable:
     `applications`: row (1-based input row), application_id, customer_id, as_of (Int64 microseconds), clean attributes,
     customer (number of the history that was used).
     `matrix`: float32, one row per application, one column per feature; one NaN pattern, no negative zero.
+    `matching`: which applications have a usable event; None where feature rows came without their events.
     """
 
     applications: pl.DataFrame
     matrix: NDArray[np.float32]
     rejects: pl.DataFrame
     counted: list[Dirt]
+    matching: Matching | None = None
+
+    @property
+    def matches(self) -> Matches:
+        """How many applications have a usable event."""
+        return Matches() if self.matching is None else self.matching.counts
 
     @property
     def dirt(self) -> pl.DataFrame:
@@ -70,6 +78,7 @@ def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec)
         matrix=_to_float32(columns, accepted.height),
         rejects=pl.concat(rejects).sort("table", "row") if rejects else read.rejects,
         counted=[*read.dirt, *account.dirt],
+        matching=match(accepted["customer"].to_numpy(), accepted["as_of"].to_numpy(), account.usable, spec),
     )
 
 
@@ -93,6 +102,7 @@ def build_carried(carried: Carried, spec: Spec) -> FeatureTable:
         matrix=_to_float32(columns, len(rows.as_of)),
         rejects=rejects_frame(),
         counted=rows.dirt,
+        matching=match(numbers, rows.as_of, rows.events, spec),
     )
 
 

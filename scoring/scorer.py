@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.carried import Carried
+from features.matches import Matches
 from features.matrix import FeatureTable, build_carried, build_features, list_features
 from scoring.bundle import Bundle, read_bundle
 from scoring.decisions import Decided, Rules, as_frame, decide
@@ -20,13 +21,15 @@ from scoring.model import Model
 class Scored:
     """`decisions` and `rejects` account for every application; `dirt` counts cells that became missing, by cause.
 
-    `features`: the float32 row that was scored for each decision, in the order of `list_features`.
+    `features`: the float32 row that was scored for each decision, in the order of `list_features`. `matches` counts the
+    applications that have a usable event.
     """
 
     decisions: pl.DataFrame
     rejects: pl.DataFrame
     dirt: pl.DataFrame
     features: NDArray[np.float32]
+    matches: Matches = Matches()
 
 
 class Scorer:
@@ -68,7 +71,7 @@ class Scorer:
 
         """
         decided, table = self.decide(applications, events)
-        return Scored(as_frame(decided), table.rejects, table.dirt, table.matrix)
+        return Scored(as_frame(decided), table.rejects, table.dirt, table.matrix, table.matches)
 
     def decide(self, applications: pl.DataFrame, events: pl.DataFrame) -> tuple[Decided, FeatureTable]:
         """Score like `score`; the decisions have no form yet, which for a few of them saves most of the time.
