@@ -40,14 +40,9 @@ class NoEvents(SourceTable):
 
 
 def open_inputs(
-    applications: Path,
-    events: Path | None,
-    spec: Spec,
-    *,
-    allow_empty_events: bool = False,
-    dialect: Dialect | None = None,
+    applications: Path, events: Path | None, spec: Spec, dialect: Dialect | None = None
 ) -> tuple[SourceTable, SourceTable]:
-    """Describe the two canonical tables. `events` may be None, or without rows, where the spec measures none.
+    """Describe the two canonical tables. `events` may be None where the spec measures none; they may have no rows.
 
     CSV files are of the `dialect`, else of the spec's.
 
@@ -61,8 +56,8 @@ def open_inputs(
     if events is None:
         check_needs_no_events(spec)
         return table, NoEvents()
-    known, may_be_empty = {*EVENT_COLUMNS, "recorded_at"}, allow_empty_events or not spec.groups
-    return table, SourceTable(events, EVENTS, known=known, may_be_empty=may_be_empty, dialect=csv)
+    known = {*EVENT_COLUMNS, "recorded_at"}
+    return table, SourceTable(events, EVENTS, known=known, may_be_empty=True, dialect=csv)
 
 
 def check_needs_no_events(spec: Spec) -> None:
@@ -92,5 +87,5 @@ def read_inputs(
         SettingsError: the spec measures events, and none are given.
 
     """
-    tables = open_inputs(applications, events, spec, allow_empty_events=True, dialect=dialect)
+    tables = open_inputs(applications, events, spec, dialect)
     return tables[0].read(tell), tables[1].read(tell)

@@ -3,14 +3,15 @@
 1. check    the output can be written and no other run is writing it; nothing is read before
 2. read     both tables strictly, hashed as they are read; a file that cannot be used ends the run
 3. score    every application becomes one decision or one reject
-4. account  rows in = decisions + rejects, or the run ends; too many rejects end it with the previous output intact
+4. account  rows in = decisions + rejects, or the run ends; too many rejects, events that match nobody, or a column of
+            weight that is gone end it with the previous output intact
 5. seal     with a decision log: receipts of all decisions are in it before one of them is delivered
 6. replace  rejects, decisions, then the run manifest; each is the old file or the new one, never a part
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,11 @@ import polars as pl
 
 from batch.inputs import open_inputs
 from batch.lock import only_run
+from batch.night import Accepted, Night, Seen, judge_night
 from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, remove_parts, write_frames
 from batch.partitions import PARTITION_BYTES, ROW, spread
 from batch.receipts import LogSettings, opened
-from batch.report import REJECT_COLUMNS, Tables, make_manifest, too_many_rejects, with_files
+from batch.report import REJECT_COLUMNS, Tables, make_manifest, refused, too_many_rejects, with_files
 from batch.score_partitions import Results, in_order, results, score_partitions
 from batch.spool import remove_spools
 from features.dialect import Dialect
@@ -39,7 +41,8 @@ class BatchJob:
 
     `max_reject_share`: rejected / all applications, exceeded ends the run. `partition_bytes`: how much of the tables is
     scored at a time by each of `threads`; both decide memory and speed, never a byte of the output. `dialect`: of CSV
-    files, where it is not the spec's.
+    files, where it is not the spec's. `allow_empty_events`, `allow_degraded` (columns) and `min_matched`: see
+    `batch.night.Accepted`.
     """
 
     applications: Path
@@ -47,10 +50,19 @@ class BatchJob:
     out: Path
     max_reject_share: float = 0.05
     allow_empty_events: bool = False
+    allow_degraded: tuple[str, ...] = ()
+    min_matched: float | None = None
     threads: int = 1
     partition_bytes: int = PARTITION_BYTES
     log: LogSettings | None = None
     dialect: Dialect | None = None
+
+    @property
+    def accepted(self) -> Accepted:
+        """What the caller accepts of a night that is not what training saw."""
+        return Accepted(
+            empty_events=self.allow_empty_events, degraded=self.allow_degraded, min_matched=self.min_matched
+        )
 
     @property
     def rejects_path(self) -> Path:
@@ -87,10 +99,12 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
 
     Raises:
         InputError: a file cannot be used.
-        RejectLimitError: too many rejects; they lie beside the output as `.failed`.
+        RejectLimitError: too many rejects, events that match nobody, or a column that is gone; the rejects lie beside
+            the output as `.failed`.
         DeliveryError: the output could not be written.
 
     """
+    job.accepted.check(scorer.bundle.spec)
     check_target(job.out)
     refuse_folders([job.rejects_path, job.manifest_path])
     given = (job.applications, job.events, scorer.bundle.path, job.log and job.log.log)
@@ -106,8 +120,7 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
     watch.stage("read")
     with ExitStack() as resources:
         receipts = resources.enter_context(opened(job.log, scorer.bundle.spec))
-        spec, may_be_empty = scorer.bundle.spec, job.allow_empty_events
-        tables = open_inputs(job.applications, job.events, spec, allow_empty_events=may_be_empty, dialect=job.dialect)
+        tables = open_inputs(job.applications, job.events, scorer.bundle.spec, job.dialect)
         for table in tables:
             resources.enter_context(table)
         partitions = resources.enter_context(spread(*tables, scorer, job.out, job.partition_bytes))
@@ -116,11 +129,13 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         watch.stage("score")
         scored = resources.enter_context(results(job.out, scorer.bundle.spec))
         score_partitions(partitions, scorer, job.threads, scored, receipts)
+        night = judge_night(scorer.bundle, Seen(tables[1], scored, str), job.accepted)
         watch.stage("write")
         replacement = resources.enter_context(Replacement())
+        _refuse(job, tables, scored, night, replacement)
         digests = _write(job, tables, scored, scorer, replacement)
         watch.stage("")
-        manifest = make_manifest(tables, scored, scorer.bundle, digests) | {"seconds": watch.seconds}
+        manifest = make_manifest(tables, scored, scorer.bundle, digests, night) | {"seconds": watch.seconds}
         manifest |= {} if receipts is None else {"receipts": receipts.seal()}
         content = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
         replacement.write(job.manifest_path, lambda file: file.write(content))
@@ -128,14 +143,28 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
     return manifest
 
 
-def _write(job: BatchJob, tables: Tables, scored: Results, scorer: Scorer, replacement: Replacement) -> dict[Path, str]:
-    """Write rejects and decisions beside their targets; return their hashes."""
-    rejects = (with_files(frame, *tables) for frame in in_order(scored.rejects, "row"))
-    if scored.rejected > job.max_reject_share * tables[0].rows:
-        failed = job.rejects_path.with_name(job.rejects_path.name + ".failed")
+def _refuse(job: BatchJob, tables: Tables, scored: Results, night: Night, replacement: Replacement) -> None:
+    """End a run that must not replace the previous output, and keep its rejects."""
+    failed = job.rejects_path.with_name(job.rejects_path.name + ".failed")
+    rejected = scored.rejected > job.max_reject_share * tables[0].rows
+    if rejected or night.refusals:
+        rejects = _rejects(tables, scored)
         replacement.write(failed, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv"))
         replacement.commit()
-        raise too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed)
+        raise (
+            too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed)
+            if rejected
+            else refused(night.refusals, failed)
+        )
+
+
+def _rejects(tables: Tables, scored: Results) -> Iterator[pl.DataFrame]:
+    return (with_files(frame, *tables) for frame in in_order(scored.rejects, "row"))
+
+
+def _write(job: BatchJob, tables: Tables, scored: Results, scorer: Scorer, replacement: Replacement) -> dict[Path, str]:
+    """Write rejects and decisions beside their targets; return their hashes."""
+    rejects = _rejects(tables, scored)
     shape = flat_reasons if job.out.suffix.lower() == ".csv" else pl.DataFrame.clone
     decisions = (shape(frame.drop(ROW)) for frame in in_order(scored.decisions, ROW))
     schema = shape(pl.DataFrame(schema=decision_schema(scorer.bundle.spec))).schema

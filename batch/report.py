@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from batch.night import Night
 from batch.score_partitions import Results
 from batch.tables import SourceTable
 from features.errors import RejectLimitError
@@ -29,7 +30,9 @@ REJECT_COLUMNS = pl.Schema(
 )
 
 
-def make_manifest(tables: Tables, scored: Results, bundle: Bundle, digests: dict[Path, str]) -> dict[str, Any]:
+def make_manifest(
+    tables: Tables, scored: Results, bundle: Bundle, digests: dict[Path, str], night: Night
+) -> dict[str, Any]:
     """Return the account of a run: what was read, what came out, and the SHA-256 of both."""
     applications, events = tables
     return {
@@ -38,10 +41,11 @@ def make_manifest(tables: Tables, scored: Results, bundle: Bundle, digests: dict
         "decisions": scored.decided.total(),
         "rejected_applications": scored.rejected,
         "events": events.rows,
+        "matches": night.matches,
         "rejects_by_code": _by_count(scored.codes),
         "decisions_by_class": _by_count(scored.decided),
         "dirt": scored.total_dirt(bundle.spec).to_dicts(),
-        "notes": [*applications.notes, *events.notes],
+        "notes": [*applications.notes, *events.notes, *night.notes],
         "inputs": [
             {"table": table.name, "file": file.label, "rows": file.rows, "sha256": file.sha256}
             for table in tables
@@ -71,6 +75,11 @@ def too_many_rejects(scored: Results, rows: int, allowed: float, failed: Path) -
         f"{allowed:.1%}: {causes}. The previous output is as it was; see {failed}. Correct the source, "
         "or raise --max-reject-share if this is known and accepted."
     )
+
+
+def refused(causes: list[str], failed: Path) -> RejectLimitError:
+    """Make the error that ends a run whose events match nobody, or a column of which is gone."""
+    return RejectLimitError(f"{' Also: '.join(causes)} The previous output is as it was; rejects are in {failed}.")
 
 
 def _by_count(counts: Counter[str]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from batch.receipts import Partition, Receipts
 from batch.spool import Spool
 from features.applications import identifier
 from features.errors import CreditError
-from features.matches import Matches
+from features.matches import NO_MATCHES, Matches
 from features.rejects import APPLICATIONS, DIRT, REJECTS, rejects_frame
 from features.spec import Spec
 from scoring.decisions import decision_schema
@@ -37,7 +37,7 @@ class Results:
     codes: Counter[str] = field(default_factory=Counter)
     rejected: int = 0
     dirt: list[pl.DataFrame] = field(default_factory=list)
-    matches: Matches = Matches()
+    matches: Matches = NO_MATCHES
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, scored: Scored) -> None:

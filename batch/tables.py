@@ -131,10 +131,8 @@ class SourceTable:
         gap = missing_numbers(self._parts)
         self.notes += [*ids.notes(), *([f"{self.name}: {gap}"] if gap else [])]
         if not self.may_be_empty and not self.rows:
-            truly = " If there truly are none, pass --allow-empty-events." if self.name == "events" else ""
             raise InputError(
-                f"{self.path}: the {self.name} have a header but no rows. "
-                f"Expected at least one; check the export.{truly}"
+                f"{self.path}: the {self.name} have a header but no rows. Expected at least one; check the export."
             )
 
     def read(self, tell: Tell = ignore) -> pl.DataFrame:

@@ -1,19 +1,15 @@
 """The `credit` command. Each function reads its arguments, calls one part of the product and prints the result."""
 
 import json
-import os
 import signal
 import sys
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import polars as pl
 import typer
 
-from batch.job import BatchJob, run_batch
-from batch.receipts import LogSettings
 from batch.tables import read_table
 from cli import bundle as bundle_commands
 from cli import dataset as dataset_commands
@@ -27,25 +23,26 @@ from cli import outcomes as outcomes_commands
 from cli import policy as policy_commands
 from cli import replay as replay_commands
 from cli import report as report_commands
+from cli import score as score_commands
 from cli import serve as serve_commands
 from cli import spec as spec_commands
 from cli import verify as verify_commands
 from cli.console import deliver_stdout, metric_rows, note, prepare_streams, say, say_table, stages, warn
-from cli.log_options import PiiKey, ReceiptContent, read_pii_key
-from cli.options import Applications, BundleOption, Encoding, Events, Separator, csv_dialect
+from cli.options import Encoding, Separator, csv_dialect
 from features.errors import CreditError, InputError, SettingsError
 from scoring.bundle import read_bundle
 from scoring.evaluate_files import check_made_by, evaluate_decisions
-from scoring.scorer import Scorer
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Credit scoring: one verified bundle, the same bits at every door.",
-    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, 4 output failed, "
-    "5 watchdog, 6 circuit breaker, 7 the doors or a replay differ, 8 monitoring alarm.",
+    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, too few "
+    "matches or a column gone, 4 output failed, 5 watchdog, 6 circuit breaker, 7 the doors or a replay differ, "
+    "8 monitoring alarm.",
 )
+app.add_typer(score_commands.app)
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)
 app.add_typer(explain_commands.app)
@@ -77,73 +74,6 @@ else:  # its options are those settings, so that without them there is nothing t
     log_commands.app.command("consume", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
         stream
     )
-
-
-@app.command(
-    epilog="Example: credit score --bundle demo/bundles/current --applications demo/tonight/applications.csv "
-    "--events demo/tonight/events.csv --out demo/decisions.csv"
-)
-def score(  # noqa: PLR0917 - typer takes options by name
-    bundle: BundleOption,
-    applications: Applications,
-    out: Annotated[Path, typer.Option("--out", help="Decisions, .csv or .parquet.", show_default=False)],
-    events: Events = None,
-    max_reject_share: Annotated[
-        float, typer.Option(min=0, max=1, help="More rejected applications than this share end the run with code 3.")
-    ] = 0.05,
-    allow_empty_events: Annotated[
-        bool, typer.Option("--allow-empty-events", help="Score although there is not one event.")
-    ] = False,
-    log: Annotated[
-        Path | None,
-        typer.Option("--log", help="Decision log: a folder where each decision leaves a receipt.", show_default=False),
-    ] = None,
-    receipts: Annotated[
-        ReceiptContent,
-        typer.Option(help="What receipts hold: the feature row, or the application with its events too."),
-    ] = ReceiptContent.FEATURES,
-    pii_key: PiiKey = None,
-    separator: Separator = None,
-    encoding: Encoding = None,
-) -> None:
-    """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
-    threads = len(os.sched_getaffinity(0))
-    scorer = Scorer.open(bundle, threads)
-    job = BatchJob(
-        applications=applications,
-        events=events,
-        out=out,
-        max_reject_share=max_reject_share,
-        allow_empty_events=allow_empty_events,
-        threads=threads,
-        log=None if log is None else _log_settings(log, receipts, pii_key),
-        dialect=csv_dialect(separator, encoding, scorer.bundle.spec.csv),
-    )
-    with stages("Scoring", 3) as stage:
-        manifest = run_batch(job, scorer, stage)
-    for text in manifest["notes"]:
-        note(text)
-    _say_run(manifest, job)
-
-
-def _log_settings(log: Path, receipts: ReceiptContent, pii_key: Path | None) -> LogSettings:
-    full = receipts is ReceiptContent.FULL
-    return LogSettings(log=log, clock=lambda: datetime.now(UTC), full=full, pii_key=read_pii_key(pii_key))
-
-
-def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
-    rows: list[tuple[object, ...]] = [("applications", manifest["applications"]), ("decisions", manifest["decisions"])]
-    rows += [(f"  {name}", count) for name, count in manifest["decisions_by_class"].items()]
-    rows += [("rejected applications", manifest["rejected_applications"])]
-    rows += [(f"  {code}", count) for code, count in manifest["rejects_by_code"].items()]
-    rows += [("cells that became missing", sum(d["cells"] for d in manifest["dirt"] if d["table"] == "applications"))]
-    say_table((), rows)
-    say(f"decisions    {job.out}")
-    say(f"rejects      {job.rejects_path}")
-    say(f"run manifest {job.manifest_path}")
-    if "receipts" in manifest:
-        made = manifest["receipts"]
-        say(f"receipts     {made['log']}: {made['receipts']:,} by {made['writer']}, head {made['head']}")
 
 
 @app.command(epilog="Example: credit evaluate --decisions demo/decisions.csv --labels demo/tonight/labels.csv")

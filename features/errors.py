@@ -38,7 +38,10 @@ class ExportError(CreditError):
 
 
 class RejectLimitError(CreditError):
-    """Too many applications were rejected: an upstream release went wrong. The previous output is intact."""
+    """An upstream release went wrong; the previous output is intact.
+
+    Too many applications were rejected, the events match nobody, or a column that mattered is gone.
+    """
 
     exit_code = 3
 

@@ -14,7 +14,7 @@ from features.attribute_columns import attribute_columns, attribute_features, pl
 from features.carried import Carried, read_plainly
 from features.events import APPLICATION_ROW, Events, read_carried_events, read_events
 from features.history import Float64s
-from features.matches import Matches, Matching, match
+from features.matches import NO_MATCHES, Matches, Matching, match
 from features.rejects import APPLICATIONS, Dirt, dirt_frame, rejects_frame
 from features.rfm import rfm_columns, rfm_features
 from features.spec import Feature, Spec
@@ -39,7 +39,7 @@ class FeatureTable:
     @property
     def matches(self) -> Matches:
         """How many applications have a usable event."""
-        return Matches() if self.matching is None else self.matching.counts
+        return NO_MATCHES if self.matching is None else self.matching.counts
 
     @property
     def dirt(self) -> pl.DataFrame:

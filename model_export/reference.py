@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.matrix import FeatureTable, list_features
+from features.rejects import APPLICATIONS
 from features.spec import AttributeKind, Spec
 from scoring.bins import Column, Item, count, design_effect, place, quantile_edges
 from scoring.decisions import credit_scores
@@ -20,7 +21,7 @@ from scoring.expected import (
     stated_parts,
     variance,
 )
-from scoring.reference import Claim, DirtCount, Month, Outputs, Reference, with_classes
+from scoring.reference import Claim, ColumnHealth, DirtCount, Month, Outputs, Reference, with_classes
 from scoring.shap_tables import ShapTables
 from training.judged import Judged
 
@@ -48,7 +49,22 @@ def make_reference(table: FeatureTable, judged: Judged, tables: ShapTables) -> R
         dirt=tuple(DirtCount(**row) for row in table.dirt.to_dicts()),
         outputs=outputs,
         months=tuple(_months(table, judged, items, outputs)),
+        matches=table.matches if table.matching else None,
+        health=tuple(_health(table, judged.spec, strength, len(np.unique(customers)))),
     )
+
+
+def _health(table: FeatureTable, spec: Spec, strength: NDArray[np.float64], customers: int) -> Iterator[ColumnHealth]:
+    sources = [feature.source for feature in list_features(spec)]
+    for attribute in spec.attributes:
+        own = [i for i, source in enumerate(sources) if source == attribute.name]
+        yield ColumnHealth(
+            column=attribute.name,
+            cells=len(table.matrix),
+            customers=customers,
+            unusable={c: n for t, column, c, n in table.counted if (t, column) == (APPLICATIONS, attribute.name)},
+            importance=round(float(strength[own].sum()), 6),
+        )
 
 
 def under_policy(reference: Reference, judged: Judged) -> Reference:

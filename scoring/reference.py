@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError
+from features.matches import Matches
 from scoring.bins import Item
 from scoring.bundle import REFERENCE, Bundle, canonical_json, stored_file
 
@@ -23,6 +24,20 @@ class DirtCount:
     column: str
     cause: str
     cells: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnHealth:
+    """Cells of an attribute at training: how many, of how many customers, and the unusable ones by cause.
+
+    `importance` is the mean absolute contribution of its features, in the unit of `Item.importance`.
+    """
+
+    column: str
+    cells: int
+    customers: int
+    unusable: dict[str, int]
+    importance: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +95,7 @@ class Reference:
     """The yardstick of a bundle. `rows` applications of `customers` customers, from `first` to `last` (dates).
 
     `months` are those of training with enough applications; none where training lies in one month, or was done by a
-    release that did not keep them.
+    release that did not keep them. `matches` and `health` are None where an earlier release trained.
     """
 
     rows: int
@@ -91,6 +106,8 @@ class Reference:
     dirt: tuple[DirtCount, ...]
     outputs: Outputs
     months: tuple[Month, ...] = ()
+    matches: Matches | None = None
+    health: tuple[ColumnHealth, ...] | None = None
     version: Literal[1] = 1
 
     def by_month(self, number: int) -> list[Item]:

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.carried import Carried
-from features.matches import Matches
+from features.matches import NO_MATCHES, Matches
 from features.matrix import FeatureTable, build_carried, build_features, list_features
 from scoring.bundle import Bundle, read_bundle
 from scoring.decisions import Decided, Rules, as_frame, decide
@@ -29,7 +29,7 @@ class Scored:
     rejects: pl.DataFrame
     dirt: pl.DataFrame
     features: NDArray[np.float32]
-    matches: Matches = Matches()
+    matches: Matches = NO_MATCHES
 
 
 class Scorer:

@@ -48,11 +48,6 @@ BAD_FILES: list[tuple[str, Callable[[Path], None], str]] = [
         spoil("applications", lambda c: c[: c.index(b"\n") + 1]),
         r"the applications have a header but no rows",
     ),
-    (
-        "events header only",
-        spoil("events", lambda c: c[: c.index(b"\n") + 1]),
-        r"the events have a header but no rows.*--allow-empty-events",
-    ),
     ("column missing", spoil("applications", header(lambda h: h.replace("age", "years"))), r"column 'age' is missing"),
     (
         "identity missing",

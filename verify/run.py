@@ -56,9 +56,7 @@ def verify(question: Question, brokers: str | None = None, progress: Progress = 
     progress("read")
     scorer = Scorer.open(question.bundle)
     spec = scorer.bundle.spec
-    table, events = open_inputs(
-        question.applications, question.events, spec, allow_empty_events=True, dialect=question.dialect
-    )
+    table, events = open_inputs(question.applications, question.events, spec, question.dialect)
     applications = table.read()
     compared = once(applications)
     if not compared:  # agreement about nothing would be no proof

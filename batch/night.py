@@ -1,0 +1,125 @@
+"""What a run makes of its match rate and of the health of its columns: notes for a person, or the end of the run.
+
+A join that finds nobody and a column that no cell fits leave every row decided and every decision wrong. Both end the
+run where training's frozen rates make them improbable; whatever else is far worse than at training is a note.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from batch.score_partitions import Results
+from batch.tables import SourceTable
+from features.errors import SettingsError
+from features.matches import Matches
+from features.spec import Spec
+from scoring.bundle import REFERENCE, Bundle
+from scoring.health import NOT_COMPARED, Finding, compare_columns, compare_matches
+from scoring.reference import Reference, read_reference
+
+Hint = Callable[[], str]
+_CORRECT = "Correct the source; or, if these customers truly have no events, pass --allow-empty-events."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What the caller accepts: nobody with events, columns that are gone. `min_matched`: the least share of matches."""
+
+    empty_events: bool = False
+    degraded: tuple[str, ...] = ()
+    min_matched: float | None = None
+
+    def check(self, spec: Spec) -> None:
+        """Refuse names that no attribute of the spec has.
+
+        Raises:
+            SettingsError: naming the first.
+
+        """
+        unknown = sorted(set(self.degraded) - {attribute.name for attribute in spec.attributes})
+        if unknown:
+            raise SettingsError(
+                f"--allow-degraded {unknown[0]}: the spec has no such attribute. Expected one of its attributes' names."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came out of a run. `hint` looks, where events are missing, for what may be wrong with the join."""
+
+    events: SourceTable
+    scored: Results
+    hint: Hint
+
+
+@dataclass(slots=True)
+class Night:
+    """How many applications match for the manifest, notes about the run, and what ends it (empty: nothing)."""
+
+    matches: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+    def say(self, text: str, *, refused: bool) -> None:
+        """Add a note, or what ends the run."""
+        (self.refusals if refused else self.notes).append(text)
+
+
+def judge_night(bundle: Bundle, seen: Seen, accepted: Accepted) -> Night:
+    """Compare a run with training.
+
+    Raises:
+        BundleError: the bundle's reference changed since the bundle was read.
+
+    """
+    reference = read_reference(bundle) if REFERENCE in bundle.manifest["files"] else None
+    night = Night(_match_facts(seen.scored.matches, reference))
+    if reference is None or reference.matches is None:
+        night.notes.append(NOT_COMPARED)
+    if bundle.spec.groups:
+        _judge_matches(night, reference, seen, accepted)
+    dirt = seen.scored.total_dirt(bundle.spec).rows()
+    for finding in compare_columns(reference, seen.scored.matches, dirt) if reference else ():
+        _judge_column(night, finding, accepted)
+    return night
+
+
+def _match_facts(matches: Matches, reference: Reference | None) -> dict[str, Any]:
+    known = None if reference is None else reference.matches
+    return {**asdict(matches), "share": matches.share, "share_at_training": None if known is None else known.share}
+
+
+def _judge_matches(night: Night, reference: Reference | None, seen: Seen, accepted: Accepted) -> None:
+    known = None if reference is None else reference.matches
+    finding = None if reference is None else compare_matches(reference, seen.scored.matches)
+    gone = finding is not None and finding.gone
+    if not seen.events.rows:
+        text = f"{seen.events.path}: the events have a header but no rows, so nobody has a history. {_CORRECT}"
+        night.say(text, refused=(gone or known is None) and not accepted.empty_events)
+        return
+    hint = f" {seen.hint()}".rstrip() if finding or _too_few(seen, accepted) else ""
+    if finding is not None:
+        text = f"events: {finding.text}.{hint}"
+        night.say(f"{text} {_CORRECT}" if gone else text, refused=gone and not accepted.empty_events)
+    if _too_few(seen, accepted):
+        text = (
+            f"events: {seen.scored.matches.share:.1%} of the applications have a usable event, expected "
+            f"{accepted.min_matched:.1%} at least (--min-matched).{'' if finding else hint}"
+        )
+        night.say(text, refused=True)
+
+
+def _too_few(seen: Seen, accepted: Accepted) -> bool:
+    share = seen.scored.matches.share
+    return accepted.min_matched is not None and share is not None and share < accepted.min_matched
+
+
+def _judge_column(night: Night, finding: Finding, accepted: Accepted) -> None:
+    if not (finding.gone and finding.important):
+        night.notes.append(finding.text)
+        return
+    text = (
+        f"{finding.text}. The model relies on this column. Correct the source, or pass --allow-degraded "
+        f"{finding.column} if this is known and accepted."
+    )
+    night.say(text, refused=finding.column not in accepted.degraded)

@@ -1,0 +1,123 @@
+"""Is tonight what the bundle knows from training? Match rate and usable cells against the frozen ones.
+
+A share counts as gone where it is less than a hundredth of training's, which an ordinary night shows less often than
+once in a million (`GONE`) and with ten customers at least; as far below where all tests of a night together cry wolf
+less often than once in 2,500 (`FAR_BELOW`, shared among the columns and causes).
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from features.matches import Matches
+from features.reading import MISSING
+from features.rejects import APPLICATIONS, Dirt
+from scoring.reference import ColumnHealth, Reference
+from scoring.shortfall import Share, log_chance
+
+GONE, FAR_BELOW = 1e-6, 2e-4
+NEARLY_NONE = 0.01  # of training's share
+LEAST_CUSTOMERS = 10  # fewer never end a night
+LEAST_USABLE = 0.2  # of a column's cells at training: a sparser one never ends a night
+LEAST_IMPORTANCE = 0.01  # of the mean absolute SHAP values of all features: a lighter column never ends a night
+NOT_COMPARED = (
+    "the bundle holds no match rate and no column health of its training (it was published by an earlier release), so "
+    "tonight's are not compared; train or export the model again to have them compared"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is far worse than at training. `column` is None for the events; `gone`: next to nothing is left of it."""
+
+    column: str | None
+    gone: bool
+    important: bool
+    text: str
+
+
+def compare_matches(reference: Reference, found: Matches, alpha: float = FAR_BELOW) -> Finding | None:
+    """Compare the share of applications that have a usable event, or one in the longest window of the spec."""
+    known = reference.matches
+    if known is None or not known.matched_applications:
+        return None
+    for name, what in (("matched", "a usable event"), ("recent", "an event recent enough for the spec's windows")):
+        count = f"{name}_applications"
+        training = Share(getattr(known, count), known.applications, known.customers)
+        tonight = Share(getattr(found, count), found.applications, found.customers)
+        chance = log_chance(training, tonight)
+        if chance < math.log(alpha):
+            text = (
+                f"{tonight.good:,} of {tonight.cells:,} applications ({tonight.value:.1%}) have {what}, "
+                f"{training.value:.1%} at training; {_rarity(chance)}"
+            )
+            return Finding(column=None, gone=is_gone(training, tonight, chance), important=True, text=text)
+    return None
+
+
+def compare_columns(
+    reference: Reference, found: Matches, dirt: Iterable[Dirt], alpha: float = FAR_BELOW
+) -> list[Finding]:
+    """Compare each column's usable cells, in the order of the spec; `dirt` as `features.rejects.DIRT` counts it."""
+    causes: dict[str, dict[str, int]] = {}
+    for table, column, cause, cells in dirt:
+        if table == APPLICATIONS:
+            causes.setdefault(column, {})[cause] = causes.get(column, {}).get(cause, 0) + cells
+    health = reference.health or ()
+    total = sum(item.importance for item in reference.items) or 1.0
+    tests = sum(1 + len(causes.get(known.column, {})) for known in health)
+    findings = (
+        _compare_column(known, causes.get(known.column, {}), found, known.importance / total, alpha / tests)
+        for known in health
+    )
+    return [finding for finding in findings if finding is not None]
+
+
+def _compare_column(
+    known: ColumnHealth, causes: dict[str, int], found: Matches, weight: float, alpha: float
+) -> Finding | None:
+    for cause, training, tonight in _shares(known, causes, found):
+        chance = log_chance(training, tonight)
+        if chance < math.log(alpha):
+            listed = ", ".join(
+                f"{name} {cells:,}" for name, cells in sorted(causes.items(), key=lambda c: (-c[1], c[0]))
+            )
+            what = "usable" if cause is None else f"free of {cause}"
+            text = (
+                f"column {known.column!r}: {tonight.value:.1%} of its cells are {what}, {training.value:.1%} at "
+                f"training (unusable tonight: {listed}); {_rarity(chance)}"
+            )
+            gone = cause is None and training.value >= LEAST_USABLE and is_gone(training, tonight, chance)
+            return Finding(column=known.column, gone=gone, important=weight >= LEAST_IMPORTANCE, text=text)
+    return None
+
+
+def _shares(known: ColumnHealth, causes: dict[str, int], found: Matches) -> Iterator[tuple[str | None, Share, Share]]:
+    """Yield the usable cells, then the cells without each cause: one that is new shows although others became fewer."""
+    cells = found.applications
+    yield (
+        None,
+        Share(known.cells - sum(known.unusable.values()), known.cells, known.customers),
+        Share(cells - sum(causes.values()), cells, found.customers),
+    )
+    for cause, count in causes.items():
+        if cause != MISSING:
+            yield (
+                cause,
+                Share(known.cells - known.unusable.get(cause, 0), known.cells, known.customers),
+                Share(cells - count, cells, found.customers),
+            )
+
+
+def is_gone(training: Share, tonight: Share, chance: float) -> bool:
+    """Tell whether next to nothing is left of a share, and chance does not explain it."""
+    return (
+        chance < math.log(GONE)
+        and tonight.value <= NEARLY_NONE * training.value
+        and tonight.customers >= LEAST_CUSTOMERS
+    )
+
+
+def _rarity(chance: float) -> str:
+    power = min(-chance / math.log(10), 12.0)
+    return f"an ordinary night shows this less than once in 10^{math.floor(power)}"
