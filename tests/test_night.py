@@ -32,6 +32,7 @@ def test_a_run_counts_the_applications_with_a_usable_event_and_the_events_they_u
     job: BatchJob, scorer: Scorer
 ) -> None:
     manifest = run_batch(job, scorer)
+    assert job.events is not None
     decisions = pl.read_csv(job.out).select(
         "application_id", "customer_id", pl.col("as_of").str.to_datetime(time_zone="UTC")
     )
