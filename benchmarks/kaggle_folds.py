@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from features.matrix import list_features
 from features.spec_file import parse_spec
+from metrics import Outcome, evaluate
 from recipes.kaggle import kaggle
-from scoring.metrics import Outcome, evaluate
 from training.candidate import fit_side
 from training.data import Examples, TrainingData, label_examples
 from training.fit import ModelKind

@@ -14,10 +14,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.spec_file import parse_spec
+from metrics import Outcome, evaluate
 from model_export.graph import to_onnx
 from model_export.trees import from_model
 from recipes.kaggle import kaggle
-from scoring.metrics import Outcome, evaluate
 from scoring.model import Model
 from training.candidate import fit_side
 from training.data import TrainingData, label_examples

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from features.spec_file import parse_spec
+from metrics import paired_by_customer
 from pages.html import number, percent
 from recipes.dataset import Dataset
 from recipes.kaggle import kaggle
@@ -25,7 +26,6 @@ from training.data import TrainingData, label_examples
 from training.fit import ModelKind
 from training.folds import folds
 from training.judged import Judged
-from training.paired import paired_by_customer
 from training.report.trade_off import named_decisions, trade_off
 
 _AT_PRECISION = "policy_at_the_precision_of_argmax"

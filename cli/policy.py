@@ -7,6 +7,7 @@ import typer
 
 from cli.console import say, say_table, stages, warn
 from features.errors import SettingsError
+from metrics import Place, Unit, listed
 from scoring.bundle import Bundle, read_bundle
 from scoring.policy import Policy
 from scoring.scorer import Scorer
@@ -56,8 +57,9 @@ def _say_points(bundle: Bundle) -> None:
     mix = [sum(confusion[actual][name] for actual in classes) / max(total, 1) for name in classes]
     say(f"On {total:,} held-out applications:")
     rows: list[tuple[str, ...]] = [(f"called {n}", f"{100 * s:.1f} %") for n, s in zip(classes, mix, strict=True)]
-    names = ("false_negative_rate", f"precision_{classes[-1]}", f"recall_{classes[-1]}", "expected_cost")
-    rows += [(name, _value(part["policy"]["metrics"][name])) for name in names]
+    found = part["policy"]["metrics"]
+    names = [f"{m.name}_{classes[-1]}" if m.by_class else m.name for m in listed(Place.POLICY)]
+    rows += [(name, _value(found[name])) for name in names if name in found]
     say_table((), rows)
     starved = [name for name, share in zip(classes, mix, strict=True) if share == 0]
     if starved:
@@ -133,7 +135,7 @@ def _say_changes(judged: "Judged", former: Policy, *, exact: bool) -> None:
     say(f"{moved:,} of {len(judged.examples):,} {source} get another class:")
     mixes = before["class_mix"]["policy"], after["class_mix"]["policy"]
     rows = [(f"called {n}", f"{100 * mixes[0][n]:.1f} %", f"{100 * mixes[1][n]:.1f} %") for n in judged.spec.classes]
-    names = ("precision", "recall", "false_negative_rate", "false_negative_rate_wide")
+    names = [metric.name for metric in listed(Place.POLICY) if metric.unit is not Unit.MONEY]
     points = before["points"]["policy"], after["points"]["policy"]
     rows += [(name, _value(points[0][name]), _value(points[1][name])) for name in names]
     at_new = replace(judged, policy=replace(former, costs=judged.policy.costs))

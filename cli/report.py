@@ -84,23 +84,15 @@ def _judge(bundle: Bundle, data: Path, groups: Path | None, stage: Any) -> "Cont
 
 
 def _say_fairness(content: "Content") -> None:
-    from pages.html import number, percent
-    from training.report.sections_fairness import verdicts
+    from training.report.sections_fairness import cells, heads, verdicts
 
+    head = heads(content.spec.classes)
     found: dict[str, Any] = content.fairness or {}
     rows = [
-        (row["group"], row["suppressed"], "", "", "")
-        if "suppressed" in row
-        else (
-            row["group"],
-            percent(row["not_refused_share"]),
-            number(row["not_refused_ratio"], 3),
-            percent(row["false_negative_rate"], 2),
-            percent(row["precision"]),
-        )
+        (row["group"], row["suppressed"], *[""] * len(head)) if "suppressed" in row else (row["group"], *cells(row)[2:])
         for row in found["groups"]
     ]
-    say_table(("group", "not refused", "ratio", "false negatives", "precision"), rows)
+    say_table(("group", *head), rows)
     for text in verdicts(content):
         say(text)
     say(found["proxy"]["verdict"])

@@ -9,6 +9,7 @@ import polars as pl
 
 from features.matrix import build_features, list_features
 from features.spec import Spec
+from metrics import find
 from model_export.publish import publish
 from model_export.reference import under_policy
 from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, Bundle, stored_file
@@ -26,11 +27,10 @@ from training.report.content import Content
 from training.report.figures import judged_figures
 from training.report.files import STUDY, content_of, report_files
 from training.report.histogram import expand
-from training.report.slices import UNDER_THE_POLICY
+from training.report.slices import without_policy
 from training.report.trade_off import trade_off
 
 _NO_ID = "00" * 32
-_OF_PROBABILITIES = ("log_loss", "brier_score", "calibration_error")
 
 
 def choose_new_policy(bundle: Bundle, asked: Spec) -> Policy:
@@ -109,8 +109,9 @@ def _from_histogram(bundle: Bundle, old: Content, policy: Policy) -> dict[str, A
         former = old.evaluation[name]
         part["customers"] = former["customers"]
         for metric, figure in part["metrics"].items():
-            kept = former["metrics"][metric] if metric in _OF_PROBABILITIES else {**figure, "low": None, "high": None}
-            part["metrics"][metric] = kept
+            known = find(metric)
+            same = known is not None and not known.of_decisions and metric in former["metrics"]
+            part["metrics"][metric] = former["metrics"][metric] if same else {**figure, "low": None, "high": None}
     return found
 
 
@@ -121,10 +122,7 @@ def _figures(bundle: Bundle, old: Content, policy: Policy, rejudged: Rejudged | 
         histograms = {**old.figures["histogram"], **found["histogram"]}
         return {**old.figures, **found, "data": data, "histogram": histograms}
     found = trade_off(on_histogram(bundle, policy), intervals=False)
-    stale = {
-        name: [{key: value for key, value in row.items() if key not in UNDER_THE_POLICY} for row in old.figures[name]]
-        for name in ("months", "slices")
-    }
+    stale = {name: [without_policy(row) for row in old.figures[name]] for name in ("months", "slices")}
     return {**old.figures, **stale, "trade_off": found}
 
 

@@ -9,18 +9,19 @@ from numpy.typing import NDArray
 from features.matrix import FeatureTable, list_features
 from features.rejects import APPLICATIONS
 from features.spec import AttributeKind, Spec
-from scoring.bins import Column, Item, count, design_effect, place, quantile_edges
-from scoring.decisions import credit_scores
-from scoring.expected import (
+from metrics import (
     Linear,
     Sums,
     clustered_error,
-    metrics,
+    excess_log_losses,
+    monitored,
     residuals,
     sampling_variance,
     stated_parts,
     variance,
 )
+from scoring.bins import Column, Item, count, design_effect, place, quantile_edges
+from scoring.decisions import credit_scores
 from scoring.reference import Claim, ColumnHealth, DirtCount, Month, Outputs, Reference, with_classes
 from scoring.shap_tables import ShapTables
 from training.judged import Judged
@@ -126,8 +127,7 @@ def _outputs(judged: Judged) -> Outputs:
     edges = quantile_edges(points)
     places = np.searchsorted(np.array(edges, dtype=np.float32), points, side="left")
     p = judged.probabilities.astype(np.float64)
-    logs = np.log(np.maximum(p, 1e-15))
-    excess = (p * logs).sum(axis=1) - logs[np.arange(len(p)), judged.examples.actual]
+    excess = excess_log_losses(p, judged.examples.actual)
     gaps = np.eye(count_)[judged.examples.actual] - p
     return Outputs(
         score_edges=edges,
@@ -175,10 +175,10 @@ def _claims(judged: Judged) -> dict[str, Claim]:
     sums = Sums.of(p, assigned)
     realised = np.zeros_like(sums.confusion)
     np.add.at(realised, (actual, assigned), 1)
-    came_true = metrics(realised, judged.costs)
+    came_true = monitored(realised, judged.costs)
     return {
         name: _claim(linear, came_true[name].value, judged, sums)
-        for name, linear in metrics(sums.confusion, judged.costs).items()
+        for name, linear in monitored(sums.confusion, judged.costs).items()
     }
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from metrics import named
 from monitoring.agreement import Agreement
-from monitoring.estimate import WORSE_BY, Estimate
+from monitoring.estimate import Estimate
 from monitoring.finding import LARGE, LEAST_RATE_CHANGE, MODERATE, Finding, Kind
 from monitoring.truth import Cohort, Compared
 
@@ -107,13 +108,14 @@ def _threshold(finding: Finding) -> str:
 def estimate_alarms(estimates: list[Estimate]) -> Iterator[Alarm]:
     """Yield the alarms of what is expected before outcomes are known."""
     for found in estimates:
+        metric = named(found.metric)
         if found.alarm and found.value is not None and found.trained is not None:
             yield Alarm(
                 topic=Topic.PERFORMANCE,
-                what=f"expected {words(found.metric)} got worse",
+                what=f"expected {metric.short} got worse",
                 where=found.where,
-                why=f"{shown(found.metric, found.value)} expected, {shown(found.metric, found.trained)} at training",
-                threshold=f"worse by {shown(found.metric, found.limit)}: chance and {_size(found.metric)}",
+                why=f"{metric.shown(found.value)} expected, {metric.shown(found.trained)} at training",
+                threshold=f"worse by {metric.shown(found.limit)}: chance and {metric.enough_in_words}",
                 do="The applicants changed and the model says itself that it decides them worse. See what moved; check "
                 "with the first outcomes; set prices or train again.",
                 severe=True,
@@ -128,14 +130,15 @@ def cohort_alarms(cohorts: list[Cohort]) -> Iterator[Alarm]:
                 yield _cohort_alarm(found.where, metric)
 
 
-def _cohort_alarm(where: str, metric: Compared) -> Alarm:
-    expected = "" if metric.stated is None else f"; {shown(metric.metric, metric.stated)} was expected of these"
+def _cohort_alarm(where: str, found: Compared) -> Alarm:
+    metric = named(found.metric)
+    expected = "" if found.stated is None else f"; {metric.shown(found.stated)} was expected of these"
     return Alarm(
         topic=Topic.PERFORMANCE,
-        what=f"{words(metric.metric)} came out worse",
+        what=f"{metric.short} came out worse",
         where=where,
-        why=f"{shown(metric.metric, metric.value)}, {shown(metric.metric, metric.trained)} at training{expected}",
-        threshold=f"worse than chance explains, and by {_size(metric.metric)}",
+        why=f"{metric.shown(found.value)}, {metric.shown(found.trained)} at training{expected}",
+        threshold=f"worse than chance explains, and by {metric.enough_in_words}",
         do="See below which part is due to other inputs and which to another relation of inputs and outcomes. Train "
         "again on recent outcomes, and judge the new bundle on this cohort before it is promoted.",
         severe=True,
@@ -162,24 +165,3 @@ def light(alarms: list[Alarm]) -> Light:
     if any(alarm.severe for alarm in alarms):
         return Light.RED
     return Light.AMBER if alarms else Light.GREEN
-
-
-def words(metric: str) -> str:
-    """Name a metric as people say it."""
-    return {
-        "expected_cost": "cost per application",
-        "false_negative_rate": "good applicants called worst",
-        "false_negative_rate_wide": "good applicants not called best",
-    }.get(metric, metric)
-
-
-def shown(metric: str, value: float | None) -> str:
-    """Format the value of a metric."""
-    if value is None:
-        return "not known"
-    return f"{value:,.2f}" if metric == "expected_cost" else f"{100 * value:.2f} %"
-
-
-def _size(metric: str) -> str:
-    kind, size = WORSE_BY[metric]
-    return f"{size:.0%} of it" if kind == "share" else f"{100 * size:.0f} points"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics import Floats, clustered_error, excess_log_losses, residuals, stated_parts
 from monitoring.divergence import normal_quantile, psi
 from monitoring.estimate import LEAST_ROWS, reach
 from monitoring.finding import Finding, Kind
-from monitoring.truth import FALSE_ALARMS, Evidence, Labelled, excess_log_loss
-from scoring.expected import Floats, clustered_error, residuals, stated_parts
+from monitoring.truth import FALSE_ALARMS, Evidence, Labelled
 from scoring.reference import Reference
 
 LEAST_EXCESS, LEAST_GAP = 0.02, 0.02  # nats, and points of a class's share, that matter
@@ -24,7 +24,7 @@ def label_mapping(where: str, rows: Labelled, reference: Reference, parts: int) 
     """
     known, tests = reference.outputs, parts * (rows.probabilities.shape[1] + 1)
     z = normal_quantile(FALSE_ALARMS / tests / 2)
-    excess = excess_log_loss(rows)
+    excess = excess_log_losses(rows.probabilities, rows.actual)
     above = float(excess.mean()) - known.excess_log_loss
     noise = reach(z, clustered_error(excess / len(rows), rows.customers), known.excess_error)
     off, gap_noise = _widest_gap(rows, reference, z)

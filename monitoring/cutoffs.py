@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from metrics import Floats, resamples
 from monitoring.truth import Labelled
-from scoring.expected import Floats
-from scoring.metrics import resamples
 from scoring.policy import Policy
 
 MULTIPLES = np.geomspace(1 / 8, 8, 49)

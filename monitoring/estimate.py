@@ -3,24 +3,14 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
+from metrics import Floats, Linear, Place, Sums, listed, monitored, named, sampling_variance, variance
 from monitoring.divergence import normal_quantile
 from monitoring.drift import Part
-from scoring.expected import Floats, Linear, Sums, metrics, sampling_variance, variance
 from scoring.reference import Claim, Reference
 
 FALSE_ALARMS = 0.01
 LEAST_ROWS = 50  # that a metric must be a share or mean of, to raise an alarm
 _Z = normal_quantile(0.025)
-WORSE_BY = {  # what is large enough to matter: of the value, or in points
-    "precision": ("points", 0.05),
-    "recall": ("points", 0.05),
-    "false_negative_rate": ("points", 0.01),
-    "accuracy": ("points", 0.05),
-    "expected_cost": ("share", 0.10),
-}
-LOSSES = ("false_negative_rate", "false_negative_rate_wide", "expected_cost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +33,24 @@ class Estimate:
     alarm: bool
 
 
+def tests() -> int:
+    """Count the metrics that may raise an alarm; each gets its part of the false alarms that are allowed."""
+    return sum(metric.matters is not None for metric in listed(Place.MONITOR))
+
+
 def estimates(parts: list[Part], reference: Reference, costs: Floats) -> list[Estimate]:
     """Estimate every metric of every part."""
-    alpha = FALSE_ALARMS / max(1, len(parts) * len(WORSE_BY))
+    alpha = FALSE_ALARMS / max(1, len(parts) * tests())
     return [
         _estimate(part, (name, linear), reference.outputs.claims[name], alpha)
         for part in parts
-        for name, linear in metrics(part.tally.sums.confusion, costs).items()
+        for name, linear in monitored(part.tally.sums.confusion, costs).items()
+        if name in reference.outputs.claims  # a bundle of an earlier release claims nothing of a newer metric
     ]
 
 
-def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float) -> Estimate:
-    name, linear = named
+def _estimate(part: Part, found: tuple[str, Linear], claim: Claim, alpha: float) -> Estimate:
+    name, linear = found
     if linear.value is None:
         return Estimate(
             metric=name,
@@ -70,7 +66,7 @@ def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float)
     low, high = interval(name, linear, part.tally.sums, claim)
     change = None if claim.stated is None else linear.value - claim.stated
     limit = change_limit(name, linear, part.tally.sums, claim, alpha)
-    worse = 0.0 if change is None else change if name in LOSSES else -change
+    worse = 0.0 if change is None else named(name).loss(linear.value, claim.stated or 0.0)
     return Estimate(
         metric=name,
         where=part.name,
@@ -80,7 +76,7 @@ def _estimate(part: Part, named: tuple[str, Linear], claim: Claim, alpha: float)
         trained=claim.stated,
         change=change,
         limit=limit,
-        alarm=name in WORSE_BY and linear.whole >= LEAST_ROWS and worse > limit,
+        alarm=linear.whole >= LEAST_ROWS and worse > limit,
     )
 
 
@@ -89,10 +85,9 @@ def interval(name: str, linear: Linear, sums: Sums, claim: Claim) -> tuple[float
 
     It reaches further on the side to which held-out customers of training showed the probabilities to be off.
     """
-    most = math.inf if name == "expected_cost" else 1.0
     value, gap = linear.value or 0.0, (claim.realised or 0.0) - (claim.stated or 0.0)
     error = math.sqrt(variance(linear, sums) * claim.design_effect + claim.error**2)
-    return max(0.0, value + min(gap, 0.0) - _Z * error), min(most, value + max(gap, 0.0) + _Z * error)
+    return max(0.0, value + min(gap, 0.0) - _Z * error), min(named(name).ceiling, value + max(gap, 0.0) + _Z * error)
 
 
 def reach(z: float, window_error: float, training_error: float) -> float:
@@ -108,5 +103,4 @@ def change_limit(name: str, linear: Linear, sums: Sums, claim: Claim, alpha: flo
     """Return how much worse than at training a stated metric must be to raise an alarm."""
     sampled = sampling_variance(linear, sums) * claim.stated_design_effect
     noise = reach(normal_quantile(alpha), math.sqrt(sampled), claim.stated_error)
-    kind, size = WORSE_BY.get(name, ("points", math.inf))
-    return float(np.maximum(noise, size * abs(claim.stated or 0.0) if kind == "share" else size))
+    return max(noise, named(name).enough(claim.stated or 0.0))

@@ -2,24 +2,30 @@
 
 from typing import Any
 
-from monitoring.alarms import shown, words
+from metrics import Place, Unit, listed, named
 from pages import html
 from pages import monitor_plots as plots
 
-_SHOWN = ("expected_cost", "precision", "recall", "false_negative_rate", "accuracy")
+
+def _shown(found: dict[str, Any]) -> list[str]:
+    """Name the metrics that the bundle's reference knows, in the order of the table."""
+    return [metric.name for metric in listed(Place.MONITOR) if metric.name in found["reference"]["claims"]]
 
 
 def expected(found: dict[str, Any]) -> str:
     """Show estimates from probabilities, and when they hold."""
-    claims, parts = found["reference"]["claims"], list(dict.fromkeys(e["where"] for e in found["estimates"]))
+    names, claims = _shown(found), found["reference"]["claims"]
+    parts = list(dict.fromkeys(e["where"] for e in found["estimates"]))
     by_part = {(e["metric"], e["where"]): e for e in found["estimates"]}
-    rows: list[tuple[str, ...]] = [("at training", *[shown(name, claims[name]["stated"]) for name in _SHOWN])]
-    rows += [(part, *[_estimate(by_part[name, part]) for name in _SHOWN]) for part in parts]
-    table = html.table(("part", *map(words, _SHOWN)), rows, "Expected from the probabilities, with 95 % intervals")
+    rows: list[tuple[str, ...]] = [("at training", *[named(name).shown(claims[name]["stated"]) for name in names])]
+    rows += [(part, *[_estimate(by_part[name, part]) for name in names]) for part in parts]
+    table = html.table(
+        ("part", *[named(name).short for name in names]), rows, "Expected from the probabilities, with 95 % intervals"
+    )
     state = found["statement"]
     note = html.note(" ".join(state["sentences"]))
     pictures = (
-        [html.figure(_course(found, name), words(name).capitalize()) for name in _SHOWN[:4]] if len(parts) > 1 else []
+        [html.figure(_course(found, name), named(name).short.capitalize()) for name in names] if len(parts) > 1 else []
     )
     return note + html.grid(pictures) + table
 
@@ -28,7 +34,12 @@ def _estimate(estimate: dict[str, Any]) -> str:
     name = estimate["metric"]
     if estimate["value"] is None:
         return "not defined"
-    return f"{shown(name, estimate['value'])} ({shown(name, estimate['low'])} to {shown(name, estimate['high'])})"
+    return _with_interval(name, estimate)
+
+
+def _with_interval(name: str, figure: dict[str, Any]) -> str:
+    value, low, high = (named(name).shown(figure[key]) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def _course(found: dict[str, Any], name: str) -> str:
@@ -39,8 +50,8 @@ def _course(found: dict[str, Any], name: str) -> str:
         for e in found["estimates"]
         if e["metric"] == name
     ]
-    unit = f", {found['currency']}" if name == "expected_cost" else ""
-    return plots.course_of_metric(words(name), unit, points, found["reference"]["claims"][name]["realised"])
+    unit = f", {found['currency']}" if named(name).unit is Unit.MONEY else ""
+    return plots.course_of_metric(named(name).short, unit, points, found["reference"]["claims"][name]["realised"])
 
 
 def outcomes(found: dict[str, Any]) -> str:
@@ -73,11 +84,11 @@ def _cohorts(found: dict[str, Any]) -> str:
     cohorts = found["outcomes"]["cohorts"]
     if not cohorts:
         return html.paragraph("No period has matured outcomes yet.")
-    claims = found["reference"]["claims"]
-    head = ("period", "outcomes", *map(words, _SHOWN), "log loss")
-    rows: list[tuple[object, ...]] = [("at training", "", *[shown(n, claims[n]["realised"]) for n in _SHOWN], "")]
+    names, claims = _shown(found), found["reference"]["claims"]
+    head = ("period", "outcomes", *[named(name).short for name in names], "log loss")
+    rows: list[tuple[object, ...]] = [("at training", "", *[named(n).shown(claims[n]["realised"]) for n in names], "")]
     rows += [
-        (c["where"], c["rows"], *[_realised(c, name) for name in _SHOWN], f"{c['log_loss']:.4f} ({c['excess']:+.4f})")
+        (c["where"], c["rows"], *[_realised(c, name) for name in names], f"{c['log_loss']:.4f} ({c['excess']:+.4f})")
         for c in cohorts
     ]
     return html.table(
@@ -90,31 +101,31 @@ def _realised(cohort: dict[str, Any], name: str) -> str:
     if metric["value"] is None:
         return "not known"
     flag = ", alarm" if metric["alarm"] else ""
-    return f"{shown(name, metric['value'])} ({shown(name, metric['low'])} to {shown(name, metric['high'])}{flag})"
+    return _with_interval(metric["metric"], metric).removesuffix(")") + f"{flag})"
 
 
 def _against(found: dict[str, Any]) -> str:
-    rows = []
+    rows, names = [], _shown(found)
     for cohort in found["outcomes"]["cohorts"]:
         metrics = {m["metric"]: m for m in cohort["metrics"]}
-        rows.append((cohort["where"], *[_held(metrics[name]) for name in _SHOWN]))
+        rows.append((cohort["where"], *[_held(metrics[name]) for name in names]))
     caption = "The estimate for the same decisions, in brackets where the truth was to be expected, and whether it held"
-    return html.table(("period", *map(words, _SHOWN)), rows, caption) if rows else ""
+    return html.table(("period", *[named(name).short for name in names]), rows, caption) if rows else ""
 
 
 def _held(metric: dict[str, Any]) -> str:
     name = metric["metric"]
     if metric["value"] is None or metric["stated"] is None:
         return "not known"
-    reach = f"{shown(name, metric['stated_low'])} to {shown(name, metric['stated_high'])}"
-    return f"{shown(name, metric['stated'])} ({reach}, {'missed' if metric['surprising'] else 'held'})"
+    reach = f"{named(name).shown(metric['stated_low'])} to {named(name).shown(metric['stated_high'])}"
+    return f"{named(name).shown(metric['stated'])} ({reach}, {'missed' if metric['surprising'] else 'held'})"
 
 
 def _falls(found: dict[str, Any]) -> str:
     rows = [
         (
             fall["where"],
-            words(fall["metric"]),
+            named(fall["metric"]).short,
             _change(fall, "change"),
             f"{_change(fall, 'inputs')} (± {_size(fall, 'inputs_error')})",
             f"{_change(fall, 'concept')} (± {_size(fall, 'concept_error')})",
@@ -133,11 +144,11 @@ def _falls(found: dict[str, Any]) -> str:
 
 
 def _change(fall: dict[str, Any], key: str) -> str:
-    return f"{fall[key]:+,.2f}" if fall["metric"] == "expected_cost" else f"{100 * fall[key]:+.2f} points"
+    return f"{fall[key]:+,.2f}" if named(fall["metric"]).unit is Unit.MONEY else f"{100 * fall[key]:+.2f} points"
 
 
 def _size(fall: dict[str, Any], key: str) -> str:
-    return f"{fall[key]:,.2f}" if fall["metric"] == "expected_cost" else f"{100 * fall[key]:.2f}"
+    return f"{fall[key]:,.2f}" if named(fall["metric"]).unit is Unit.MONEY else f"{100 * fall[key]:.2f}"
 
 
 def _coverage(found: dict[str, Any]) -> str:

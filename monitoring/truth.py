@@ -6,10 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics import (
+    Decided,
+    Figure,
+    Floats,
+    Sums,
+    clustered_error,
+    excess_log_losses,
+    figure,
+    log_losses,
+    mean,
+    monitored,
+    named,
+    share,
+)
 from monitoring.divergence import normal_quantile
-from monitoring.estimate import LEAST_ROWS, LOSSES, WORSE_BY, interval, reach
-from scoring.expected import Floats, Sums, clustered_error, metrics
-from scoring.intervals import Figure, mean, share
+from monitoring.estimate import LEAST_ROWS, interval, reach, tests
 from scoring.reference import Reference
 
 FALSE_ALARMS = 0.01
@@ -99,9 +111,16 @@ class Evidence:
         self.sums = Sums.of(self.probabilities, rows.assigned)
         realised = np.zeros_like(self.sums.confusion)
         np.add.at(realised, (rows.actual, rows.assigned), 1)
-        self.stated = metrics(self.sums.confusion, yardstick.costs)
-        self.realised = metrics(realised, yardstick.costs)
+        self.stated = monitored(self.sums.confusion, yardstick.costs)
+        self.realised = monitored(realised, yardstick.costs)
         self.claims = yardstick.reference.outputs.claims
+        self.decided = Decided(
+            count=len(yardstick.costs),
+            actual=rows.actual,
+            assigned=rows.assigned,
+            customers=rows.customers,
+            costs=yardstick.costs,
+        )
 
     def value(self, name: str) -> float | None:
         """Return a metric as it came true; None where it needs outcomes of applicants who were turned down."""
@@ -117,7 +136,8 @@ class Evidence:
     def compared(self, name: str, alpha: float) -> Compared:
         """Compare one metric with what was stated, and with training."""
         value, stated, claim = self.value(name), self.stated[name], self.claims[name]
-        low, high = (None, None) if value is None else _interval(name, self.rows, self.yardstick.costs)
+        found = figure(named(name), self.decided)
+        low, high = (None, None) if value is None else (found["low"], found["high"])
         reach = (None, None) if stated.value is None else interval(name, stated, self.sums, claim)
         return Compared(
             metric=name,
@@ -134,54 +154,27 @@ class Evidence:
     def _is_worse(self, name: str, alpha: float) -> bool:
         """Tell whether a metric came out worse than at training by more than chance, and enough to matter."""
         value, claim = self.value(name), self.claims[name]
-        if name not in WORSE_BY or value is None or claim.realised is None or self.realised[name].whole < LEAST_ROWS:
+        if value is None or claim.realised is None or self.realised[name].whole < LEAST_ROWS:
             return False
         before = math.hypot(claim.error, claim.stated_error)
         noise = reach(normal_quantile(alpha), self.error(name), before)
-        kind, size = WORSE_BY[name]
-        worse = value - claim.realised if name in LOSSES else claim.realised - value
-        return worse > max(noise, size * abs(claim.realised) if kind == "share" else size)
+        metric = named(name)
+        return metric.loss(value, claim.realised) > max(noise, metric.enough(claim.realised))
 
 
 def cohort(where: str, evidence: Evidence, parts: int) -> Cohort:
     """Compare what came true with what was stated, for one of `parts` parts that are looked at."""
-    rows, p = evidence.rows, evidence.probabilities
-    alpha = FALSE_ALARMS / (parts * len(WORSE_BY))
-    excess = excess_log_loss(rows)
-    chosen = p[np.arange(len(p)), rows.actual]
+    rows = evidence.rows
+    alpha = FALSE_ALARMS / (parts * tests())
+    excess = excess_log_losses(rows.probabilities, rows.actual)
     return Cohort(
         where=where,
         rows=len(rows),
-        metrics=tuple(evidence.compared(name, alpha) for name in evidence.stated),
-        log_loss=float(-np.log(np.maximum(chosen, 1e-15)).mean()),
+        metrics=tuple(evidence.compared(name, alpha) for name in evidence.stated if name in evidence.claims),
+        log_loss=float(log_losses(rows.probabilities, rows.actual).mean()),
         excess=float(excess.mean()),
         excess_error=clustered_error(excess / len(excess), rows.customers),
     )
-
-
-def _interval(name: str, rows: Labelled, costs: Floats) -> tuple[float | None, float | None]:
-    """Return the 95 % interval by customer: Wilson's for shares, normal for money."""
-    good, approved = rows.actual == len(costs) - 1, rows.assigned == len(costs) - 1
-    everyone = np.ones(len(rows), dtype=bool)
-    if name == "expected_cost":
-        found = mean(costs[rows.actual, rows.assigned], rows.customers)
-    else:
-        hits, of = {
-            "precision": (good, approved),
-            "recall": (approved, good),
-            "false_negative_rate": (rows.assigned == 0, good),
-            "false_negative_rate_wide": (~approved, good),
-            "accuracy": (rows.actual == rows.assigned, everyone),
-        }[name]
-        found = share(hits, of, rows.customers)
-    return found["low"], found["high"]
-
-
-def excess_log_loss(rows: Labelled) -> Floats:
-    """Return by how much each row's log loss (nats) exceeds what its own probabilities expect."""
-    p = rows.probabilities.astype(np.float64)
-    logs = np.log(np.maximum(p, 1e-15))
-    return np.asarray((p * logs).sum(axis=1) - logs[np.arange(len(p)), rows.actual])
 
 
 def calibration(rows: Labelled) -> list[dict[str, Figure]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics import Figure
 from monitoring.agreement import Agreement
 from monitoring.alarms import Alarm, Light, Topic, cohort_alarms, door_alarms, drift_alarms, estimate_alarms, light
 from monitoring.concept import Fall, falls, label_mapping
@@ -18,7 +19,6 @@ from monitoring.statement import Statement, statement
 from monitoring.truth import Cohort, Evidence, Labelled, Yardstick, calibration, cohort, refused_unknown
 from monitoring.window import Window
 from scoring.bundle import Bundle
-from scoring.intervals import Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.rejects import APPLICATIONS
+from metrics import Sums
 from scoring.bins import Column, Item, count, design_effect, place
-from scoring.expected import Sums
 from scoring.reference import Reference
 
 Indices = NDArray[np.int64]

@@ -8,7 +8,7 @@ import polars as pl
 from features.applications import identifier
 from features.errors import InputError
 from features.spec import probability_column
-from scoring.metrics import Outcome, evaluate
+from metrics import Outcome, evaluate
 from scoring.policy import Policy
 
 _ROUNDING = 1e-3

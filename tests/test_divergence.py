@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2, norm
 
+from metrics import Sums, monitored, variance
 from monitoring.divergence import (
     Size,
     chi_square_quantile,
@@ -16,7 +17,6 @@ from monitoring.divergence import (
     rate_band,
 )
 from scoring.bins import Item, count, design_effect, place, quantile_edges
-from scoring.expected import Sums, metrics, variance
 from scoring.lookup import Lookup
 
 
@@ -96,14 +96,14 @@ def test_estimates_have_the_variance_that_simulated_outcomes_show() -> None:
     p = generator.dirichlet((1, 2, 1.5), 3000)
     assigned = p.argmax(axis=1)
     sums = Sums.of(p, assigned)
-    seen: dict[str, list[float | None]] = {name: [] for name in metrics(np.ones((3, 3)), costs)}
+    seen: dict[str, list[float | None]] = {name: [] for name in monitored(np.ones((3, 3)), costs)}
     for _ in range(400):
         actual = (generator.random(3000)[:, None] > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
         table = np.zeros((3, 3))
         np.add.at(table, (actual, assigned), 1)
-        for name, found in metrics(table, costs).items():
+        for name, found in monitored(table, costs).items():
             seen[name].append(found.value)
-    for name, linear in metrics(sums.confusion, costs).items():
+    for name, linear in monitored(sums.confusion, costs).items():
         assert np.mean(np.array(seen[name], dtype=float)) == pytest.approx(
             linear.value, abs=0.02 * max(1, linear.value or 0)
         ), name

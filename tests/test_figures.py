@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from features.matrix import list_features
-from scoring.intervals import mean, share
+from metrics import mean, share
 from scoring.scorer import Scorer
 from training.data import Split
 from training.judged import Judged, evaluate_judged

@@ -9,19 +9,20 @@ import pytest
 
 from tests.conftest import PROJECT
 
-DOORS = {"features", "scoring", "monitoring", "receipts", "batch", "stream", "api"}
+DOORS = {"features", "metrics", "scoring", "monitoring", "receipts", "batch", "stream", "api"}
 MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
-    "scoring": {"features"},
+    "metrics": {"features"},
+    "scoring": {"features", "metrics"},
     "pages": set(),
-    "monitoring": {"features", "scoring", "pages"},
-    "receipts": {"features", "scoring"},
-    "batch": {"features", "scoring", "monitoring", "receipts"},
-    "stream": {"features", "scoring", "monitoring", "receipts"},
-    "api": {"features", "scoring", "monitoring", "receipts"},
-    "training": {"features", "scoring", "pages"},
-    "model_export": {"features", "scoring", "pages", "training"},
+    "monitoring": {"features", "metrics", "scoring", "pages"},
+    "receipts": {"features", "metrics", "scoring"},
+    "batch": {"features", "metrics", "scoring", "monitoring", "receipts"},
+    "stream": {"features", "metrics", "scoring", "monitoring", "receipts"},
+    "api": {"features", "metrics", "scoring", "monitoring", "receipts"},
+    "training": {"features", "metrics", "scoring", "pages"},
+    "model_export": {"features", "metrics", "scoring", "pages", "training"},
     "verify": DOORS,
     "cli": {*DOORS, "pages", "verify", "training", "model_export", "recipes"},
 }

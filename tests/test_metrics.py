@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from scoring.metrics import Outcome, evaluate
+from metrics import Outcome, evaluate
 
 CLASSES = ("Poor", "Standard", "Good")
 

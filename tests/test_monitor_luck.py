@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from features.matrix import FeatureTable
+from metrics import monitored
 from model_export.reference import make_reference
 from monitoring.finding import WHOLE
 from monitoring.watch import watch
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.bundle import Bundle
-from scoring.expected import metrics
 from scoring.scorer import Scorer
 from tests.monitored import Scored, score, with_reference
 from training.data import Examples
@@ -133,7 +133,7 @@ def test_intervals_hold_where_the_probabilities_were_seen_to_be_off(population: 
         found = watch(population.scored.watched(population.scored.frame.filter(pl.Series(window)), bundle=bundle))
         came = np.zeros((classes, classes))
         np.add.at(came, (actual[window], assigned[window]), 1)
-        truth = metrics(came, costs)
+        truth = monitored(came, costs)
         for one in found.estimates:
             if one.where == WHOLE and one.metric in inside:
                 inside[one.metric] += (one.low or 0.0) <= (truth[one.metric].value or 0.0) <= (one.high or 0.0)

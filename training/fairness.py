@@ -12,13 +12,12 @@ from scipy.stats import rankdata
 from features.applications import identifier
 from features.errors import InputError
 from features.matrix import list_features
-from scoring.intervals import share
-from scoring.metrics import resamples
+from metrics import Place, figure, listed, resamples
 from training.fit import XGBOOST
 from training.judged import Judged
+from training.report.sections_fairness import MEASURES
 
 LEAST_CUSTOMERS = 50
-MEASURES = ("not_refused", "approved")  # better than the worst class, and called the best one
 _ROUNDS, _FOLDS, _SHOWN = 30, 5, 5
 
 Groups = NDArray[np.int64]
@@ -99,19 +98,12 @@ def _least(ratios: list[dict[str, float | None]]) -> dict[str, float | None]:
 
 
 def _rates(judged: Judged, name: str, inside: NDArray[np.bool_]) -> dict[str, Any]:
-    best, actual, assigned = len(judged.spec.classes) - 1, judged.examples.actual, judged.assigned
-    customers = judged.examples.customers
-    good = actual == best
+    decided = judged.decided
     return {
         "group": name,
         "n": int(inside.sum()),
-        "customers": len(np.unique(customers[inside])),
-        "good_share": share(good, inside, customers),
-        "not_refused_share": share(assigned > 0, inside, customers),
-        "approved_share": share(assigned == best, inside, customers),
-        "false_negative_rate": share(assigned == 0, inside & good, customers),
-        "false_negative_rate_wide": share(assigned < best, inside & good, customers),
-        "precision": share(good, inside & (assigned == best), customers),
+        "customers": len(np.unique(decided.customers[inside])),
+        **{metric.name: figure(metric, decided, inside) for metric in listed(Place.GROUPS)},
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.spec import Spec
-from scoring.metrics import Outcome, evaluate
+from metrics import Decided, Outcome, evaluate
 from scoring.policy import Policy
 from training.candidate import Fit
 from training.data import Examples, Split
@@ -38,6 +38,17 @@ class Judged:
     def assigned(self) -> Classes:
         """The policy's classes."""
         return self.policy.assign(self.probabilities)
+
+    @property
+    def decided(self) -> Decided:
+        """The policy's classes beside what came true, with their prices."""
+        return Decided(
+            count=len(self.spec.classes),
+            actual=self.examples.actual,
+            assigned=self.assigned,
+            customers=self.examples.customers,
+            costs=self.costs,
+        )
 
     def outcome(self, assigned: Classes, probabilities: Probabilities) -> Outcome:
         """Return decisions beside what came true."""

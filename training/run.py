@@ -10,6 +10,7 @@ import polars as pl
 
 from features.matrix import FeatureTable
 from features.spec import Floors, Spec
+from metrics import paired_by_customer
 from scoring.policy import Policy
 from training.calibrate import Calibration
 from training.candidate import Fit, fit_side
@@ -17,7 +18,6 @@ from training.choose_policy import FloorsError
 from training.data import Examples, Split, TrainingData, before, label_examples, last_period, split_by_customer
 from training.fit import Fitted, ModelKind, Parameters
 from training.judged import Judged, evaluate_judged, judge
-from training.paired import paired_by_customer
 from training.tune import Search, tune
 from training.tuned import Tuned
 

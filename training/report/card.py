@@ -7,11 +7,12 @@ Sections are keyed to the headings of SR 26-2 (US model-risk guidance of April 2
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pages import html
+from metrics import Place, listed, order
 from training.report.content import Content, purpose
 from training.report.sections_curves import LABELS, in_order
 from training.report.sections_fairness import verdicts
-from training.report.sections_model import SIDES, gains, metric_order
+from training.report.sections_model import SIDES, gains
+from training.report.shown import cell, plain
 
 _NOT_STATED = "Not stated by the owner; set `about.{}` in the spec."
 
@@ -93,8 +94,8 @@ def _performance(content: Content) -> Iterator[str]:
     yield "## Performance  [SR 26-2: outcomes analysis, benchmarking; annex IV 2 (g), 3, 4]"
     columns = [name for name in ("policy", "argmax", "majority_class", "best_reachable") if name in content.evaluation]
     rows = [
-        (metric, *[html.number(content.evaluation[name]["metrics"].get(metric)) for name in columns])
-        for metric in sorted(content.metrics, key=metric_order)
+        (metric, *[plain(metric, content.evaluation[name]["metrics"].get(metric)) for name in columns])
+        for metric in sorted(content.metrics, key=order)
     ]
     yield _table(("metric", *[name.replace("_", " ") for name in columns]), rows)
     yield "In brackets: 95 % intervals of a bootstrap over customers. Curves, months and slices: `report.html`."
@@ -102,28 +103,18 @@ def _performance(content: Content) -> Iterator[str]:
     if later is None:
         yield "Out of time: not judged (one label period, or a model or policy that did not come from this training)."
     else:
-        cost, miss = (later["policy"]["metrics"][name] for name in ("expected_cost", "false_negative_rate"))
-        yield (
-            f"Out of time, from {later['from'][:10]} on: cost {html.number(cost, 2)}, "
-            f"false-negative rate {html.number(miss)}."
-        )
+        yield f"Out of time, from {later['from'][:10]} on: {_watched(later['policy']['metrics'], content)}."
 
 
 def _policy(content: Content) -> Iterator[str]:
     yield "## Decisions and errors in money  [SR 26-2: model use, sensitivity; annex IV 2 (b), 4]"
     points = content.figures["trade_off"]["points"]
     rows = [
-        (
-            LABELS[name],
-            *[html.percent(point[key], 2) for key in ("precision", "false_negative_rate")],
-            html.number(point["expected_cost"], 2),
-        )
+        (LABELS[name], *[cell(metric, point.get(metric.name)) for metric in listed(Place.POLICY)])
         for name, point in in_order(points)
     ]
-    best = content.spec.best_class
-    yield _table(
-        ("decisions by", f"precision of {best}", f"{best} called {content.spec.classes[0]}", content.currency), rows
-    )
+    yield _table(("decisions by", *[metric.called(content.spec.classes) for metric in listed(Place.POLICY)]), rows)
+    yield f"Costs in {content.currency}."
     never = content.figures["trade_off"]["never_assigned"]
     if never:
         yield f"**The policy never assigns {', '.join(never)} to a judged application.**"
@@ -139,16 +130,13 @@ def _fairness(content: Content) -> Iterator[str]:
         )
         return
     rows = [
-        (row["group"], row["suppressed"], "", "", "")
+        (row["group"], row["suppressed"], *[""] * len(listed(Place.GROUPS)))
         if "suppressed" in row
-        else (
-            row["group"],
-            f"{row['n']:,}",
-            *[html.percent(row[k]) for k in ("not_refused_share", "false_negative_rate", "precision")],
-        )
+        else (row["group"], f"{row['n']:,}", *[cell(metric, row.get(metric.name)) for metric in listed(Place.GROUPS)])
         for row in found["groups"]
     ]
-    yield _table(("group", "applications", "not refused", "false negatives", "precision"), rows)
+    labels = [metric.called(content.spec.classes) for metric in listed(Place.GROUPS)]
+    yield _table(("group", "applications", *labels), rows)
     yield _list([*verdicts(content), found["proxy"]["verdict"]])
 
 
@@ -186,17 +174,24 @@ def _oversight(content: Content) -> Iterator[str]:
 def _monitoring(content: Content) -> Iterator[str]:
     yield "## Monitoring plan  [SR 26-2: ongoing monitoring, outcomes analysis; annex IV 9]"
     yield content.spec.about.monitoring or _NOT_STATED.format("monitoring")
-    cost, miss = content.metrics["expected_cost"], content.metrics["false_negative_rate"]
     yield _list(
         [
             "Inputs and scores: drift against the bins that the bundle froze.",
             (
-                f"Outcomes, as labels mature: cost above {html.number(cost, 2)} or false negatives above "
-                f"{html.number(miss)}, outside these intervals, ask for a review."
+                "Outcomes, as labels mature, that are worse than these, outside their intervals, ask for a review: "
+                f"{_watched(content.metrics, content)}."
             ),
             "Rejects and cells that became missing, by cause, on every run.",
         ]
     )
+
+
+def _watched(found: dict[str, Any], content: Content) -> str:
+    """List the figures for whose loss the monitor raises an alarm."""
+    watched = [metric for metric in listed(Place.MONITOR) if metric.matters is not None]
+    names = {m.name: f"{m.name}_{content.spec.best_class}" if m.by_class else m.name for m in watched}
+    known = [(m.called(content.spec.classes), names[m.name]) for m in watched if names[m.name] in found]
+    return ", ".join(f"{label} {plain(name, found[name])}" for label, name in known)
 
 
 def _versions(content: Content) -> Iterator[str]:

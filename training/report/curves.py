@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from metrics import CALIBRATION_BINS, share
 from scoring.decisions import credit_scores
-from scoring.intervals import share
-from scoring.metrics import CALIBRATION_BINS
 from training.judged import Judged
 
 _THRESHOLDS = np.linspace(0, 1, 101)

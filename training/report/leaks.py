@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from features.matrix import list_features
-from training.data import Split
+from metrics import log_losses
+from training.data import Examples, Split
 from training.judged import Judged
 
 _SUSPICIOUS = 0.95
@@ -28,8 +29,8 @@ def leaks(split: Split, judged: Judged, train_probabilities: NDArray[np.float32]
         "single_features": _single_features(judged),
         "suspicious_from": _SUSPICIOUS,
         "log_loss": {
-            "train": _log_loss(train_probabilities, split.train.actual),
-            "test": _log_loss(judged.probabilities, judged.examples.actual),
+            "train": _log_loss(train_probabilities, split.train),
+            "test": _log_loss(judged.probabilities, judged.examples),
         },
     }
 
@@ -56,8 +57,5 @@ def _auc(ranks: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | Non
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
 
 
-def _log_loss(probabilities: NDArray[np.float32], actual: NDArray[np.int64]) -> float | None:
-    if not len(actual):
-        return None
-    chosen = probabilities[np.arange(len(actual)), actual].astype(np.float64)
-    return round(float(-np.log(np.maximum(chosen, 1e-15)).mean()), 6)
+def _log_loss(probabilities: NDArray[np.float32], examples: Examples) -> float | None:
+    return round(float(log_losses(probabilities, examples.actual).mean()), 6) if len(examples) else None

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from metrics import Place, listed
 from pages import html
 from training.report import plots
 from training.report.content import Content
+from training.report.shown import cell
 
 LABELS = {
     "policy": "the policy",
@@ -75,18 +77,10 @@ def _costs(content: Content) -> str:
 def _points(content: Content) -> str:
     points = content.figures["trade_off"]["points"]
     rows = [
-        (
-            LABELS[name],
-            html.percent(point["precision"]),
-            html.percent(point["recall"]),
-            html.percent(point["false_negative_rate"], 2),
-            html.percent(point["false_negative_rate_wide"]),
-            html.number(point["expected_cost"], 2),
-        )
+        (LABELS[name], *[cell(metric, point.get(metric.name)) for metric in listed(Place.POLICY)])
         for name, point in in_order(points)
     ]
-    best = content.spec.best_class
-    header = ("decisions by", f"precision of {best}", f"recall of {best}", "false negatives", "wide", "cost")
+    header = ("decisions by", *[metric.called(content.spec.classes) for metric in listed(Place.POLICY)])
     return html.table(header, rows, f"The chosen point and others, with 95 % intervals; cost in {content.currency}")
 
 
@@ -187,7 +181,7 @@ def months(content: Content) -> str:
     """Show stability over months."""
     rows = content.figures["months"]
     table = html.table(
-        ("month", *_HEADER, "log loss"),
+        ("month", *_header(content), "log loss"),
         [(r["month"], *_slice_cells(r), html.number(r.get("log_loss"))) for r in rows],
         "By month of application",
     )
@@ -210,23 +204,21 @@ def slices(content: Content) -> str:
         "slices",
         "Slices",
         html.paragraph("By category, and by quartile of the features that matter most. " + said),
-        html.table(("slice", *_HEADER), cells, "By slice, with 95 % intervals by customer"),
+        html.table(("slice", *_header(content)), cells, "By slice, with 95 % intervals by customer"),
     )
 
 
-_HEADER = ("applications", "customers", "good", "stated good", "approved", "precision", "false negatives", "cost")
+def _header(content: Content) -> list[str]:
+    named = [metric.called(content.spec.classes) for metric in listed(Place.SLICES)]
+    return ["applications", "customers", f"stated {content.spec.best_class}", *named]
 
 
 def _slice_cells(row: dict[str, Any]) -> tuple[object, ...]:
     if "suppressed" in row:
-        return row["n"], row["customers"], row["suppressed"], *[""] * 5
+        return row["n"], row["customers"], row["suppressed"], *[""] * len(listed(Place.SLICES))
     return (
         row["n"],
         row["customers"],
-        html.percent(row["good_share"]),
         f"{100 * row['stated_good_share']:.1f} %",
-        html.percent(row.get("approved_share")),
-        html.percent(row.get("precision")),
-        html.percent(row.get("false_negative_rate"), 2),
-        html.number(row.get("expected_cost"), 2),
+        *[cell(metric, row.get(metric.name)) for metric in listed(Place.SLICES)],
     )

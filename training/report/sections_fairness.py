@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from metrics import Metric, Place, listed
 from pages import html
 from training.report.content import Content
+from training.report.shown import cell
 
+MEASURES = ("not_refused", "approved")  # better than the worst class, and called the best one: both have ratios
 FOUR_FIFTHS = 0.8  # of the US Uniform Guidelines (1978): a lower ratio asks for an explanation
 
 
@@ -19,12 +22,8 @@ def fairness(content: Content) -> str:
     found = content.fairness
     if found is None:
         return html.section("fairness", "Fairness", html.paragraph(_ABSENT))
-    best, worst = content.spec.best_class, content.spec.classes[0]
-    header = (
-        *("group", "applications", "customers", f"are {best}", "not refused", "ratio", f"called {best}", "ratio"),
-        *(f"{best} called {worst}", f"{best} called less", f"precision of {best}"),
-    )
-    rows = [(row["group"], *_cells(row)) for row in found["groups"]]
+    header = ("group", "applications", "customers", *heads(content.spec.classes))
+    rows = [(row["group"], *cells(row)) for row in found["groups"]]
     auc = [(name, html.number(figure, 3)) for name, figure in sorted(found["proxy"]["auc"].items())]
     return html.section(
         "fairness",
@@ -60,18 +59,25 @@ def _verdict(ratio: dict[str, Any]) -> str:
     return f"{shown}, above four fifths."
 
 
-def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+def cells(row: dict[str, Any]) -> tuple[object, ...]:
+    """Return the figures of a group: its size, then one cell for each of `heads`."""
     if "suppressed" in row:
-        return row["suppressed"], *[""] * 9
-    return (
-        row["n"],
-        row["customers"],
-        html.percent(row["good_share"]),
-        html.percent(row["not_refused_share"]),
-        html.number(row["not_refused_ratio"], 3),
-        html.percent(row["approved_share"]),
-        html.number(row["approved_ratio"], 3),
-        html.percent(row["false_negative_rate"], 2),
-        html.percent(row["false_negative_rate_wide"]),
-        html.percent(row["precision"]),
-    )
+        return row["suppressed"], *[""] * (1 + len(heads(("",))))
+    found: list[object] = [row["n"], row["customers"]]
+    for metric in listed(Place.GROUPS):
+        found.append(cell(metric, row.get(metric.name)))
+        if (ratio := ratio_of(metric)) is not None:
+            found.append(html.number(row[ratio], 3))
+    return tuple(found)
+
+
+def heads(classes: tuple[str, ...]) -> list[str]:
+    """Name the columns of figures of a group; a share that is compared is followed by its ratio."""
+    pairs = [(metric.called(classes), ratio_of(metric)) for metric in listed(Place.GROUPS)]
+    return [head for label, ratio in pairs for head in ((label, "ratio") if ratio else (label,))]
+
+
+def ratio_of(metric: Metric) -> str | None:
+    """Name the adverse impact ratio of a share, where it has one."""
+    measure = metric.name.removesuffix("_share")
+    return f"{measure}_ratio" if measure in MEASURES else None

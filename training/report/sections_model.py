@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from metrics import order
 from pages import html
 from training.report import plots
 from training.report.content import Content, purpose
+from training.report.shown import plain
 
 _TITLES = {
     "policy": "policy",
@@ -91,23 +93,11 @@ def _metric_table(evaluation: dict[str, Any], caption: str) -> str:
     names = [name for name in _TITLES if name in evaluation]
     found = evaluation["policy"]["metrics"]
     rows = [
-        (metric.replace("_", " "), *[_metric(evaluation[name]["metrics"], metric) for name in names])
-        for metric in sorted(found, key=metric_order)
+        (metric.replace("_", " "), *[plain(metric, evaluation[name]["metrics"].get(metric)) for name in names])
+        for metric in sorted(found, key=order)
     ]
     count = evaluation["policy"]["applications"]
     return html.table(("metric", *[_TITLES[n] for n in names]), rows, f"{caption}; {count:,} applications")
-
-
-def metric_order(name: str) -> tuple[int, str]:
-    """Sort metrics by what a reader asks for first."""
-    first = ("false_negative_rate", "false_negative_rate_wide", "expected_cost", "precision", "recall", "accuracy")
-    stem = name.partition("_")[0]
-    place = first.index(name) if name in first else first.index(stem) if stem in first else len(first)
-    return place, name
-
-
-def _metric(metrics: dict[str, Any], name: str) -> str:
-    return html.number(metrics.get(name), 2 if name == "expected_cost" else 4)
 
 
 def confusion(content: Content) -> str:

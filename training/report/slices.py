@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from features.matrix import list_features
 from features.spec import AttributeKind
-from scoring.intervals import Z, mean, share
+from metrics import Place, Z, figure, listed, log_losses, mean, named
 from training.judged import Judged
 from training.report.importance import bins_of
 
 LEAST_CUSTOMERS = 50
 _FLAG_Z = 3.29  # one in a thousand: many slices are looked at
 _QUANTILES = 4
-UNDER_THE_POLICY = ("approved_share", "precision", "false_negative_rate", "expected_cost", "flagged")
 
 Mask = NDArray[np.bool_]
 
@@ -25,9 +24,7 @@ def months(judged: Judged) -> list[dict[str, Any]]:
     """Return the figures of each calendar month (UTC) of `as_of`, with the log loss."""
     instants = pl.Series(judged.examples.as_of, dtype=pl.Int64).cast(pl.Datetime("us"))
     month = instants.dt.strftime("%Y-%m").to_numpy()
-    rows = np.arange(len(month))
-    chosen = judged.probabilities[rows, judged.examples.actual].astype(np.float64)
-    loss = -np.log(np.maximum(chosen, 1e-15))
+    loss = log_losses(judged.probabilities, judged.examples.actual)
     found = []
     for name in sorted(set(month.tolist())):
         inside = month == name
@@ -57,23 +54,22 @@ def figures_of(judged: Judged, inside: Mask) -> dict[str, Any]:
     sizes = {"n": int(inside.sum()), "customers": len(np.unique(customers[inside]))}
     if sizes["customers"] < LEAST_CUSTOMERS:
         return {**sizes, "suppressed": f"fewer than {LEAST_CUSTOMERS} customers"}
-    good, approved = examples.actual == best, judged.assigned == best
-    cost = judged.costs[examples.actual, judged.assigned]
     return {
         **sizes,
-        "good_share": share(good, inside, customers),
         "stated_good_share": round(float(judged.probabilities[inside, best].astype(np.float64).mean()), 6),
-        "approved_share": share(approved, inside, customers),
-        "precision": share(good, inside & approved, customers),
-        "false_negative_rate": share(judged.assigned == 0, inside & good, customers),
-        "expected_cost": mean(cost[inside], customers[inside]),
+        **{metric.name: figure(metric, judged.decided, inside) for metric in listed(Place.SLICES)},
     }
+
+
+def without_policy(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of months or slices without what depends on the policy."""
+    decided = {metric.name for metric in listed(Place.SLICES)} - {"good_share"}
+    return {key: value for key, value in row.items() if key not in {*decided, "flagged"}}
 
 
 def _is_worse(judged: Judged, inside: Mask, overall: float | None) -> bool:
     """Tell whether the slice loses clearly more good applicants than all, at one in a thousand."""
-    good = judged.examples.actual == len(judged.spec.classes) - 1
-    found = share(judged.assigned == 0, inside & good, judged.examples.customers, max(_FLAG_Z, Z))
+    found = figure(named("false_negative_rate"), judged.decided, inside, max(_FLAG_Z, Z))
     return found["low"] is not None and overall is not None and found["low"] > overall
 
 

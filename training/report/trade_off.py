@@ -5,16 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scoring.metrics import resamples
+from metrics import INTERVAL, Asked, Floats, Metric, Place, by_customer, listed, resamples
 from scoring.policy import Policy
 from training.judged import Classes, Judged
 
 MULTIPLES = np.geomspace(1 / 8, 8, 33)
-_SUMS = ("rows", "called", "present", "hits", "lost", "cost")
-
-Floats = NDArray[np.float64]
 
 
 def trade_off(judged: Judged, *, intervals: bool = True) -> dict[str, Any]:
@@ -80,54 +76,30 @@ def _mix(assigned: Classes, judged: Judged) -> dict[str, float]:
 
 
 def _points(judged: Judged, all_assigned: list[Classes], *, intervals: bool) -> list[dict[str, Any]]:
-    """Return precision, false-negative rates and cost of each set of decisions, with intervals by customer."""
+    """Return the metrics of each set of decisions, with intervals by customer."""
     _, customers = np.unique(judged.examples.customers, return_inverse=True)
-    columns = [column for assigned in all_assigned for column in _columns(judged, assigned)]
-    sums: Floats = np.stack([np.bincount(customers, column) for column in columns], axis=1).astype(np.float64)
-    values = _ratios(sums.sum(axis=0)[None, :])
-    resampled = _resample(sums) if intervals else None
-    return [_point(values, resampled, i) for i in range(len(all_assigned))]
+    sums = np.concatenate([by_customer(_cells(judged, assigned), customers) for assigned in all_assigned], axis=1)
+    drawn = np.concatenate([draws @ sums for draws in resamples(len(sums))]) if intervals else sums[:0]
+    parts = np.split(sums.sum(axis=0)[None, :], len(all_assigned), axis=1), np.split(drawn, len(all_assigned), axis=1)
+    asked = Asked(len(judged.spec.classes), costs=judged.costs)
+    return [
+        {metric.name: _figure(metric, asked, total, resampled) for metric in listed(Place.POLICY)}
+        for total, resampled in zip(*parts, strict=True)
+    ]
 
 
-def _columns(judged: Judged, assigned: Classes) -> Iterator[Floats]:
-    best, actual = len(judged.spec.classes) - 1, judged.examples.actual
-    called, present = assigned == best, actual == best
-    yield np.ones(len(actual))
-    yield called.astype(np.float64)
-    yield present.astype(np.float64)
-    yield (called & present).astype(np.float64)
-    yield (present & (assigned == 0)).astype(np.float64)
-    yield judged.costs[actual, assigned]
+def _cells(judged: Judged, assigned: Classes) -> Floats:
+    """Mark the cell of each application (rows x actual * assigned)."""
+    cells: Floats = np.eye(len(judged.spec.classes) ** 2)
+    return np.asarray(cells[judged.examples.actual * len(judged.spec.classes) + assigned])
 
 
-def _ratios(sums: Floats) -> dict[str, Floats]:
-    table = {name: sums[:, i :: len(_SUMS)] for i, name in enumerate(_SUMS)}
+def _figure(metric: Metric, asked: Asked, total: Floats, drawn: Floats) -> dict[str, float | None]:
+    part, whole = (weights.ravel() for weights in metric.cells(asked) or (np.zeros(0), np.zeros(0)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return {
-            "precision": table["hits"] / table["called"],
-            "recall": table["hits"] / table["present"],
-            "false_negative_rate": table["lost"] / table["present"],
-            "false_negative_rate_wide": 1 - table["hits"] / table["present"],
-            "approved_share": table["called"] / table["rows"],
-            "expected_cost": table["cost"] / table["rows"],
-        }
-
-
-def _resample(sums: Floats) -> dict[str, Floats]:
-    return _ratios(np.concatenate([draws @ sums for draws in resamples(len(sums))]))
-
-
-def _point(values: dict[str, Floats], resampled: dict[str, Floats] | None, i: int) -> dict[str, Any]:
-    point: dict[str, Any] = {}
-    for name, value in values.items():
-        low = high = None
-        known = np.empty(0) if resampled is None else resampled[name][:, i]
-        known = known[np.isfinite(known)]
-        if len(known):
-            low, high = (round(float(v), 6) for v in np.percentile(known, (2.5, 97.5)))
-        point[name] = {"value": _finite(value[0, i]), "low": low, "high": high}
-    return point
-
-
-def _finite(value: float) -> float | None:
-    return round(float(value), 6) if np.isfinite(value) else None
+        value, resampled = float((total @ part / (total @ whole))[0]), drawn @ part / (drawn @ whole)
+    low = high = None
+    known = resampled[np.isfinite(resampled)]
+    if len(known):
+        low, high = (round(float(v), 6) for v in np.percentile(known, INTERVAL))
+    return {"value": round(value, 6) if np.isfinite(value) else None, "low": low, "high": high}

@@ -6,13 +6,13 @@ Source: Guillory et al., Predicting with Confidence on Unseen Distributions (ICC
 variance is that of independent draws from the stated probabilities, to first order for ratios.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from metrics.kinds import Asked, Floats, Place
+from metrics.table import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +57,14 @@ class Linear:
     whole: float
 
 
-def metrics(confusion: Floats, costs: Floats) -> Mapping[str, Linear]:
-    """Return the metrics of a confusion matrix (class x assigned), of counts or of summed probabilities.
+def monitored(confusion: Floats, costs: Floats) -> dict[str, Linear]:
+    """Return the monitored metrics of a confusion matrix (class x assigned), of counts or of summed probabilities.
 
-    Precision and recall are those of the best class; false negatives are good applicants who are assigned the worst
-    class (wide: any other class). A metric without a row to stand on has no value.
+    Precision and recall are those of the best class. A metric without a row to stand on has no value.
     """
-    count = len(confusion)
-    good = np.zeros((count, count))
-    good[-1] = 1
-    approved, worst = np.zeros((count, count)), np.zeros((count, count))
-    approved[:, -1], worst[:, 0] = 1, 1
-    return {
-        "precision": _ratio(confusion, approved * good, approved),
-        "recall": _ratio(confusion, approved * good, good),
-        "false_negative_rate": _ratio(confusion, worst * good, good),
-        "false_negative_rate_wide": _ratio(confusion, (1 - approved) * good, good),
-        "accuracy": _ratio(confusion, np.eye(count), np.ones((count, count))),
-        "expected_cost": _ratio(confusion, costs, np.ones((count, count))),
-    }
+    asked = Asked(len(confusion), costs=costs)
+    pairs = {metric.name: metric.cells(asked) for metric in listed(Place.MONITOR)}
+    return {name: _ratio(confusion, *pair) for name, pair in pairs.items() if pair is not None}
 
 
 def _ratio(confusion: Floats, part: Floats, whole: Floats) -> Linear:

@@ -4,12 +4,27 @@ Linearised ratio estimator with customers as clusters (Cochran, Sampling Techniq
 gets Wilson's interval at the number of independent rows that its variance amounts to.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+from metrics.kinds import Asked, Classes, Floats, Metric, Unit
 
 Z = 1.959964
 Figure = dict[str, float | int | None]
 NOTHING: Figure = {"value": None, "low": None, "high": None, "n": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Decisions and what came true: class indices of `count` classes, customers as codes, money by both."""
+
+    count: int
+    actual: Classes
+    assigned: Classes
+    customers: Classes
+    costs: Floats | None = None
 
 
 def share(hits: NDArray[np.bool_], of: NDArray[np.bool_], customers: NDArray[np.int64], z: float = Z) -> Figure:
@@ -34,6 +49,18 @@ def mean(values: NDArray[np.float64], customers: NDArray[np.int64]) -> Figure:
         return dict(NOTHING)
     centre, error = float(values.mean()), _error(values, customers)
     return _rounded(centre, centre - Z * error, centre + Z * error, len(values))
+
+
+def figure(metric: Metric, decided: Decided, inside: NDArray[np.bool_] | None = None, z: float = Z) -> Figure:
+    """Return a metric of cells, by its formula, over the rows `inside` (all of them); null where it is not defined."""
+    pair = metric.cells(Asked(decided.count, costs=decided.costs))
+    if pair is None:
+        return dict(NOTHING)
+    part, whole = (weights[decided.actual, decided.assigned] for weights in pair)
+    rows = whole > 0 if inside is None else inside & (whole > 0)
+    if metric.unit is Unit.SHARE:
+        return share(part > 0, rows, decided.customers, z)
+    return mean(part[rows], decided.customers[rows])
 
 
 def _error(values: NDArray[np.float64], customers: NDArray[np.int64]) -> float:
