@@ -9,10 +9,9 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from features.cleaning import read_attribute
+from features.cells import Columns, Reader, has_few_rows, kind_of
 from features.errors import InputError
 from features.instants import instant
-from features.reading import Columns, Reader, has_few_rows, piece
 from features.rejects import APPLICATIONS, Dirt, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 
@@ -83,7 +82,7 @@ def _reader(spec: Spec, columns: Columns) -> Reader:
     schema = dict(columns)
     readings = [
         instant(APPLICATIONS, "as_of", schema["as_of"]),
-        *[read_attribute(attribute, schema[attribute.name], spec.currency) for attribute in spec.attributes],
+        *[kind_of(a).reading(a, schema[a.name]) for a in spec.attributes],
     ]
     ids = [identifier(schema, APPLICATIONS, name) for name in ("application_id", "customer_id")]
     usable = pl.all_horizontal(is_plain_identifier(id_) for id_ in ids)
@@ -93,8 +92,8 @@ def _reader(spec: Spec, columns: Columns) -> Reader:
 def _problem(required: list[str]) -> tuple[pl.Expr, pl.Expr]:
     """Return code and column of what rejects a row, most telling first: identity, as_of, required attributes."""
     codes = [(name, identifier_code(name)) for name in ("application_id", "customer_id")]
-    codes.append(("as_of", "as_of_" + piece("as_of", "cause")))
-    codes += [(name, "attribute_" + piece(name, "cause")) for name in required]
+    codes.append(("as_of", "as_of_" + pl.col("as_of|cause")))
+    codes += [(name, "attribute_" + pl.col(f"{name}|cause")) for name in required]
     columns = [pl.when(code.is_not_null()).then(pl.lit(name)) for name, code in codes]
     return pl.coalesce(code for _, code in codes).alias("code"), pl.coalesce(columns).alias("column")
 

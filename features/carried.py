@@ -1,8 +1,8 @@
 """Applications that carry their own events, as messages do: lists of texts, which need no frames where they are few.
 
-Making frames and expressions costs more than all else that is done for a few applications. So their cells are read by
-the plain readers, and those of which a plain reader is not certain by the stages of the column. Only where there are
-many, or where one may be rejected, do they become the two canonical tables. The features are the same bits either way.
+Making frames and expressions costs more than all else that is done for a few applications. So the definition of each
+column is asked for each of their cells. Only where there are many, or where one may be rejected, do they become the two
+canonical tables. The features are the same bits either way.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from features.applications import is_plain_id, text_reader
+from features.cells import FEW_ROWS, MISSING, PLAIN_ROWS, Reader
 from features.events import APPLICATION_ROW, IGNORED, IGNORED_KIND, event_reader
 from features.history import Float64s, History, Int64s
-from features.reading import FEW_ROWS, MISSING, PLAIN_ROWS, Reader
 from features.rejects import APPLICATIONS, EVENTS, Dirt, count_dirt
 from features.spec import Spec
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from features.applications import require_columns
-from features.draft_column import Guess, guess_column
+from features.cells import Guess
+from features.draft_column import guess_column
 from features.draft_reasons import draft_reasons
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec import EVENT_COLUMNS, IDENTITY

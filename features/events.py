@@ -1,6 +1,6 @@
 """The events table: the usable account events of the customers who apply, and the customers whose events are not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -9,14 +9,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.applications import identifier, identifier_code, require_columns
+from features.cells import MISSING, MOST_MINOR_UNITS, Cells, Columns, Reader, Reading, all_match, joined_lines
+from features.cells.causes import IS_MISSING, IS_OUTSIDE, IS_UNKNOWN
+from features.cells.decimals import parse_minor_units, quick_minor_units
+from features.cells.texts import WHITE_SPACE, plain_text
 from features.errors import InputError
 from features.history import History, Int64s
 from features.instants import instant
-from features.plain_cells import plain_amount, plain_kind
-from features.reading import MISSING, OUT_OF_RANGE, UNKNOWN, Cells, Columns, Reader, Reading, piece
 from features.rejects import EVENTS, Dirt, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, Currency, Spec
-from features.text_values import MOST_MINOR_UNITS, minor_units, plain_minor_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,41 +140,66 @@ def _column_of_code() -> pl.Expr:
 
 
 def _kind(spec: Spec, dtype: pl.DataType) -> Reading:
+    """Read kinds to their index, those that are ignored to `IGNORED`."""
     if not isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise InputError(f"{EVENTS}: column 'kind' is {dtype.base_type()}, expected text. Cast it at its source.")
-    kinds = pl.Enum([*spec.event_kinds, *spec.ignored_kinds])
-
-    def index(text: pl.Expr) -> pl.Expr:
-        place = text.cast(kinds, strict=False).to_physical().cast(pl.Int64)
-        return pl.when(place < len(spec.event_kinds)).then(place).when(place.is_not_null()).then(IGNORED)
-
-    text = pl.col("kind").cast(pl.String).str.strip_chars()
-    unknown = piece("kind", "value").is_null() & (text != "")
-    quick = index(pl.col("kind").cast(pl.String))
+    kinds, text = pl.Enum([*spec.event_kinds, *spec.ignored_kinds]), pl.col("kind").cast(pl.String)
+    place = text.cast(kinds, strict=False).to_physical().cast(pl.Int64)
+    quick = pl.when(place < len(spec.event_kinds)).then(place).when(place.is_not_null()).then(IGNORED)
     indices = {kind: i for i, kind in enumerate(spec.event_kinds)} | dict.fromkeys(spec.ignored_kinds, IGNORED)
-    plain = plain_kind(indices) if dtype == pl.String else None
-    return Reading("kind", [[index(text).alias("kind|value")]], [(unknown, UNKNOWN)], quick, plain=plain)
+    known: dict[str, object] = {"": IS_MISSING, **indices}
+
+    def whole(cells: Sequence[str | None]) -> Int64s | None:
+        try:
+            return np.array(list(map(indices.__getitem__, cells)), dtype=np.int64)  # type: ignore[arg-type]
+        except KeyError:
+            return None
+
+    def read(cell: str) -> object:
+        return known.get(cell.strip(WHITE_SPACE), IS_UNKNOWN)
+
+    return Reading("kind", pl.Int64(), read, None if dtype == pl.String else text, quick, whole=whole)
 
 
 def _amount(dtype: pl.DataType, currency: Currency) -> Reading:
     """Read amounts to Int64 minor units, exactly: typed numbers by scaling integers, all else from decimal text."""
-    source, value = pl.col("amount"), piece("amount", "value")
-    too_large, fits = (value.abs() > MOST_MINOR_UNITS, OUT_OF_RANGE), pl.col("amount").abs() <= MOST_MINOR_UNITS
-    if dtype.is_integer():
-        limit = MOST_MINOR_UNITS // 10**currency.minor_digits + 1
-        clipped = source.cast(pl.Int128).clip(-limit, limit).cast(pl.Int64)
-        scaled = clipped * 10**currency.minor_digits
-        return Reading("amount", [[scaled.alias("amount|value")]], [too_large], scaled, fits)
-    if isinstance(dtype, pl.Decimal) and dtype.scale == currency.minor_digits:
-        clipped = source.to_physical().clip(-MOST_MINOR_UNITS - 1, MOST_MINOR_UNITS + 1).cast(pl.Int64)
-        return Reading("amount", [[clipped.alias("amount|value")]], [too_large], clipped, fits)
-    if not (dtype.is_numeric() or isinstance(dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null))):
+    if not (dtype.is_numeric() or plain_text(dtype)):
         raise InputError(
             f"{EVENTS}: column 'amount' is {dtype.base_type()}, expected text or numbers. Cast it at its source."
         )
-    text = source.cast(pl.String).str.strip_chars()
-    stages, conditions = minor_units("amount", currency.minor_digits)
-    stages = [[pl.when(text != "").then(text).alias("amount|bare")], *stages]
-    quick = plain_minor_units(source.cast(pl.String), currency.minor_digits)
-    plain = plain_amount(currency.minor_digits) if dtype == pl.String else None
-    return Reading("amount", stages, conditions, quick, fits, plain=plain)
+    source, digits = pl.col("amount"), currency.minor_digits
+    parse, fits = parse_minor_units(digits), source.abs() <= MOST_MINOR_UNITS
+
+    def read(cell: str) -> object:
+        text = cell.strip(WHITE_SPACE)
+        value = parse(text) if text else IS_MISSING
+        return value if not isinstance(value, int) or abs(value) <= MOST_MINOR_UNITS else IS_OUTSIDE
+
+    text = source.cast(pl.String)
+    if dtype.is_integer():
+        limit = MOST_MINOR_UNITS // 10**digits + 1
+        quick = source.cast(pl.Int128).clip(-limit, limit).cast(pl.Int64) * 10**digits
+    elif isinstance(dtype, pl.Decimal) and dtype.scale == digits:
+        quick = source.to_physical().clip(-MOST_MINOR_UNITS - 1, MOST_MINOR_UNITS + 1).cast(pl.Int64)
+    else:
+        quick = quick_minor_units(text, digits)
+    is_text = dtype == pl.String
+    return Reading(
+        "amount", pl.Int64(), read, None if is_text else text, quick, fits, _whole_amounts(digits) if is_text else None
+    )
+
+
+def _whole_amounts(digits: int) -> Callable[[Sequence[str | None]], Int64s | None]:
+    """Return what reads amounts with all their decimals, if all have that form."""
+    decimals = rf"\.[0-9]{{{digits}}}" if digits else ""
+    matches = all_match(rf"-?[0-9]{{1,12}}{decimals}")
+
+    def whole(cells: Sequence[str | None]) -> Int64s | None:
+        text = joined_lines(cells)
+        if not matches(text):
+            return None
+        values = np.fromstring(text.replace(".", ""), dtype=np.int64, sep="\n")
+        fits = len(values) == len(cells) and max(values.max(), -values.min()) <= MOST_MINOR_UNITS
+        return values if fits else None
+
+    return whole

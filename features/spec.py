@@ -13,18 +13,6 @@ IDENTITY = ("application_id", "customer_id", "as_of")
 EVENT_COLUMNS = ("customer_id", "occurred_at", "kind", "amount")
 
 
-class AttributeKind(StrEnum):
-    """How the text or number of an attribute is read."""
-
-    NUMBER = "number"
-    INTEGER = "integer"
-    MONEY = "money"
-    CATEGORY = "category"
-    DURATION = "duration"
-    LIST = "list"
-    TEXT = "text"  # kept with the application; no feature is made of it
-
-
 class Monetary(StrEnum):
     """What is computed from the amounts of a group of events in a window."""
 
@@ -46,10 +34,14 @@ class Currency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
-    """A fact stated with the application or by a bureau."""
+    """A fact stated with the application or by a bureau.
+
+    `kind` is one of `features.cells.KINDS`, `options` are keys that only that kind knows. `version` is the spec's,
+    `decimal` the sign before the decimals of its numbers as text.
+    """
 
     name: str
-    kind: AttributeKind
+    kind: str
     unit: str
     description: str
     required: bool
@@ -59,6 +51,10 @@ class Attribute:
     ordered: bool
     missing_tokens: tuple[str, ...]
     strip: str
+    currency: Currency
+    version: int = 1
+    decimal: str = "."
+    options: tuple[tuple[str, str | int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,13 @@ from features.reason_codes import assign_reasons, read_language, read_reasons
 from features.spec import (
     EVENT_COLUMNS,
     IDENTITY,
-    Attribute,
-    AttributeKind,
     Currency,
     ScoreScaling,
     Spec,
     probability_column,
 )
 from features.spec_about import read_about
+from features.spec_attributes import check_reachable, read_attribute, read_defaults
 from features.spec_groups import read_group
 from features.spec_local import read_csv
 from features.spec_pii import check_pii
@@ -31,6 +30,7 @@ _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
     *("language", "reasons", "about", "pii", "csv"),
 )
+_KEYS_OF_2 = (*_KEYS, "decimal")
 _NAME = re.compile(r"[^\s=,|\"^*][^=,|\"\n]{0,98}")
 _RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
 _Member = TypeVar("_Member")
@@ -48,18 +48,19 @@ def parse_spec(text: str, source: str = "spec.toml") -> Spec:
 
 
 def _spec(root: Table, text: str) -> Spec:
-    root.allow(_KEYS)
     version = root.integer("spec_version", 0, 2**31)
     if version not in _READABLE:
         raise SpecError(f"spec_version: this release reads versions 1 and {SPEC_VERSION}, found {version}.")
-    classes = _classes(root)
+    root.allow(_KEYS if version == 1 else _KEYS_OF_2)
+    classes, currency = _classes(root), _currency(root.table("currency"))
+    defaults = read_defaults(root, version, currency)
     kinds, ignored = _event_kinds(root.table("events", optional=True))
     spec = Spec(
         version=version,
         name=root.text("name"),
         classes=classes,
-        currency=_currency(root.table("currency")),
-        attributes=_attributes(root),
+        currency=currency,
+        attributes=_members(root, "attributes", lambda name, table: read_attribute(name, table, defaults)),
         event_kinds=kinds,
         ignored_kinds=ignored,
         groups=_members(root, "rfm", lambda name, table: read_group(name, table, kinds)),
@@ -122,72 +123,13 @@ def is_usable_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and name not in _RESERVED
 
 
-def _attributes(root: Table) -> tuple[Attribute, ...]:
-    missing = root.table("missing", optional=True)
-    missing.allow(["tokens", "strip"])
-    tokens, strip = missing.texts("tokens", ()), missing.text("strip", "")
-    return _members(root, "attributes", lambda name, table: _attribute(name, table, tokens, strip))
-
-
-def _attribute(name: str, table: Table, tokens: tuple[str, ...], strip: str) -> Attribute:
-    table.allow(["kind", "unit", "description", "required", "range", "values", "ordered", "missing_tokens", "strip"])
-    kind = _kind(table)
-    values = table.texts("values", ())
-    categorical = kind in (AttributeKind.CATEGORY, AttributeKind.LIST)
-    if categorical and (not values or len(set(values)) != len(values) or any(not v.strip() for v in values)):
-        raise SpecError(f"{table.key('values')}: a {kind} needs its values: a list of different, non-empty texts.")
-    if not categorical and values:
-        raise SpecError(f"{table.key('values')}: only a category or a list has values, this is a {kind}.")
-    strip = table.text("strip", strip)
-    _check_reachable(table.key("values"), values, " \t" + strip)
-    minimum, maximum = _range(table, numeric=not categorical and kind is not AttributeKind.TEXT)
-    return Attribute(
-        name=name,
-        kind=kind,
-        unit=table.text("unit", "" if not categorical else "category"),
-        description=table.text("description", ""),
-        required=table.flag("required", default=False),
-        minimum=minimum,
-        maximum=maximum,
-        values=values,
-        ordered=table.flag("ordered", default=False),
-        missing_tokens=tuple(dict.fromkeys((*tokens, *table.texts("missing_tokens", ())))),
-        strip=strip,
-    )
-
-
-def _check_reachable(key: str, values: tuple[str, ...], around: str) -> None:
-    """Refuse values that no cell can equal, because white space and `strip` are taken off the cells first."""
-    for value in values:
-        if value != value.strip().strip(around):
-            raise SpecError(f"{key}: {value!r} begins or ends with what is stripped from cells, so none can equal it.")
-
-
-def _range(table: Table, *, numeric: bool) -> tuple[float | None, float | None]:
-    bounds = table.numbers("range", ())
-    if not bounds:
-        return None, None
-    if not numeric:
-        raise SpecError(f"{table.key('range')}: only numbers, money and durations have a range.")
-    if len(bounds) != 2 or bounds[0] > bounds[1]:
-        raise SpecError(f"{table.key('range')}: expected [lowest, highest], as in range = [18, 100].")
-    return bounds[0], bounds[1]
-
-
-def _kind(table: Table) -> AttributeKind:
-    value = table.text("kind")
-    if value not in list(AttributeKind):
-        raise SpecError(f"{table.key('kind')}: expected one of {', '.join(AttributeKind)}, found {value!r}.")
-    return AttributeKind(value)
-
-
 def _event_kinds(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
     table.allow(["kinds", "ignored"])
     kinds, ignored = table.texts("kinds", ()), table.texts("ignored", ())
     doubled = sorted({k for k in (*kinds, *ignored) if (*kinds, *ignored).count(k) > 1})
     if doubled:
         raise SpecError(f"events.kinds: {', '.join(doubled)} appears twice; a kind is used or ignored, once.")
-    _check_reachable(table.key("kinds"), (*kinds, *ignored), "")
+    check_reachable(table.key("kinds"), (*kinds, *ignored), "")
     return kinds, ignored
 
 

@@ -1,7 +1,8 @@
 """The part of a spec that names personal data, which the decision log stores keyed."""
 
+from features.cells import kind_of
 from features.errors import SpecError
-from features.spec import AttributeKind, Spec
+from features.spec import Spec
 
 _IDS = ("application_id", "customer_id")
 
@@ -13,7 +14,7 @@ def check_pii(spec: Spec) -> None:
         SpecError: it names something else.
 
     """
-    texts = [attribute.name for attribute in spec.attributes if attribute.kind is AttributeKind.TEXT]
+    texts = [attribute.name for attribute in spec.attributes if not kind_of(attribute).has_feature]
     wrong = [name for name in spec.pii if name not in (*_IDS, *texts)]
     if wrong:
         raise SpecError(

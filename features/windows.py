@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.cells import MOST_MINOR_UNITS
 from features.errors import InputError
 from features.history import Float64s, History, Int64s
 from features.spec import MICROSECONDS_PER_DAY, Monetary, RfmGroup
-from features.text_values import MOST_MINOR_UNITS
 
 _ROOT_OF_INT64 = 3_037_000_499
 MOST_EVENTS = (2**63 - 1) // MOST_MINOR_UNITS  # in one window: up to here its sum fits 64 bits, n * squares 128

@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from features.spec import Attribute, AttributeKind, Spec
+from features.cells import kind_of
+from features.spec import Attribute, Spec
 
 ROWS = 64
 _START = 1_767_225_600_000_000  # 2026-01-01
@@ -21,7 +22,7 @@ def invent(spec: Spec, seed: int = 0, rows: int = ROWS) -> tuple[pl.DataFrame, p
             "application_id": [f"golden-{i}" for i in range(rows)],
             "customer_id": customers,
             "as_of": [_instant(t) for t in as_of],
-            **{a.name: [_cell(a, spec, generator) for _ in range(rows)] for a in spec.attributes},
+            **{a.name: [_cell(a, generator) for _ in range(rows)] for a in spec.attributes},
         },
         schema_overrides={a.name: pl.String for a in spec.attributes},
     )
@@ -34,28 +35,13 @@ def _instant(microseconds: int) -> str:
     return f"{np.datetime64(int(microseconds), 'us')}Z"
 
 
-def _cell(attribute: Attribute, spec: Spec, generator: np.random.Generator) -> str:
+def _cell(attribute: Attribute, generator: np.random.Generator) -> str:
     luck = generator.random()
     if not attribute.required and luck < _MISSING:
         return ""
     if not attribute.required and luck < _MISSING + _DIRTY:
-        return str(generator.choice([*attribute.missing_tokens, "?", "1e400", "-1e30"]))
-    if attribute.kind is AttributeKind.CATEGORY:
-        return str(generator.choice(attribute.values))
-    if attribute.kind is AttributeKind.LIST:
-        return ", ".join(generator.choice(attribute.values, generator.integers(1, 4)))
-    return _number_cell(attribute, spec, generator)
-
-
-def _number_cell(attribute: Attribute, spec: Spec, generator: np.random.Generator) -> str:
-    lowest = attribute.minimum if attribute.minimum is not None else 0.0
-    highest = attribute.maximum if attribute.maximum is not None else lowest + 1000
-    value = lowest + (highest - lowest) * generator.random() ** 2
-    if attribute.kind is AttributeKind.MONEY:
-        return f"{value:.{spec.currency.minor_digits}f}"
-    if attribute.kind is AttributeKind.DURATION:
-        return f"{int(value) // 12} Years and {int(value) % 12} Months"
-    return str(int(np.ceil(value))) if attribute.kind is AttributeKind.INTEGER else f"{value:.4f}"
+        return str(generator.choice(kind_of(attribute).dirty(attribute)))
+    return kind_of(attribute).golden(attribute, generator)
 
 
 def _history(customer: str, as_of: int, spec: Spec, generator: np.random.Generator) -> list[tuple[str | None, ...]]:

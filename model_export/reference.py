@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.cells import kind_of
 from features.matrix import FeatureTable, list_features
 from features.rejects import APPLICATIONS
-from features.spec import AttributeKind, Spec
+from features.spec import Spec
 from metrics import (
     Linear,
     Sums,
@@ -82,7 +83,7 @@ def _strength(matrix: NDArray[np.float32], tables: ShapTables) -> NDArray[np.flo
 
 def _items(spec: Spec, columns: list[Column]) -> Iterator[Item]:
     """Yield one item per numeric feature, and one for all values of a category without order."""
-    categories = {a.name for a in spec.attributes if a.kind is AttributeKind.CATEGORY and not a.ordered}
+    categories = {a.name for a in spec.attributes if kind_of(a).indicators(a)}
     members: dict[str, list[int]] = {}
     features = list_features(spec)
     for i, feature in enumerate(features):

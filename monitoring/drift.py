@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features.reading import MISSING, UNKNOWN
+from features.cells import MISSING, UNKNOWN
 from monitoring.divergence import Size, psi_band
 from monitoring.finding import WHOLE, Finding, Kind, compared, most_moved, rate
 from monitoring.window import Tally, Window

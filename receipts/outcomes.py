@@ -14,9 +14,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.applications import identifier, require_columns
+from features.cells import Reader
 from features.errors import InputError
 from features.instants import instant
-from features.reading import Reader
 from features.spec import probability_column
 from receipts.files import delivering, locked, put
 from receipts.log import OUTCOMES, check_log

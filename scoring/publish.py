@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from features.applications import identifier, require_columns
-from features.cleaning import as_text
+from features.cells import kind_of
+from features.instants import instant_text
 from features.rejects import APPLICATIONS, EVENTS
-from features.spec import EVENT_COLUMNS, IDENTITY, Attribute, AttributeKind, Spec
+from features.spec import EVENT_COLUMNS, IDENTITY, Attribute, Currency, Spec
 
 _ROWS = 4096
-_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # years 1 to 9999, which text can say
+_NO_CURRENCY = Currency(code="XXX", minor_digits=0)  # as ISO 4217 calls it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def every_column(applications: pl.DataFrame) -> list[Attribute]:
     return [
         Attribute(
             name=name,
-            kind=AttributeKind.LIST if dtype == pl.List(pl.String) else AttributeKind.CATEGORY,
+            kind="list" if dtype == pl.List(pl.String) else "category",
             unit="",
             description="",
             required=False,
@@ -51,6 +52,7 @@ def every_column(applications: pl.DataFrame) -> list[Attribute]:
             ordered=False,
             missing_tokens=(),
             strip="",
+            currency=_NO_CURRENCY,
         )
         for name, dtype in found.items()
     ]
@@ -64,36 +66,26 @@ def encode_messages(
     require_columns(events, EVENTS, EVENT_COLUMNS)
     rows = applications.select(
         *[identifier(applications.schema, APPLICATIONS, name) for name in ("application_id", "customer_id")],
-        _instant(applications.schema, "as_of"),
-        *[_attribute(as_text(a, applications.schema[a.name]), applications.schema[a.name]) for a in attributes],
+        instant_text("as_of", applications.schema["as_of"]),
+        *[_attribute(a, applications.schema[a.name]) for a in attributes],
     )
     own = events.select(
         identifier(events.schema, EVENTS, "customer_id"),
-        *[_instant(events.schema, name) for name in ("occurred_at", "recorded_at") if name in events.columns],
+        *[instant_text(name, events.schema[name]) for name in ("occurred_at", "recorded_at") if name in events.columns],
         pl.col("kind").cast(pl.String),
-        _attribute(pl.col("amount").cast(pl.String), events.schema["amount"]),
+        _cell(pl.col("amount").cast(pl.String), events.schema["amount"]),
     )
     for start in range(0, rows.height, _ROWS):
         yield from _messages(rows[start : start + _ROWS], own, [a.name for a in attributes])
 
 
-def _attribute(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _attribute(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
+    return _cell(kind_of(attribute).text(attribute, dtype).str.strip_chars(), dtype)
+
+
+def _cell(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Whole numbers go as JSON numbers, all else as text: JSON has no NaN, and readers may round its numbers."""
     return text.cast(pl.Int128) if dtype.is_integer() else text
-
-
-def _instant(schema: pl.Schema, name: str) -> pl.Expr:
-    column, dtype = pl.col(name), schema[name]
-    if isinstance(dtype, pl.Date):
-        days = 86_400_000_000
-        return column.to_physical().clip(_FIRST // days, _LAST // days).cast(pl.Date).dt.strftime("%Y-%m-%d")
-    if not isinstance(dtype, pl.Datetime):
-        return column.cast(pl.String)
-    per_unit = {"ms": 1000, "us": 1, "ns": 1}[dtype.time_unit]
-    within = _FIRST // per_unit, _LAST // per_unit
-    ticks = column.to_physical() if dtype.time_unit == "ns" else column.to_physical().clip(*within)
-    decimals = "%.9fZ" if dtype.time_unit == "ns" else "%.6fZ"
-    return ticks.cast(pl.Datetime(dtype.time_unit)).dt.strftime(f"%Y-%m-%dT%H:%M:%S{decimals}").alias(name)
 
 
 def _messages(rows: pl.DataFrame, events: pl.DataFrame, names: list[str]) -> Iterator[Message]:

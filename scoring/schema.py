@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from features.cells import NUMBER, kind_of
 from features.instants import TEXT
 from features.reason_codes import LONGEST_TEXT
-from features.spec import Attribute, AttributeKind, Monetary, Spec
-from features.text_values import NUMBER
+from features.spec import Attribute, Monetary, Spec
 from scoring.message_decoder import SCHEMA_VERSION
 from scoring.reasons import MOST_REASONS
 
@@ -24,7 +24,7 @@ def application_schema(spec: Spec, medians: Mapping[str, float] | None = None) -
 
     A cell that breaks an optional attribute is dirt, no error.
     """
-    attributes = {attribute.name: _attribute(attribute, spec) for attribute in spec.attributes}
+    attributes = {attribute.name: _attribute(attribute) for attribute in spec.attributes}
     return {
         "$schema": _DIALECT,
         "title": f"Application for {spec.name}",
@@ -70,9 +70,8 @@ def _event(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _attribute(attribute: Attribute, spec: Spec) -> dict[str, Any]:
-    unit = spec.currency.code if attribute.kind is AttributeKind.MONEY else attribute.unit
-    words = [attribute.description, str(attribute.kind), unit]
+def _attribute(attribute: Attribute) -> dict[str, Any]:
+    words = [attribute.description, attribute.kind, kind_of(attribute).describe(attribute)]
     bounds = (attribute.minimum, attribute.maximum)
     if any(bound is not None for bound in bounds):
         words.append(
@@ -98,7 +97,7 @@ def example_application(spec: Spec, medians: Mapping[str, float] | None = None) 
         "customer_id": "C-42",
         "as_of": "2026-08-31T00:00:00Z",
         "attributes": {
-            attribute.name: _example(attribute, spec, (medians or {}).get(attribute.name))
+            attribute.name: kind_of(attribute).example(attribute, (medians or {}).get(attribute.name))
             for attribute in spec.attributes
         },
         "events": events,
@@ -116,21 +115,6 @@ def _example_amount(kind: str, spec: Spec, medians: Mapping[str, float]) -> str:
     )
     amount = next((medians[name] for name in measured if medians.get(name)), -34.5)
     return f"{amount:.{spec.currency.minor_digits}f}"
-
-
-def _example(attribute: Attribute, spec: Spec, median: float | None) -> str | int | float:
-    if attribute.kind is AttributeKind.TEXT:
-        return "as you have it"
-    if attribute.values:
-        return attribute.values[-1 if median is None else round(median)]  # of a feature that is a rank
-    low = 0.0 if attribute.minimum is None else attribute.minimum
-    high = low + 100 if attribute.maximum is None else attribute.maximum
-    wanted = low + (high - low) / 4 if median is None else median
-    if attribute.kind is AttributeKind.MONEY:
-        wanted = round(wanted, spec.currency.minor_digits)
-    whole = round(wanted)
-    exact = median is not None and attribute.kind in (AttributeKind.NUMBER, AttributeKind.MONEY)
-    return whole if low <= whole <= high and (whole == wanted or not exact) else wanted
 
 
 def decision_json_schema(spec: Spec) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.carried import Carried, read_plainly
-from features.cleaning import read_attribute
 from features.matrix import FeatureTable, build_carried, build_features, list_features
-from features.reading import MISSING_TOKEN, UNCERTAIN, Unusable
 from features.spec import IDENTITY, Spec
 from features.spec_file import parse_spec
 from tests.test_features import EVENT, GOOD, SPEC, TEXT
@@ -85,9 +83,6 @@ def test_many_cells_of_the_usual_forms_need_no_frame() -> None:
     assert needs_no_frame(usual, their, NOTED)
     assert needs_no_frame(usual, [[] for _ in usual], SPEC)
     assert not needs_no_frame([{**ROW, "as_of": ""}], [[ONE]], SPEC)
-    phone = read_attribute(NOTED.attributes[0], pl.String(), NOTED.currency).plain
-    assert phone
-    assert [phone.read(cell) for cell in ("0151-555", "_1", "n/a")] == ["0151-555", UNCERTAIN, Unusable(MISSING_TOKEN)]
 
 
 @given(

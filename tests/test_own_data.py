@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from features.draft import draft_spec
 from features.draft_column import guess_column
 from features.matrix import build_features
-from features.spec import AttributeKind
 from features.spec_file import parse_spec
 from recipes.dataset import Dataset
 from tests.conftest import PROJECT, Credit, real_data
@@ -76,10 +75,10 @@ def test_the_guide_runs_with_only_the_edits_it_asks_for(mine: Path) -> None:
         assert done.returncode == 0, done.stderr
     kinds = {a.name: a.kind for a in parse_spec(edited).attributes}
     assert kinds == {
-        "czynsz / rent": AttributeKind.NUMBER,
-        "Żywiciel": AttributeKind.CATEGORY,
-        "years": AttributeKind.INTEGER,
-        "products": AttributeKind.LIST,
+        "czynsz / rent": "number",
+        "Żywiciel": "category",
+        "years": "integer",
+        "products": "list",
     }
     decisions = pl.read_csv(mine / "mine/decisions.csv")
     assert {"p_windykacja", "p_spłacony"} <= set(decisions.columns)
@@ -153,7 +152,7 @@ def test_the_draft_of_dirty_columns_finds_tokens_strips_and_ranges(dataset: Data
     spec = parse_spec(draft_spec(dataset.applications, dataset.events, dataset.labels))
     attributes = {a.name: a for a in spec.attributes}
     written = {a.name: a.kind for a in parse_spec(dataset.spec_text).attributes}
-    money_is_a_number = {n: AttributeKind.NUMBER if k is AttributeKind.MONEY else k for n, k in written.items()}
+    money_is_a_number = {n: "number" if k == "money" else k for n, k in written.items()}
     assert {n: a.kind for n, a in attributes.items()} == money_is_a_number
     assert attributes["age"].strip == "_"
     assert "_______" in attributes["age"].missing_tokens

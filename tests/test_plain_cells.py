@@ -11,13 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.cleaning import read_attribute
-from features.events import APPLICATION_ROW
-from features.instants import FIRST, LAST, instant
-from features.instants import TEXT as INSTANT_FORM
+from features.cells import kind_of
+from features.events import APPLICATION_ROW, event_reader
+from features.instants import instant
 from features.matrix import FeatureTable, build_features
-from features.plain_cells import plain_amount, plain_instant, plain_kind
-from features.reading import UNCERTAIN
 from features.spec import Spec
 from features.spec_file import parse_spec
 from tests.hostile_cells import INSTANTS, NUMBERS, TEXTS
@@ -54,8 +51,8 @@ carried = st.fixed_dictionaries(
 def few_rows(most: int) -> Iterator[None]:
     """Set another limit of what few rows are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("features.reading.PLAIN_ROWS", most)
-        patch.setattr("features.reading.FEW_ROWS", most)
+        patch.setattr("features.cells.reading.PLAIN_ROWS", most)
+        patch.setattr("features.cells.reading.FEW_ROWS", most)
         yield
 
 
@@ -99,19 +96,16 @@ def test_rows_of_any_cells_mean_the_same(some: list[dict[str, Any]], their: list
     same(some, [{APPLICATION_ROW: 1 + i % len(some), **event} for i, event in enumerate(their)], spec)
 
 
-def test_what_programs_write_is_read_without_the_stages() -> None:
-    """Were all cells left to the stages, the tests above would see no difference."""
+def test_what_programs_write_is_read_by_the_quick_expression() -> None:
+    """Were all cells left to the definition, the tests above would see no difference."""
     readings = [
-        *[read_attribute(attribute, pl.String(), SPEC.currency) for attribute in SPEC.attributes],
+        *[kind_of(attribute).reading(attribute, pl.String()) for attribute in SPEC.attributes],
         instant("applications", "as_of", pl.String()),
     ]
-    usual = GOOD | {"outstanding_debt": "1000.00_"}
-    for reading, cell in product(readings, ["", "usual"]):
-        assert reading.plain
-        assert reading.plain.read(cell and usual[reading.name]) is not UNCERTAIN
-    for form in ("2025-08-31", "2025-08-31T10:00:00Z", "2025-08-31 10:00:00.5", "2025-08-31T10:00:00+02:00"):
-        assert readings[-1].plain
-        assert isinstance(readings[-1].plain.read(form), int)
+    usual = GOOD | {"outstanding_debt": "1000.00_", "loans": "mortgage"}
+    for reading in readings:
+        assert reading.quick is not None
+        assert pl.DataFrame({reading.name: [usual[reading.name]]}).select(reading.quick).item() is not None
 
 
 digits = st.integers(-(10**14), 10**14).map(lambda minor: f"{minor / 100:.2f}")
@@ -133,21 +127,19 @@ kinds = st.lists(st.sampled_from(["salary", "note", " salary", "gift", "salary\n
 
 @given(whole_amounts, whole_instants, kinds)
 def test_a_column_at_once_is_its_cells_one_by_one(amounts: list[str], instants: list[str], kinds: list[str]) -> None:
-    index = {kind: i for i, kind in enumerate(SPEC.event_kinds)} | {"note": -1}
-    columns = (
-        (plain_amount(2), amounts),
-        (plain_instant(INSTANT_FORM, FIRST, LAST), instants),
-        (plain_kind(index), kinds),
-    )
-    for plain, column in columns:
-        assert plain.whole
-        at_once = plain.whole(column)
-        assert at_once is None or at_once.tolist() == [plain.read(cell) for cell in column]
+    reader = event_reader(SPEC, tuple((name, pl.String()) for name in ("kind", "occurred_at", "amount")))
+    for name, column in (("amount", amounts), ("occurred_at", instants), ("kind", kinds)):
+        at_once, (values, causes) = reader.read_whole(name, column), reader.read_texts(name, column)
+        assert at_once is None or (at_once.tolist() == values and not causes)
 
 
 def test_columns_of_the_usual_form_are_read_at_once() -> None:
-    assert plain_amount(2).whole(["-1.50", "2.00"]).tolist() == [-150, 200]  # type: ignore[union-attr, misc]
-    assert plain_amount(0).whole(["-1", "2"]).tolist() == [-1, 2]  # type: ignore[union-attr, misc]
-    instants = plain_instant(INSTANT_FORM, FIRST, LAST).whole(["1970-01-01T00:00:01Z", "1970-01-02"])  # type: ignore[misc]
-    assert instants is not None
-    assert instants.tolist() == [1_000_000, 86_400_000_000]
+    reader = event_reader(SPEC, tuple((name, pl.String()) for name in ("kind", "occurred_at", "amount")))
+    for name, cells, values in (
+        ("amount", ["-1.50", "2.00"], [-150, 200]),
+        ("occurred_at", ["1970-01-01T00:00:01Z", "1970-01-02"], [1_000_000, 86_400_000_000]),
+        ("kind", ["salary", "note"], [0, -1]),
+    ):
+        whole = reader.read_whole(name, cells)
+        assert whole is not None
+        assert whole.tolist() == values

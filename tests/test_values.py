@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.cleaning import read_attribute
-from features.reading import Reader, Reading
-from features.spec import Attribute, AttributeKind, Currency
-from features.text_values import MOST_MINOR_UNITS
+from features.cells import KINDS, MOST_MINOR_UNITS, PLAIN_ROWS, Reader, Reading, kind_of
+from features.spec import Attribute, Currency
 
 EXACT = Context(prec=20_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -35,26 +33,30 @@ def attribute(kind: str, **changes: object) -> Attribute:
         "ordered": False,
         "missing_tokens": (),
         "strip": "",
+        "currency": EURO,
     }
-    return Attribute(kind=AttributeKind(kind), **{**defaults, **changes})  # type: ignore[arg-type]
+    return Attribute(kind=kind, **{**defaults, **changes})  # type: ignore[arg-type]
 
 
-def read(cells: list[object] | pl.Series, of: Attribute, currency: Currency = EURO) -> list[tuple[Any, str | None]]:
+def read(cells: list[object] | pl.Series, of: Attribute) -> list[tuple[Any, str | None]]:
     table = pl.DataFrame({"x": cells}) if isinstance(cells, pl.Series) else pl.DataFrame({"x": cells}, strict=False)
-    return all_ways(table, read_attribute(of, table.schema["x"], currency))
+    return all_ways(table, kind_of(of).reading(of, table.schema["x"]))
 
 
 def all_ways(table: pl.DataFrame, reading: Reading) -> list[tuple[Any, str | None]]:
-    """What the plain readers and the quick expression take must be what the stages make of it."""
-    without = replace(reading, plain=None)
-    plain, quick, slow = (
-        Reader([r]).read(table)["x"]
-        for r in (reading, without, replace(without, quick=None, quick_check=None, quick_cause=None))
+    """What the quick expression takes must be what the definition says, cell by cell, in bulk and in small tables."""
+    few, quick, slow = (
+        Reader([r]).read(repeated)["x"]
+        for r, repeated in (
+            (reading, table),
+            (reading, pl.concat([table] * (PLAIN_ROWS // table.height + 1))),
+            (replace(reading, quick=None, check=None, whole=None), table),
+        )
     )
-    for other in (plain, quick):
-        assert other.values.equals(slow.values, check_dtypes=True, null_equal=True)
-        assert other.causes.equals(slow.causes)
-    return list(zip(quick.values.to_list(), quick.causes.to_list(), strict=True))
+    for other in (few, quick):
+        assert other.values[: table.height].equals(slow.values, check_dtypes=True, null_equal=True)
+        assert other.causes[: table.height].equals(slow.causes)
+    return list(zip(slow.values.to_list(), slow.causes.to_list(), strict=True))
 
 
 numbers = st.from_regex(NUMBER, fullmatch=True) | st.decimals(allow_nan=False, allow_infinity=False).map(str)
@@ -179,11 +181,9 @@ def test_categories_and_lists() -> None:
     ]
 
 
-@given(st.lists(any_text, min_size=1, max_size=8), st.sampled_from(list(AttributeKind)))
-def test_a_cell_is_read_alone_as_among_others_and_null_has_exactly_one_cause(
-    cells: list[str], kind: AttributeKind
-) -> None:
-    values = ("A", "B") if kind in (AttributeKind.CATEGORY, AttributeKind.LIST) else ()
+@given(st.lists(any_text, min_size=1, max_size=8), st.sampled_from([*KINDS]))
+def test_a_cell_is_read_alone_as_among_others_and_null_has_exactly_one_cause(cells: list[str], kind: str) -> None:
+    values = ("A", "B") if KINDS[kind].has_values else ()
     of = attribute(kind, values=values, strip="_", missing_tokens=("?",))
     together = read(list(cells), of)
     assert together == [read([cell], of)[0] for cell in cells]

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.cells import kind_of
 from features.matrix import list_features
-from features.spec import AttributeKind
 from metrics import Place, Z, figure, listed, log_losses, mean, named
 from training.judged import Judged
 from training.report.importance import bins_of
@@ -79,9 +79,9 @@ def _cuts(judged: Judged, important: list[str]) -> Iterator[tuple[str, str, Mask
     for i, feature in enumerate(list_features(judged.spec)):
         attribute = attributes.get(feature.source)
         column = matrix[:, i]
-        if attribute is not None and attribute.kind is AttributeKind.CATEGORY and not attribute.ordered:
+        if attribute is not None and kind_of(attribute).indicators(attribute):
             yield attribute.name, feature.name.partition("=")[2], column == 1
-        elif attribute is not None and attribute.kind is AttributeKind.CATEGORY:
+        elif attribute is not None and attribute.ordered:
             for rank, value in enumerate(attribute.values):
                 yield attribute.name, value, column == rank
         elif feature.name in important:

@@ -1,0 +1,49 @@
+"""What a cell means, once: one class for each attribute kind, and the reader of whole columns.
+
+A new kind is a file in this folder and a line in `registry.py`..
+"""
+
+from features.cells.causes import MISSING, MISSING_TOKEN, OUT_OF_RANGE, UNKNOWN, UNREADABLE, Unusable
+from features.cells.decimals import MOST_MINOR_UNITS, NUMBER
+from features.cells.guess import Found, Guess
+from features.cells.kind import Kind, ToNumber
+from features.cells.reading import (
+    FEW_ROWS,
+    PLAIN_ROWS,
+    Cells,
+    Columns,
+    Definition,
+    Reader,
+    Reading,
+    all_match,
+    has_few_rows,
+    joined_lines,
+)
+from features.cells.registry import KINDS, kind_of
+
+__all__ = [
+    "FEW_ROWS",
+    "KINDS",
+    "MISSING",
+    "MISSING_TOKEN",
+    "MOST_MINOR_UNITS",
+    "NUMBER",
+    "OUT_OF_RANGE",
+    "PLAIN_ROWS",
+    "UNKNOWN",
+    "UNREADABLE",
+    "Cells",
+    "Columns",
+    "Definition",
+    "Found",
+    "Guess",
+    "Kind",
+    "Reader",
+    "Reading",
+    "ToNumber",
+    "Unusable",
+    "all_match",
+    "has_few_rows",
+    "joined_lines",
+    "kind_of",
+]

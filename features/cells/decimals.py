@@ -1,0 +1,134 @@
+"""Decimal text to numbers: the grammar that programs write, and in specs of version 2 what people write.
+
+The grammar of programs is ASCII only. People group thousands, put a currency sign on a side, a minus in brackets, and
+in some countries a comma before the decimals (which the spec must declare: 1,234 is never guessed).
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+import polars as pl
+
+from features.cells.causes import IS_NOT_FINITE, IS_OUTSIDE, IS_TOO_FINE, IS_UNREADABLE
+from features.cells.texts import COMMA, POINT
+
+NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?$"
+MOST_MINOR_UNITS = 10**13  # 100 thousand million units of a currency with cents; keeps sums in 64 bits
+_MOST_DIGITS = 15
+_PLAIN_NUMBER = r"^-?[0-9]{1,15}(?:\.[0-9]{1,15})?$"
+
+is_number = re.compile(NUMBER).fullmatch
+_is_not_finite = re.compile(r"[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE).fullmatch
+_in_parts = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))(?:[eE]([+-]?[0-9]{1,4}))?").fullmatch
+_SIGNS = "$€£¥₹₽₩₪₺₴₫฿₦₱₡₲₵₸₼₾"
+_BETWEEN = "'\u2019 \u00a0\u2009\u202f"  # that people put between thousands, beside the point or comma
+
+Parse = Callable[[str], object]
+Normal = Callable[[str], str | None]
+
+
+def parse_number(text: str) -> object:
+    """Parse decimal text to the nearest float."""
+    if is_number(text):
+        return float(text)
+    return IS_NOT_FINITE if _is_not_finite(text) else IS_UNREADABLE
+
+
+def parse_minor_units(digits: int) -> Parse:
+    """Return what parses decimal text exactly to minor units; more than `digits` decimals are refused unless 0.
+
+    The text is split into digits and exponent and put together again as one integer: no float is involved.
+    """
+
+    def parse(text: str) -> object:
+        parts = _in_parts(text)
+        if not parts:
+            return IS_NOT_FINITE if _is_not_finite(text) else IS_UNREADABLE
+        sign, whole, decimals, only, exponent = parts.groups()
+        decimals = decimals if only is None else only
+        every = ((whole or "") + decimals).lstrip("0")
+        significant = every.rstrip("0")
+        if not significant:
+            return 0
+        shift = int(exponent or 0) - len(decimals) + len(every) - len(significant) + digits
+        if shift < 0:
+            return IS_TOO_FINE
+        if len(significant) + shift > _MOST_DIGITS:
+            return IS_OUTSIDE
+        value = int(significant) * 10**shift
+        return -value if sign == "-" else value
+
+    return parse
+
+
+@lru_cache(maxsize=64)
+def normal_number(decimal: str, code: str) -> Normal:
+    """Return what turns a number as people write it into the grammar of programs; None where it is no such number.
+
+    `decimal` is the point or comma before the decimals, `code` the currency's, which may stand beside the number.
+    """
+    sign = rf"(?:[A-Z]{{0,2}}[{_SIGNS}]|{re.escape(code)})"
+    written = re.compile(
+        rf"([+\u2212-]?)({sign}[ \xa0]?)?(\()?({sign}[ \xa0]?)?([+\u2212-]?)"
+        rf"([0-9.,{_BETWEEN}]*[0-9.,](?:[eE][+-]?[0-9]{{1,4}})?)([ \xa0]?{sign})?(\))?([ \xa0]?{sign})?"
+    ).fullmatch
+    between = re.escape(_BETWEEN + (COMMA if decimal == POINT else POINT))
+    point = re.escape(decimal)
+    number = re.compile(
+        rf"(?:([0-9]{{1,3}}(?:([{between}])[0-9]{{3}})(?:\2[0-9]{{3}})*|[0-9]+)(?:{point}([0-9]*))?|{point}([0-9]+))"
+        r"([eE][+-]?[0-9]{1,4})?"
+    ).fullmatch
+
+    def normal(text: str) -> str | None:
+        if decimal == POINT and is_number(text):
+            return text
+        parts = written(text)
+        if not parts:
+            return None
+        before, left, opened, inner, within, body, right, closed, outer = parts.groups()
+        found = number(body)
+        signs = [*filter(None, (before, within, opened))]
+        if (
+            not found
+            or bool(opened) != bool(closed)
+            or len(signs) > 1
+            or len([*filter(None, (left, inner, right, outer))]) > 1
+        ):
+            return None
+        whole, separator, decimals, only, exponent = found.groups()
+        digits = whole.replace(separator, "") if separator else whole or "0"
+        minus = "-" if signs and signs[0] != "+" else ""
+        return f"{minus}{digits}.{decimals or only or ''}{exponent or ''}"
+
+    return normal
+
+
+def people_write(parse: Parse, decimal: str, code: str) -> Parse:
+    """Return what parses the same numbers as people write them."""
+    normal = normal_number(decimal, code)
+
+    def read(text: str) -> object:
+        plain = normal(text)
+        return parse(text if plain is None and decimal == POINT else plain or "")
+
+    return read
+
+
+def quick_number(text: pl.Expr, decimal: str = POINT) -> pl.Expr:
+    """Parse text of the plain form to Float64; all other text becomes null."""
+    form = _PLAIN_NUMBER if decimal == POINT else _PLAIN_NUMBER.replace(r"\.", COMMA)
+    plain = pl.when(text.str.contains(form)).then(text)
+    return _pointed(plain, decimal).cast(pl.Float64, strict=False)
+
+
+def quick_minor_units(text: pl.Expr, digits: int, decimal: str = POINT) -> pl.Expr:
+    """Parse text such as -34847.84 to Int64 minor units, exactly; all other text becomes null."""
+    point = r"\." if decimal == POINT else COMMA
+    form = rf"^-?[0-9]{{1,12}}(?:{point}[0-9]{{1,{digits}}})?$" if digits else r"^-?[0-9]{1,12}$"
+    plain = _pointed(pl.when(text.str.contains(form)).then(text), decimal)
+    return plain.cast(pl.Decimal(18, digits), strict=False).to_physical().cast(pl.Int64)
+
+
+def _pointed(text: pl.Expr, decimal: str) -> pl.Expr:
+    return text if decimal == POINT else text.str.replace(COMMA, POINT, literal=True)

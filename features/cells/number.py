@@ -1,0 +1,117 @@
+"""Kinds `number` and `integer`: a decimal number, read to the nearest Float64."""
+
+import math
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+
+from features.cells.decimals import NUMBER, Parse, parse_number, people_write, quick_number
+from features.cells.guess import STRIPPED, Found, Guess
+from features.cells.kind import Kind, invented_number, wanted_value
+from features.cells.quantity import definition, limits, quick_text
+from features.cells.reading import Reading
+from features.cells.texts import POINT
+from features.spec import Attribute
+
+_MOSTLY = 0.9
+
+
+class Number(Kind):
+    """A number with any decimals."""
+
+    name = "number"
+    meaning = (
+        '`12.5`, `1e3`; in version 2 also `1,234.5`, `$12.50`, `(12.5)` for -12.5, and with `decimal = ","` `1.234,5`'
+    )
+    has_range = True
+    whole: ClassVar[bool] = False
+
+    def reading(self, attribute: Attribute, dtype: pl.DataType) -> Reading:
+        """See `Kind.reading`; a typed column is taken as it is, a short float as its shortest decimal."""
+        exact, within = is_exact(dtype), limits(attribute, whole=self.whole)
+        typed = exact and attribute.version == 1
+        parse: Parse = parse_number
+        if attribute.version > 1:
+            parse = people_write(parse, attribute.decimal, attribute.currency.code)
+        text = None if dtype == pl.String else self.text(attribute, dtype)
+        quick = quick_text(attribute, pl.col(attribute.name) if text is None else text)
+        if quick is not None:
+            quick = pl.col(attribute.name).cast(pl.Float64) if exact else quick_number(quick, attribute.decimal)
+        check = within.check(pl.col(attribute.name))
+        read = definition(attribute, parse, within, typed=typed)
+        return Reading(attribute.name, self.dtype, read, text, quick, None if quick is None else check)
+
+    def draft(self, found: Found) -> Guess | None:
+        """Guess a range from the quartiles, which a few impossible cells cannot move."""
+        if found.share(NUMBER) < _MOSTLY or found.bare.n_unique() <= 2:
+            return None
+        strip = "".join(c for c in STRIPPED if _stands_around_numbers(found.text, c))
+        return _guess(found.bare, found.tokens, strip)
+
+    def example(self, attribute: Attribute, median: float | None) -> str | int | float:
+        """See `Kind.example`."""
+        low, high, wanted = wanted_value(attribute, median)
+        whole = round(wanted)
+        return whole if low <= whole <= high and (whole == wanted or median is None) else wanted
+
+    def golden(self, attribute: Attribute, generator: np.random.Generator) -> str:
+        """See `Kind.golden`."""
+        return pointed(f"{invented_number(attribute, generator):.4f}", attribute)
+
+
+class Integer(Number):
+    """A whole number."""
+
+    name = "integer"
+    meaning = "a whole number; `2.0` is one, `2.5` is unusable"
+    whole = True
+
+    def draft(self, found: Found) -> Guess | None:
+        """Leave it to `number`, which tells whole numbers from others."""
+        del found
+        return None
+
+    def example(self, attribute: Attribute, median: float | None) -> str | int | float:
+        """See `Kind.example`."""
+        return Kind.example(self, attribute, median)
+
+    def golden(self, attribute: Attribute, generator: np.random.Generator) -> str:
+        """See `Kind.golden`."""
+        return str(int(np.ceil(invented_number(attribute, generator))))
+
+
+def is_exact(dtype: pl.DataType) -> bool:
+    """Tell whether a number is what the column holds; a shorter float means its shortest decimal, as in text."""
+    return dtype.is_integer() or dtype == pl.Float64
+
+
+def pointed(text: str, attribute: Attribute) -> str:
+    """Write a number with the point or comma of the attribute."""
+    return text.replace(POINT, attribute.decimal)
+
+
+def _guess(bare: pl.Series, tokens: tuple[str, ...], strip: str) -> Guess:
+    numbers = bare.cast(pl.Float64, strict=False).drop_nulls()
+    numbers = numbers.filter(numbers.is_finite())
+    low, first, third, high = (float(numbers.quantile(q, "nearest") or 0.0) for q in (0.02, 0.25, 0.75, 0.98))
+    slack = 10 * (third - first) or 2 * (high - low) or 1.0
+    bounds = (0.0 if low >= 0 else _outwards(first - slack), _outwards(third + slack))
+    within = numbers.filter((numbers >= bounds[0]) & (numbers <= bounds[1]))
+    whole = len(within) > 0 and bool((within == within.floor()).all())
+    lowest, highest = (float(numbers.quantile(q, "nearest") or 0.0) for q in (0, 1))
+    note = f"found {lowest:g} to {highest:g}, {len(numbers) - len(within):,} cells outside this range"
+    return Guess(kind="integer" if whole else "number", note=note, bounds=bounds, tokens=tokens, strip=strip)
+
+
+def _outwards(value: float) -> float:
+    """Round to two significant digits, away from zero."""
+    if value == 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    return math.copysign(math.ceil(abs(value) / unit) * unit, value)
+
+
+def _stands_around_numbers(text: pl.Series, character: str) -> bool:
+    around = text.filter(text.str.starts_with(character) | text.str.ends_with(character))
+    return bool(around.str.strip_chars(character).str.contains(NUMBER).any())

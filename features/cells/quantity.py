@@ -1,0 +1,103 @@
+"""What all kinds that are one number share: limits, missing tokens that are numbers, and the quick way."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import polars as pl
+
+from features.cells.causes import IS_NOT_FINITE, IS_NOT_WHOLE, IS_OUTSIDE, IS_TOKEN, Unusable
+from features.cells.decimals import is_number
+from features.cells.reading import Definition, Reading
+from features.cells.texts import around_of, bare_reader, tokens_of
+from features.spec import Attribute
+
+LARGEST_FLOAT32 = 3.4028234663852886e38
+LARGEST_EXACT_INTEGER = 2**53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a number must keep to, in the order in which it is looked at; `beyond` is the cause if it exceeds `most`."""
+
+    most: float
+    beyond: Unusable
+    whole: bool
+    tokens: frozenset[float]
+    low: float
+    high: float
+
+    def judge(self, value: float) -> object:
+        """Return the value, or what makes it unusable."""
+        if not -self.most <= value <= self.most:
+            return self.beyond
+        if self.whole and not (value == math.floor(value) and abs(value) <= LARGEST_EXACT_INTEGER):
+            return IS_NOT_WHOLE
+        if value in self.tokens:
+            return IS_TOKEN
+        return value if self.low <= value <= self.high else IS_OUTSIDE
+
+    def check(self, value: pl.Expr) -> pl.Expr:
+        """Tell of which values of a column `judge` would return the value."""
+        checks = [value.abs() <= self.most]
+        checks += [] if self.low == -math.inf else [value >= self.low]
+        checks += [] if self.high == math.inf else [value <= self.high]
+        checks += [~value.cast(pl.Float64).is_in(sorted(self.tokens))] if self.tokens else []
+        checks += [(value == value.floor()) & (value.abs() <= LARGEST_EXACT_INTEGER)] if self.whole else []
+        return pl.all_horizontal(checks)
+
+
+def limits(
+    attribute: Attribute,
+    *,
+    whole: bool = False,
+    digits: int = 0,
+    most: float = LARGEST_FLOAT32,
+    beyond: Unusable = IS_NOT_FINITE,
+) -> Limits:
+    """Return the limits of an attribute whose value has 10^`digits` units of its range."""
+    low, high = (None if bound is None else scaled(bound, digits) for bound in (attribute.minimum, attribute.maximum))
+    numbers = (scaled(float(token), digits) for token in map(str.strip, attribute.missing_tokens) if is_number(token))
+    return Limits(
+        most=most,
+        beyond=beyond,
+        whole=whole,
+        tokens=frozenset(numbers),
+        low=-math.inf if low is None else low,
+        high=math.inf if high is None else high,
+    )
+
+
+def scaled(bound: float, minor_digits: int) -> float:
+    """Return a bound in minor units, without the error of a float multiplication."""
+    return float(Decimal(str(bound)).scaleb(minor_digits))
+
+
+def definition(
+    attribute: Attribute, parse: Callable[[str], object], limits_: Limits, *, typed: bool = False
+) -> Definition:
+    """Return what reads a cell: white space, tokens, `parse`, limits."""
+    judge = limits_.judge
+
+    def value_of(text: str) -> object:
+        value = parse(text)
+        return judge(value) if isinstance(value, (int, float)) else value
+
+    return bare_reader(attribute, value_of, typed=typed)
+
+
+def quick_text(attribute: Attribute, text: pl.Expr) -> pl.Expr | None:
+    """Return the text that a quick expression may look at; None where what is stripped may be part of a number."""
+    if set(attribute.strip) & set("0123456789.,-e"):
+        return None
+    stripped = [token.strip(around_of(attribute)) for token in tokens_of(attribute)]
+    safe = attribute.strip and not any(map(is_number, stripped))
+    return text.str.strip_chars(around_of(attribute)) if safe else text
+
+
+def reading(
+    attribute: Attribute, read: Definition, text: pl.Expr | None, quick: pl.Expr | None, check: pl.Expr | None
+) -> Reading:
+    """Put a reading of Float64 values together; see `Reading`."""
+    return Reading(attribute.name, pl.Float64(), read, text, quick, None if quick is None else check)
