@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from features.cells import MISSING
 from features.matches import Matches
-from features.reading import MISSING
 from features.rejects import APPLICATIONS, Dirt
 from scoring.reference import ColumnHealth, Reference
 from scoring.shortfall import Share, log_chance

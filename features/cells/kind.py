@@ -36,8 +36,6 @@ class Kind(ABC):
     """Whether the spec may give a range."""
     has_feature: ClassVar[bool] = True
     """Whether features are made of it."""
-    relative: ClassVar[bool] = False
-    """Whether the value depends on `as_of`: then `relate` is asked."""
     dtype: ClassVar[pl.DataType] = pl.Float64()
     """The type of its clean column."""
 
@@ -70,11 +68,6 @@ class Kind(ABC):
         if plain_text(dtype) or dtype.is_numeric():
             return number_text(pl.col(attribute.name), dtype, attribute.decimal)
         raise unreadable_type(attribute, dtype)
-
-    def relate(self, attribute: Attribute, value: Any, as_of: int) -> object:
-        """Make of a clean value what it is at `as_of` (microseconds since 1970), or `Unusable`; see `relative`."""
-        del attribute, as_of
-        return value
 
     def draft(self, found: Found) -> Guess | None:
         """Guess that a column is of this kind; None where it seems not to be. Kinds are asked in order."""
