@@ -20,8 +20,9 @@ from typing import Any
 import polars as pl
 
 from batch.inputs import open_inputs
+from batch.joining import look_at_join
 from batch.lock import only_run
-from batch.night import Accepted, Night, Seen, judge_night
+from batch.night import Accepted, Night, Seen, frozen, judge_night
 from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, remove_parts, write_frames
 from batch.partitions import PARTITION_BYTES, ROW, spread
 from batch.receipts import LogSettings, opened
@@ -129,7 +130,9 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         watch.stage("score")
         scored = resources.enter_context(results(job.out, scorer.bundle.spec))
         score_partitions(partitions, scorer, job.threads, scored, receipts)
-        night = judge_night(scorer.bundle, Seen(tables[1], scored, str), job.accepted)
+        spec = scorer.bundle.spec
+        seen = Seen(tables[1], scored, lambda: look_at_join(partitions, spec).text())
+        night = judge_night(spec, frozen(scorer.bundle), seen, job.accepted)
         watch.stage("write")
         replacement = resources.enter_context(Replacement())
         _refuse(job, tables, scored, night, replacement)

@@ -12,9 +12,10 @@ from batch.score_partitions import Results
 from batch.tables import SourceTable
 from features.errors import SettingsError
 from features.matches import Matches
+from features.rejects import APPLICATIONS
 from features.spec import Spec
 from scoring.bundle import REFERENCE, Bundle
-from scoring.health import NOT_COMPARED, Finding, compare_columns, compare_matches
+from scoring.health import NOT_COMPARED, Finding, compare_columns, compare_matches, listed
 from scoring.reference import Reference, read_reference
 
 Hint = Callable[[], str]
@@ -65,20 +66,24 @@ class Night:
         (self.refusals if refused else self.notes).append(text)
 
 
-def judge_night(bundle: Bundle, seen: Seen, accepted: Accepted) -> Night:
-    """Compare a run with training.
+def frozen(bundle: Bundle) -> Reference | None:
+    """Read what the bundle froze of its training; None: a release before monitoring made it.
 
     Raises:
-        BundleError: the bundle's reference changed since the bundle was read.
+        BundleError: it changed since the bundle was read.
 
     """
-    reference = read_reference(bundle) if REFERENCE in bundle.manifest["files"] else None
+    return read_reference(bundle) if REFERENCE in bundle.manifest["files"] else None
+
+
+def judge_night(spec: Spec, reference: Reference | None, seen: Seen, accepted: Accepted) -> Night:
+    """Compare a run with training."""
     night = Night(_match_facts(seen.scored.matches, reference))
     if reference is None or reference.matches is None:
         night.notes.append(NOT_COMPARED)
-    if bundle.spec.groups:
+    if spec.groups:
         _judge_matches(night, reference, seen, accepted)
-    dirt = seen.scored.total_dirt(bundle.spec).rows()
+    dirt = seen.scored.total_dirt(spec).rows()
     for finding in compare_columns(reference, seen.scored.matches, dirt) if reference else ():
         _judge_column(night, finding, accepted)
     return night
@@ -102,16 +107,46 @@ def _judge_matches(night: Night, reference: Reference | None, seen: Seen, accept
         text = f"events: {finding.text}.{hint}"
         night.say(f"{text} {_CORRECT}" if gone else text, refused=gone and not accepted.empty_events)
     if _too_few(seen, accepted):
-        text = (
-            f"events: {seen.scored.matches.share:.1%} of the applications have a usable event, expected "
-            f"{accepted.min_matched:.1%} at least (--min-matched).{'' if finding else hint}"
-        )
-        night.say(text, refused=True)
+        night.say(_few(seen, accepted) + ("" if finding else hint), refused=True)
+
+
+def _few(seen: Seen, accepted: Accepted) -> str:
+    return (
+        f"events: {seen.scored.matches.share:.1%} of the applications have a usable event, expected "
+        f"{accepted.min_matched:.1%} at least (--min-matched)."
+    )
 
 
 def _too_few(seen: Seen, accepted: Accepted) -> bool:
     share = seen.scored.matches.share
     return accepted.min_matched is not None and share is not None and share < accepted.min_matched
+
+
+def judge_alone(spec: Spec, seen: Seen, accepted: Accepted) -> Night:
+    """Judge tables for which there is no training yet: nobody who matches, a column without any usable cell."""
+    matches = seen.scored.matches
+    night = Night(_match_facts(matches, None))
+    if spec.groups and matches.applications and not matches.matched_applications:
+        text = f"events: 0 of {matches.applications:,} applications have a usable event. {seen.hint()} {_CORRECT}"
+        night.say(text, refused=not accepted.empty_events)
+    elif spec.groups and _too_few(seen, accepted):
+        night.say(f"{_few(seen, accepted)} {seen.hint()}".rstrip(), refused=True)
+    for column, causes in unusable_cells(seen.scored, spec).items():
+        if matches.applications and sum(causes.values()) == matches.applications:
+            text = (
+                f"column {column!r}: no cell is usable ({listed(causes)}). Correct the source or its kind in the spec"
+            )
+            night.say(f"{text}, or delete [attributes.{column}].", refused=column not in accepted.degraded)
+    return night
+
+
+def unusable_cells(scored: Results, spec: Spec) -> dict[str, dict[str, int]]:
+    """Return the unusable cells of each attribute by cause, most frequent first."""
+    found: dict[str, dict[str, int]] = {attribute.name: {} for attribute in spec.attributes}
+    for table, column, cause, cells in scored.total_dirt(spec).sort("cells", descending=True).rows():
+        if table == APPLICATIONS:
+            found[column][cause] = cells
+    return found
 
 
 def _judge_column(night: Night, finding: Finding, accepted: Accepted) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
@@ -16,12 +17,19 @@ from batch.spool import Spool
 from batch.tables import SourceTable
 from features.applications import identifier
 from features.rejects import APPLICATIONS, EVENTS
-from scoring.scorer import Scorer
+from scoring.scorer import Scored
 
 ROW = "|row"  # 1-based row of the table; no column of a spec can have this name
 PARTITION_BYTES = 64 << 20
 _APPLICATION_WEIGHT = 4  # cleaning attributes takes about four times the room of cleaning events
 _KEY = "|key"
+
+
+class Scores(Protocol):
+    """What partitions are given to: the `Scorer`, or what only reads as it does."""
+
+    def score(self, applications: pl.DataFrame, events: pl.DataFrame) -> Scored:
+        """Account for every application, as `Scorer.score` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Partitions:
 
 @contextmanager
 def spread(
-    applications: SourceTable, events: SourceTable, scorer: Scorer, out: Path, partition_bytes: int
+    applications: SourceTable, events: SourceTable, scorer: Scores, out: Path, partition_bytes: int
 ) -> Iterator[Partitions]:
     """Read both tables once, cut them, and keep them on disk within the block.
 

@@ -42,8 +42,8 @@ def make_manifest(
         "rejected_applications": scored.rejected,
         "events": events.rows,
         "matches": night.matches,
-        "rejects_by_code": _by_count(scored.codes),
-        "decisions_by_class": _by_count(scored.decided),
+        "rejects_by_code": by_count(scored.codes),
+        "decisions_by_class": by_count(scored.decided),
         "dirt": scored.total_dirt(bundle.spec).to_dicts(),
         "notes": [*applications.notes, *events.notes, *night.notes],
         "inputs": [
@@ -69,7 +69,7 @@ def with_files(rejects: pl.DataFrame, applications: SourceTable, events: SourceT
 
 def too_many_rejects(scored: Results, rows: int, allowed: float, failed: Path) -> RejectLimitError:
     """Make the error that ends a run with more rejected applications than the share `allowed`."""
-    causes = ", ".join(f"{code} {count}" for code, count in _by_count(scored.codes).items())
+    causes = ", ".join(f"{code} {count}" for code, count in by_count(scored.codes).items())
     return RejectLimitError(
         f"{scored.rejected} of {rows} applications were rejected ({scored.rejected / rows:.1%}), expected at most "
         f"{allowed:.1%}: {causes}. The previous output is as it was; see {failed}. Correct the source, "
@@ -82,5 +82,6 @@ def refused(causes: list[str], failed: Path) -> RejectLimitError:
     return RejectLimitError(f"{' Also: '.join(causes)} The previous output is as it was; rejects are in {failed}.")
 
 
-def _by_count(counts: Counter[str]) -> dict[str, int]:
+def by_count(counts: Counter[str]) -> dict[str, int]:
+    """Return counts, largest first."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from batch.partitions import ROW, Partitions
+from batch.partitions import ROW, Partitions, Scores
 from batch.receipts import Partition, Receipts
 from batch.spool import Spool
 from features.applications import identifier
@@ -20,7 +20,7 @@ from features.matches import NO_MATCHES, Matches
 from features.rejects import APPLICATIONS, DIRT, REJECTS, rejects_frame
 from features.spec import Spec
 from scoring.decisions import decision_schema
-from scoring.scorer import Scored, Scorer
+from scoring.scorer import Scored
 
 WINDOW_ROWS = 1 << 16
 _EVENTS_FIRST = 1 << 40  # windows of rejected events come behind those of applications
@@ -82,7 +82,7 @@ def results(out: Path, spec: Spec) -> Iterator[Results]:
 
 
 def score_partitions(
-    partitions: Partitions, scorer: Scorer, threads: int, into: Results, receipts: Receipts | None = None
+    partitions: Partitions, scorer: Scores, threads: int, into: Results, receipts: Receipts | None = None
 ) -> None:
     """Score all partitions, `threads` at a time; stage their receipts, if there is a log.
 
@@ -108,7 +108,7 @@ def score_partitions(
                 future.cancel()
 
 
-def _score(partitions: Partitions, scorer: Scorer, number: int) -> Partition:
+def _score(partitions: Partitions, scorer: Scores, number: int) -> Partition:
     """Score one partition; rows in the result are those of the tables. Every row of a repeated id is rejected."""
     applications, events = partitions.applications.read(number), partitions.events.read(number)
     repeated = applications[ROW].is_in(partitions.repeated.implode())

@@ -12,6 +12,7 @@ import typer
 
 from batch.tables import read_table
 from cli import bundle as bundle_commands
+from cli import check as check_commands
 from cli import dataset as dataset_commands
 from cli import explain as explain_commands
 from cli import features as features_commands
@@ -42,6 +43,7 @@ app = typer.Typer(
     "matches or a column gone, 4 output failed, 5 watchdog, 6 circuit breaker, 7 the doors or a replay differ, "
     "8 monitoring alarm.",
 )
+app.add_typer(check_commands.app)
 app.add_typer(score_commands.app)
 app.add_typer(model_commands.app)
 app.add_typer(features_commands.app)

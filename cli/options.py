@@ -51,3 +51,26 @@ def csv_dialect(separator: str | None, encoding: str | None, otherwise: Dialect 
         return declared(separator, encoding, otherwise or Dialect())
     except SpecError as error:
         raise SettingsError(f"--{error}") from error
+
+
+MaxRejectShare = Annotated[
+    float, typer.Option(min=0, max=1, help="More rejected applications than this share end the run with code 3.")
+]
+AllowEmptyEvents = Annotated[bool, typer.Option("--allow-empty-events", help="Score although nobody has an event.")]
+MinMatched = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="A smaller share of applications with a usable event ends the run with code 3.",
+        show_default=False,
+    ),
+]
+AllowDegraded = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-degraded",
+        help="Score although this column, which the model relies on, is gone; may be repeated.",
+        show_default=False,
+    ),
+]

@@ -11,7 +11,18 @@ from batch.job import BatchJob, run_batch
 from batch.receipts import LogSettings
 from cli.console import note, say, say_table, stages
 from cli.log_options import PiiKey, ReceiptContent, read_pii_key
-from cli.options import Applications, BundleOption, Encoding, Events, Separator, csv_dialect
+from cli.options import (
+    AllowDegraded,
+    AllowEmptyEvents,
+    Applications,
+    BundleOption,
+    Encoding,
+    Events,
+    MaxRejectShare,
+    MinMatched,
+    Separator,
+    csv_dialect,
+)
 from scoring.scorer import Scorer
 
 app = typer.Typer()
@@ -26,29 +37,10 @@ def score(  # noqa: PLR0917 - typer takes options by name
     applications: Applications,
     out: Annotated[Path, typer.Option("--out", help="Decisions, .csv or .parquet.", show_default=False)],
     events: Events = None,
-    max_reject_share: Annotated[
-        float, typer.Option(min=0, max=1, help="More rejected applications than this share end the run with code 3.")
-    ] = 0.05,
-    allow_empty_events: Annotated[
-        bool, typer.Option("--allow-empty-events", help="Score although nobody has an event.")
-    ] = False,
-    min_matched: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="A smaller share of applications with a usable event ends the run with code 3.",
-            show_default=False,
-        ),
-    ] = None,
-    allow_degraded: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-degraded",
-            help="Score although this column, which the model relies on, is gone; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    max_reject_share: MaxRejectShare = 0.05,
+    allow_empty_events: AllowEmptyEvents = False,
+    min_matched: MinMatched = None,
+    allow_degraded: AllowDegraded = None,
     log: Annotated[
         Path | None,
         typer.Option("--log", help="Decision log: a folder where each decision leaves a receipt.", show_default=False),
@@ -108,5 +100,8 @@ def match_rows(matches: dict[str, Any]) -> list[tuple[object, ...]]:
     """Lay out how many applications have a history, and the events used by kind, for a table."""
     if not matches["events"]:
         return []
+    shares = [matches["share"], matches["share_at_training"]]
+    tonight, training = ("" if share is None else f"{share:.1%}" for share in shares)
     rows: list[tuple[object, ...]] = [("applications with a usable event", matches["matched_applications"])]
+    rows += [(f"  their share{', and at training' if training else ''}", " | ".join(filter(None, (tonight, training))))]
     return rows + [(f"  events used: {kind}", count) for kind, count in matches["events"].items()]

@@ -6,7 +6,7 @@ less often than once in 2,500 (`FAR_BELOW`, shared among the columns and causes)
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from features.cells import MISSING
@@ -79,17 +79,20 @@ def _compare_column(
     for cause, training, tonight in _shares(known, causes, found):
         chance = log_chance(training, tonight)
         if chance < math.log(alpha):
-            listed = ", ".join(
-                f"{name} {cells:,}" for name, cells in sorted(causes.items(), key=lambda c: (-c[1], c[0]))
-            )
             what = "usable" if cause is None else f"free of {cause}"
             text = (
                 f"column {known.column!r}: {tonight.value:.1%} of its cells are {what}, {training.value:.1%} at "
-                f"training (unusable tonight: {listed}); {_rarity(chance)}"
+                f"training (unusable tonight: {listed(causes)}); {_rarity(chance)}"
             )
             gone = cause is None and training.value >= LEAST_USABLE and is_gone(training, tonight, chance)
             return Finding(column=known.column, gone=gone, important=weight >= LEAST_IMPORTANCE, text=text)
     return None
+
+
+def listed(causes: Mapping[str, int]) -> str:
+    """List causes with their cells, most frequent first."""
+    ordered = sorted(causes.items(), key=lambda found: (-found[1], found[0]))
+    return ", ".join(f"{cause} {cells:,}" for cause, cells in ordered) or "none"
 
 
 def _shares(known: ColumnHealth, causes: dict[str, int], found: Matches) -> Iterator[tuple[str | None, Share, Share]]:

@@ -1,0 +1,158 @@
+"""Why events may match nobody: the forms of the ids on both sides, a repair that would join them, and the times.
+
+Looks into the partitions of a run, at a sample of the applications' customers that have no event; only where a run
+refuses or warns, and in `credit check`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from batch.id_repairs import IdForm, Repair, apply, form_of, repairs
+from batch.partitions import Partitions
+from features.applications import identifier, read_applications
+from features.events import event_reader
+from features.rejects import APPLICATIONS, EVENTS
+from features.spec import EVENT_COLUMNS, Spec
+
+_SAMPLE = 2000  # customers without an event that repairs are tried on
+_READ = 100_000  # rows of each side of which the times are read
+_LEAST_GAIN = 0.1  # of the sample: a repair that joins fewer is not named
+_DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joining:
+    """What was found. `repaired_share`: of a sample of customers without an event, with the repair. Dates are UTC."""
+
+    forms: dict[str, IdForm | None]
+    repair: tuple[Repair, ...]
+    repaired_share: float
+    as_of: tuple[str, str] | None
+    occurred_at: tuple[str, str] | None
+    times: str
+    unknown_kinds: float
+
+    def text(self) -> str:
+        """Say it for a person."""
+        forms = [f"{name}: {form.text()}" for name, form in self.forms.items() if form is not None]
+        said = [f"The form of customer_id: {'; '.join(forms)}."] if len(forms) > 1 else []
+        if self.repair:
+            names, advices = ([getattr(r, part) for r in self.repair] for part in ("name", "advice"))
+            said.append(
+                f"Without {' and '.join(names)}, {self.repaired_share:.0%} of the customers without an event would "
+                f"have some ({'; '.join(advices)})."
+            )
+        if self.times:
+            said.append(self.times)
+        if self.unknown_kinds:
+            said.append(f"{self.unknown_kinds:.1%} of the events are of kinds that the spec does not declare.")
+        return " ".join(said)
+
+    def document(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "id_forms": {name: None if form is None else asdict(form) for name, form in self.forms.items()},
+            "repair": [repair.name for repair in self.repair],
+            "repaired_share": self.repaired_share,
+            "as_of": self.as_of,
+            "occurred_at": self.occurred_at,
+            "times": self.times,
+            "unknown_kinds_share": self.unknown_kinds,
+        }
+
+
+def look_at_join(partitions: Partitions, spec: Spec) -> Joining:
+    """Compare both sides of the join.
+
+    Raises:
+        DeliveryError: the temporary files cannot be read.
+
+    """
+    first = partitions.applications.read(0), partitions.events.read(0)
+    own, theirs = _ids(first[0], APPLICATIONS), _ids(first[1], EVENTS)
+    lonely = own.filter(~own.is_in(theirs.implode())).head(_SAMPLE)
+    sides = (("applications", own), ("events", theirs))
+    repair, share = _best(lonely, list(repairs(sides)), partitions) if len(theirs) and len(lonely) else ((), 0.0)
+    as_of, occurred = _as_of(first[0], spec), _occurred_at(first[1], spec)
+    return Joining(
+        forms={name: form_of(ids) for name, ids in sides},
+        repair=repair,
+        repaired_share=share,
+        as_of=_dates(as_of),
+        occurred_at=_dates(occurred),
+        times=_overlap(as_of, occurred, spec),
+        unknown_kinds=_unknown_kinds(first[1], spec),
+    )
+
+
+def _ids(frame: pl.DataFrame, table: str) -> pl.Series:
+    ids = frame.select(identifier(frame.schema, table, "customer_id")).to_series()
+    return ids.filter(ids.is_not_null() & (ids != "")).unique(maintain_order=True)
+
+
+def _best(
+    lonely: pl.Series, tried: list[tuple[Repair, ...]], partitions: Partitions
+) -> tuple[tuple[Repair, ...], float]:
+    """Return the first of the best repairs, and the share of the sample that it joins."""
+    wanted = [apply(lonely, repair) for repair in tried]
+    found = [pl.repeat(value=False, n=len(lonely), eager=True, dtype=pl.Boolean) for _ in tried]
+    for ids in _event_ids(partitions):
+        for i, repair in enumerate(tried):
+            if not found[i].all():
+                found[i] |= wanted[i].is_in(apply(ids, repair).implode())
+    shares = [float(str(one.mean())) for one in found]
+    best = max(range(len(tried)), key=lambda i: (round(shares[i], 2), -len(tried[i])))
+    return (tried[best], shares[best]) if shares[best] >= _LEAST_GAIN else ((), 0.0)
+
+
+def _event_ids(partitions: Partitions) -> Iterator[pl.Series]:
+    for key in partitions.events.keys():  # noqa: SIM118 - no mapping
+        yield _ids(partitions.events.read(key), EVENTS)
+
+
+Span = tuple[int, int]
+
+
+def _as_of(applications: pl.DataFrame, spec: Spec) -> Span | None:
+    return _span(read_applications(applications.head(_READ), spec).accepted["as_of"])
+
+
+def _occurred_at(events: pl.DataFrame, spec: Spec) -> Span | None:
+    known = [name for name in (*EVENT_COLUMNS, "recorded_at") if name in events.columns]
+    some = events.select(known).head(_READ)
+    columns = tuple((name, some.schema[name]) for name in known if name != "customer_id")
+    return _span(event_reader(spec, columns).read(some)["occurred_at"].values)
+
+
+def _span(instants: pl.Series) -> Span | None:
+    known = instants.drop_nulls().cast(pl.Int64)
+    return None if known.is_empty() else (int(str(known.min())), int(str(known.max())))
+
+
+def _dates(span: Span | None) -> tuple[str, str] | None:
+    if span is None:
+        return None
+    first, last = pl.Series(span).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%d")
+    return str(first), str(last)
+
+
+def _overlap(as_of: Span | None, occurred: Span | None, spec: Spec) -> str:
+    days = max((group.windows_days[-1] for group in spec.groups), default=0)
+    if as_of is None or occurred is None or not days:
+        return ""
+    ends, events = _dates(as_of), _dates(occurred)
+    spans = "" if ends is None or events is None else f"events {' to '.join(events)}, as_of {' to '.join(ends)}"
+    if occurred[0] >= as_of[1]:
+        return f"All events are after the applications ({spans}): the events file of another day?"
+    if occurred[1] < as_of[0] - days * _DAY_US:
+        return f"All events are older than the longest window, {days} days ({spans}): the events file of another day?"
+    return ""
+
+
+def _unknown_kinds(events: pl.DataFrame, spec: Spec) -> float:
+    kinds = events["kind"].cast(pl.String).str.strip_chars()
+    declared = [*spec.event_kinds, *spec.ignored_kinds]
+    return float(str((~kinds.is_in(declared)).mean() or 0.0)) if len(kinds) else 0.0
