@@ -39,13 +39,13 @@ def rewritten(job: BatchJob, applications: pl.Expr, events: pl.Expr) -> BatchJob
     return job
 
 
-def check(job: BatchJob, scorer: Scorer, **accepted: bool) -> Check:
+def check(job: BatchJob, scorer: Scorer) -> Check:
     spec = scorer.bundle.spec
     return Check(
         spec=spec,
         applications=job.applications,
         events=job.events,
-        accepted=Accepted(**accepted),
+        accepted=Accepted(),
         reference=frozen(scorer.bundle),
     )
 
