@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from features.matrix import build_features, list_features
 from features.reason_codes import complete_reasons
@@ -28,7 +29,7 @@ from scoring.model import Model
 from scoring.reasons import Explainer
 from scoring.shap_tables import ShapTables
 from training.candidate import Fit
-from training.report.figures import training_figures
+from training.report.figures import Sides, training_figures
 from training.report.files import report_files
 from training.run import Trained
 
@@ -75,14 +76,23 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         REASONS: canonical_json(book.to_json()),
         REFERENCE: make_reference(trained.features, trained.judged, tables).to_bytes(),
     }
-    facts = _facts(trained, {"trees": len(ensemble.trees), "features": names}, certificate)
+    model_facts = {
+        "trees": len(ensemble.trees),
+        "features": names,
+        "form": "ordinal" if ensemble.ordinal else "softmax",
+    }
+    facts = _facts(trained, model_facts, certificate)
     return publish({**contents, **_report(trained, tables, facts)}, facts, bundles)
 
 
 def _facts(trained: Trained, model: dict[str, object], certificate: dict[str, Any]) -> dict[str, object]:
     return {
         "name": trained.spec.name,
-        "model": {"kind": str(trained.model.kind), **model},
+        "model": {
+            "kind": str(trained.model.kind),
+            **model,
+            "recipe": None if trained.plan is None else trained.plan.to_json(),
+        },
         "training_data": {"sha256": trained.fingerprint},
         "evaluation": trained.evaluation,
         "parity": certificate,
@@ -93,7 +103,8 @@ def _facts(trained: Trained, model: dict[str, object], certificate: dict[str, An
 
 def _report(trained: Trained, tables: ShapTables, facts: dict[str, object]) -> dict[str, bytes]:
     fitted = Fit(trained.model, trained.calibration, trained.policy)
-    figures = training_figures(trained.judged, trained.split, fitted, tables)
+    sides = Sides(split=trained.split, fold_of=trained.fold_of, stated=trained.stated)
+    figures = training_figures(trained.judged, sides, fitted, tables)
     study = None if trained.tuned is None else trained.tuned.trials.write_csv().encode()
     return report_files(facts, figures, trained.spec, trained.policy, study)
 
@@ -104,7 +115,9 @@ def _check_tables(trained: Trained, ensemble: Ensemble, tables: ShapTables, case
 
     def raw(rows: NDArray[np.float32]) -> NDArray[np.float64]:
         margins = trained.model.margins(rows)
-        return margins if ensemble.least_probability is None else np.exp(margins)
+        if ensemble.least_probability is None:
+            return margins
+        return expit(margins) if ensemble.ordinal else np.exp(margins)
 
     names = [feature.name for feature in list_features(trained.spec)]
     return check_contributions(cases, native, raw, tables, names)

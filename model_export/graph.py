@@ -10,12 +10,15 @@ from skl2onnx.algebra.onnx_ops import (
     OnnxAdd,
     OnnxConcat,
     OnnxGather,
+    OnnxIdentity,
     OnnxLog,
     OnnxMax,
     OnnxMin,
     OnnxMul,
     OnnxPad,
+    OnnxReshape,
     OnnxSoftmax,
+    OnnxSub,
     OnnxTreeEnsembleRegressor_3,
 )
 from skl2onnx.common.data_types import FloatTensorType
@@ -31,19 +34,17 @@ _REGISTER = 16  # float32 in the widest vector register
 
 
 def to_onnx(ensemble: Ensemble, scale: NDArray[np.float32], offset: NDArray[np.float32]) -> bytes:
-    """Build the graph: regressors of trees, for forests a logarithm, then scale, shift and softmax.
+    """Build the graph: regressors of trees, for forests a logarithm, then scale, shift, and softmax or products.
 
     One regressor per class is the fastest of the layouts that were measured for scalar trees. Its trees and the missing
     direction of each node are written by hand from the neutral form; no converter interprets the model.
     """
     opset = _OPSETS[""]
-    classes = len(ensemble.base_values)
     scaled = OnnxMul(_margins(ensemble), scale.reshape(1, -1), op_version=opset)
     logits = OnnxAdd(scaled, offset.reshape(1, -1), op_version=opset)
-    softmax = OnnxSoftmax(logits, axis=1, op_version=opset, output_names=[OUTPUT])
-    model = softmax.to_onnx(
+    model = (_chain if ensemble.ordinal else _softmax)(logits, len(ensemble.base_values)).to_onnx(
         [(INPUT, FloatTensorType([None, ensemble.features]))],
-        outputs=[(OUTPUT, FloatTensorType([None, classes]))],
+        outputs=[(OUTPUT, FloatTensorType([None, ensemble.classes]))],
         target_opset=_OPSETS,
     )
     model.opset_import.sort(key=lambda opset: opset.domain)  # they came from a set: in each process in another order
@@ -52,19 +53,52 @@ def to_onnx(ensemble: Ensemble, scale: NDArray[np.float32], offset: NDArray[np.f
     return bytes(model.SerializeToString(deterministic=True))
 
 
+def _softmax(logits: OnnxOperator, _targets: int) -> OnnxOperator:
+    return OnnxSoftmax(logits, axis=1, op_version=_OPSETS[""], output_names=[OUTPUT])
+
+
+def _chain(logits: OnnxOperator, targets: int) -> OnnxOperator:
+    """Multiply along the classes: P(class) = product of "better" of all before it, times "not better" of its own.
+
+    Both come from a softmax of two, (0, logit), row by row, so that small probabilities keep their relative accuracy
+    and no bit depends on the number of rows.
+    """
+    opset = _OPSETS[""]
+    pairs = OnnxReshape(logits, np.array([-1, targets, 1], dtype=np.int64), op_version=14)
+    padding = np.array([0, 0, 1, 0, 0, 0], dtype=np.int64)
+    padded = OnnxPad(pairs, padding, np.array([0], dtype=np.float32), op_version=opset)
+    parts = OnnxSoftmax(padded, axis=2, op_version=opset)
+    flat = OnnxReshape(parts, np.array([-1, 2 * targets], dtype=np.int64), op_version=14)
+    if targets == 1:
+        return OnnxIdentity(flat, op_version=16, output_names=[OUTPUT])
+    reached, columns = None, []
+    for target in range(targets):
+        stays, goes = (OnnxGather(flat, np.array([2 * target + i]), axis=1, op_version=13) for i in (0, 1))
+        columns.append(stays if reached is None else OnnxMul(reached, stays, op_version=14))
+        reached = goes if reached is None else OnnxMul(reached, goes, op_version=14)
+    return OnnxConcat(*columns, reached, axis=1, op_version=13, output_names=[OUTPUT])
+
+
 def _margins(ensemble: Ensemble) -> OnnxOperator:
     opset = _OPSETS[""]
-    if ensemble.least_probability is None:
-        targets = range(len(ensemble.base_values))
-        parts = [
-            _regressor([t for t in ensemble.trees if t.target == target], ensemble.base_values[target : target + 1])
-            for target in targets
-        ]
-        return OnnxConcat(*parts, axis=1, op_version=opset)
-    probabilities = _regressor(list(ensemble.trees), ensemble.base_values)
-    bounds = [np.array([bound], dtype=np.float32) for bound in (ensemble.least_probability, 1)]
-    floored = OnnxMax(probabilities, bounds[0], op_version=13)
-    return _log(OnnxMin(floored, bounds[1], op_version=13), len(ensemble.base_values))
+    count, least = len(ensemble.base_values), ensemble.least_probability
+    if least is not None and not ensemble.ordinal:
+        return _log(_clipped(_regressor(list(ensemble.trees), ensemble.base_values), least, 1), count)
+    parts = [
+        _regressor([t for t in ensemble.trees if t.target == target], ensemble.base_values[target : target + 1])
+        for target in range(count)
+    ]
+    sums = parts[0] if count == 1 else OnnxConcat(*parts, axis=1, op_version=opset)
+    if least is None:
+        return sums
+    shares = _clipped(sums, least, 1 - least)
+    rest = OnnxSub(np.array([1], dtype=np.float32), shares, op_version=14)
+    return OnnxSub(_log(shares, count), _log(rest, count), op_version=14)
+
+
+def _clipped(probabilities: OnnxOperator, least: float, most: float) -> OnnxOperator:
+    bounds = [np.array([bound], dtype=np.float32) for bound in (least, most)]
+    return OnnxMin(OnnxMax(probabilities, bounds[0], op_version=13), bounds[1], op_version=13)
 
 
 def _log(probabilities: OnnxOperator, classes: int) -> OnnxOperator:

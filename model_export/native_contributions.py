@@ -5,14 +5,15 @@ is not needed for an export.
 """
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from model_export.trees import ALL_CLASSES, Ensemble, Tree
-from training.fit import Fitted, FittedXgboost
+from model_export.trees import ALL_CLASSES, Ensemble, Tree, leaf_of_nothing
+from training.fit import Fitted, FittedXgboost, OrdinalXgboost
 
 _NO_PARENT = 2**31 - 1
 _LARGEST = np.finfo(np.float32).max
@@ -23,10 +24,20 @@ _NOTHING_DELETED = {"num_deleted": "0", "size_leaf_vector": "1"}
 
 
 def native_contributions(model: Fitted, ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return rows x features x classes by XGBoost. Rows must be finite or NaN."""
-    booster = model.booster if isinstance(model, FittedXgboost) else as_booster(ensemble)
+    """Return rows x features x targets by XGBoost. Rows must be finite or NaN."""
     below = np.nextafter(_LARGEST, np.float32(0))  # infinite thresholds are written as the largest float
-    data = xgboost.DMatrix(np.clip(rows, -below, below), feature_names=booster.feature_names)
+    rows = np.clip(rows, -below, below)
+    if isinstance(model, OrdinalXgboost):
+        data = xgboost.DMatrix(rows)
+        values = [booster.predict(data, pred_contribs=True)[:, :-1] for booster in model.boosters]
+        return np.stack(values, axis=2).astype(np.float64)
+    if ensemble.ordinal:  # targets beside an empty one, as a booster needs two classes
+        both = np.append(ensemble.base_values, np.float32(0))
+        trees = (*ensemble.trees, leaf_of_nothing(len(ensemble.base_values)))
+        ensemble = replace(ensemble, base_values=both, trees=trees, ordinal=False)
+        return native_contributions(model, ensemble, rows)[:, :, :-1]
+    booster = model.booster if isinstance(model, FittedXgboost) else as_booster(ensemble)
+    data = xgboost.DMatrix(rows, feature_names=booster.feature_names)
     values = booster.predict(data, pred_contribs=True).astype(np.float64)
     if values.ndim == 2:  # a binary model; the margin of its worse class is 0
         values = np.stack([np.zeros_like(values), values], axis=1)

@@ -1,7 +1,7 @@
 """Tables of exact path-dependent TreeSHAP values from the neutral form of the trees: see `scoring.shap_tables`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class _Group:
 
 
 def tabulate(ensemble: Ensemble, scale: NDArray[np.float32]) -> ShapTables:
-    """Build the tables. `scale` is the calibration's, one per class; it counts where raw scores are margins.
+    """Build the tables. `scale` is the calibration's, one per target; it counts where raw scores are margins.
 
     Raises:
         ExportError: a tree is too deep, or the tables would take more than 128 MiB.
@@ -56,7 +56,8 @@ def tabulate(ensemble: Ensemble, scale: NDArray[np.float32]) -> ShapTables:
                 )
             groups.append(group)
     margins = ensemble.least_probability is None
-    return _pack(groups, base, scale.astype(np.float64) if margins else np.ones(classes), ensemble.features)
+    tables = _pack(groups, base, scale.astype(np.float64) if margins else np.ones(classes), ensemble.features)
+    return replace(tables, ordinal=np.array(ensemble.ordinal))
 
 
 def _expected(tree: Tree, node: int, classes: int) -> Floats:

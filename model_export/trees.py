@@ -1,7 +1,7 @@
 """The neutral form of tree ensembles, through which every kind of model passes on its way to ONNX."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,17 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from features.errors import ExportError
-from training.fit import BINARY, LEAST_PROBABILITY, Fitted, FittedForest, FittedXgboost
+from training.fit import (
+    BINARY,
+    LEAST_PROBABILITY,
+    LEAST_SHARE,
+    Fitted,
+    FittedForest,
+    FittedXgboost,
+    OrdinalForest,
+    OrdinalXgboost,
+)
+from training.grow import base_margin
 
 ALL_CLASSES = -1
 
@@ -41,15 +51,23 @@ class Tree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """For each class its base value plus the sum of its trees' leaves.
+    """For each target its base value plus the sum of its trees' leaves.
 
-    These are margins; or, where `least_probability` is set, probabilities, and the margins are log(clip(p, least, 1)).
+    A target is a class; or, where `ordinal`, what is better than a class, given at least that class, of every class but
+    the best. The sums are margins; or, where `least_probability` is set, probabilities, and the margins are
+    log(clip(p, least, 1)), in the ordinal form logit(clip(p, least, 1 - least)).
     """
 
     features: int
     base_values: NDArray[np.float32]
     trees: tuple[Tree, ...]
     least_probability: float | None = None
+    ordinal: bool = False
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.base_values) + self.ordinal
 
 
 def from_model(model: Fitted) -> Ensemble:
@@ -59,11 +77,39 @@ def from_model(model: Fitted) -> Ensemble:
         ExportError: the model has something that is not known to export faithfully; the message names it.
 
     """
+    if isinstance(model, OrdinalXgboost):
+        return _ordinal([from_xgboost(booster) for booster in model.boosters], 1)
+    if isinstance(model, OrdinalForest):
+        parts = [from_forest(estimator) for estimator in model.estimators]
+        return _ordinal(parts if model.fills is None else [_unfilled(part, model.fills) for part in parts], 1)
     if isinstance(model, FittedXgboost):
         return from_xgboost(model.booster)
     if isinstance(model, FittedForest):
         return from_forest(model.estimator)
     raise ExportError(f"{type(model).__name__} is not a kind of model that is exported.")
+
+
+def _ordinal(parts: list[Ensemble], better: int) -> Ensemble:
+    """Put two-class ensembles together: of each what it says about its class number `better`."""
+    trees = [
+        replace(tree, target=target, value=tree.value[:, -1:])
+        for target, part in enumerate(parts)
+        for tree in part.trees
+        if tree.target in (better, ALL_CLASSES)
+    ]
+    return Ensemble(
+        features=parts[0].features,
+        base_values=np.array([part.base_values[better] for part in parts], dtype=np.float32),
+        trees=tuple(trees),
+        least_probability=None if parts[0].least_probability is None else LEAST_SHARE,
+        ordinal=True,
+    )
+
+
+def _unfilled(ensemble: Ensemble, fills: NDArray[np.float32]) -> Ensemble:
+    """Send missing values where their fill, the least or the largest float, goes: left of every threshold or right."""
+    trees = (replace(tree, missing_left=fills[tree.feature] < 0) for tree in ensemble.trees)
+    return replace(ensemble, trees=tuple(trees))
 
 
 def from_forest(estimator: RandomForestClassifier | DecisionTreeClassifier) -> Ensemble:
@@ -123,15 +169,15 @@ def from_xgboost(booster: xgboost.Booster) -> Ensemble:
     base = np.array(json.loads(parameters["base_score"]), dtype=np.float32).ravel()
     features = int(parameters["num_feature"])
     if learner["objective"]["name"] == BINARY:  # the margin of the worse class is 0
-        trees = [_nothing(0), *[_tree(t, 1) for t in model["trees"]]]
-        log_odds = np.log(base[0]) - np.log1p(-base[0])
-        return Ensemble(features=features, base_values=np.array([0, log_odds], dtype=np.float32), trees=tuple(trees))
+        trees = [leaf_of_nothing(0), *[_tree(t, 1) for t in model["trees"]]]
+        base = np.array([0, base_margin(float(base[0]))], dtype=np.float32)
+        return Ensemble(features=features, base_values=base, trees=tuple(trees))
     trees = [_tree(t, target) for t, target in zip(model["trees"], model["tree_info"], strict=True)]
     base = np.broadcast_to(base, (int(parameters["num_class"]),)).copy()
     return Ensemble(features=features, base_values=base, trees=tuple(trees))
 
 
-def _nothing(target: int) -> Tree:
+def leaf_of_nothing(target: int) -> Tree:
     """Return a tree that is one leaf and adds nothing."""
     zero, none = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.float32)
     return Tree(

@@ -18,7 +18,8 @@ from scoring.reason_book import ReasonBook
 from scoring.reasons import Explainer
 from scoring.shap_tables import ShapTables
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+OLDER_FORMATS = (2,)  # read, scored, explained and replayed with the bits they had
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 SPEC = "spec.toml"
@@ -112,7 +113,7 @@ def stored_file(bundle: Bundle, name: str) -> bytes:
 def _explainer(contents: dict[str, bytes], spec: Spec) -> Explainer:
     tables = ShapTables.from_bytes(contents[SHAP], SHAP)
     names = [feature.name for feature in list_features(spec)]
-    if tables.shape.tolist() != [len(names), len(spec.classes)]:
+    if (int(tables.shape[0]), tables.classes) != (len(names), len(spec.classes)):
         raise BundleError(f"{SHAP}: made for other features or classes than the spec's. Publish the bundle again.")
     return Explainer(tables, ReasonBook.from_bytes(contents[REASONS], REASONS, names))
 
@@ -141,10 +142,10 @@ def _manifest(folder: Path, contents: dict[str, bytes]) -> dict[str, Any]:
         version, files = manifest["format_version"], dict(manifest["files"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{folder / MANIFEST}: not readable as a bundle's manifest. Publish it again.") from error
-    if version != FORMAT_VERSION:
+    if version not in (*OLDER_FORMATS, FORMAT_VERSION):
         raise BundleError(
-            f"{folder / MANIFEST}: format version {version!r}, this release reads {FORMAT_VERSION}. "
-            "Use the release that wrote the bundle, or train and export again."
+            f"{folder / MANIFEST}: format version {version!r}, this release reads {OLDER_FORMATS[0]} to "
+            f"{FORMAT_VERSION}. Use the release that wrote the bundle, or train and export again."
         )
     return {**manifest, "files": files}
 

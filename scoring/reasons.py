@@ -75,7 +75,7 @@ class Explainer:
         `assigned` holds indices of classes, worst first. A row gets the same bits alone and in any batch.
         """
         ranked = Ranked.none(len(matrix))
-        for worse in range(int(self.tables.shape[1]) - 1):
+        for worse in range(self.tables.classes - 1):
             rows = np.flatnonzero(assigned == worse)
             for start in range(0, len(rows), _CHUNK_ROWS):
                 some = rows[start : start + _CHUNK_ROWS]
@@ -85,7 +85,7 @@ class Explainer:
         return ranked
 
     def _rank(self, matrix: NDArray[np.float32], assigned: int) -> Ranked:
-        sums = self.tables.sums(matrix, (assigned, int(self.tables.shape[1]) - 1))
+        sums = self.tables.sums(matrix, self.tables.explained(assigned))
         by_code = np.add.reduceat(sums[:, self._members], self._starts, axis=1, dtype=np.int64)
         against = self.tables.weigh(by_code, assigned).astype(np.float32).T.copy()
         count = np.clip((against > 0).sum(axis=1), 1, MOST_REASONS)

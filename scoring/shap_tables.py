@@ -12,7 +12,7 @@ Source: Lundberg, Erion, Lee, Consistent Individualized Feature Attribution for 
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
 
@@ -58,7 +58,7 @@ class ShapTables:
     feature known, `scale` what the calibration multiplies raw scores by (1 where raw scores are probabilities).
     """
 
-    shape: Int32s  # features, classes
+    shape: Int32s  # features, targets
     condition_feature: Int32s
     threshold: Floats
     at_least: NDArray[np.bool_]
@@ -71,11 +71,24 @@ class ShapTables:
     step: NDArray[np.float64]
     base_values: NDArray[np.float64]
     scale: NDArray[np.float64]
+    ordinal: NDArray[np.bool_] = field(default_factory=lambda: np.array(False))  # noqa: FBT003 - an array of one
+
+    @property
+    def classes(self) -> int:
+        """The number of classes: one per target, and in the ordinal form one more."""
+        return int(self.shape[1]) + bool(self.ordinal)
+
+    def explained(self, assigned: int) -> tuple[int, ...]:
+        """Return the targets from which reasons for the class `assigned`, and not the best, are made.
+
+        In the ordinal form that is "better than `assigned`, given at least that"; else `assigned` and the best class.
+        """
+        return (assigned,) if self.ordinal else (assigned, int(self.shape[1]) - 1)
 
     def to_bytes(self) -> bytes:
         """Write an .npz file: arrays of numbers, no pickle, the same bytes for the same tables."""
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **{field.name: getattr(self, field.name) for field in fields(self)})
+        np.savez(buffer, allow_pickle=False, **{one.name: getattr(self, one.name) for one in fields(self)})
         return buffer.getvalue()
 
     @classmethod
@@ -114,7 +127,7 @@ class ShapTables:
         )
         if any(len(index) and not (index.min() >= 0 and index.max() < bound) for index, bound in indices):
             raise ValueError
-        if self.base_values.shape != (classes,) or self.scale.shape != (classes,):
+        if self.base_values.shape != (classes,) or self.scale.shape != (classes,) or self.ordinal.shape != ():
             raise ValueError
 
     @cached_property
@@ -159,15 +172,18 @@ class ShapTables:
         return np.moveaxis(sums * self.step, (0, 1, 2), (2, 1, 0))
 
     def against(self, matrix: Floats, assigned: int) -> NDArray[np.float64]:
-        """Return features x rows: what spoke for the class `assigned` and against the best one; positive is against."""
-        return self.weigh(self.sums(matrix, (assigned, int(self.shape[1]) - 1)), assigned)
+        """Return features x rows: what spoke for the class `assigned` and against better ones; positive is against."""
+        return self.weigh(self.sums(matrix, self.explained(assigned)), assigned)
 
     def weigh(self, sums: NDArray[np.int64] | Int32s, assigned: int) -> NDArray[np.float64]:
-        """Return scale[assigned] * sums[0] - scale[best] * sums[1] in raw scores.
+        """Return scale[assigned] * sums[0] - scale[best] * sums[1] in raw scores; ordinal: -scale[assigned] * sums[0].
 
-        `sums` are those of the class `assigned` and of the best class, in units of `step`. With the calibration's
-        scales these are log-odds of `assigned` against the best class.
+        `sums` are those of the targets `explained(assigned)`, in units of `step`. With the calibration's scales these
+        are log-odds of `assigned` against the best class; ordinal: against all better ones.
         """
+        if self.ordinal:
+            negative: NDArray[np.float64] = sums[0] * (-self.scale[assigned] * self.step)
+            return negative
         worse, best = self.scale[assigned] * self.step, self.scale[-1] * self.step
         result: NDArray[np.float64] = sums[0] * worse
         result -= sums[1] * best

@@ -32,6 +32,7 @@ def adopt(model: Fitted, data: TrainingData, spec: Spec, *, seed: int = 0) -> Tr
     judged = judge(Fit(model, calibration, policy), split, spec)
     evaluation = {
         "seed": seed,
+        "protocol": "halves",
         "rows": {"calibration": len(split.calibration), "test": len(split.test)},
         "rejected_applications": int((table.rejects["table"] == "applications").sum()),
         "held_out_customers": evaluate_judged(judged),

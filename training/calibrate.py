@@ -1,6 +1,9 @@
-"""Vector scaling: calibrated log-odds a_c * margin_c + b_c with a_c > 0, fitted on customers of their own.
+"""Calibration: a rising line through the margins, so that probabilities are what comes true.
 
-Source: Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks (ICML 2017), section 4.2.
+Ordinal models: one slope and one offset per ensemble (Platt 1999), fitted on out-of-fold margins, drawn a little to
+slope 1 and offset 0. Models trained elsewhere with one margin per class: vector scaling, calibrated log-odds
+a_c * margin_c + b_c with a_c > 0 (Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, ICML 2017,
+section 4.2).
 """
 
 from dataclasses import dataclass
@@ -8,31 +11,76 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
+
+from training.data import Examples
 
 _LOG_SCALE_BOUND = 4.0
 _RIDGE = 1e-4  # keeps the fit defined where classes separate perfectly
+_PENALTY = 20.0  # in rows: with few of them, out-of-fold margins say little about a slope
+_LOG_SLOPE_BOUND = 2.0
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """One scale and one offset per class, float32 as in the exported graph."""
+    """One scale and one offset per margin, float32 as in the exported graph."""
 
     scale: NDArray[np.float32]
     offset: NDArray[np.float32]
+    ordinal: bool = False
 
-    def probabilities(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return softmax(scale * margins + offset)."""
-        result: NDArray[np.float64] = softmax(self.scale * margins + self.offset, axis=1)
-        return result
+    def probabilities(self, margins: Floats) -> Floats:
+        """Return softmax(scale * margins + offset), or of ordinal margins the products along the classes."""
+        logits = self.scale * margins + self.offset
+        return chain(logits) if self.ordinal else softmax(logits, axis=1)
 
 
-def fit_calibration(margins: NDArray[np.float64], actual: NDArray[np.int64]) -> Calibration:
-    """Minimise the log loss. `margins` has one row per example, `actual` holds class indices."""
+def chain(logits: Floats) -> Floats:
+    """Return probabilities of the classes, worst first, from the log-odds of going on from each but the last."""
+    better, not_better = expit(logits), expit(-logits)
+    reached = np.cumprod(np.column_stack([np.ones(len(logits)), better]), axis=1)
+    return np.column_stack([reached[:, :-1] * not_better, reached[:, -1]])
+
+
+def fit_ordinal(margins: Floats, examples: Examples) -> Calibration:
+    """Fit slope and offset of each ensemble on the rows at least as good as its class."""
+    scale, offset = [], []
+    for number in range(margins.shape[1]):
+        rows = examples.actual >= number
+        weights = None if examples.weights is None else examples.weights[rows]
+        slope, shift = _platt(margins[rows, number], examples.actual[rows] > number, weights)
+        scale.append(slope)
+        offset.append(shift)
+    return Calibration(np.array(scale, dtype=np.float32), np.array(offset, dtype=np.float32), ordinal=True)
+
+
+def _platt(margins: Floats, better: NDArray[np.bool_], weights: Floats | None) -> tuple[float, float]:
+    """Minimise the log loss plus 20 (a^2 + b^2) / n, e^a being the slope and b the offset."""
+    if len(margins) == 0:
+        return 1.0, 0.0
+    share = np.full(len(margins), 1 / len(margins)) if weights is None else weights / weights.sum()
+    signs, penalty = np.where(better, 1.0, -1.0), _PENALTY / len(margins)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        slope = np.exp(parameters[0])
+        logits = signs * (slope * margins + parameters[1])
+        value = float(share @ np.logaddexp(0, -logits)) + penalty * float(parameters @ parameters)
+        pull = -share * signs * expit(-logits)
+        return value, np.array([float(pull @ margins) * slope, float(pull.sum())]) + 2 * penalty * parameters
+
+    bounds = [(-_LOG_SLOPE_BOUND, _LOG_SLOPE_BOUND), (None, None)]
+    found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return float(np.exp(found[0])), float(found[1])
+
+
+def fit_calibration(margins: Floats, actual: NDArray[np.int64]) -> Calibration:
+    """Fit vector scaling. `margins` has one row per example and one column per class, `actual` holds class indices."""
     count = margins.shape[1]
     rows = np.arange(len(actual))
 
-    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(parameters: Floats) -> tuple[float, Floats]:
         log_scale, offset = parameters[:count], parameters[count:]
         logits = np.exp(log_scale) * margins + offset
         gradient = np.exp(log_softmax(logits, axis=1))

@@ -32,7 +32,7 @@ class TrainingData:
 class Examples:
     """Labelled feature rows. `customers` are codes, `as_of` microseconds, `actual` class indices, worst first.
 
-    `truth` as in `TrainingData`, one column per class.
+    `truth` as in `TrainingData`, one column per class. `weights`, where the spec asks for them, count in fits.
     """
 
     matrix: NDArray[np.float32]
@@ -40,6 +40,7 @@ class Examples:
     customers: NDArray[np.int64]
     as_of: NDArray[np.int64]
     truth: NDArray[np.float32] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def only(self, wanted: NDArray[np.bool_]) -> "Examples":
         """Select rows by mask."""
@@ -49,6 +50,7 @@ class Examples:
             customers=self.customers[wanted],
             as_of=self.as_of[wanted],
             truth=None if self.truth is None else self.truth[wanted],
+            weights=None if self.weights is None else self.weights[wanted],
         )
 
     def __len__(self) -> int:
@@ -58,7 +60,10 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Examples by side. No customer is on two sides."""
+    """Examples by side: who was fitted on, who gave calibration and policy, who was judged.
+
+    No customer is on two sides. In a cross-fitted run each side is everybody, and folds keep customers apart.
+    """
 
     train: Examples
     calibration: Examples
@@ -150,7 +155,7 @@ def _causes(rejects: pl.DataFrame) -> str:
 
 
 def split_by_customer(examples: Examples, seed: int) -> Split:
-    """Give 65 % of the customers to training, 15 % to calibration and 20 % to the test, by a seeded shuffle."""
+    """Split as releases before bundle format 3 did: 65 % of the customers train, 15 % calibrate, 20 % test."""
     customers = np.unique(examples.customers)
     np.random.default_rng(seed).shuffle(customers)
     bounds = np.rint(np.cumsum(list(SHARES.values()))[:-1] * len(customers)).astype(int)
@@ -174,15 +179,6 @@ def check_no_leak(split: Split) -> None:
             shared = np.intersect1d(sides[one].customers, sides[other].customers)
             if len(shared):
                 raise InputError(f"split: {len(shared)} customers are in {one} and in {other}; figures would be wrong.")
-
-
-def before(split: Split, cutoff: int) -> Split:
-    """Return the split as it was known at `cutoff`: training and calibration before it, the test from it on."""
-    return Split(
-        split.train.only(split.train.as_of < cutoff),
-        split.calibration.only(split.calibration.as_of < cutoff),
-        split.test.only(split.test.as_of >= cutoff),
-    )
 
 
 def last_period(as_of: NDArray[np.int64], share: float = 0.25) -> int | None:

@@ -1,35 +1,24 @@
-"""Fit one of three kinds of model on the feature matrix. What they share: margins, one per class, to calibrate."""
+"""Kinds of model, and fitted models as calibration, evaluation and export look at them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+from scipy.special import logit
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from training.data import Examples
-
 Floats = NDArray[np.float32]
+Margins = NDArray[np.float64]
 Parameters = Mapping[str, float]
 
-ROUNDS = 60
-# Found sufficient by measurement (docs/model.md): more or deeper trees are within noise and cost serving time.
-_XGBOOST = {"max_depth": 6, "max_leaves": 16, "learning_rate": 0.15}
-XGBOOST = {
-    **_XGBOOST,
-    "objective": "multi:softprob",
-    "grow_policy": "lossguide",
-    "tree_method": "hist",
-    "nthread": 1,  # its threads spin while they wait: on a busy machine two take many times as long as one
-}
-BINARY = "binary:logistic"  # two classes with one margin; models trained elsewhere often are
-FOREST: Parameters = {"n_estimators": 100, "max_depth": 6, "min_samples_leaf": 10, "max_features": 0.4}
-TREE: Parameters = {"max_depth": 6, "min_samples_leaf": 25}
+BINARY = "binary:logistic"
 LEAST_PROBABILITY = 1e-6  # of forests and trees, before the logarithm
+LEAST_SHARE = 2.0**-20  # the same in the ordinal form: 1 less this is a float32 too
 
 
 class ModelKind(StrEnum):
@@ -40,39 +29,77 @@ class ModelKind(StrEnum):
     DECISION_TREE = "decision-tree"
 
 
-DEFAULTS: dict[ModelKind, Parameters] = {  # of all that a search may change
-    ModelKind.XGBOOST: {
-        **_XGBOOST,
-        "rounds": ROUNDS,
-        "min_child_weight": 1.0,
-        "subsample": 1.0,
-        "colsample_bytree": 1.0,
-        "reg_lambda": 1.0,
-    },
-    ModelKind.RANDOM_FOREST: FOREST,
-    ModelKind.DECISION_TREE: TREE,
-}
-
-
 class Fitted(Protocol):
-    """A native model, as far as calibration, evaluation and the parity gate look at it."""
+    """A native model, as far as calibration, evaluation and the parity gate look at it.
+
+    An ordinal model has one margin per class but the worst, the log-odds of "better than the class before, given at
+    least that"; any other model has one margin per class.
+    """
 
     @property
     def kind(self) -> ModelKind:
         """Which kind of model this is."""
 
-    def margins(self, matrix: Floats) -> NDArray[np.float64]:
-        """Return the raw scores, one column per class, worst first."""
+    @property
+    def ordinal(self) -> bool:
+        """Whether the margins are those of the ordinal form."""
+
+    def margins(self, matrix: Floats) -> Margins:
+        """Return the margins of rows, worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrdinalXgboost:
+    """Gradient boosted trees in the ordinal form, trained here: one booster per class but the worst."""
+
+    boosters: tuple[xgboost.Booster, ...]
+    kind: ModelKind = ModelKind.XGBOOST
+    ordinal: bool = True
+
+    def margins(self, matrix: Floats) -> Margins:
+        """Return each booster's own margin."""
+        data = xgboost.DMatrix(matrix)
+        found = [booster.predict(data, output_margin=True) for booster in self.boosters]
+        return np.column_stack(found).astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class OrdinalForest:
+    """Forests or single trees of scikit-learn in the ordinal form, trained here; the margins are log-odds.
+
+    `fills`, where directions bind, stand for missing values: scikit-learn knows directions only without any.
+    """
+
+    estimators: tuple[Any, ...]
+    kind: ModelKind
+    fills: Floats | None = None
+    ordinal: bool = True
+
+    def shares(self, matrix: Floats) -> Margins:
+        """Return each ensemble's own probability of the better side."""
+        full = filled(matrix, self.fills)
+        return np.column_stack([estimator.predict_proba(full)[:, 1] for estimator in self.estimators])
+
+    def margins(self, matrix: Floats) -> Margins:
+        """Return logit(clip(share, 2^-20, 1 - 2^-20)), one column per class but the worst."""
+        found: Margins = logit(np.clip(self.shares(matrix), LEAST_SHARE, 1 - LEAST_SHARE))
+        return found
+
+
+def filled(matrix: Floats, fills: Floats | None) -> Floats:
+    """Put a feature's fill where its value is missing."""
+    return matrix if fills is None else np.where(np.isnan(matrix), fills, matrix)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedXgboost:
-    """Gradient boosted trees; the margins are XGBoost's own, in a binary model 0 for the worse class."""
+    """Gradient boosted trees, trained elsewhere; the margins are XGBoost's own, of two classes 0 for the worse."""
 
     booster: xgboost.Booster
     kind: ModelKind = ModelKind.XGBOOST
+    ordinal: bool = False
 
-    def margins(self, matrix: Floats) -> NDArray[np.float64]:
+    def margins(self, matrix: Floats) -> Margins:
         """Return the raw scores, one column per class, worst first."""
         data = xgboost.DMatrix(matrix, feature_names=self.booster.feature_names)
         raw: Floats = self.booster.predict(data, output_margin=True)
@@ -82,37 +109,13 @@ class FittedXgboost:
 
 @dataclass(frozen=True, slots=True)
 class FittedForest:
-    """A random forest or a single tree of scikit-learn; the margins are logarithms of its probabilities."""
+    """A forest or a tree of scikit-learn, trained elsewhere; the margins are logarithms of probabilities."""
 
     estimator: RandomForestClassifier | DecisionTreeClassifier
     kind: ModelKind
+    ordinal: bool = False
 
-    def margins(self, matrix: Floats) -> NDArray[np.float64]:
+    def margins(self, matrix: Floats) -> Margins:
         """Return log(clip(p, 1e-6, 1)), one column per class, worst first."""
-        probabilities: NDArray[np.float64] = self.estimator.predict_proba(matrix)
+        probabilities: Margins = self.estimator.predict_proba(matrix)
         return np.log(np.clip(probabilities, LEAST_PROBABILITY, 1))
-
-
-def fit(kind: ModelKind, examples: Examples, classes: int, seed: int, parameters: Parameters | None = None) -> Fitted:
-    """Fit a model; missing values are routed as it learns. Same input, same bits.
-
-    `parameters` replace the defaults of the kind, by the names of its library; `rounds` is XGBoost's number of rounds.
-    """
-    chosen = dict(parameters or {})
-    if kind is ModelKind.XGBOOST:
-        return _fit_xgboost(examples, classes, seed, chosen)
-    estimator = RandomForestClassifier(**{**FOREST, **chosen}, n_jobs=-1, random_state=seed)
-    if kind is ModelKind.DECISION_TREE:
-        estimator = DecisionTreeClassifier(**{**TREE, **chosen}, random_state=seed)
-    estimator.fit(examples.matrix, examples.actual)
-    if kind is ModelKind.RANDOM_FOREST:
-        estimator.set_params(n_jobs=1)  # with threads, the trees' probabilities are added in any order
-    return FittedForest(estimator, kind)
-
-
-def _fit_xgboost(examples: Examples, classes: int, seed: int, chosen: dict[str, float]) -> FittedXgboost:
-    """Fit one scalar tree per class and round; two classes have two margins as well, so that export knows one form."""
-    data = xgboost.DMatrix(examples.matrix, label=examples.actual)
-    rounds = int(chosen.pop("rounds", ROUNDS))
-    parameters = {**XGBOOST, **chosen, "num_class": classes, "seed": seed, "verbosity": 0}
-    return FittedXgboost(xgboost.train(parameters, data, num_boost_round=rounds))

@@ -1,26 +1,45 @@
-"""Folds by customer: each customer is a test once, and others of their own calibrate."""
-
-from collections.abc import Iterator
+"""Folds by customer: each customer is held out once, by models that never saw them."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import Examples, Split, check_no_leak
+from training.data import Examples
 
 FOLDS = 5
-CALIBRATION_SHARE = 0.15
+FEWER_FOLDS = 3
+_MANY = 50_000  # rows, from which on three folds tell as much
 
 
-def folds(examples: Examples, seed: int) -> Iterator[tuple[Split, NDArray[np.bool_]]]:
-    """Yield each fold's split and the mask of its test rows; 15 % of all customers calibrate, the others train."""
-    customers = np.unique(examples.customers)
-    generator = np.random.default_rng(seed)
-    generator.shuffle(customers)
-    for fold in range(FOLDS):
-        test = np.isin(examples.customers, customers[fold::FOLDS])
-        rest = np.setdiff1d(customers, customers[fold::FOLDS])
-        generator.shuffle(rest)
-        calibration = np.isin(examples.customers, rest[: round(CALIBRATION_SHARE * len(customers))])
-        split = Split(examples.only(~test & ~calibration), examples.only(calibration), examples.only(test))
-        check_no_leak(split)
-        yield split, test
+def fold_count(rows: int) -> int:
+    """Return how many folds so many rows are parted into."""
+    return FEWER_FOLDS if rows > _MANY else FOLDS
+
+
+def assign_folds(examples: Examples, folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each row: all rows of a customer in one, every worst class dealt out evenly."""
+    order = shuffled_customers(examples, seed)
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order)) % folds
+    _, index = np.unique(examples.customers, return_inverse=True)
+    found: NDArray[np.int64] = places[index]
+    return found
+
+
+def shuffled_customers(examples: Examples, seed: int) -> NDArray[np.int64]:
+    """Return positions in the sorted distinct customers: shuffled, those of one worst class together."""
+    customers, index = np.unique(examples.customers, return_inverse=True)
+    worst = np.full(len(customers), np.iinfo(np.int64).max)
+    np.minimum.at(worst, index, examples.actual)
+    shuffled = np.random.default_rng(seed).permutation(len(customers))
+    ordered: NDArray[np.int64] = shuffled[np.argsort(worst[shuffled], kind="stable")]
+    return ordered
+
+
+def sample_customers(examples: Examples, rows: int, seed: int) -> NDArray[np.bool_]:
+    """Return a mask of about so many rows: every n-th customer of each worst class, with all of their rows."""
+    every = max(1, round(len(examples) / rows))
+    customers, index = np.unique(examples.customers, return_inverse=True)
+    chosen = np.zeros(len(customers), dtype=np.bool_)
+    chosen[shuffled_customers(examples, seed)[::every]] = True
+    found: NDArray[np.bool_] = chosen[index]
+    return found

@@ -20,7 +20,8 @@ Probabilities = NDArray[np.float32]
 class Judged:
     """Labelled applications with calibrated probabilities (rows x classes).
 
-    `prior` are the class shares that a model without features would state.
+    `prior` are the class shares that a model without features would state. `by_folds`, where floors make each fold's
+    policy another one, holds the published policy and what the folds' own policies decided.
     """
 
     spec: Spec
@@ -28,6 +29,7 @@ class Judged:
     examples: Examples
     probabilities: Probabilities
     prior: NDArray[np.float64]
+    by_folds: tuple[Policy, Classes] | None = None
 
     @property
     def costs(self) -> NDArray[np.float64]:
@@ -36,7 +38,9 @@ class Judged:
 
     @property
     def assigned(self) -> Classes:
-        """The policy's classes."""
+        """The policy's classes; of the published policy those that each fold's own policy gave."""
+        if self.by_folds is not None and self.by_folds[0] == self.policy:
+            return self.by_folds[1]
         return self.policy.assign(self.probabilities)
 
     @property

@@ -11,12 +11,15 @@ from scoring.bundle import Bundle
 from scoring.model import Model
 from scoring.policy import Policy
 from training.adopt import halves
+from training.cross_fit import judge_folds, out_of_fold
 from training.data import Examples, TrainingData, check_labels, label_examples, split_by_customer
+from training.folds import assign_folds
 from training.judged import Judged, evaluate_judged
+from training.recipe import Plan
 from training.report.content import Content
 from training.report.figures import judged_figures
 from training.report.files import content_of
-from training.run import fingerprint
+from training.run import CROSS_FITTED, HOLDOUT, fingerprint, hold_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +49,16 @@ def rejudge(bundle: Bundle, data: TrainingData, policy: Policy | None = None) ->
     ids = table.applications["application_id"]
     ids = ids.filter(ids.is_in(labelled.implode()))
     known = fingerprint(examples) == bundle.manifest["training_data"]["sha256"]
-    chosen = _held_out(bundle, examples) if known else np.ones(len(examples), dtype=bool)
+    by_folds = known and bundle.manifest["evaluation"].get("protocol") == CROSS_FITTED
+    chosen = np.ones(len(examples), dtype=bool) if by_folds or not known else _held_out(bundle, examples)
     judged = examples.only(chosen)
-    model = Model(bundle.model, len(list_features(spec)), len(spec.classes))
     counts = np.bincount(judged.actual, minlength=len(spec.classes))
     return Rejudged(
         judged=Judged(
             spec=spec,
             policy=policy or bundle.policy,
             examples=judged,
-            probabilities=model.probabilities(judged.matrix),
+            probabilities=_by_folds(bundle, judged) if by_folds else _probabilities(bundle, judged),
             prior=counts / counts.sum(),
         ),
         application_ids=ids.filter(pl.Series(chosen)),
@@ -66,9 +69,23 @@ def rejudge(bundle: Bundle, data: TrainingData, policy: Policy | None = None) ->
 
 def _held_out(bundle: Bundle, examples: Examples) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     evaluation = bundle.manifest["evaluation"]
+    if evaluation.get("protocol") == HOLDOUT:
+        _, test = hold_out(examples, evaluation["holdout"], evaluation["seed"])
+        return np.isin(examples.customers, [] if test is None else test.customers)
     split = split_by_customer if "train" in evaluation["rows"] else halves
-    customers = split(examples, evaluation["seed"]).test.customers
-    return np.isin(examples.customers, customers)
+    return np.isin(examples.customers, split(examples, evaluation["seed"]).test.customers)
+
+
+def _probabilities(bundle: Bundle, examples: Examples) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    model = Model(bundle.model, len(list_features(bundle.spec)), len(bundle.spec.classes))
+    return model.probabilities(examples.matrix)
+
+
+def _by_folds(bundle: Bundle, examples: Examples) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Grow the models of the training's folds anew and let each state its fold: the published model saw everybody."""
+    plan = Plan.from_json(bundle.manifest["model"]["recipe"])
+    fold_of = assign_folds(examples, plan.folds, plan.seed)
+    return judge_folds(bundle.spec, examples, out_of_fold(examples, plan, fold_of), fold_of).probabilities
 
 
 def content_on(bundle: Bundle, rejudged: Rejudged, fairness: dict[str, Any] | None) -> Content:

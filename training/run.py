@@ -1,4 +1,4 @@
-"""One training run: features, splits, search, fit, calibration, policy, evaluation."""
+"""One training run: features, folds, shapes, search, calibration, policy, evaluation, and the fit on all rows."""
 
 import hashlib
 from collections.abc import Callable
@@ -7,21 +7,30 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from features.errors import InputError
 from features.matrix import FeatureTable
-from features.spec import Floors, Spec
+from features.spec import Spec
 from metrics import paired_by_customer
 from scoring.policy import Policy
 from training.calibrate import Calibration
-from training.candidate import Fit, fit_side
-from training.choose_policy import FloorsError
-from training.data import Examples, Split, TrainingData, before, label_examples, last_period, split_by_customer
-from training.fit import Fitted, ModelKind, Parameters
+from training.candidate import Fit
+from training.choose_plan import choose_plan
+from training.cross_fit import Folds, cross_fit, floors_missed, judge_folds, out_of_fold
+from training.data import Examples, Split, TrainingData, check_no_leak, label_examples, last_period
+from training.fit import Fitted, Margins, ModelKind
+from training.folds import assign_folds, fold_count, shuffled_customers
+from training.grow import fit_plan, with_exact_sums
 from training.judged import Judged, evaluate_judged, judge
-from training.tune import Search, tune
+from training.recipe import Plan
+from training.tune import Ground, Search, tune
 from training.tuned import Tuned
 
 Progress = Callable[[str], None]
+
+CROSS_FITTED, HOLDOUT = "cross-fitted", "holdout"
+LEAST_OF_A_CLASS = 2  # customers: one fold must hold a class out while the others learn it
 
 
 def _silent(_stage: str) -> None:
@@ -30,16 +39,24 @@ def _silent(_stage: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The seed decides the split; a search (None: the defaults) the parameters; `progress` is told each stage."""
+    """The seed decides folds and fits; `holdout` is the share of customers that are judged and never trained on.
+
+    A search (None: the recipe as it is) looks for other parameters; `progress` is told each stage.
+    """
 
     seed: int = 0
     search: Search | None = None
     progress: Progress = _silent
+    holdout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A fitted model with all that its bundle needs. `split` holds whom it learned from and whom it was judged by."""
+    """A fitted model with all that its bundle needs. `split` holds whom it learned from and whom it was judged by.
+
+    Trained here: `plan` is how, `fold_of` the fold of each row that it learned from, and `stated` the calibrated
+    out-of-fold probabilities of these rows, on which the policy was chosen. None of a model trained elsewhere.
+    """
 
     spec: Spec
     model: Fitted
@@ -51,12 +68,61 @@ class Trained:
     split: Split
     judged: Judged
     tuned: Tuned | None = None
+    plan: Plan | None = None
+    fold_of: Folds | None = None
+    stated: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What a run works on: the rows that it may learn from, and their folds."""
+
+    examples: Examples
+    spec: Spec
+    kind: ModelKind
+    fold_of: Folds
+    options: RunOptions
+
+    def chosen(self) -> tuple[Plan, Margins, Tuned | None]:
+        """Return the plan with its out-of-fold margins, from a search if there is one."""
+        options, classes = self.options, len(self.spec.classes)
+        options.progress("folds")
+        folds = len(np.unique(self.fold_of))
+        bare = Plan(kind=self.kind, folds=folds, seed=options.seed, directions=self.directions)
+        plan, margins = choose_plan(self.examples, self.fold_of, classes, bare)
+        if options.search is None:
+            return plan, margins, None
+        options.progress("tune")
+        ground = Ground(examples=self.examples, spec=self.spec, plan=plan)
+        tuned = tune(ground, options.search)
+        if tuned.plan == plan:
+            return plan, margins, tuned
+        found = out_of_fold(self.examples, tuned.plan, self.fold_of)
+        gain = self._gain(margins, found)
+        worse = gain["high"] < 0 or gain["log_loss_saved"]["high"] < 0
+        summary = {**tuned.summary, "other_folds": gain, "fell_back": worse}
+        tuned = replace(tuned, summary=summary)
+        return (plan, margins, tuned) if worse else (tuned.plan, found, tuned)
+
+    def _gain(self, default: Margins, found: Margins) -> dict[str, Any]:
+        """Compare a search's winner with the recipe's own plan on folds that took no part in the search."""
+        old, new = (judge_folds(self.spec, self.examples, m, self.fold_of) for m in (default, found))
+        rows, actual = np.arange(len(self.examples)), self.examples.actual
+        saved = old.costs[actual, old.assigned] - new.costs[actual, new.assigned]
+        logs = [np.log(np.maximum(j.probabilities[rows, actual].astype(np.float64), 1e-15)) for j in (old, new)]
+        gain = paired_by_customer(saved, self.examples.customers)
+        return {**gain, "log_loss_saved": paired_by_customer(logs[1] - logs[0], self.examples.customers)}
+
+    @property
+    def directions(self) -> tuple[int, ...]:
+        """The direction of each feature."""
+        return ()
 
 
 def train(
     data: TrainingData, spec: Spec, kind: ModelKind = ModelKind.XGBOOST, options: RunOptions | None = None
 ) -> Trained:
-    """Search if asked to, train, calibrate, choose the policy, evaluate on customers that none of the former saw.
+    """Choose how to fit by folds, calibrate, choose the policy and evaluate out of fold; then fit on all rows.
 
     Raises:
         InputError: the data cannot be used, or a customer is on two sides of the split.
@@ -66,82 +132,101 @@ def train(
     options = options or RunOptions()
     options.progress("features")
     examples, table = label_examples(data, spec)
-    split = split_by_customer(examples, options.seed)
-    tuned = _search(split, examples, spec, kind, options)
-    options.progress("fit")
-    parameters = tuned.parameters if tuned else None
-    fitted = fit_side(split, spec, kind, options.seed, parameters)
+    known, test = hold_out(examples, options.holdout, options.seed)
+    check_classes(known, spec)
+    fold_of = assign_folds(known, fold_count(len(known)), options.seed)
+    task = _Task(examples=known, spec=spec, kind=kind, fold_of=fold_of, options=options)
+    plan, margins, tuned = task.chosen()
     options.progress("evaluate")
-    judged = judge(fitted, split, spec)
-    gain = None if tuned is None else _held_out_gain(judged, split, kind, options)
+    crossed = cross_fit(spec, known, margins, fold_of)
+    options.progress("fit")
+    model = with_exact_sums(fit_plan(known, plan))
+    split = Split(known, known, test or known)
+    judged = crossed.judged if test is None else judge(Fit(model, crossed.calibration, crossed.policy), split, spec)
+    options.progress("evaluate out of time")
     evaluation = {
         "seed": options.seed,
-        "rows": {"train": len(split.train), "calibration": len(split.calibration), "test": len(split.test)},
+        "protocol": CROSS_FITTED if test is None else HOLDOUT,
+        "holdout": options.holdout,
+        "folds": plan.folds,
+        "rows": {"train": len(known), "test": len(judged.examples)},
         "rejected_applications": int((table.rejects["table"] == "applications").sum()),
         "held_out_customers": evaluate_judged(judged),
-        "tuning": None if tuned is None else {**tuned.summary, "held_out": gain},
+        "tuning": None if tuned is None else tuned.summary,
+        "held_out_customers_and_later": _out_of_time(task, plan),
     }
-    options.progress("evaluate out of time")
-    evaluation["held_out_customers_and_later"] = _out_of_time(split, spec, kind, options.seed, parameters)
     return Trained(
         spec=spec,
-        model=fitted.model,
-        calibration=fitted.calibration,
-        policy=fitted.policy,
+        model=model,
+        calibration=crossed.calibration,
+        policy=crossed.policy,
         evaluation=evaluation,
         features=table,
         fingerprint=fingerprint(examples),
         split=split,
         judged=judged,
         tuned=tuned,
+        plan=plan,
+        fold_of=fold_of,
+        stated=crossed.stated,
     )
 
 
-def _search(split: Split, examples: Examples, spec: Spec, kind: ModelKind, options: RunOptions) -> Tuned | None:
-    if options.search is None:
-        return None
-    options.progress("tune")
-    known = examples.only(~np.isin(examples.customers, split.test.customers))
-    return tune(known, spec, kind, options.seed, options.search)
+def hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
+    """Set a share of the customers of each class aside, never to be trained on; none where the share is 0."""
+    if share == 0:
+        return examples, None
+    order = shuffled_customers(examples, seed + 1)
+    chosen = np.floor(np.arange(1, len(order) + 1) * share) > np.floor(np.arange(len(order)) * share)
+    customers, index = np.unique(examples.customers, return_inverse=True)
+    held = np.zeros(len(customers), dtype=np.bool_)
+    held[order[chosen]] = True
+    known, test = examples.only(~held[index]), examples.only(held[index])
+    check_no_leak(Split(known, known.only(np.zeros(len(known), dtype=np.bool_)), test))
+    return known, test
 
 
-def _held_out_gain(judged: Judged, split: Split, kind: ModelKind, options: RunOptions) -> dict[str, Any] | None:
-    """Compare with the default parameters on the test customers, who took no part in the search."""
-    try:
-        default = judge(fit_side(split, judged.spec, kind, options.seed), split, judged.spec)
-    except FloorsError:
-        return None
-    rows = np.arange(len(split.test)), split.test.actual
-    saved = judged.costs[rows[1], default.assigned] - judged.costs[rows[1], judged.assigned]
-    return paired_by_customer(saved, split.test.customers)
+def check_classes(examples: Examples, spec: Spec) -> None:
+    """Check that folds can hold each class out.
+
+    Raises:
+        InputError: a class has fewer than two customers.
+
+    """
+    rare = [
+        name
+        for i, name in enumerate(spec.classes)
+        if len(np.unique(examples.customers[examples.actual == i])) < LEAST_OF_A_CLASS
+    ]
+    if rare:
+        raise InputError(
+            f"labels: {', '.join(rare)} is so rare that fewer than {LEAST_OF_A_CLASS} customers to learn from have an "
+            "application of it, so that none can be held out. Give more examples, or leave the class out of the spec."
+        )
 
 
-def _out_of_time(
-    split: Split, spec: Spec, kind: ModelKind, seed: int, parameters: Parameters | None
-) -> dict[str, Any] | None:
-    """Repeat the run as if the last label periods had not come yet, and test on them; None with one period only."""
-    cutoff = last_period(split.test.as_of)
+def _out_of_time(task: _Task, plan: Plan) -> dict[str, Any] | None:
+    """Repeat the run as if the last label periods had not come yet, and test on them; None with one period only.
+
+    Shapes and numbers of trees are the run's own; ensembles, calibration and policy come from the past alone, and each
+    fold's later rows are judged by those of the other folds' customers.
+    """
+    examples = task.examples
+    cutoff = last_period(examples.as_of)
     if cutoff is None:
         return None
-    past = before(split, cutoff)
-    present = [set(np.unique(side.actual)) for side in (past.train, past.calibration)]
-    if min(len(classes) for classes in present) < len(spec.classes) or len(past.test) == 0:
+    past = examples.as_of < cutoff
+    enough = all(
+        len(np.unique(task.fold_of[past & (examples.actual == i)])) >= LEAST_OF_A_CLASS
+        for i in range(len(task.spec.classes))
+    )
+    if not enough:
         return None
     first = pl.Series([cutoff]).cast(pl.Datetime("us", "UTC"))[0].isoformat()
-    fitted, missed = _fit_past(past, spec, kind, seed, parameters)
-    return {"from": first, "floors_missed": missed, **evaluate_judged(judge(fitted, past, spec))}
-
-
-def _fit_past(
-    past: Split, spec: Spec, kind: ModelKind, seed: int, parameters: Parameters | None
-) -> tuple[Fit, str | None]:
-    """Fit; where the past cannot meet the floors, take the closest policy and say so: this model is not published."""
-    try:
-        return fit_side(past, spec, kind, seed, parameters), None
-    except FloorsError as error:
-        free = replace(spec, floors=Floors(precision=None, recall=None))
-        fitted = fit_side(past, free, kind, seed, parameters)
-        return Fit(fitted.model, fitted.calibration, error.policy), str(error)
+    margins = out_of_fold(examples, plan, task.fold_of, past)
+    judged = judge_folds(task.spec, examples, margins, task.fold_of, past)
+    missed = floors_missed(task.spec, margins[past], examples.only(past))
+    return {"from": first, "floors_missed": missed, **evaluate_judged(judged)}
 
 
 def fingerprint(examples: Examples) -> str:

@@ -1,8 +1,9 @@
-"""Search for parameters of least expected cost, cross-validated by customer. Seeded, pruned, resumable.
+"""Search around the recipe for parameters of least expected cost, by folds of customers. Seeded, pruned, resumable.
 
-Each candidate is fitted, calibrated and given its policy on each of five folds by customer, as the final model is; its
-figure is what its decisions cost on the customers of each fold that it never saw. The test customers take no part.
-Trial n depends on the finished trials before it alone, so a search that was interrupted goes on as if it had not been.
+Each candidate changes the recipe's plan (`training.search_space`). It is grown on five folds by customer, calibrated
+and given its policy across them as the final model is; its figure is what its decisions cost on the customers of each
+fold that it never saw. Trial n depends on the finished trials before it alone, so a search that was interrupted goes on
+as if it had not been. Whether the winner is worth it is then asked of other folds: see `training.run`.
 """
 
 import hashlib
@@ -12,16 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, Trial, TrialState
+from scipy.special import expit
 
 from features.errors import InputError
 from features.spec import Spec
-from training.candidate import fit_side
 from training.choose_policy import FloorsError
+from training.cross_fit import Folds, cross_fit, fold_margins
 from training.data import Examples
-from training.fit import DEFAULTS, ModelKind, Parameters
-from training.folds import FOLDS, folds
-from training.search_space import SPACES
+from training.fit import Margins
+from training.folds import FOLDS, assign_folds
+from training.recipe import Plan
+from training.search_space import SPACES, changed, default_of
 from training.study import open_study
 from training.tuned import Tuned, choose
 
@@ -43,65 +47,85 @@ class Search:
     tell: Callable[[int, float | None], None] = lambda _finished, _best: None
 
 
-@dataclass(frozen=True, slots=True)
-class _Objective:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a search works on: rows, spec and the recipe's plan."""
+
     examples: Examples
     spec: Spec
-    kind: ModelKind
-    seed: int
+    plan: Plan
 
-    def cost(self, trial: Trial, parameters: Parameters) -> float:
+    @property
+    def fold_of(self) -> Folds:
+        """The folds of the search; those by which the run is evaluated are others."""
+        return assign_folds(self.examples, FOLDS, self.plan.seed + 1)
+
+    def cost(self, trial: Trial) -> float:
         """Return the mean cost per application over the folds.
 
         Raises:
-            TrialPruned: worse than the median of earlier trials at the same fold.
-            FloorsError: no policy of this candidate meets the floors in one of the folds.
+            TrialPruned: a log loss above the median of earlier trials at the same fold.
+            FloorsError: no policy of this candidate meets the floors.
 
         """
-        costs = np.array(self.spec.costs)
-        found: list[float] = []
-        for split, _ in folds(self.examples, self.seed):
-            fitted = fit_side(split, self.spec, self.kind, self.seed, parameters)
-            assigned = fitted.policy.assign(fitted.probabilities(split.test.matrix))
-            found.append(float(costs[split.test.actual, assigned].mean()))
-            trial.set_user_attr("folds", found)
-            trial.report(float(np.mean(found)), len(found))
-            if len(found) < FOLDS and trial.should_prune():
+        plan, fold_of = changed(self.plan, trial.params, trial.number), self.fold_of
+        margins = np.empty((len(self.examples), len(plan.ensembles)))
+        losses: list[float] = []
+        for fold in range(FOLDS):
+            own = fold_of == fold
+            margins[own] = fold_margins(self.examples, plan, own)
+            losses.append(_log_loss(margins[own], self.examples.actual[own]))
+            trial.report(float(np.mean(losses)), fold)
+            if fold < FOLDS - 1 and trial.should_prune():
                 raise optuna.TrialPruned
-        return float(np.mean(found))
+        judged = cross_fit(self.spec, self.examples, margins, fold_of).judged
+        paid = judged.costs[judged.examples.actual, judged.assigned]
+        chosen = judged.probabilities[np.arange(len(paid)), judged.examples.actual].astype(np.float64)
+        logs = -np.log(np.maximum(chosen, 1e-15))
+        trial.set_user_attr("folds", [float(paid[fold_of == fold].mean()) for fold in range(FOLDS)])
+        trial.set_user_attr("losses", [float(logs[fold_of == fold].mean()) for fold in range(FOLDS)])
+        return float(np.mean(trial.user_attrs["folds"]))
 
 
-def tune(examples: Examples, spec: Spec, kind: ModelKind, seed: int, search: Search) -> Tuned:
-    """Search on the customers of `examples`, the default first.
+def _log_loss(margins: Margins, actual: NDArray[np.int64]) -> float:
+    """Return the log loss before calibration."""
+    total = 0.0
+    for number in range(margins.shape[1]):
+        rows = actual >= number
+        signed = np.where(actual[rows] > number, margins[rows, number], -margins[rows, number])
+        total -= float(np.log(np.maximum(expit(signed), 1e-15)).sum())
+    return total / len(actual)
+
+
+def tune(ground: Ground, search: Search) -> Tuned:
+    """Search, the recipe's own plan first.
 
     Raises:
         InputError: the study file cannot be used, or the search ended before one trial.
         FloorsError: no candidate meets the floors; names the closest.
 
     """
-    study = open_study(search.study, _key(examples, spec, kind, seed), _PRUNER)
-    objective = _Objective(examples, spec, kind, seed)
+    study = open_study(search.study, _key(ground), _PRUNER)
     finished = _finished(study)
     search.tell(len(finished), _best(finished))
     while (search.trials is None or len(finished) < search.trials) and search.keep_going():
-        _run_trial(study, objective, len(finished))
+        _run_trial(study, ground, len(finished))
         finished = _finished(study)
         search.tell(len(finished), _best(finished))
     if not finished:
         raise InputError("tuning: the time was over before one trial was finished. Allow more minutes.")
-    return choose(finished, kind, spec)
+    return choose(finished, ground.plan, ground.spec)
 
 
-def _run_trial(study: optuna.Study, objective: _Objective, number: int) -> None:
-    study.sampler = optuna.samplers.TPESampler(
-        seed=(objective.seed * 1_000_003 + number) % 2**32, n_startup_trials=_STARTUP_TRIALS, constant_liar=False
-    )
-    space, default = SPACES[objective.kind], DEFAULTS[objective.kind]
+def _run_trial(study: optuna.Study, ground: Ground, number: int) -> None:
+    seed = (ground.plan.seed * 1_000_003 + number) % 2**32
+    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP_TRIALS, constant_liar=False)
+    kind = ground.plan.kind
     if number == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        study.enqueue_trial(dict(default))
-    trial = study.ask(dict(space))
+        study.enqueue_trial(default_of(kind))
+    trial = study.ask(dict(SPACES[kind]))
     try:
-        study.tell(trial, objective.cost(trial, trial.params))
+        study.tell(trial, ground.cost(trial))
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
     except FloorsError as error:
@@ -121,11 +145,12 @@ def _whole(trial: FrozenTrial) -> bool:
     return trial.state is TrialState.COMPLETE
 
 
-def _key(examples: Examples, spec: Spec, kind: ModelKind, seed: int) -> str:
+def _key(ground: Ground) -> str:
     """Name a study after all that its trials depend on, so that trials of another task are never taken for its own."""
     digest = hashlib.sha256()
-    for array in (examples.matrix, examples.actual, examples.customers):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    facts = (kind, seed, spec.classes, spec.costs, spec.floors, sorted(SPACES[kind].items()), optuna.__version__)
+    for array in (ground.examples.matrix, ground.examples.actual, ground.examples.customers, ground.examples.weights):
+        digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+    spec, space = ground.spec, sorted(SPACES[ground.plan.kind].items())
+    facts = (ground.plan.to_json(), spec.classes, spec.costs, spec.floors, space, optuna.__version__)
     digest.update(repr(facts).encode())
     return digest.hexdigest()

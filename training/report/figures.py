@@ -1,5 +1,6 @@
 """All figures of the report as plain data, stored in the bundle: sums and shares, never a customer's row."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,18 +44,27 @@ def judged_figures(judged: Judged, tables: ShapTables) -> dict[str, Any]:
     }
 
 
-def training_figures(judged: Judged, split: Split, model: HasProbabilities, tables: ShapTables) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Who learned and who was judged. Of a run by folds: the fold of each row, and the stated probabilities of each."""
+
+    split: Split
+    fold_of: NDArray[np.int64] | None = None
+    stated: NDArray[np.float32] | None = None
+
+
+def training_figures(judged: Judged, sides: Sides, model: HasProbabilities, tables: ShapTables) -> dict[str, Any]:
     """Compute all figures of a training run."""
     figures = judged_figures(judged, tables)
-    classes = judged.spec.classes
-    for name, side in (("train", split.train), ("calibration", split.calibration)):
-        if len(side):  # a model trained elsewhere brings no training side
-            figures["data"][name] = _describe(side, classes)
-    calibrating = split.calibration
-    figures["histogram"]["calibration"] = histogram(model.probabilities(calibrating.matrix), calibrating.actual)
-    figures["background"] = background(calibrating.matrix, judged.spec)
+    classes, split = judged.spec.classes, sides.split
+    learned = {"train": split.train} if sides.fold_of is not None else {"calibration": split.calibration}
+    for name, side in learned.items():
+        figures["data"][name] = _describe(side, classes)
+    stated = model.probabilities(split.calibration.matrix) if sides.stated is None else sides.stated
+    figures["histogram"]["calibration"] = histogram(stated, split.calibration.actual)
+    figures["background"] = background(split.calibration.matrix, judged.spec)
     known = model.probabilities(split.train.matrix) if len(split.train) else np.empty((0, len(classes)), np.float32)
-    figures["leaks"] = leaks(split, judged, known)
+    figures["leaks"] = leaks(split, judged, known, sides.fold_of)
     return figures
 
 

@@ -15,23 +15,39 @@ _SUSPICIOUS = 0.95
 _SHOWN = 5
 
 
-def leaks(split: Split, judged: Judged, train_probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """Return what was looked for and what was found."""
-    sides = {"train": split.train, "calibration": split.calibration, "test": split.test}
-    pairs = [("train", "calibration"), ("train", "test"), ("calibration", "test")]
-    known = {row.tobytes() for row in split.train.matrix}
-    equal = sum(row.tobytes() in known for row in split.test.matrix)
+def leaks(
+    split: Split, judged: Judged, train_probabilities: NDArray[np.float32], fold_of: NDArray[np.int64] | None = None
+) -> dict[str, Any]:
+    """Return what was looked for and what was found; where everybody was judged, between the folds."""
+    by_folds = fold_of is not None and len(judged.examples) == len(split.train)
     return {
-        "shared_customers": {
-            f"{a} and {b}": len(np.intersect1d(sides[a].customers, sides[b].customers)) for a, b in pairs
-        },
-        "test_rows_equal_to_a_training_row": equal,
+        **(_between_folds(split.train, fold_of) if by_folds and fold_of is not None else _between_sides(split)),
         "single_features": _single_features(judged),
         "suspicious_from": _SUSPICIOUS,
         "log_loss": {
             "train": _log_loss(train_probabilities, split.train),
             "test": _log_loss(judged.probabilities, judged.examples),
         },
+    }
+
+
+def _between_sides(split: Split) -> dict[str, Any]:
+    learned = split.train if len(split.train) else split.calibration
+    known = {row.tobytes() for row in split.train.matrix}
+    return {
+        "shared_customers": {"learned and judged": len(np.intersect1d(learned.customers, split.test.customers))},
+        "test_rows_equal_to_a_training_row": sum(row.tobytes() in known for row in split.test.matrix),
+    }
+
+
+def _between_folds(examples: Examples, fold_of: NDArray[np.int64]) -> dict[str, Any]:
+    pairs = np.unique(np.column_stack([examples.customers, fold_of]), axis=0)
+    folds_of_row: dict[bytes, set[int]] = {}
+    for row, fold in zip(examples.matrix, fold_of.tolist(), strict=True):
+        folds_of_row.setdefault(row.tobytes(), set()).add(fold)
+    return {
+        "shared_customers": {"two folds": len(pairs) - len(np.unique(examples.customers))},
+        "test_rows_equal_to_a_training_row": sum(len(folds_of_row[row.tobytes()]) > 1 for row in examples.matrix),
     }
 
 

@@ -1,0 +1,102 @@
+"""The recipe: how each ensemble of the ordinal form is grown. docs/model.md says how the figures were found.
+
+Three shapes of XGBoost ensembles are compared by folds. `min_child_weight` is a count in disguise (hessians add up to
+about n p (1 - p)), so it follows the count of the rarer outcome.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from training.fit import ModelKind, Parameters
+
+MOST_TREES = 200  # of a model: serving time follows trees x depth
+SHAPES = ("S", "M", "L")  # the gentlest first
+FEW = 100  # of the rarer outcome: below, folds cannot tell shapes apart
+
+FOREST: Parameters = {"n_estimators": 100, "max_depth": 6, "min_samples_leaf": 10, "max_features": 0.4}
+TREE: Parameters = {"max_depth": 6, "min_samples_leaf": 25}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsemblePlan:
+    """How one ensemble is grown: parameters by the names of its library; `rounds` is XGBoost's number of trees."""
+
+    shape: str
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that decides a fit but the rows: one ensemble per class but the worst, the number of folds, the seed.
+
+    `directions` is +1, -1 or 0 per feature, empty where no feature has one.
+    """
+
+    kind: ModelKind
+    folds: int
+    seed: int
+    ensembles: tuple[EnsemblePlan, ...] = ()
+    directions: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as the manifest holds it."""
+        ensembles = [{"shape": e.shape, "parameters": dict(e.parameters)} for e in self.ensembles]
+        return {
+            "kind": str(self.kind),
+            "ensembles": ensembles,
+            "folds": self.folds,
+            "seed": self.seed,
+            "directions": list(self.directions),
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Plan":
+        """Read what `to_json` wrote."""
+        ensembles = (EnsemblePlan(shape=e["shape"], parameters=e["parameters"]) for e in found["ensembles"])
+        return cls(
+            kind=ModelKind(found["kind"]),
+            folds=int(found["folds"]),
+            seed=int(found["seed"]),
+            ensembles=tuple(ensembles),
+            directions=tuple(found["directions"]),
+        )
+
+
+def cap(ensembles: int) -> int:
+    """Return the most trees of one of so many ensembles."""
+    return max(MOST_TREES // ensembles, 20)
+
+
+def shape(name: str, rarer: int, trees: int) -> dict[str, float]:
+    """Return XGBoost's parameters of a shape, for an ensemble with `rarer` rows of its rarer outcome."""
+    weight = rarer / 100
+    shapes: dict[str, dict[str, float]] = {
+        "S": {
+            "max_depth": 3,
+            "max_leaves": 8,
+            "learning_rate": 0.06 * MOST_TREES / trees,
+            "subsample": 0.8,
+            "colsample_bytree": 0.5,
+            "min_child_weight": float(np.clip(weight, 0.3, 10)),
+        },
+        "M": {
+            "max_depth": 6,
+            "max_leaves": 16,
+            "learning_rate": 0.1,
+            "subsample": 0.8,
+            "colsample_bytree": 0.8,
+            "min_child_weight": float(np.clip(weight, 0.3, 3)),
+        },
+        "L": {
+            "max_depth": 6,
+            "max_leaves": 32,
+            "learning_rate": 0.2,
+            "subsample": 0.9,
+            "colsample_bytree": 0.8,
+            "min_child_weight": float(np.clip(weight, 0.3, 1)),
+        },
+    }
+    return {**shapes[name], "reg_lambda": 1.0}
