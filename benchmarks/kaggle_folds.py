@@ -14,14 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from benchmarks.cross_fitted import run_folds
 from features.matrix import list_features
 from features.spec_file import parse_spec
 from metrics import Outcome, evaluate
 from recipes.kaggle import kaggle
-from training.candidate import fit_side
 from training.data import Examples, TrainingData, label_examples
-from training.fit import ModelKind
-from training.folds import folds
 
 SEEDS = (0, 1)
 
@@ -47,9 +45,7 @@ def main(panel: Path) -> None:
         right = {}
         for name, columns in (("row", row_columns), ("row + history", np.ones_like(row_columns))):
             some = narrowed(examples, columns)
-            probabilities = np.zeros((len(some), len(spec.classes)), dtype=np.float32)
-            for split, test in folds(some, seed):
-                probabilities[test] = fit_side(split, spec, ModelKind.XGBOOST, seed).probabilities(split.test.matrix)
+            probabilities = run_folds(spec, some, seed=seed).crossed.judged.probabilities
             assigned = probabilities.argmax(axis=1)
             right[name] = (assigned == some.actual).astype(float)
             result = evaluate(

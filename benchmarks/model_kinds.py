@@ -13,16 +13,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from benchmarks.cross_fitted import run_folds
 from features.spec_file import parse_spec
 from metrics import Outcome, evaluate
 from model_export.graph import to_onnx
 from model_export.trees import from_model
 from recipes.kaggle import kaggle
 from scoring.model import Model
-from training.candidate import fit_side
 from training.data import TrainingData, label_examples
 from training.fit import ModelKind
-from training.folds import folds
+from training.grow import fit_plan, with_exact_sums
 
 ROWS = 50_000
 
@@ -35,10 +35,8 @@ def main(panel: Path) -> None:
     print("| kind | trees | accuracy | macro-F1 | log loss | calibration error | model.onnx | us a row |")  # noqa: T201
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")  # noqa: T201
     for kind in ModelKind:
-        probabilities = np.zeros((len(examples), len(spec.classes)))
-        for split, test in folds(examples, seed=0):
-            fitted = fit_side(split, spec, kind, 0)
-            probabilities[test] = fitted.probabilities(split.test.matrix)
+        run = run_folds(spec, examples, kind)
+        probabilities = run.crossed.judged.probabilities.astype(np.float64)
         assigned = probabilities.argmax(axis=1)
         outcome = Outcome(
             classes=spec.classes,
@@ -48,8 +46,9 @@ def main(panel: Path) -> None:
             customers=examples.customers,
         )
         metrics = {name: m["value"] for name, m in evaluate(outcome)["metrics"].items()}
-        ensemble = from_model(fitted.model)
-        content = to_onnx(ensemble, fitted.calibration.scale, fitted.calibration.offset)
+        calibration = run.crossed.calibration
+        ensemble = from_model(with_exact_sums(fit_plan(examples, run.plan)))
+        content = to_onnx(ensemble, calibration.scale, calibration.offset)
         model = Model(content, ensemble.features, len(spec.classes))
         seconds = min(_seconds(model, examples.matrix[:ROWS]) for _ in range(5))
         figures = [f"{metrics[n]:.4f}" for n in ("accuracy", "macro_f1", "log_loss", "calibration_error")]

@@ -11,20 +11,16 @@ argmax, found on the judged applications themselves. Differences are paired by c
 import sys
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
+from benchmarks.cross_fitted import run_folds
 from features.spec_file import parse_spec
 from metrics import paired_by_customer
 from pages.html import number, percent
 from recipes.dataset import Dataset
 from recipes.kaggle import kaggle
 from recipes.uci import uci
-from scoring.policy import Policy
-from training.candidate import fit_side
 from training.data import TrainingData, label_examples
-from training.fit import ModelKind
-from training.folds import folds
 from training.judged import Judged
 from training.report.trade_off import named_decisions, trade_off
 
@@ -53,11 +49,7 @@ def main(name: str, path: Path) -> None:
 def _judge(dataset: Dataset) -> Judged:
     spec = parse_spec(dataset.spec_text)
     examples, _ = label_examples(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
-    probabilities = np.zeros((len(examples), len(spec.classes)), dtype=np.float32)
-    for split, test in folds(examples, seed=0):
-        probabilities[test] = fit_side(split, spec, ModelKind.XGBOOST, 0).probabilities(split.test.matrix)
-    prior = np.bincount(examples.actual) / len(examples)
-    return Judged(spec=spec, policy=Policy.of(spec), examples=examples, probabilities=probabilities, prior=prior)
+    return run_folds(spec, examples).crossed.judged
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xgboost
 from fastapi import FastAPI
 
-from benchmarks.score_pandas import KINDS, attributes, history
+from benchmarks.score_pandas import KINDS, attributes, boosters, history, predict
 
 _MODEL = Path(os.environ.get("MODEL", ""))
 _POLICY = json.loads((_MODEL / "policy.json").read_text()) if _MODEL.name else {}
-_BOOSTER = xgboost.Booster(model_file=_MODEL / "model.ubj") if _MODEL.name else None
+_BOOSTERS = boosters(_MODEL) if _MODEL.name else []
 app = FastAPI()
 
 
@@ -39,10 +38,7 @@ def score(application: dict[str, Any]) -> dict[str, Any]:
         }
     )
     matrix = np.column_stack([*attributes(a), *history(a, e)]).astype(np.float32)
-    margins = _BOOSTER.inplace_predict(matrix, predict_type="margin") if _BOOSTER else matrix
-    logits = margins * np.array(_POLICY["scale"], np.float32) + np.array(_POLICY["offset"], np.float32)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    probabilities = predict(_BOOSTERS, matrix, _POLICY)
     assigned = int((probabilities @ np.array(_POLICY["costs"])).argmin(axis=1)[0])
     named = zip(_POLICY["classes"], probabilities[0].tolist(), strict=True)
     return {"credit_class": _POLICY["classes"][assigned], **{f"p_{name.lower()}": p for name, p in named}}

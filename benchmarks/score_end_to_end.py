@@ -27,7 +27,7 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.synthetic import synthetic
 from training.data import TrainingData
-from training.fit import FittedXgboost
+from training.fit import OrdinalXgboost
 from training.run import train
 
 CORES = 2
@@ -89,9 +89,10 @@ def make_model(folder: Path) -> Path:
         trained = train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
         bundle = export(trained, made / "bundles")
         (made / "bundle").symlink_to(bundle)
-        if not isinstance(trained.model, FittedXgboost):
+        if not isinstance(trained.model, OrdinalXgboost):
             raise TypeError("the script runs XGBoost")
-        trained.model.booster.save_model(made / "model.ubj")
+        for number, booster in enumerate(trained.model.boosters):
+            booster.save_model(made / f"model-{number}.ubj")
         facts = {
             "scale": trained.calibration.scale.tolist(),
             "offset": trained.calibration.offset.tolist(),

@@ -2,7 +2,7 @@
 
     python -m benchmarks.score_pandas FOLDER MODEL
 
-FOLDER holds applications.parquet and events.parquet, MODEL model.ubj and policy.json. DuckDB reads,
+FOLDER holds applications.parquet and events.parquet, MODEL model-N.ubj and policy.json. DuckDB reads,
 as pandas reads Parquet only through a library; from there on it is pandas: customers are made integers once, money
 cents, kinds categories; one merge, then one group-by per group and window, the shorter out of the longer. It does less
 than the product: no checks of files or cells, no reject codes, no counts of dirt.
@@ -150,6 +150,20 @@ def history(a: pd.DataFrame, e: pd.DataFrame) -> list[Floats]:
     return columns
 
 
+def boosters(model: Path) -> list[xgboost.Booster]:
+    """Load the ensembles of the ordinal form, that of the worst class first."""
+    return [xgboost.Booster(model_file=path) for path in sorted(model.glob("model-*.ubj"))]
+
+
+def predict(models: list[xgboost.Booster], matrix: Floats, policy: dict[str, Any]) -> Floats:
+    """Return calibrated probabilities: products along the classes."""
+    margins = np.column_stack([model.inplace_predict(matrix, predict_type="margin") for model in models])
+    logits = margins * np.array(policy["scale"], np.float32) + np.array(policy["offset"], np.float32)
+    better = 1 / (1 + np.exp(-logits))
+    reached = np.cumprod(np.column_stack([np.ones(len(better)), better]), axis=1)
+    return np.column_stack([reached[:, :-1] * (1 - better), reached[:, -1]])
+
+
 def main(folder: Path, model: Path) -> None:
     """Read, clean, compute, predict, decide, write."""
     a, e = read(folder)
@@ -158,11 +172,7 @@ def main(folder: Path, model: Path) -> None:
     a = a[usable].reset_index(drop=True)
     matrix = np.column_stack([*attributes(a), *history(a, e)]).astype(np.float32)
     policy = json.loads((model / "policy.json").read_text())
-    booster = xgboost.Booster(model_file=model / "model.ubj")
-    margins = booster.inplace_predict(matrix, predict_type="margin")
-    logits = margins * np.array(policy["scale"], np.float32) + np.array(policy["offset"], np.float32)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    probabilities = predict(boosters(model), matrix, policy)
     assigned = (probabilities @ np.array(policy["costs"])).argmin(axis=1)
     classes = np.array(policy["classes"])[assigned]
     columns = {f"p_{name.lower()}": probabilities[:, i] for i, name in enumerate(policy["classes"])}

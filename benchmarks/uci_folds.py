@@ -15,14 +15,13 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.cross_fitted import run_folds
 from benchmarks.kaggle_folds import narrowed
 from features.matrix import list_features
 from features.spec_file import parse_spec
 from recipes.uci import uci
-from training.candidate import fit_side
 from training.data import Examples, TrainingData, label_examples
-from training.fit import ROUNDS, XGBOOST, ModelKind
-from training.folds import FOLDS, folds
+from training.folds import FOLDS, assign_folds
 
 
 def main(clients: Path) -> None:
@@ -37,21 +36,20 @@ def main(clients: Path) -> None:
     row_columns = np.array([feature.source in attributes for feature in list_features(spec)])
     variants = {"RFM off": narrowed(examples, row_columns), "RFM on": examples}
     for name, some in variants.items():
-        scores = np.zeros(len(some))
-        for split, test in folds(some, seed=0):
-            fitted = fit_side(split, spec, ModelKind.XGBOOST, 0)
-            scores[test] = fitted.model.margins(split.test.matrix) @ (-1, 1)
-        _report(name, some, scores)
+        _report(name, some, run_folds(spec, some).crossed.margins[:, 0])
     scores = np.zeros(len(examples))
-    parameters = {**XGBOOST, "objective": "binary:logistic", "verbosity": 0}
-    for _, test in folds(examples, seed=0):
+    parameters = {"objective": "binary:logistic", "max_depth": 4, "learning_rate": 0.1, "nthread": 1, "verbosity": 0}
+    fold_of = assign_folds(examples, FOLDS, 0)
+    for fold in range(FOLDS):
+        test = fold_of == fold
         data = xgboost.DMatrix(raw[~test], label=examples.actual[~test])
-        scores[test] = xgboost.train(parameters, data, ROUNDS).predict(xgboost.DMatrix(raw[test]))
+        scores[test] = xgboost.train(parameters, data, 100).predict(xgboost.DMatrix(raw[test]))
     _report("raw XGBoost", examples, scores)
 
 
 def _report(name: str, examples: Examples, scores: NDArray[np.float64]) -> None:
-    values = [roc_auc_score(examples.actual[test], scores[test]) for _, test in folds(examples, seed=0)]
+    fold_of = assign_folds(examples, FOLDS, 0)
+    values = [roc_auc_score(examples.actual[fold_of == f], scores[fold_of == f]) for f in range(FOLDS)]
     error = np.std(values, ddof=1) / np.sqrt(FOLDS)
     print(f"{name:12} AUC {np.mean(values):.4f}, standard error {error:.4f}")  # noqa: T201
 

@@ -45,11 +45,13 @@ def train(  # noqa: PLR0917 - typer takes options by name
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
     model: Annotated[Kind, typer.Option("--model", help="Kind of model.")] = Kind.XGBOOST,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Decides the split of the customers.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Decides the folds of the customers, and the fits.")
+    ] = 0,
     trials: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Search with this many candidates in all; reproducible. 0: defaults.", show_default=False
+            min=0, help="Search with this many candidates in all; reproducible. 0: the recipe.", show_default=False
         ),
     ] = None,
     tune_minutes: Annotated[
@@ -62,6 +64,15 @@ def train(  # noqa: PLR0917 - typer takes options by name
         Path | None,
         typer.Option("--study", help="Where candidates are kept, to go on after a stop; else in BUNDLES."),
     ] = None,
+    holdout: Annotated[
+        float,
+        typer.Option(
+            "--holdout",
+            min=0,
+            max=0.5,
+            help="Share of the customers to judge by and never to train on; 0: judge by folds, train on all.",
+        ),
+    ] = 0.0,
     dictionary: DictionaryOption = None,
     separator: Separator = None,
     encoding: Encoding = None,
@@ -75,10 +86,10 @@ def train(  # noqa: PLR0917 - typer takes options by name
     limits = search_limits(trials, tune_minutes)
     spec = _complete(read_spec(folder / "spec.toml"), dictionary)
     csv = csv_dialect(separator, encoding, spec.csv)
-    with stages("Training", 7 if limits else 6) as stage:
+    with stages("Training", 8 if limits else 7) as stage:
         stage("read")
         search = None if limits is None else make_search(limits, study or bundles / "study.jsonl", spec, stage)
-        options = RunOptions(seed=seed, search=search, progress=stage)
+        options = RunOptions(seed=seed, search=search, progress=stage, holdout=holdout)
         trained = run(training_data(folder, spec, csv), spec, ModelKind(model), options)
         stage("export")
         published = publish(trained, bundles)

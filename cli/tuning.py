@@ -67,14 +67,15 @@ def say_tuning(evaluation: dict[str, Any]) -> None:
     )
     default = tuning["default"]
     if tuning["winner"] == 0:
-        say("  the default was kept: no candidate was better, or as good and cheaper to serve")
+        say("  the recipe was kept as it is: no candidate was better, or as good and cheaper to serve")
         return
     if default is None:
-        say("  the default does not meet the floors, so there is no gain to state")
+        say("  the recipe does not meet the floors, so there is no gain to state")
         return
-    say(f"  gain over the default, {tuning['folds']} folds of customers: {_gain(default)}")
-    if tuning["held_out"] is not None:
-        say(f"  gain on held-out customers, who took no part:  {_gain(tuning['held_out'])}")
+    say(f"  gain over the recipe, {tuning['folds']} folds of customers: {_gain(default)}")
+    say(f"  gain on other folds, which took no part:  {_gain(tuning['other_folds'])}")
+    if tuning["fell_back"]:
+        say("  the recipe was kept as it is: on the other folds the candidate was worse than noise explains")
 
 
 def _gain(figure: dict[str, Any]) -> str:

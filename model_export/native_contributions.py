@@ -29,8 +29,8 @@ def native_contributions(model: Fitted, ensemble: Ensemble, rows: NDArray[np.flo
     rows = np.clip(rows, -below, below)
     if isinstance(model, OrdinalXgboost):
         data = xgboost.DMatrix(rows)
-        values = [booster.predict(data, pred_contribs=True)[:, :-1] for booster in model.boosters]
-        return np.stack(values, axis=2).astype(np.float64)
+        found = [booster.predict(data, pred_contribs=True)[:, :-1] for booster in model.boosters]
+        return np.stack(found, axis=2).astype(np.float64)
     if ensemble.ordinal:  # targets beside an empty one, as a booster needs two classes
         both = np.append(ensemble.base_values, np.float32(0))
         trees = (*ensemble.trees, leaf_of_nothing(len(ensemble.base_values)))

@@ -1,6 +1,7 @@
 """Contributions are the exact Shapley values of the served model, as xgboost and shap compute them."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,9 @@ from recipes.uci import uci
 from tests.conftest import real_data
 from tests.contribution_parts import TOLERANCE, Floats, adversarial_rows, ones
 from training.data import Examples, TrainingData, label_examples
-from training.fit import ModelKind, fit
+from training.fit import Fitted, ModelKind, OrdinalXgboost
+from training.grow import fit_plan
+from training.recipe import EnsemblePlan, Plan, shape
 from training.run import Trained
 
 with warnings.catch_warnings():  # its import sets off a warning of matplotlib
@@ -66,28 +69,32 @@ def raw_scores(ensemble: Ensemble, rows: Floats) -> NDArray[np.float64]:
     return scores
 
 
+def of_boosters(model: Fitted, by: Callable[[xgboost.Booster, Floats], NDArray[np.float64]], rows: Floats) -> Any:
+    """Rows x features x targets: what each ensemble of an ordinal model says about its better side."""
+    assert isinstance(model, OrdinalXgboost)
+    return np.stack([by(booster, rows)[:, :, 1] for booster in model.boosters], axis=2)
+
+
 def test_the_default_model_agrees_with_xgboost_and_with_shap(trained: Trained) -> None:
     ensemble = from_model(trained.model)
     tables = tabulate(ensemble, trained.calibration.scale)
     rows = np.concatenate([trained.features.matrix[:200], adversarial_rows(ensemble)])
     found = tables.contributions(rows)
-    booster = trained.model.booster  # type: ignore[attr-defined]
-    assert largest_difference(found, by_xgboost(booster, rows)) <= TOLERANCE
-    assert largest_difference(found, by_shap(booster, rows)) <= TOLERANCE
+    assert largest_difference(found, of_boosters(trained.model, by_xgboost, rows)) <= TOLERANCE
+    assert largest_difference(found, of_boosters(trained.model, by_shap, rows)) <= TOLERANCE
     assert np.abs(found.sum(axis=1) + tables.base_values - trained.model.margins(rows)).max() <= TOLERANCE
 
 
-def test_what_is_explained_is_the_calibrated_log_odds_against_the_best_class(trained: Trained) -> None:
+def test_what_is_explained_is_the_calibrated_log_odds_of_better_than_the_assigned_class(trained: Trained) -> None:
     tables = tabulate(from_model(trained.model), trained.calibration.scale)
     rows = trained.features.matrix[:300]
-    native = by_xgboost(trained.model.booster, rows)  # type: ignore[attr-defined]
+    native = of_boosters(trained.model, by_xgboost, rows)
     scale = trained.calibration.scale.astype(np.float64)
-    log_odds = np.log(trained.calibration.probabilities(trained.model.margins(rows)))
+    p = trained.calibration.probabilities(trained.model.margins(rows))
     for assigned in (0, 1):
-        expected = scale[assigned] * native[:, :, assigned] - scale[2] * native[:, :, 2]
         found = tables.against(rows, assigned)
-        assert largest_difference(found.T, expected) <= TOLERANCE
-        moved = (log_odds[:, assigned] - log_odds[:, 2]) - found.sum(axis=0)
+        assert largest_difference(found.T, -scale[assigned] * native[:, :, assigned]) <= TOLERANCE
+        moved = np.log(p[:, assigned] / p[:, assigned + 1 :].sum(axis=1)) - found.sum(axis=0)
         assert np.ptp(moved) <= TOLERANCE, "but for a constant, contributions add up to the calibrated log-odds"
 
 
@@ -150,12 +157,13 @@ def test_real_rows_agree_with_xgboost(name: str) -> None:
     else:
         clients = pl.read_csv(real_data("uci_default_of_credit_card_clients.csv"), infer_schema=False)
         spec, examples = on_real_data(uci(clients.head(8000)))
-    model = fit(ModelKind.XGBOOST, examples, len(spec.classes), seed=0)
+    ensembles = (EnsemblePlan(shape="M", parameters={**shape("M", 300, 60), "rounds": 60}),) * (len(spec.classes) - 1)
+    model = fit_plan(examples, Plan(kind=ModelKind.XGBOOST, folds=5, seed=0, ensembles=ensembles))
     ensemble = from_model(model)
     tables = tabulate(ensemble, ones(ensemble))
     rows = np.concatenate([examples.matrix[::40], adversarial_rows(ensemble, most=200)])
     found = tables.contributions(rows)
-    assert largest_difference(found, by_xgboost(model.booster, rows)) <= TOLERANCE  # type: ignore[attr-defined]
+    assert largest_difference(found, of_boosters(model, by_xgboost, rows)) <= TOLERANCE
     assert np.abs(found.sum(axis=1) + tables.base_values - raw_scores(ensemble, rows)).max() <= TOLERANCE
 
 
@@ -166,6 +174,5 @@ def test_a_wrong_cover_is_seen(trained: Trained) -> None:
     cover[np.flatnonzero(ensemble.trees[0].left < 0)[0]] *= 2
     damaged = replace(ensemble, trees=(replace(ensemble.trees[0], cover=cover), *ensemble.trees[1:]))
     rows = trained.features.matrix[:50]
-    booster = trained.model.booster  # type: ignore[attr-defined]
     found = tabulate(damaged, trained.calibration.scale).contributions(rows)
-    assert largest_difference(found, by_xgboost(booster, rows)) > TOLERANCE
+    assert largest_difference(found, of_boosters(trained.model, by_xgboost, rows)) > TOLERANCE

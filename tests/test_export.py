@@ -66,16 +66,16 @@ def wrong_leaf(e: Ensemble) -> Ensemble:
 
 
 def swapped_classes(e: Ensemble) -> Ensemble:
-    return replace(e, trees=tuple(replace(t, target=2 - t.target) for t in e.trees))
+    return replace(e, trees=tuple(replace(t, target=1 - t.target) for t in e.trees))
 
 
-def forgotten_base(e: Ensemble) -> Ensemble:
-    return replace(e, base_values=np.zeros_like(e.base_values))
+def wrong_base(e: Ensemble) -> Ensemble:
+    return replace(e, base_values=e.base_values + np.float32(0.01))
 
 
 @pytest.mark.parametrize(
     "damage",
-    [wrong_missing_direction, wrong_threshold, wrong_leaf, swapped_classes, forgotten_base],
+    [wrong_missing_direction, wrong_threshold, wrong_leaf, swapped_classes, wrong_base],
     ids=lambda f: f.__name__,
 )
 def test_the_gate_closes_on(damage: object, trained: Trained, ensemble: Ensemble, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_importance_is_the_mean_absolute_contribution(judged: Judged, scorer: Sc
 
 def test_planted_leaks_are_found(judged: Judged, trained: Trained) -> None:
     split = trained.split
-    honest = leaks(split, trained.judged, judged.probabilities)
+    honest = leaks(split, trained.judged, judged.probabilities, trained.fold_of)
     assert set(honest["shared_customers"].values()) == {0}
     assert honest["single_features"][0]["auc"] < honest["suspicious_from"]
     matrix = judged.examples.matrix.copy()
@@ -144,8 +144,10 @@ def test_planted_leaks_are_found(judged: Judged, trained: Trained) -> None:
     told = leaks(split, replace(judged, examples=replace(judged.examples, matrix=matrix)), judged.probabilities)
     assert told["single_features"][0] == {"auc": 1.0, "feature": "age", "class": "Good"}
     doubled = leaks(Split(split.train, split.calibration, split.train), judged, judged.probabilities)
-    assert doubled["shared_customers"]["train and test"] == len(np.unique(split.train.customers))
+    assert doubled["shared_customers"]["learned and judged"] == len(np.unique(split.train.customers))
     assert doubled["test_rows_equal_to_a_training_row"] == len(split.train)
+    scattered = leaks(split, judged, judged.probabilities, np.arange(len(split.train)))
+    assert scattered["shared_customers"]["two folds"] == len(split.train) - len(np.unique(split.train.customers))
 
 
 def test_the_best_reachable_is_judged_where_the_truth_is_known(judged: Judged) -> None:

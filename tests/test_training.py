@@ -15,21 +15,19 @@ from features.spec_file import parse_spec
 from recipes.dataset import Dataset, spec_text
 from recipes.synthetic import synthetic
 from scoring.policy import Policy
-from training.calibrate import fit_calibration
-from training.candidate import fit_side
+from training.calibrate import chain, fit_calibration, fit_ordinal
 from training.choose_policy import choose_policy, precision_and_recall
 from training.data import (
     Examples,
     Split,
     TrainingData,
-    before,
     check_no_leak,
     label_examples,
     last_period,
-    split_by_customer,
 )
 from training.fit import ModelKind
-from training.run import Trained, train
+from training.folds import FOLDS, assign_folds
+from training.run import RunOptions, Trained, hold_out, train
 
 SPEC = parse_spec(spec_text("synthetic"))
 
@@ -43,36 +41,39 @@ def examples(dataset: Dataset, spec: Spec) -> Examples:
     return label_examples(data(dataset), spec)[0]
 
 
-def test_no_customer_is_on_two_sides_and_the_shares_are_kept(examples: Examples) -> None:
-    split = split_by_customer(examples, seed=0)
-    sides = [set(side.customers) for side in (split.train, split.calibration, split.test)]
-    total = len(set(examples.customers))
-    assert sum(len(side) for side in sides) == total == len(set.union(*sides))
-    assert [round(len(side) / total, 2) for side in sides] == [0.65, 0.15, 0.2]
+def test_each_customer_is_in_one_fold_and_every_class_is_dealt_out_evenly(examples: Examples) -> None:
+    fold_of = assign_folds(examples, FOLDS, seed=0)
+    pairs = set(zip(examples.customers.tolist(), fold_of.tolist(), strict=True))
+    assert len(pairs) == len(set(examples.customers))
+    worst = {c: int(examples.actual[examples.customers == c].min()) for c in set(examples.customers.tolist())}
+    for number in range(3):
+        sizes = [sum(worst[c] == number for c, fold in pairs if fold == f) for f in range(FOLDS)]
+        assert max(sizes) - min(sizes) <= 1
 
 
 def test_a_leak_ends_the_run(examples: Examples) -> None:
-    split = split_by_customer(examples, seed=0)
-    leaking = Split(
-        split.train, split.calibration, examples.only(np.isin(examples.customers, split.train.customers[:1]))
-    )
+    first = examples.customers == examples.customers[0]
     with pytest.raises(InputError, match="1 customers are in train and in test"):
-        check_no_leak(leaking)
+        check_no_leak(Split(examples, examples.only(~first & first), examples.only(first)))
 
 
-def test_a_split_that_leaks_ends_the_training_run(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.data.np.split", lambda customers, _bounds: [customers] * 3)
-    with pytest.raises(InputError, match="customers are in train and in calibration"):
-        train(data(dataset), SPEC)
+def test_customers_held_out_are_never_trained_on(dataset: Dataset, spec: Spec, examples: Examples) -> None:
+    trained = train(data(dataset), spec, ModelKind.DECISION_TREE, RunOptions(holdout=0.2))
+    known, test = hold_out(examples, 0.2, 0)
+    assert test is not None
+    assert not set(known.customers) & set(test.customers)
+    assert trained.judged.examples.matrix.tobytes() == test.matrix.tobytes()
+    assert trained.evaluation["rows"] == {"train": len(known), "test": len(test)}
+    margins = trained.model.margins(test.matrix)
+    found = trained.calibration.probabilities(margins).astype(np.float32)
+    assert found.tobytes() == trained.judged.probabilities.tobytes()
 
 
-def test_splits_in_time_keep_the_future_out(examples: Examples) -> None:
-    cutoff = last_period(examples.as_of)
-    assert cutoff is not None
-    past = before(split_by_customer(examples, seed=0), cutoff)
-    assert past.train.as_of.max() < cutoff <= past.test.as_of.min()
-    assert past.calibration.as_of.max() < cutoff
-    assert 0.05 < len(past.test) / (0.2 * len(examples)) <= 0.3
+def test_the_judged_probabilities_are_not_those_of_the_published_model(trained: Trained) -> None:
+    """The published model saw everybody; what judges it comes from models that had not seen the customer."""
+    own = trained.calibration.probabilities(trained.model.margins(trained.judged.examples.matrix))
+    rows, actual = np.arange(len(own)), trained.judged.examples.actual
+    assert -np.log(own[rows, actual]).mean() < -np.log(trained.judged.probabilities[rows, actual]).mean() - 0.02
 
 
 def test_one_label_period_has_no_later_one() -> None:
@@ -133,6 +134,20 @@ def test_calibration_undoes_a_known_distortion() -> None:
     assert (fit_calibration(-distorted, actual).scale > 0).all()
 
 
+def test_the_ordinal_calibration_undoes_a_known_distortion_and_never_turns_a_margin_around() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(40_000, 2))
+    p = chain(logits)
+    assert np.abs(p.sum(axis=1) - 1).max() < 1e-12
+    actual = (generator.random(len(p))[:, None] > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    nothing = np.zeros(len(p), dtype=np.int64)
+    examples = Examples(matrix=logits.astype(np.float32), actual=actual, customers=nothing, as_of=nothing)
+    distorted = (logits - [0.5, -0.3]) / [0.5, 2]
+    found = fit_ordinal(distorted, examples)
+    assert np.abs(found.probabilities(distorted) - p).mean() < 0.01
+    assert (fit_ordinal(-distorted, examples).scale > 0).all()
+
+
 LOSSES = [
     (lambda d: d.labels.rename({"credit_class": "class"}), "credit_class is missing"),
     (lambda d: pl.concat([d.labels, d.labels.head(1)]), "not repeated"),
@@ -150,12 +165,14 @@ def test_labels_that_cannot_be_used_are_refused(change: object, message: str, da
         label_examples(wrong, spec)
 
 
-@pytest.mark.parametrize("kind", list(ModelKind))
-def test_a_class_that_the_training_customers_lack_is_named(kind: ModelKind, examples: Examples) -> None:
-    split = split_by_customer(examples, seed=0)
-    lacking = Split(split.train.only(split.train.actual != 0), split.calibration, split.test)
+def test_a_class_of_one_customer_is_named(dataset: Dataset, spec: Spec) -> None:
+    better = pl.when(pl.col("credit_class") == "Poor").then(pl.lit("Standard")).otherwise("credit_class")
+    labels = dataset.labels.with_columns(better.alias("credit_class"))
+    one = labels.with_row_index().with_columns(
+        credit_class=pl.when(pl.col("index") == 0).then(pl.lit("Poor")).otherwise("credit_class")
+    )
     with pytest.raises(InputError, match="Poor is so rare"):
-        fit_side(lacking, SPEC, kind, 0)
+        train(TrainingData(dataset.applications, dataset.events, one.drop("index")), spec, ModelKind.DECISION_TREE)
 
 
 def probabilities(rows: int = 500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

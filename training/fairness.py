@@ -13,12 +13,20 @@ from features.applications import identifier
 from features.errors import InputError
 from features.matrix import list_features
 from metrics import Place, figure, listed, resamples
-from training.fit import XGBOOST
 from training.judged import Judged
 from training.report.sections_fairness import MEASURES
 
 LEAST_CUSTOMERS = 50
 _ROUNDS, _FOLDS, _SHOWN = 30, 5, 5
+_PROXY = {
+    "max_depth": 6,
+    "max_leaves": 16,
+    "learning_rate": 0.15,
+    "objective": "multi:softprob",
+    "grow_policy": "lossguide",
+    "tree_method": "hist",
+    "nthread": 1,
+}
 
 Groups = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -144,7 +152,7 @@ def _proxy(judged: Judged, member: Groups, names: list[str], large: list[int]) -
     for fold in range(_FOLDS):
         test = np.isin(customers, shuffled[fold::_FOLDS])
         data = xgboost.DMatrix(matrix[~test], label=target[~test])
-        booster = xgboost.train({**XGBOOST, "num_class": len(names), "verbosity": 0, "seed": 0}, data, _ROUNDS)
+        booster = xgboost.train({**_PROXY, "num_class": len(names), "verbosity": 0, "seed": 0}, data, _ROUNDS)
         stated = booster.predict(xgboost.DMatrix(matrix[test]))
         aucs.append([_auc(stated[:, i], target[test] == i) for i in range(len(names))])
         for feature, gain in booster.get_score(importance_type="total_gain").items():

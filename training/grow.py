@@ -78,7 +78,7 @@ def boost(
     """
     chosen = dict(parameters)
     rounds = int(chosen.pop("rounds"))
-    settings = {**_XGBOOST, **_whole(chosen), "seed": seed, "base_score": side.share}
+    settings: dict[str, Any] = {**_XGBOOST, **_whole(chosen), "seed": seed, "base_score": side.share}
     if chosen["max_depth"] > 3:
         settings["grow_policy"] = "lossguide"
     if any(side.directions):

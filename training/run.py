@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from features.errors import InputError
 from features.matrix import FeatureTable
 from features.spec import Spec
-from metrics import paired_by_customer
+from metrics import log_losses, paired_by_customer
 from scoring.policy import Policy
 from training.calibrate import Calibration
 from training.candidate import Fit
@@ -107,11 +107,10 @@ class _Task:
     def _gain(self, default: Margins, found: Margins) -> dict[str, Any]:
         """Compare a search's winner with the recipe's own plan on folds that took no part in the search."""
         old, new = (judge_folds(self.spec, self.examples, m, self.fold_of) for m in (default, found))
-        rows, actual = np.arange(len(self.examples)), self.examples.actual
+        actual, customers = self.examples.actual, self.examples.customers
         saved = old.costs[actual, old.assigned] - new.costs[actual, new.assigned]
-        logs = [np.log(np.maximum(j.probabilities[rows, actual].astype(np.float64), 1e-15)) for j in (old, new)]
-        gain = paired_by_customer(saved, self.examples.customers)
-        return {**gain, "log_loss_saved": paired_by_customer(logs[1] - logs[0], self.examples.customers)}
+        nearer = log_losses(old.probabilities, actual) - log_losses(new.probabilities, actual)
+        return {**paired_by_customer(saved, customers), "log_loss_saved": paired_by_customer(nearer, customers)}
 
     @property
     def directions(self) -> tuple[int, ...]:

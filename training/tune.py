@@ -19,6 +19,7 @@ from scipy.special import expit
 
 from features.errors import InputError
 from features.spec import Spec
+from metrics import log_losses
 from training.choose_policy import FloorsError
 from training.cross_fit import Folds, cross_fit, fold_margins
 from training.data import Examples
@@ -80,8 +81,7 @@ class Ground:
                 raise optuna.TrialPruned
         judged = cross_fit(self.spec, self.examples, margins, fold_of).judged
         paid = judged.costs[judged.examples.actual, judged.assigned]
-        chosen = judged.probabilities[np.arange(len(paid)), judged.examples.actual].astype(np.float64)
-        logs = -np.log(np.maximum(chosen, 1e-15))
+        logs = log_losses(judged.probabilities, judged.examples.actual)
         trial.set_user_attr("folds", [float(paid[fold_of == fold].mean()) for fold in range(FOLDS)])
         trial.set_user_attr("losses", [float(logs[fold_of == fold].mean()) for fold in range(FOLDS)])
         return float(np.mean(trial.user_attrs["folds"]))

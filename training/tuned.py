@@ -61,6 +61,8 @@ def choose(finished: list[FrozenTrial], plan: Plan, spec: Spec) -> Tuned:
         "cost": round(_cost(winner), 6),
         "serving_cost": serving_cost(taken),
         "default": _gain(default, winner, plan),
+        "other_folds": None,
+        "fell_back": False,
     }
     return Tuned(plan=taken, trials=_table(finished, plan), summary=summary)
 

@@ -53,11 +53,11 @@ def _design(content: Content) -> Iterator[str]:
     yield _list(
         [
             (
-                f"{model['kind']}, {model['trees']} trees of depth 6 at most, on {len(model['features'])} features; "
+                f"{model['kind']}, {model['trees']} trees, on {len(model['features'])} features; "
                 "missing values are routed as the trees learned."
             ),
             (
-                "Probabilities are calibrated by vector scaling on customers of their own; the class is the one of "
+                "Probabilities are calibrated on customers that the models had not seen; the class is the one of "
                 "least expected cost; the score is scorecard points on the odds of the worst class."
             ),
             (
@@ -69,7 +69,7 @@ def _design(content: Content) -> Iterator[str]:
     )
     tuning = content.facts["evaluation"]["tuning"]
     if tuning is None:
-        yield "Parameters: the defaults; no search was run."
+        yield "Parameters: the recipe of docs/model.md; no search was run."
     else:
         yield f"Parameters: candidate {tuning['winner']} of {tuning['trials']} (study in `study.csv`)."
         yield _list(gains(tuning, content.currency))

@@ -164,7 +164,7 @@ def trials(rows: list[dict[str, Any]], currency: str) -> str:
         best = [min(c for n, c in done if n <= number) for number, _ in done]
         axes.plot(*zip(*done, strict=True), linestyle="", marker="o", color=SERIES[1], label="candidate")
         axes.plot([n for n, _ in done], best, color=SERIES[0], drawstyle="steps-post", label="best so far")
-        axes.set(xlabel="candidate, 0 is the default", ylabel=f"{currency} an application")
+        axes.set(xlabel="candidate, 0 is the recipe", ylabel=f"{currency} an application")
         axes.legend()
         least = min(c for _, c in done)
         said = f"Cost of {len(done)} candidates: the first {done[0][1]:.2f}, the best {least:.2f} {currency}."

@@ -1,5 +1,6 @@
 """Sections of the report: purpose, data, metrics, search, leak checks, parity."""
 
+from functools import partial
 from typing import Any
 
 from metrics import order
@@ -117,7 +118,7 @@ def search(content: Content) -> str:
     """Show the search for parameters, its gain and its noise; empty without one."""
     tuning = content.facts["evaluation"]["tuning"]
     if tuning is None:
-        text = "The default parameters were used; docs/model.md says how they were found. `--trials` searches."
+        text = "The recipe was used as it is; docs/model.md says how it was found. `--trials` searches around it."
         return html.section("tuning", "Search for parameters", html.paragraph(text))
     rows = [(name, f"{value:g}") for name, value in sorted(tuning["parameters"].items())]
     rows += [("trees x depth (serving cost)", f"{tuning['serving_cost']:,}")]
@@ -139,18 +140,24 @@ def search(content: Content) -> str:
 def gains(tuning: dict[str, Any], currency: str) -> list[str]:
     """Say what a search gained against the default, and whether that is more than noise."""
     if tuning["winner"] == 0:
-        return ["The default was kept: no candidate was better, or as good and cheaper to serve."]
+        return ["The recipe was kept as it is: no candidate was better, or as good and cheaper to serve."]
     if tuning["default"] is None:
-        return ["The default cannot meet the floors, so there is no gain to state."]
+        return ["The recipe cannot meet the floors, so there is no gain to state."]
     found = {f"over {tuning['folds']} folds": tuning["default"]}
-    if tuning["held_out"] is not None:
+    if tuning.get("held_out") is not None:  # of bundles before format 3
         found["on held-out customers, who took no part in the search"] = tuning["held_out"]
-    return [
-        f"Gain over the default {where}: {figure['gain']:+.3f} {currency} an application, 95 % interval "
+    if tuning.get("other_folds") is not None:
+        found["on other folds, which took no part in the search"] = tuning["other_folds"]
+    kept = "The recipe was kept as it is: on the other folds the candidate was worse than noise explains."
+    return [*map(partial(_gain, currency), found.items()), *([kept] if tuning.get("fell_back") else [])]
+
+
+def _gain(currency: str, found: tuple[str, dict[str, Any]]) -> str:
+    where, figure = found
+    return (
+        f"Gain over the recipe {where}: {figure['gain']:+.3f} {currency} an application, 95 % interval "
         f"{figure['low']:+.3f} to {figure['high']:+.3f}"
-        + (": inside the noise." if figure["inside_the_noise"] else ": more than noise.")
-        for where, figure in found.items()
-    ]
+    ) + (": inside the noise." if figure["inside_the_noise"] else ": more than noise.")
 
 
 def leak_checks(content: Content) -> str:
