@@ -93,6 +93,10 @@ class StreamMetrics(DoorMetrics):
         """Note the share of refused messages that the circuit breaker sees now."""
         self.registry["credit_stream_refused_share"].set(share)
 
+    def false_claim(self) -> None:
+        """Count a record that claims to settle a message and does not prove it."""
+        self.registry["credit_stream_false_claims_total"].inc()
+
     def aborted(self) -> None:
         """Count a batch that is read again."""
         self.forget()

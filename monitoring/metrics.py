@@ -76,6 +76,10 @@ STREAM = (
     _histogram("credit_stream_score_seconds", "Seconds to decode and score one batch.", _SECONDS),
     _histogram("credit_stream_transaction_seconds", "Seconds to write one batch and commit it.", _SECONDS),
     _counter("credit_stream_transaction_aborts_total", "Batches that were not committed and are read again."),
+    _counter(
+        "credit_stream_false_claims_total",
+        "Records that claim to settle a message and do not prove it: somebody else writes to this worker's topics.",
+    ),
     _gauge(
         "credit_stream_consumer_lag",
         "Offsets between the next message to read and the end of the partition.",

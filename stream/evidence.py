@@ -1,7 +1,7 @@
 """What the targets of a group tell of its last transactions: which records were committed, and which were aborted."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from stream.client import Config
@@ -16,12 +16,16 @@ Offsets = defaultdict[int, set[int]]  # by partition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The records of a group behind its marks. `spans`: the marks; `ends`: where the targets end now."""
+    """The records of a group behind its marks. `spans`: the marks; `ends`: where the targets end now.
+
+    `refused` is told of each record that claims to settle a message and does not prove it.
+    """
 
     config: Config
     written: Written
     spans: Mapping[int, Span]
     ends: Mapping[Target, int]
+    refused: Callable[[Message], None]
 
     def decided(self) -> Records:
         """Return the records that settle messages."""
@@ -82,7 +86,11 @@ class Evidence:
             starts = {p: s.ends[i] for p, s in spans.items() if target in topics and s.ends[i] < self.ends[target, p]}
             until = {p: self.ends[target, p] for p in starts}
             for record in read_records(self.config, target, starts, until, isolation) if starts else ():
-                offset = self.written.settles(record)
-                if offset is not None and offset >= spans[record.partition].first:
-                    found[record.partition][offset] = record
+                claim, span = self.written.claim(record), spans[record.partition]
+                if claim is None or claim.offset < span.first:
+                    continue
+                if span.believes(claim, record):
+                    found[record.partition][claim.offset] = record
+                else:
+                    self.refused(record)
         return found

@@ -5,8 +5,9 @@ from typing import Any
 
 from stream.client import Config, TopicPartition, translate
 from stream.errors import RESET_OFFSETS, RetriableError, translated
+from stream.proofs import FalseClaims
 from stream.reading import ANSWER_S, Reading
-from stream.records import Beginning, Committed, Message
+from stream.records import About, Beginning, Committed, Half, Message
 
 CALL_S = 1.0  # for questions that are asked again when time is up: a signal is seen in between
 
@@ -25,8 +26,9 @@ class Group(Reading):
         """
         super().__init__(config, topic, RESET_OFFSETS)
         self._start = start
-        self._left_out: dict[int, set[int]] = {}  # decided, and still ahead
-        self._halves: dict[int, dict[int, Message]] = {}  # decided in half, and still ahead
+        self.false_claims = FalseClaims()
+        self._left_out: dict[int, dict[int, About]] = {}  # decided, and still ahead
+        self._halves: dict[int, dict[int, Half]] = {}  # decided in half, and still ahead
 
     def committed(self, partitions: Iterable[int]) -> dict[int, int | None]:
         """Return the group's committed offsets, None where there is none; waits for transactions under way."""
@@ -49,24 +51,28 @@ class Group(Reading):
         """
         found = {} if self._start is None else self._start(self, self._ask(partitions, CALL_S))
         for p, beginning in found.items():
-            self._left_out[p], self._halves[p] = set(beginning.decided), dict(beginning.halves)
+            self._left_out[p], self._halves[p] = dict(beginning.decided), dict(beginning.halves)
         return {p: beginning.offset for p, beginning in found.items()}
 
     def undecided(self, messages: list[Message]) -> list[Message]:
         """Leave out what is decided already, and forget it."""
         if not any(self._left_out.values()):
             return messages
-        kept = [m for m in messages if m.offset not in self._left_out[m.partition]]
-        for m in messages:
-            self._left_out[m.partition].discard(m.offset)
-        return kept
+        return [m for m in messages if not self._is_settled(m)]
+
+    def _is_settled(self, message: Message) -> bool:
+        about = self._left_out[message.partition].pop(message.offset, None)
+        if about is None or about(message):
+            return about is not None
+        self.false_claims(message)
+        return False
 
     def halves(self, messages: list[Message]) -> dict[tuple[int, int], Message]:
         """Return by partition and offset what is there of messages that are decided in half, and forget it."""
         if not any(self._halves.values()):
             return {}
-        found = {m.place: self._halves[m.partition].pop(m.offset, None) for m in messages}
-        return {place: half for place, half in found.items() if half is not None}
+        found = [(m, self._halves[m.partition].pop(m.offset, None)) for m in messages]
+        return {m.place: half.record for m, half in found if half is not None and half.about(m)}
 
     def ahead(self, partition: int) -> bool:
         """Return whether messages that are decided already lie ahead in a partition."""

@@ -6,7 +6,7 @@ never ended in some of its partitions: those that have no leader when the transa
 transaction that its producer aborts. So the records themselves are asked:
 
 1. With each offset the worker commits a mark: from which offset on the transaction decided, and where the targets
-   ended before it.
+   ended before it, and the secret by which the records of the next ones prove what they settle (`stream.proofs`).
 2. A partition begins only when no open transaction holds back the ends of its targets or its offset.
 3. What the targets hold of this group behind the mark is decided already, and is left out when it is read again: the
    offset may have been lost.
@@ -28,7 +28,8 @@ from stream.errors import RESET_OFFSETS, OffsetGoneError, RetriableError
 from stream.evidence import Evidence
 from stream.group import Group
 from stream.marks import Span, Written
-from stream.records import Beginning, Committed, Message, Target
+from stream.proofs import FalseClaims
+from stream.records import About, Beginning, Committed, Half, Message, Target
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Positions:
         """`ends`: None where there are no transactions. `earliest`: the operator accepts to begin at the earliest."""
         self._config, self._written = config, written
         self._ends, self._earliest = ends, earliest
+        self.false_claims = FalseClaims()
         self._begun: dict[int, Span] = {}  # where this process began
         self._spans: dict[int, Span] = {}  # of the next transaction
         self._asked: object = None  # for which rebalance and targets
@@ -58,14 +60,16 @@ class Positions:
         ends = self._settled_ends(committed, group.rebalances)
         spans = {p: self._known(p, c, ends) for p, c in committed.items()}
         known = {p: span for p, span in spans.items() if span is not None and ends}
-        evidence = Evidence(config=self._config, written=self._written, spans=known, ends=ends)
+        evidence = Evidence(
+            config=self._config, written=self._written, spans=known, ends=ends, refused=self.false_claims
+        )
         decided = evidence.decided()
         places = {p: self._first(group, p, c.offset, spans[p]) for p, c in committed.items()}
         gone = evidence.gone(decided, places)
         for p, offsets in evidence.lacking(group, decided, places).items():
             gone[p] |= offsets
         halves = evidence.halves(decided, gone, places)
-        found = {p: _beginning(place, decided[p], gone[p], halves[p]) for p, place in places.items()}
+        found = {p: self._beginning(place, decided[p], gone[p], halves[p]) for p, place in places.items()}
         for p, beginning in found.items():
             self._note(p, beginning, committed[p].offset, known.get(p), ends)
         return found
@@ -74,13 +78,17 @@ class Positions:
         """Return the mark of the next transaction."""
         return self._spans[partition].mark()
 
+    def key(self, partition: int) -> bytes:
+        """Return the secret by which the next transaction's records prove what they settle; empty: there is none."""
+        return self._spans[partition].key if self._ends else b""
+
     def settled(self, offsets: Mapping[int, int], ends: Mapping[Target, int], ahead: Callable[[int], bool]) -> None:
         """Note that a transaction was committed, and where its records ended. `ahead`: see `Group`."""
         for p, offset in offsets.items():
             if not ahead(p):  # else what was decided before this process began would be out of the next mark's sight
                 before = self._spans[p].ends
                 now = tuple(ends.get((t, p), b) for t, b in zip(self._written.targets, before, strict=True))
-                self._spans[p] = Span(offset, now)
+                self._spans[p] = self._spans[p]._replace(first=offset, ends=now)
 
     def _settled_ends(self, partitions: Collection[int], rebalance: int) -> dict[Target, int]:
         if self._ends is None:
@@ -101,7 +109,7 @@ class Positions:
         begun = self._begun.get(partition)
         if committed.offset is None or (begun is not None and not committed.mark and begun.first == committed.offset):
             return begun
-        return Span.read(committed.mark, self._now(partition, ends))
+        return Span.read(committed, self._now(partition, ends))
 
     def _now(self, partition: int, ends: Mapping[Target, int]) -> tuple[int, ...]:
         return tuple(ends.get((t, partition), 0) for t in self._written.targets)
@@ -116,7 +124,9 @@ class Positions:
                 "%s in half",
                 *(partition, committed, begin.offset, len(begin.decided), len(begin.halves)),
             )
-        span = Span(begin.offset, known.ends if known is not None and changed else self._now(partition, ends))
+        span = Span.new(begin.offset, known.ends if known is not None and changed else self._now(partition, ends))
+        if known is not None and known.key:
+            span = span._replace(key=known.key)
         self._spans[partition] = span
         if known is None:
             self._begun[partition] = span
@@ -152,9 +162,21 @@ class Positions:
                 f"there. Its offsets may have expired, or the group's name is new. {RESET_OFFSETS}"
             )
 
+    def _beginning(
+        self, place: int, decided: Mapping[int, Message], gone: set[int], halves: Mapping[int, Message]
+    ) -> Beginning:
+        """Begin at the first message that lacks something; all others before the committed offset are settled."""
+        offset = min((place, *gone, *halves))
+        settled: dict[int, About] = dict.fromkeys(range(offset, place), _by_the_mark)
+        settled.update({o: self._about(record) for o, record in decided.items() if o >= offset})
+        left_out = {o: about for o, about in settled.items() if o not in gone and o not in halves}
+        return Beginning(offset, left_out, {o: Half(record, self._about(record)) for o, record in halves.items()})
 
-def _beginning(place: int, decided: Mapping[int, Message], gone: set[int], halves: Mapping[int, Message]) -> Beginning:
-    """Begin at the first message that lacks something; all others before the committed offset are settled."""
-    offset = min((place, *gone, *halves))
-    settled = {o for o in decided if o >= offset} | set(range(offset, place))
-    return Beginning(offset, frozenset(settled - gone - halves.keys()), halves)
+    def _about(self, record: Message) -> About:
+        claim = self._written.claim(record)
+        return _by_the_mark if claim is None or not claim.proof else claim.about
+
+
+def _by_the_mark(_message: Message) -> bool:
+    """What a mark counts as decided is decided, whichever message it was."""
+    return True

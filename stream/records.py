@@ -1,12 +1,13 @@
 """What passes between the loop and the broker: messages in, records out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Headers = Sequence[tuple[str, bytes | None]]
 Target = tuple[str, int]  # topic and partition
+_DIGITS = 19
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
@@ -25,6 +26,14 @@ class Message(NamedTuple):
     def place(self) -> tuple[int, int]:
         """Partition and offset."""
         return self.partition, self.offset
+
+
+About = Callable[[Message], bool]
+
+
+def number(text: str) -> int | None:
+    """Read a number from a header or a mark: ASCII digits, at most as many as an offset has; None if it is none."""
+    return int(text) if len(text) <= _DIGITS and text.isascii() and text.isdecimal() else None
 
 
 class Record(NamedTuple):
@@ -63,15 +72,22 @@ class Committed(NamedTuple):
     mark: str
 
 
+class Half(NamedTuple):
+    """The decision or the receipt that was committed without the other. `about`: whether it is this message's."""
+
+    record: Message
+    about: About
+
+
 class Beginning(NamedTuple):
     """Where to begin in a partition, and offsets from there on that are not to be decided again.
 
-    `halves`: by offset, the decision or the receipt that was committed without the other.
+    `decided`: by offset, whether a message that is read there is the one that was decided. `halves`: by offset.
     """
 
     offset: int
-    decided: frozenset[int] = frozenset()
-    halves: Mapping[int, Message] = _NONE
+    decided: Mapping[int, About] = _NONE
+    halves: Mapping[int, Half] = _NONE
 
 
 @dataclass(frozen=True, slots=True)

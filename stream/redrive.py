@@ -2,8 +2,8 @@
 
 The group `GROUP.dead-letters` remembers which dead letters are settled. A redrive sends messages back to the input and
 moves that group's offsets in the same transaction; those that are not chosen are put back at the end of the dead
-letters by it, so that none is lost. Each bears the header `redriven_from`, by which the next redrive finds out what a
-broker forgot of this one (see `stream.position`).
+letters by it, so that none is lost. Each bears the header `redriven_from`, with a proof (`stream.proofs`), by which
+the next redrive finds out what a broker forgot of this one (see `stream.position`).
 """
 
 import itertools
@@ -15,7 +15,7 @@ from functools import partial
 from features.errors import DeliveryError
 from stream.client_settings import member_config, producer_config
 from stream.cluster import Admin, read_records
-from stream.dead_letters import DeadLetter, redriven, settled_by_redrive, take_apart
+from stream.dead_letters import DeadLetter, claims_of_redrive, redriven, take_apart
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
 from stream.errors import HANGING, RetriableError
 from stream.forgotten import OTHERS_S, Forgotten
@@ -73,7 +73,7 @@ class DeadLetters:
         self._partitions = range(self._cluster.partitions.get(settings.dead_letters, 0))
         self._name = f"{settings.group}.dead-letters"
         self._topics = (settings.input, settings.dead_letters)
-        written = Written(topics=self._topics, settles=settled_by_redrive(settings.dead_letters, self._name))
+        written = Written(topics=self._topics, claim=claims_of_redrive(settings.dead_letters, self._name))
         ends = None if self._cluster.embedded else self._admin.ends
         self._positions = Positions(settings.connection, written, ends, earliest=True)
         self._group = Group(member_config(settings.connection, self._name), settings.dead_letters, self._positions)
@@ -99,7 +99,7 @@ class DeadLetters:
             pending = [Pending.of(m) for m in self._group.undecided(batch)]
             outcomes = [_outcome(p, choose(p), self._settings.input) for p in pending]
             records = [
-                redriven(record, p.message, self._name, largest[record.topic])
+                redriven(record, p.message, self._name, largest[record.topic], self._positions.key(p.message.partition))
                 for p, (_, record) in zip(pending, outcomes, strict=True)
             ]
             self._deliver(delivery, records, {m.partition: m.offset + 1 for m in batch})

@@ -1,26 +1,36 @@
 """Where the records of a batch go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from features.errors import BundleError
 from receipts.lines import is_receipt_of, line_head, receipt_parts
 from scoring.messages import Answer
 from stream.dead_letters import dead_letter
+from stream.proofs import prove
 from stream.records import Batch, Message, Record
 
 Made = tuple[Message, Answer, Record]
+_PROOF = "source_proof"
+
+
+def _no_key(_partition: int) -> bytes:
+    return b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
-    """Where records go, the id of the bundle that decides, and the group that reads. `receipts` empty: none."""
+    """Where records go, the id of the bundle that decides, and the group that reads. `receipts` empty: none.
+
+    `key`: the secret of a partition, by which its records prove what they settle; empty: there is none.
+    """
 
     output: str
     dead_letters: str
     bundle_id: str
     group: str
     receipts: str = ""
+    key: Callable[[int], bytes] = _no_key
 
     def records(self, batch: Batch, answers: Sequence[Answer], now: float) -> list[Record]:
         """Return the one record for each message, and behind them the receipts of decisions made `now` (since 1970).
@@ -57,12 +67,14 @@ class Routes:
     def _receipt(self, message: Message, answer: Answer, decision: Record, head: bytes) -> Record:
         source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
         parts = receipt_parts(head, source, message.value or b"", answer)
-        return Record(self.receipts, message.partition, message.key, None, decision.headers, parts)
+        headers = [header for header in decision.headers if header[0] != _PROOF]
+        return self._proving(message, Record(self.receipts, message.partition, message.key, None, headers, parts))
 
     def record(self, message: Message, answer: Answer) -> Record:
         """Return the one record for a message."""
         if answer.refusal is not None:
-            return dead_letter(message, answer.refusal, self.dead_letters, self.group)
+            key = self.key(message.partition)
+            return dead_letter(message, answer.refusal, self.dead_letters, self.group, key)
         headers = (
             ("source_topic", message.topic.encode()),
             ("source_partition", str(message.partition).encode()),
@@ -70,4 +82,10 @@ class Routes:
             ("source_group", self.group.encode()),
             ("bundle_id", self.bundle_id.encode()),
         )
-        return Record(self.output, message.partition, message.key, answer.decision, headers)
+        return self._proving(message, Record(self.output, message.partition, message.key, answer.decision, headers))
+
+    def _proving(self, message: Message, record: Record) -> Record:
+        key = self.key(message.partition)
+        if not key:
+            return record
+        return record._replace(headers=(*record.headers, (_PROOF, prove(key, self.group, message, record))))

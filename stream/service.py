@@ -19,7 +19,7 @@ from stream.forgotten import OTHERS_S, Forgotten
 from stream.health import HealthServer
 from stream.instance import Slot
 from stream.loop import Worker
-from stream.marks import Written, settled_by_worker
+from stream.marks import Written, claims_of_worker
 from stream.pace import Pace
 from stream.position import Positions
 from stream.producer import RecordProducer
@@ -107,9 +107,16 @@ def _named(settings: StreamSettings, bundle_id: str, control: Control) -> Iterat
 def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: str, control: Control) -> Worker:
     s, positions = brokers.settings, brokers.positions()
     routes = Routes(
-        output=s.output, dead_letters=s.dead_letters, bundle_id=bundle_id, group=s.group, receipts=s.receipts
+        output=s.output,
+        dead_letters=s.dead_letters,
+        bundle_id=bundle_id,
+        group=s.group,
+        receipts=s.receipts,
+        key=positions.key,
     )
     control.consumer = consumer = brokers.consumer(name, positions)
+    consumer.false_claims = positions.false_claims
+    positions.false_claims.count = control.metrics.false_claim
     return Worker(
         consumer=consumer,
         delivery=brokers.delivery(name, consumer, positions),
@@ -157,7 +164,7 @@ class _Brokers:
         topics = (s.output, s.dead_letters)
         written = Written(
             topics=topics,
-            settles=settled_by_worker(s.input, s.group),
+            claim=claims_of_worker(s.input, s.group),
             receipts=s.receipts,
             lasting=self.transactions and not any(map(self.admin.compacted, topics)),
         )

@@ -15,11 +15,11 @@ from confluent_kafka.admin import AdminClient
 from scoring.messages import Answer
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, member_config, producer_config
-from stream.cluster import Admin
+from stream.cluster import Admin, read_records
 from stream.delivery import AtLeastOnce, ExactlyOnce, Patience
 from stream.forgotten import Forgotten
 from stream.group import Group
-from stream.marks import Written, settled_by_worker
+from stream.marks import Span, Written, claims_of_worker
 from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.reading import Reading
@@ -50,6 +50,7 @@ class Place:
     lasting: bool = True
     protocol: GroupProtocol = GroupProtocol.CONSUMER
     opened: list[Reading] = field(default_factory=list)
+    positions: Positions = field(init=False, repr=False)
 
     @classmethod
     def of(cls, server: KafkaServer, *, receipts: bool = False) -> "Place":
@@ -90,28 +91,35 @@ class Place:
         new_producer = new_producer or (lambda: self.producer(self.group))
         settings = self.settings()
         admin = Admin(settings.connection)
-        settles = settled_by_worker(self.input, self.group)
-        written = Written(topics=(self.output,), settles=settles, receipts=self.receipts, lasting=self.lasting)
+        claim = claims_of_worker(self.input, self.group)
+        written = Written(topics=(self.output,), claim=claim, receipts=self.receipts, lasting=self.lasting)
         positions = Positions(settings.connection, written, admin.ends, earliest=False)
         consumer = GroupConsumer(consumer_config(settings, "test", embedded=False), self.input, positions)
         targets = [(topic, p) for topic in written.targets for p in range(4)]
         forgotten = Forgotten(targets, admin.ends, lambda: consumer.settled(range(4)), others_s=others_s)
         delivery = ExactlyOnce(consumer, new_producer, Patience(PATIENCE_S), positions, forgotten)
+        self.positions = positions
         return self._opened(consumer), delivery
 
     def _opened(self, reading: AnyReading) -> AnyReading:
         self.opened.append(reading)
         return reading
 
-    def decide(self, count: int, most: int = 100, *, settle: bool = True) -> list[int]:
-        """Let a worker decide so many messages, then leave; the offsets of the messages that it had in hand."""
+    def decide(self, count: int, most: int = 100, *, counted: list[int] | None = None) -> list[int]:
+        """Let a worker decide so many messages, then leave; the offsets of the messages that it had in hand.
+
+        `counted` grows by one for each false claim.
+        """
         consumer, delivery = self.worker()
+        consumer.false_claims = self.positions.false_claims
+        self.positions.false_claims.count = lambda: counted.append(1) if counted is not None else None
         offsets, end = list[int](), time.monotonic() + PATIENCE_S
         while len(offsets) < count and time.monotonic() < end:
             batch = consumer.take(min(most, count - len(offsets)), 0.1)
             offsets += [m.offset for m in batch.messages]
-            if batch.messages and settle:
-                assert delivery.deliver(self.copies(batch), batch.offsets, batch.membership)
+            if batch.messages:
+                records = self.copies(batch, self.positions.key)
+                assert delivery.deliver(records, batch.offsets, batch.membership)
         consumer.close()
         return offsets
 
@@ -136,16 +144,30 @@ class Place:
         producer.begin()
         return producer
 
+    def span(self, group: str = "", topic: str = "") -> Span:
+        """What is kept with the committed offset of partition 0."""
+        asked = Group(member_config(self.settings().connection, group or self.group), topic or self.input)
+        span = Span.read(self._opened(asked)._ask([0], PATIENCE_S)[0], (0, 0))
+        assert span is not None
+        return span
+
+    def messages(self, topic: str, *offsets: int) -> list[Message]:
+        """These messages of partition 0."""
+        until = {0: max(offsets, default=0) + 1}
+        read = read_records(self.settings().connection, topic, {0: 0}, until, "read_uncommitted")
+        return [m for m in read if m.offset in offsets]
+
     def decisions(self, *offsets: int, group: str | None = None) -> list[Record]:
         """The decisions of a worker for these messages of partition 0, and their receipts."""
-        messages = [Message(self.input, 0, offset, b"k", b"v", (), 0) for offset in offsets]
-        made = self.copies(Batch(messages, None, {}))
+        key = self.span().key
+        made = self.copies(Batch(self.messages(self.input, *offsets), None, {}), lambda _partition: key)
         swapped = {"source_group": (group or self.group).encode()}
         return [r._replace(headers=[(n, swapped.get(n, v)) for n, v in r.headers]) for r in made]
 
-    def copies(self, batch: Batch) -> list[Record]:
+    def copies(self, batch: Batch, key: Callable[[int], bytes]) -> list[Record]:
         """The records of a worker that copies, and their receipts."""
-        routes = Routes(output=self.output, dead_letters="", bundle_id="0", group=self.group, receipts=self.receipts)
+        names = {"output": self.output, "dead_letters": "", "receipts": self.receipts}
+        routes = Routes(bundle_id="0", group=self.group, key=key, **names)
         return routes.records(batch, [Answer(decision=m.value) for m in batch.messages], 0.0)
 
     def send(self, *records: tuple[bytes | None, bytes | None], partition: int = 0) -> None:

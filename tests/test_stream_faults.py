@@ -142,7 +142,7 @@ def test_a_broker_that_bounces_while_offsets_are_sent_does_not_stop_delivery(tmp
                     continue
                 if done == 1:
                     producers[0].server, bounced[0] = bounced[0], None
-                done += delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
+                done += delivery.deliver(place.copies(batch, place.positions.key), batch.offsets, batch.membership)
 
         bounced: list[KafkaServer | None] = [server]
         working = threading.Thread(target=work, daemon=True)

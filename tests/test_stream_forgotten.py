@@ -29,8 +29,8 @@ def hanging(place: Place) -> set[str]:
 def forget(server: KafkaServer, place: Place, lost: set[str]) -> None:
     """Decide the message 1 of the worker that is gone, but leave open what is `lost` of it, known to no coordinator."""
     group = place.offsets()
-    ends = [str(group.watermarks(topic, 0)[1]) for topic in (place.output, place.receipts)]
-    mark = " ".join(["credit-1 1", *ends])
+    ends = tuple(group.watermarks(topic, 0)[1] for topic in (place.output, place.receipts))
+    mark = place.span()._replace(first=1, ends=ends).mark()
     records = dict(zip(("record", "receipt"), place.decisions(1), strict=True))
     producer = place.by_hand(place.group)
     producer.send([record for what, record in records.items() if what not in lost])
@@ -60,7 +60,7 @@ def test_a_transaction_that_nobody_ends_is_ended_by_the_worker_of_its_id(
             assert time.monotonic() < end, f"it hangs for ever: {hanging(place)}"
             delivery.tend()
             if (batch := consumer.take(10, 0.1)).messages:
-                delivery.deliver(place.copies(batch), batch.offsets, batch.membership)
+                delivery.deliver(place.copies(batch, place.positions.key), batch.offsets, batch.membership)
         assert place.decided() == [0, 1, 2, 3], "nothing twice, nothing left out"
         assert place.decided(place.receipts) == [0, 1, 2, 3], "one receipt for each decision"
         assert place.offsets().committed([0]) == {0: 4}

@@ -117,6 +117,8 @@ def decide(place: Place, producer: Mapping[str, Any] = MappingProxyType({})) -> 
     while len(done) < COUNT and time.monotonic() < end:
         delivery.tend()
         batch = consumer.take(1, 0.1)
-        if batch.messages and delivery.deliver(place.copies(batch), batch.offsets, batch.membership):
+        if batch.messages and delivery.deliver(
+            place.copies(batch, place.positions.key), batch.offsets, batch.membership
+        ):
             done.add(batch.messages[0].offset)
     consumer.close()

@@ -37,14 +37,19 @@ def test_what_the_broker_aborted_although_it_knows_the_offset_is_decided_again(p
     producer = place.by_hand()  # which aborts
     producer.send(place.decisions(3))
     membership = place.offsets().membership()
-    patiently(lambda: producer.send_offsets(place.input, {0: 5}, membership, {0: f"credit-1 2 {end}"}))
+    patiently(
+        lambda: producer.send_offsets(
+            place.input, {0: 5}, membership, {0: place.span()._replace(first=2, ends=(end,)).mark()}
+        )
+    )
     patiently(producer.commit)
     assert place.decide(4) == [2, 4, 5, 6], "3 is decided, 2 and 4 are not"
     assert sorted(place.decided()) == [0, 1, 2, 3, 4, 5, 6]
 
 
-def commit_without_records(place: Place, offset: int, mark: str) -> None:
+def commit_without_records(place: Place, offset: int, end: int, first: int) -> None:
     """As the late request of an earlier commit does, which commits the next transaction too early."""
+    mark = place.span()._replace(first=first, ends=(end,)).mark()
     producer, membership = place.by_hand(), place.offsets().membership()
     patiently(lambda: producer.send_offsets(place.input, {0: offset}, membership, {0: mark}))
     patiently(producer.commit)
@@ -52,7 +57,7 @@ def commit_without_records(place: Place, offset: int, mark: str) -> None:
 
 def test_messages_whose_offset_was_committed_without_their_records_are_decided(place: Place) -> None:
     assert place.decide(2) == [0, 1]
-    commit_without_records(place, 5, f"credit-1 2 {place.offsets().watermarks(place.output, 0)[1]}")
+    commit_without_records(place, 5, place.offsets().watermarks(place.output, 0)[1], 2)
     assert place.decide(5) == [2, 3, 4, 5, 6]
     assert place.decided() == [0, 1, 2, 3, 4, 5, 6]
 
@@ -60,10 +65,10 @@ def test_messages_whose_offset_was_committed_without_their_records_are_decided(p
 def test_where_records_may_have_gone_the_offset_holds(place: Place) -> None:
     assert place.decide(2) == [0, 1]
     end = place.offsets().watermarks(place.output, 0)[1]
-    commit_without_records(place, 4, f"credit-1 2 {end}")
+    commit_without_records(place, 4, end, 2)
     compacted = dataclasses.replace(place, lasting=False)
     assert compacted.decide(1) == [4]
-    commit_without_records(place, 6, f"credit-1 5 {place.offsets().watermarks(place.output, 0)[1] - 1}")
+    commit_without_records(place, 6, place.offsets().watermarks(place.output, 0)[1] - 1, 5)
     place.delete_output()
     assert place.decide(1) == [6], "retention removed what was behind the mark"
 

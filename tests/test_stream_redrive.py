@@ -6,6 +6,7 @@ import pytest
 
 from scoring.message_decoder import Refusal
 from stream.dead_letters import dead_letter, redriven
+from stream.marks import Span
 from stream.records import Message, Record
 from stream.redrive import DeadLetters, Pending, Resend
 from stream.settings import StreamSettings
@@ -41,14 +42,17 @@ class Letters:
 
     def first(self, *, sent: bool) -> Record:
         """What a redrive makes of the first dead letter."""
-        (record,) = self.of(VALUES[0])
-        letter = Message(self.place.output, 0, 0, record.key, record.value, record.headers, 0)
+        (record,), (letter,) = self.of(VALUES[0]), self.place.messages(self.place.output, 0)
         own = Record(self.place.input, 0, record.key, record.value, record.headers[:1]) if sent else record
-        return redriven(own, letter, self.group, LARGEST)
+        return redriven(own, letter, self.group, LARGEST, self.span.key)
+
+    @property
+    def span(self) -> Span:
+        return self.place.span(self.group, self.place.output)
 
     def forget(self, lost: set[str], *, sent: bool) -> None:
         """Settle the first dead letter as a redrive that is gone, but leave open what is `lost` of it."""
-        mark = f"credit-1 0 0 {len(VALUES)}"
+        mark = self.span._replace(first=0, ends=(0, len(VALUES))).mark()
         producer = self.place.by_hand(self.group)
         if "record" not in lost:
             producer.send([self.first(sent=sent)])

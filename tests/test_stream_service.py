@@ -25,6 +25,8 @@ def test_each_message_becomes_one_record_under_its_key_in_order_with_its_source(
     assert [source(r) for r in dead] == [(3, i) for i, v in enumerate(values) if v.startswith(b"bad")]
     assert {(r.partition, r.key) for r in (*decisions, *dead)} == {(3, b"key")}
     headers = {"source_topic": stage.topics[0].encode(), "source_partition": b"3", "source_offset": b"0"}
+    proofs = {r.headers.pop("source_proof") for r in decisions} | {r.headers["__connect.errors.proof"] for r in dead}
+    assert len(proofs) == 100, "each has its own"
     assert decisions[0].headers == {**headers, "source_group": stage.name.encode(), "bundle_id": b"0" * 64}
     assert dead[0].headers["__connect.errors.code"] == b"refused"
 

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from stream.cluster import EmbeddedBroker
 from tests.account import source
 from tests.kafka import KafkaServer, read_topic
+from tests.places import Place
 from tests.stage import Stage, bad, good
 from tests.waiting import PATIENCE_S, free_port
 
@@ -25,11 +26,11 @@ def test_decisions_whose_offset_the_broker_forgot_are_not_made_again_by_the_serv
     producer = ck.Producer({"bootstrap.servers": stage.address, "transactional.id": f"by-hand-{stage.name}"})
     producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
-    for record in read_topic(stage.address, stage.topics[1])[:3]:
-        headers = {**record.headers, "source_offset": str(record.offset + 10).encode()}
-        producer.produce(stage.topics[1], b"decided", partition=0, headers=[*headers.items()])
-    producer.commit_transaction(PATIENCE_S)
     stage.publish(*good(20))
+    place = Place(stage.address, embedded=False, input=stage.topics[0], output=stage.topics[1], group=stage.name)
+    for record in place.decisions(10, 11, 12):
+        producer.produce(record.topic, record.value, record.key, 0, headers=[*record.headers])
+    producer.commit_transaction(PATIENCE_S)
     second = stage.worker()
     stage.wait_for(30)
     code, said = second.stop()
