@@ -1,22 +1,24 @@
 """Requests that are in flight at the same moment are scored together, by one thread; nobody waits while it is idle.
 
-1. submit   refused when too many wait; else queued, and the thread starts at once if it is idle
+1. submit   refused when too many wait; else queued by key, and the thread starts at once if it is idle
 2. gather   right after a round, clients that it answered ask again: the next round waits for as many requests as were
             in flight, but no longer than a millisecond after the round. A thread that was idle waits for nothing, and
             where few came of those that were waited for, as from callers who do not wait for answers, nobody waits
-3. take     what waits; requests whose client has gone or whose deadline has passed cost nothing
+3. take     what waits, as much of one key as of another: a batch goes on in the next rounds, so that it does not keep
+            others waiting; requests whose client has gone or whose deadline has passed cost nothing
 4. answer   one call for all messages of the round
-5. keep     one call for the receipts of the round, where they are kept; if it fails, no decision of the round goes out
+5. keep     one call for the receipts of the requests that the round completes, where they are kept; if it fails, none
+            of their decisions goes out
 6. respond  each request gets its response; if a round fails, each of its requests is tried alone, so that a fault
             that one request triggers does not harm its neighbours
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from api.fair import FairQueue, Part, Work
 from api.problems import Response
 from features.errors import DeliveryError
 from scoring.messages import Answer
@@ -40,26 +42,6 @@ class Answered:
 Keeping = Callable[[list[Answered]], None]
 
 
-@dataclass(slots=True, kw_only=True)
-class Work:
-    """One request that waits. `split` makes its messages, `respond` its response.
-
-    `late`, `unkept` and `failed` make the responses at the deadline, without a receipt and after a fault. `weight`
-    counts against the size of a round; `deadline` is on the coalescer's clock.
-    """
-
-    split: Callable[[], Sequence[bytes] | Response]
-    respond: Callable[[list[Answer]], Response]
-    late: Callable[[], Response]
-    unkept: Callable[[], Response]
-    failed: Callable[[BaseException], Response]
-    deadline: float
-    request_id: str = ""
-    weight: int = 1
-    gone: Callable[[], bool] = lambda: False
-    future: "Future[Response]" = field(default_factory=Future)
-
-
 class Full(Exception):  # noqa: N818 - a state, not a fault
     """Too many requests wait."""
 
@@ -76,7 +58,7 @@ class Coalescer:
         round_size: int,
         keep: Keeping | None = None,
     ) -> None:
-        """Take the function that scores; `round_size` is the most weight in one round (1: no coalescing).
+        """Take the function that scores; `round_size` is the most messages in one round (1: no coalescing).
 
         `keep` raises DeliveryError where receipts cannot be kept; None: there are none.
         """
@@ -90,7 +72,7 @@ class Coalescer:
         self._round_ended = 0.0
         self._came = 1.0
         self._passed_over = 0
-        self._waiting: deque[Work] = deque()
+        self._waiting = FairQueue()
         self._busy = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")
 
@@ -103,10 +85,10 @@ class Coalescer:
         """
         with self._lock:
             if len(self._waiting) >= self._most_waiting:  # those whose clients have gone make room
-                self._waiting = deque(w for w in self._waiting if not (w.future.cancelled() or w.gone()))
+                self._waiting.drop(lambda w: w.future.cancelled() or w.gone())
             if len(self._waiting) >= self._most_waiting:
                 raise Full
-            self._waiting.append(work)
+            self._waiting.add(work)
             if self._busy:
                 if self._complete():
                     self._lock.notify()
@@ -124,11 +106,15 @@ class Coalescer:
     def _next(self) -> None:
         with self._lock:
             patience = self._round_ended + GATHER_SECONDS - self._clock()
-            if patience > 0 and self._in_flight > 1 and not self._complete():
+            if patience > 0 and self._in_flight > 1 and not (self._waiting.begun or self._complete()):
                 self._gather(patience)
-            taken = self._take()
-            self._taken = len(taken)
-            if not taken:
+            unsplit = self._waiting.unsplit()
+        for work in unsplit:  # it takes milliseconds: not while others want to come in
+            work.messages = self._split(work)
+        with self._lock:
+            taken = self._waiting.take(self._round_size, self._wanted)
+            self._taken = sum(part.last for part in taken)
+            if not taken and not self._waiting:
                 self._busy = False
                 return
         self._run(taken, self._end_round)
@@ -155,32 +141,31 @@ class Coalescer:
                 return
         self._start()
 
-    def _run(self, taken: list[Work], then: Callable[[], None]) -> None:
+    def _run(self, taken: list[Part], then: Callable[[], None]) -> None:
         self._pool.submit(self._round, taken).add_done_callback(lambda done: self._after(done, taken, then))
 
-    def _take(self) -> list[Work]:
-        taken: list[Work] = []
-        room = self._round_size
-        while self._waiting and (not taken or self._waiting[0].weight <= room):
-            work = self._waiting.popleft()
-            if work.gone() or not work.future.set_running_or_notify_cancel():
-                work.future.cancel()
-                continue
-            taken.append(work)
-            room -= work.weight
-        return taken
+    def _split(self, work: Work) -> Sequence[bytes] | Response:
+        return work.late() if work.deadline < self._clock() else work.split()
 
-    def _round(self, taken: list[Work]) -> list[Response]:
-        now = self._clock()
-        split = [work.late() if work.deadline < now else work.split() for work in taken]
-        messages = [message for part in split if not isinstance(part, Response) for message in part]
+    def _wanted(self, work: Work) -> bool:
+        """Tell whether anybody waits for a request, and have its next messages ready."""
+        if work.gone() or not (work.taken or work.future.set_running_or_notify_cancel()):
+            work.future.cancel()
+            return False
+        if work.messages is None:
+            work.messages = self._split(work)
+        elif work.taken and work.deadline < self._clock():
+            work.messages, work.taken = work.late(), 0
+        return True
+
+    def _round(self, taken: list[Part]) -> list[Response | None]:
+        messages = [message for part in taken for message in part.messages]
         answers = iter(self._answer(messages) if messages else [])
-        made = [
-            part if isinstance(part, Response) else Answered(work.request_id, part, [next(answers) for _ in part])
-            for work, part in zip(taken, split, strict=True)
-        ]
+        for part in taken:
+            part.settle(answers)
+        made = [_made(part.work) if part.last else None for part in taken]
         kept = self._kept([one for one in made if isinstance(one, Answered) and _decided(one)])
-        return [_response(work, one, kept=kept) for work, one in zip(taken, made, strict=True)]
+        return [_response(part.work, one, kept=kept) for part, one in zip(taken, made, strict=True)]
 
     def _kept(self, decided: list[Answered]) -> bool:
         try:
@@ -190,29 +175,45 @@ class Coalescer:
             return False
         return True
 
-    def _after(self, done: "Future[list[Response]]", taken: list[Work], then: Callable[[], None]) -> None:
+    def _after(self, done: "Future[list[Response | None]]", taken: list[Part], then: Callable[[], None]) -> None:
         error = done.exception()
         if error is None:
-            for work, response in zip(taken, done.result(), strict=True):
-                work.future.set_result(response)
+            for part, response in zip(taken, done.result(), strict=True):
+                if response is not None and not part.work.future.done():
+                    part.work.future.set_result(response)
         elif len(taken) == 1:
-            taken[0].future.set_result(taken[0].failed(error))
+            self._fail(taken[0].work, error)
         else:
-            self._alone(deque(taken), then)
+            self._alone(taken, then)
             return
         then()
 
-    def _alone(self, failed: deque[Work], then: Callable[[], None]) -> None:
-        """Run the requests of a failed round one by one."""
-        work = failed.popleft()
-        self._run([work], (lambda: self._alone(failed, then)) if failed else then)
+    def _fail(self, work: Work, error: BaseException) -> None:
+        with self._lock:
+            self._waiting.forget(work)
+        if not work.future.done():
+            work.future.set_result(work.failed(error))
+
+    def _alone(self, failed: list[Part], then: Callable[[], None]) -> None:
+        """Run the parts of a failed round one by one; those of a request that failed are left out."""
+        left = [part for part in failed if not part.work.future.done()]
+        if not left:
+            then()
+            return
+        self._run(left[:1], lambda: self._alone(left[1:], then))
+
+
+def _made(work: Work) -> Response | Answered:
+    if work.messages is None or isinstance(work.messages, Response):
+        return work.messages or work.late()
+    return Answered(work.request_id, work.messages, work.answers)
 
 
 def _decided(one: Answered) -> bool:
     return any(answer.refusal is None for answer in one.answers)
 
 
-def _response(work: Work, made: Response | Answered, *, kept: bool) -> Response:
-    if isinstance(made, Response):
+def _response(work: Work, made: Response | Answered | None, *, kept: bool) -> Response | None:
+    if made is None or isinstance(made, Response):
         return made
     return work.respond(made.answers) if kept or not _decided(made) else work.unkept()

@@ -44,14 +44,25 @@ class Gate:
         """Return who asks.
 
         Raises:
-            Refused: no key, an unknown or revoked one, too many requests, or the file of keys is unreadable.
+            Refused: no key, an unknown or revoked one, too many applications, or the file of keys is unreadable.
 
         """
         caller = Caller("") if self._keys is None else self._known(self._keys, headers)
         wait = self._rates.wait(caller.key_id)
         if wait:
-            raise Refused("rate_limited", (("Retry-After", str(wait)),))
+            raise _too_fast(wait)
         return caller
+
+    def charge(self, caller: Caller, more: int) -> None:
+        """Count the further applications of a batch.
+
+        Raises:
+            Refused: too many of this key.
+
+        """
+        wait = self._rates.charge(caller.key_id, more)
+        if wait:
+            raise _too_fast(wait)
 
     @staticmethod
     def _known(keys: KeyFile, headers: Mapping[str, str]) -> Caller:
@@ -66,6 +77,10 @@ class Gate:
         if key is None:
             raise Refused("key_unknown", _CHALLENGE)
         return Caller(key.id)
+
+
+def _too_fast(wait: int) -> Refused:
+    return Refused("rate_limited", (("Retry-After", str(wait)),))
 
 
 def check_body_head(headers: Mapping[str, str], limit: int) -> int:

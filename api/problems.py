@@ -58,7 +58,7 @@ PROBLEMS = {
     "content_type_unsupported": Kind(415, "The body is not declared as JSON", "Content-Type: application/json"),
     "charset_unsupported": Kind(415, "The body is not declared as UTF-8", "charset=utf-8, or none"),
     "content_encoding_unsupported": Kind(415, "The body is compressed", "no Content-Encoding"),
-    "rate_limited": Kind(429, "Too many requests with this key", "a pause of Retry-After seconds"),
+    "rate_limited": Kind(429, "Too many applications with this key", "a pause of Retry-After seconds"),
     "headers_too_large": Kind(431, "The headers are too large", "at most 32 KiB of headers"),
     "fault": Kind(500, "A fault of this product", "a report with the request_id; the request was not scored"),
     "overloaded": Kind(503, "Too many requests are waiting", "another try after Retry-After seconds"),

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from api.coalescer import Answering, Coalescer, Full, Work
+from api.coalescer import Answering, Coalescer, Full
 from api.documents import Documents
+from api.fair import Work
 from api.gate import Caller, Gate, Refused, check_body_head, check_size
 from api.problems import Header, Response, answer_response, batch_response, problem
 from api.recorder import Recorder
@@ -161,18 +162,26 @@ class Service:
             return made or answer_response(answers[0], exchange.request_id)
 
         return Work(
-            split=(lambda: split_batch(body, exchange.request_id, self.settings.max_body_bytes))
-            if batch
-            else (lambda: [body]),
+            split=(lambda: self._split(exchange, body)) if batch else (lambda: [body]),
             respond=respond,
             late=lambda: self.refuse(exchange, "deadline_exceeded"),
             unkept=lambda: self.refuse(exchange, "receipts_unwritable"),
             failed=lambda error: self.fault(exchange, error),
             deadline=exchange.started + self.settings.deadline_seconds,
             request_id=exchange.request_id,
-            weight=self.settings.round_size if batch else 1,
+            key=exchange.caller.key_id if exchange.caller else "",
+            large=batch,
             gone=gone,
         )
+
+    def _split(self, exchange: Exchange, body: bytes) -> list[bytes] | Response:
+        made = split_batch(body, exchange.request_id, self.settings.max_body_bytes)
+        try:
+            if exchange.caller is not None and not isinstance(made, Response):
+                self._gate.charge(exchange.caller, len(made) - 1)
+        except Refused as refused:
+            return problem(refused.code, exchange.request_id, refused.headers)
+        return made
 
     def close(self, exchange: Exchange, response: Response | None) -> None:
         """Count and log a request, and give back what it reserved; None: the client went away."""

@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="Worker processes; one that dies is started again.")
     keys: Path = Field(Path("credit-keys.json"), description="File of API keys, as `credit key new` writes it.")
     no_auth: bool = Field(default=False, description="Serve without keys; on loopback only.")
-    rate_limit: float = Field(1000, ge=0, description="Requests a second for each key and worker; 0: no limit.")
+    rate_limit: float = Field(
+        5000, ge=0, description="Applications a second for each key and worker, those of batches too; 0: no limit."
+    )
     log: Path | None = Field(
         None, description="Decision log: a folder where each decision leaves a receipt; none: no receipts."
     )

@@ -51,6 +51,10 @@ def consume(
         list[str] | None,
         typer.Option("--skip", help="PARTITION:OFFSET of a record that is no receipt.", show_default=False),
     ] = None,
+    dead_letters: Annotated[
+        str | None,
+        typer.Option("--dead-letters", help="Topic for records that are no receipts, with a code.", show_default=False),
+    ] = None,
     from_earliest: Annotated[
         bool, typer.Option("--from-earliest", help="Go on although receipts are gone from the topic.")
     ] = False,
@@ -59,16 +63,17 @@ def consume(
     """Seal the stream's receipts into the decision log, exactly once, until SIGTERM; prints each new head."""
     from receipts.chain import Chain
     from stream.consume import Consume, Sealing
+    from stream.receipt_reading import Aside, ReceiptReading
     from stream.topic_reader import TopicReader
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    sealing = Sealing(
+    reading = ReceiptReading(
         spec_of=_specs(bundles),
-        seconds=seal_seconds,
         pii_key=read_pii_key(pii_key),
         skip=frozenset(map(_place, skip or ())),
-        from_earliest=from_earliest,
+        aside=Aside(settings.connection, topic, dead_letters, group) if dead_letters else None,
     )
+    sealing = Sealing(reading=reading, seconds=seal_seconds, from_earliest=from_earliest)
     stopping = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.append(True))

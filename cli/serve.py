@@ -39,7 +39,9 @@ def serve(  # noqa: PLR0917 - typer takes options by name
     no_auth: Annotated[bool | None, typer.Option("--no-auth", help="No keys; on loopback only.")] = None,
     rate_limit: Annotated[
         float | None,
-        typer.Option(help="Requests a second for each key and worker; default: 1000, 0: no limit.", show_default=False),
+        typer.Option(
+            help="Applications a second for each key and worker; default: 5000, 0: no limit.", show_default=False
+        ),
     ] = None,
     log: Annotated[
         Path | None, typer.Option("--log", help="Decision log: each decision leaves a receipt.", show_default=False)

@@ -1,7 +1,7 @@
 """The parts of receipts as JSON to columns: instants, decisions, applications. Strict, and each number rounded once."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -17,10 +17,14 @@ VERSION = 1
 CODES = {
     "receipt_not_json": "one JSON object with the fields of a receipt, each of its type",
     "receipt_version_unknown": f"receipt_version {VERSION}; a newer one needs a newer `credit`",
-    "receipt_instant_unreadable": "decided_at as YYYY-MM-DDTHH:MM:SS.ffffffZ",
+    "receipt_instant_unreadable": "decided_at as YYYY-MM-DDTHH:MM:SS.ffffffZ, from 1970 to 2199",
+    "receipt_source_wrong": "where the application came from, as its door writes it: topic, partition and offset, or "
+    "request_id and row",
     "receipt_features_wrong": "one float32 for each feature of the bundle's spec, in base64",
-    "receipt_application_wrong": "the application as a message of the bundle's spec",
-    "receipt_decision_wrong": "the decision as the doors answer it, with the columns of the bundle's spec",
+    "receipt_application_wrong": "the application as a message of the bundle's spec, with the ids of its decision",
+    "receipt_decision_wrong": "the decision as the doors answer it, with the columns of the bundle's spec: classes and "
+    "points of that spec, probabilities from 0 to 1, one to four reasons unless the class is the best, ids without "
+    "control characters, instants from 1970 to 2199, and the decision_id of these ids, features and bundle",
 }
 
 
@@ -49,6 +53,12 @@ def instants(places: list[int], texts: pl.Series, code: str) -> pl.Series:
     return read
 
 
+class _NumberText(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
 class _Reason(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     code: str
     text: str
@@ -59,10 +69,10 @@ class _Reason(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 def _decision_decoder(spec: Spec) -> Callable[[msgspec.Raw], Any]:
     """Numbers stay their text until they become float32, so that they are rounded once."""
     own: dict[str, Any] = dict.fromkeys(spec.probability_columns, Any)
-    own |= {"credit_score": int, "reasons": list[_Reason]}
+    own |= {"credit_score": Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)], "reasons": list[_Reason]}
     fields = [(name, own.get(name, str)) for name in decision_schema(spec)]
     decision = msgspec.defstruct("Decision", fields, forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(decision, float_hook=str).decode
+    return msgspec.json.Decoder(decision, float_hook=_NumberText).decode
 
 
 def decisions_of(places: list[int], texts: list[msgspec.Raw], spec: Spec) -> pl.DataFrame:
@@ -91,7 +101,10 @@ def decisions_of(places: list[int], texts: list[msgspec.Raw], spec: Spec) -> pl.
 
 
 def _cast(places: list[int], name: str, cells: list[Any], kind: pl.DataType) -> pl.Series:
-    series = pl.Series(name, list(map(str, cells)), dtype=pl.String).cast(kind, strict=False)
+    if kind == pl.String:
+        return pl.Series(name, cells, dtype=kind)
+    texts = [str(cell) if type(cell) in (int, _NumberText) else "" for cell in cells]
+    series = pl.Series(name, texts, dtype=pl.String).cast(kind, strict=False)
     if series.null_count():
         raise ReceiptError("receipt_decision_wrong", places[series.is_null().arg_true()[0]])
     return series
@@ -114,8 +127,10 @@ def _reasons(places: list[int], cells: list[list[_Reason]]) -> pl.Series:
     return joined.fill_null(pl.Series([[]], dtype=joined.dtype).first())
 
 
-def applications_of(places: list[int], messages: list[bytes], spec: Spec) -> pl.Series:
+def applications_of(places: list[int], messages: list[bytes], spec: Spec) -> pl.DataFrame:
     """Write messages again in one form: fields and attributes in the order of the spec, each cell as text or null.
+
+    Returns a column `application`, and beside it the ids as the doors read them.
 
     Raises:
         ReceiptError: one is no message of the spec.
@@ -136,5 +151,6 @@ def applications_of(places: list[int], messages: list[bytes], spec: Spec) -> pl.
     names = [attribute.name for attribute in spec.attributes]
     attributes = [pl.struct(names).alias("attributes")] if names else []
     whole = pl.struct(*IDENTITY, *attributes, pl.col("events").fill_null(pl.lit(nothing).first()))
-    texts = joined.select(whole.struct.json_encode().alias("application")).to_series()
-    return texts if names else '{"attributes":{},' + texts.str.slice(1)
+    text = whole.struct.json_encode()
+    text = text if names else pl.concat_str(pl.lit('{"attributes":{},'), text.str.slice(1))
+    return joined.select(*[pl.col(name).str.strip_chars() for name in IDENTITY[:2]], text.alias("application"))

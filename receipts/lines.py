@@ -13,9 +13,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.errors import BundleError
 from features.matrix import list_features
 from features.spec import Spec
 from receipts.frame import receipts_of
+from receipts.line_checks import check_receipts
 from receipts.line_parts import BROKEN, VERSION, ReceiptError, applications_of, decisions_of, instants
 from scoring.messages import Answer
 
@@ -80,7 +82,7 @@ class _Version(msgspec.Struct, gc=False):
 
 
 class _Named(msgspec.Struct, gc=False):
-    bundle_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    bundle_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 _SOURCE = {
@@ -95,22 +97,44 @@ _decode_version = msgspec.json.Decoder(_Version).decode
 _decode_named = msgspec.json.Decoder(_Named).decode
 
 
-def receipt_frames(lines: Sequence[bytes], spec_of: Callable[[str], Spec]) -> list[tuple[str, pl.DataFrame]]:
+class MissingBundleError(BundleError):
+    """The spec of a receipt's bundle cannot be had. `place` counts the lines that were read together from 0."""
+
+    def __init__(self, text: str, place: int) -> None:
+        """Take the text of the error that says why."""
+        super().__init__(text)
+        self.place = place
+
+
+def receipt_frames(
+    lines: Sequence[bytes], spec_of: Callable[[str], Spec], door: str | None = None
+) -> list[tuple[str, pl.DataFrame]]:
     """Return a frame of receipts per bundle, by bundle id; rows in the order of the lines.
 
-    `spec_of` gives the spec of a bundle id and may raise its own error.
+    `spec_of` gives the spec of a bundle id. `door`: the only one whose receipts are expected.
 
     Raises:
         ReceiptError: a line is no receipt; says which and why, never what it holds.
+        MissingBundleError: `spec_of` raised a BundleError.
 
     """
     groups: dict[str, tuple[list[int], list[_Line]]] = {}
     for place, line in enumerate(lines):
         read = _read(line, place)
+        if door not in (None, read.door):
+            raise ReceiptError("receipt_source_wrong", place)
         places, members = groups.setdefault(_bundle_of(read, place), ([], []))
         places.append(place)
         members.append(read)
-    return [(bundle_id, _frame(*groups[bundle_id], spec_of(bundle_id))) for bundle_id in sorted(groups)]
+    specs = {bundle_id: _spec(bundle_id, places[0], spec_of) for bundle_id, (places, _) in sorted(groups.items())}
+    return [(bundle_id, _frame(*groups[bundle_id], spec)) for bundle_id, spec in specs.items()]
+
+
+def _spec(bundle_id: str, place: int, spec_of: Callable[[str], Spec]) -> Spec:
+    try:
+        return spec_of(bundle_id)
+    except BundleError as error:
+        raise MissingBundleError(str(error), place) from error
 
 
 def _read(line: bytes, place: int) -> _Line:
@@ -136,6 +160,7 @@ def _bundle_of(line: _Line, place: int) -> str:
 
 def _frame(places: list[int], lines: list[_Line], spec: Spec) -> pl.DataFrame:
     decisions = decisions_of(places, [line.decision for line in lines], spec)
+    applications = applications_of(places, [bytes(line.application) for line in lines], spec)
     origin = pl.DataFrame(
         [
             pl.Series("door", [line.door for line in lines], dtype=pl.String),
@@ -143,10 +168,12 @@ def _frame(places: list[int], lines: list[_Line], spec: Spec) -> pl.DataFrame:
                 places, pl.Series("decided_at", [line.decided_at for line in lines]), "receipt_instant_unreadable"
             ),
             *[pl.Series(name, [getattr(line.source, name) for line in lines], kind) for name, kind in _SOURCE.items()],
-            applications_of(places, [bytes(line.application) for line in lines], spec),
+            applications["application"],
         ]
     )
-    return receipts_of(decisions, _features(places, lines, spec), origin, spec)
+    receipts = receipts_of(decisions, _features(places, lines, spec), origin, spec)
+    check_receipts(places, receipts, applications, spec)
+    return receipts
 
 
 def _features(places: list[int], lines: list[_Line], spec: Spec) -> NDArray[np.float32]:

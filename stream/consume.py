@@ -16,15 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
 from features.errors import InputError, SettingsError
-from features.spec import Spec
 from receipts.chain import Chain, Head
-from receipts.line_parts import ReceiptError
-from receipts.lines import receipt_frames
-from receipts.pii import Pseudonymiser
 from stream.errors import OffsetGoneError
+from stream.receipt_reading import ReceiptReading
 from stream.records import Message
 from stream.topic_reader import TopicReader
 
@@ -39,12 +34,10 @@ Offsets = dict[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealing:
-    """How receipts become segments. `skip`: places (partition, offset) of records that are no receipts."""
+    """How receipts become segments: after so many seconds."""
 
-    spec_of: Callable[[str], Spec]
+    reading: ReceiptReading
     seconds: float
-    pii_key: bytes | None = None
-    skip: frozenset[tuple[int, int]] = frozenset()
     from_earliest: bool = False
 
 
@@ -95,8 +88,8 @@ class Consume:
         What is in hand at the end is sealed.
 
         Raises:
-            InputError: a record is no receipt; names its place.
-            BundleError: a bundle that decided is not there.
+            InputError: records are no receipts; names their places.
+            BundleError: a bundle that decided is not there; names the place of its first receipt.
             DeliveryError: the brokers or the disk fail.
 
         """
@@ -117,7 +110,7 @@ class Consume:
     def _seal(self, range_: _Range, sealed_parts: int = 0, parts: int | None = None) -> None:
         if not range_.messages:
             return
-        frames = self._frames(range_.messages)
+        frames = [frame for _, frame in self._sealing.reading.frames(range_.messages)]
         if parts is not None and len(frames) != parts:
             raise InputError(
                 f"{self._reader.topic}: the records of the last range are not those that were sealed in part. Was the "
@@ -127,21 +120,6 @@ class Consume:
             self._said(self._chain.seal(frame, source=self._source(range_, part, len(frames))))
         self._at = dict(range_.next)
         self._reader.show_progress(self._at)
-
-    def _frames(self, messages: list[Message]) -> list[pl.DataFrame]:
-        kept = [m for m in messages if m.place not in self._sealing.skip]
-        try:
-            frames = receipt_frames([m.value or b"" for m in kept], self._sealing.spec_of)
-        except ReceiptError as error:
-            at = kept[error.place]
-            raise InputError(
-                f"{at.topic} partition {at.partition} offset {at.offset}: {error}. It was not sealed, nor what came "
-                f"with it. If it is no receipt, pass over it with --skip {at.partition}:{at.offset}."
-            ) from error
-        return [
-            Pseudonymiser(self._sealing.spec_of(bundle_id), self._sealing.pii_key).frame(frame)
-            for bundle_id, frame in frames
-        ]
 
     def _source(self, range_: _Range, part: int, parts: int) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from features.spec_file import parse_spec
 from receipts.chain import Chain
 from receipts.read import frames, segments
 from stream.consume import Consume, Sealing
+from stream.receipt_reading import ReceiptReading
 from stream.topic_reader import TopicReader
 from tests.killed_run import KILLED, Killer
 
@@ -30,7 +31,7 @@ def run(brokers: str, topic: str, spec_text: str, log: Path, at: int) -> int:
         if at:
             Killer(os.path.realpath(log), at)
         with Chain.open(log, f"stream-{topic}") as chain:
-            sealing = Sealing(spec_of=lambda _id: spec, seconds=3600)
+            sealing = Sealing(reading=ReceiptReading(spec_of=lambda _id: spec), seconds=3600)
             Consume(reader, chain, sealing, lambda _head: None).run(lambda: False, IDLE_S)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,11 +1,13 @@
 """Receipts and logs for tests, made by the product's own parts."""
 
 import json
+from base64 import b64decode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from receipts.chain import Chain
@@ -13,6 +15,7 @@ from receipts.frame import receipts_of
 from receipts.lines import line_head, receipt_line
 from receipts.read import frames
 from recipes.dataset import Dataset
+from scoring.decisions import decision_ids
 from scoring.messages import MessageScorer
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
@@ -61,3 +64,15 @@ def some_lines(scorer: Scorer, example: dict[str, Any], count: int) -> list[byte
 def rest_receipts(log: Path) -> pl.DataFrame:
     columns = ["request_id", "row", "door", "decision_id", "application_id", "decided_at", "credit_class"]
     return pl.concat(frames(log, columns=columns))
+
+
+def of_bundle(line: bytes, bundle_id: str) -> bytes:
+    """The receipt as another bundle would have written it, which decides the same."""
+    receipt = json.loads(line)
+    decision, features = receipt["decision"], np.frombuffer(b64decode(receipt["features"]), "<f4").reshape(1, -1)
+    as_of = datetime.fromisoformat(decision["as_of"]).timestamp() * 1e6
+    ids = {name: [decision[name]] for name in ("application_id", "customer_id")}
+    (made,) = decision_ids(pl.DataFrame({**ids, "as_of": [round(as_of)]}), features, bundle_id)
+    return line.replace(decision["bundle_id"].encode(), bundle_id.encode()).replace(
+        decision["decision_id"].encode(), made.encode()
+    )

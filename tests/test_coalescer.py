@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from api.coalescer import Answered, Coalescer, Full, Work
+from api.coalescer import Answered, Coalescer, Full
+from api.fair import Work
 from api.problems import Response
 from features.errors import DeliveryError
 from scoring.message_decoder import Refusal
@@ -54,6 +55,25 @@ def work(message: bytes, seconds: float = PATIENCE_S, *, gone: bool = False) -> 
         deadline=time.monotonic() + seconds,
         gone=lambda: gone,
     )
+
+
+def batch(*messages: bytes, key: str = "", seconds: float = PATIENCE_S) -> Work:
+    return Work(
+        split=lambda: list(messages),
+        respond=lambda answers: Response(200, (), b" ".join(a.decision or b"" for a in answers)),
+        late=lambda: Response(503, (), b"late"),
+        unkept=lambda: Response(503, (), b"unkept"),
+        failed=lambda error: Response(500, (), type(error).__name__.encode()),
+        deadline=time.monotonic() + seconds,
+        key=key,
+        large=True,
+    )
+
+
+def of(key: str, message: bytes) -> Work:
+    made = work(message)
+    made.key = key
+    return made
 
 
 def hold(coalescer: Coalescer, scores: Scores, first: Work) -> None:
@@ -199,3 +219,71 @@ def test_no_decision_goes_out_before_its_receipt_is_kept_nor_without(scores: Sco
     submit(keeping, *failing)
     assert sorted(w.future.result(PATIENCE_S).body for w in failing) == [b"", b"unkept"]
     keeping.close()
+
+
+def test_a_batch_goes_on_in_the_next_rounds_and_keeps_no_other_key_waiting(
+    coalescer: Coalescer, scores: Scores
+) -> None:
+    numbers = [b"%d" % i for i in range(35)]
+    hold(coalescer, scores, of("first", b"first"))
+    large, small = batch(*numbers, key="many"), [of("few", b"a"), of("few", b"b"), of("other", b"c")]
+    submit(coalescer, large, *small)
+    scores.go.set()
+    assert large.future.result(PATIENCE_S).body == b" ".join(numbers), "whole, and in order"
+    assert [w.future.result(PATIENCE_S).body for w in small] == [b"a", b"b", b"c"]
+    assert all(len(taken) <= 10 for taken in scores.rounds)
+    assert {b"a", b"b", b"c"} <= set(scores.rounds[1]), "they are in the first round after they came"
+    assert sum(m in numbers for m in scores.rounds[1]) == 7, "and the batch has what they leave"
+
+
+def test_keys_share_rounds_however_much_each_sends(coalescer: Coalescer, scores: Scores) -> None:
+    hold(coalescer, scores, of("first", b"first"))
+    greedy = [batch(*[b"x"] * 40, key="greedy") for _ in range(3)]
+    submit(coalescer, *greedy, batch(*[b"y"] * 20, key="modest"))
+    scores.go.set()
+    for one in greedy:
+        one.future.result(PATIENCE_S)
+    shares = [(taken.count(b"x"), taken.count(b"y")) for taken in scores.rounds[1:]]
+    assert shares[:4] == [(5, 5)] * 4
+    assert sum(x for x, _ in shares) == 120
+
+
+def test_a_fault_in_a_later_part_of_a_batch_fails_it_once_and_nothing_else(
+    coalescer: Coalescer, scores: Scores
+) -> None:
+    hold(coalescer, scores, work(b"first"))
+    failing = batch(*[b"x"] * 12, b"trip", *[b"x"] * 30, key="a")
+    good = batch(*[b"%d" % i for i in range(25)], key="b")
+    submit(coalescer, failing, good)
+    scores.go.set()
+    assert failing.future.result(PATIENCE_S).body == b"ZeroDivisionError"
+    assert good.future.result(PATIENCE_S).body == b" ".join(b"%d" % i for i in range(25))
+    after = work(b"after")
+    submit(coalescer, after)
+    assert after.future.result(PATIENCE_S).body == b"after"
+    assert sum(taken.count(b"x") for taken in scores.rounds) < 42, "the rest of it is not scored"
+
+
+def test_an_empty_batch_and_one_past_its_deadline_are_answered(coalescer: Coalescer, scores: Scores) -> None:
+    hold(coalescer, scores, work(b"first"))
+    empty, late = batch(key="a"), batch(*[b"x"] * 30, key="b", seconds=-1)
+    submit(coalescer, empty, late)
+    scores.go.set()
+    assert empty.future.result(PATIENCE_S).body == b""
+    assert late.future.result(PATIENCE_S).body == b"late"
+    assert not any(b"x" in taken for taken in scores.rounds)
+
+
+def test_a_request_that_fails_in_one_of_two_parts_of_a_round_is_answered_once(
+    coalescer: Coalescer, scores: Scores
+) -> None:
+    """One key leaves room in the round, which the other gets as a second part."""
+    hold(coalescer, scores, work(b"first"))
+    failing, single = batch(b"trip", *[b"x"] * 30, key="a"), of("b", b"single")
+    submit(coalescer, failing, single)
+    scores.go.set()
+    assert failing.future.result(PATIENCE_S).body == b"ZeroDivisionError"
+    assert single.future.result(PATIENCE_S).body == b"single"
+    after = work(b"after")
+    submit(coalescer, after)
+    assert after.future.result(PATIENCE_S).body == b"after"

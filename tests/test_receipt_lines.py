@@ -1,6 +1,7 @@
 """Receipts as the doors write them: joined bytes in, the same bits in the log; whatever else is refused whole."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +23,7 @@ from scoring.messages import Answer, MessageScorer
 from scoring.publish import to_messages
 from scoring.schema import example_application
 from scoring.scorer import Scorer
+from tests.receipt_parts import of_bundle
 
 DECIDED = "2026-01-02T03:04:05.000006Z"
 
@@ -85,7 +87,7 @@ def test_the_application_of_a_receipt_scores_to_the_same_decision_and_has_one_fo
 
 
 def test_receipts_of_several_bundles_are_told_apart(one_line: bytes, scorer: Scorer, spec: Spec) -> None:
-    other = one_line.replace(scorer.bundle.bundle_id.encode(), b"f" * 64)
+    other = of_bundle(one_line, "f" * 64)
     frames = receipt_frames([one_line, other, one_line], lambda _id: spec)
     assert {bundle_id: frame.height for bundle_id, frame in frames} == {scorer.bundle.bundle_id: 2, "f" * 64: 1}
 
@@ -96,6 +98,28 @@ def changed(key: str, value: object) -> Callable[[bytes], bytes]:
 
 def decided(**values: object) -> Callable[[bytes], bytes]:
     return lambda line: json.dumps(json.loads(line) | {"decision": json.loads(line)["decision"] | values}).encode()
+
+
+def reason(**values: object) -> Callable[[bytes], bytes]:
+    """A receipt whose only reason is changed."""
+    one = {"code": "C", "text": "t", "contribution": 0.5, "weak": False}
+    return lambda line: as_worst(line, [one | values])
+
+
+def as_worst(line: bytes, reasons: list[dict[str, object]]) -> bytes:
+    """The decision of the worst class, with these reasons."""
+    receipt = json.loads(line)
+    receipt["decision"] |= {"credit_class": "Poor", "reasons": reasons}
+    return json.dumps(receipt).encode()
+
+
+def reasons(count: int) -> Callable[[bytes], bytes]:
+    return lambda line: as_worst(line, [{"code": "C", "text": "t", "contribution": 0.5, "weak": False}] * count)
+
+
+def spelled(old: str, new: str) -> Callable[[bytes], bytes]:
+    """The line with another spelling of a part, as JSON would not write it."""
+    return lambda line: re.sub(old.encode(), new.encode(), line, count=1)
 
 
 BROKEN: list[tuple[Callable[[bytes], bytes], str]] = [
@@ -119,6 +143,39 @@ BROKEN: list[tuple[Callable[[bytes], bytes], str]] = [
     (decided(credit_score=2**40), "receipt_decision_wrong"),
     (decided(reasons=[{}]), "receipt_decision_wrong"),
     (decided(surprise=1), "receipt_decision_wrong"),
+    (reasons(0), "receipt_decision_wrong"),
+    (reasons(5), "receipt_decision_wrong"),
+    (reason(code=""), "receipt_decision_wrong"),
+    (reason(text="a\x1b[2Jb"), "receipt_decision_wrong"),
+    (reason(text="a\u0085b"), "receipt_decision_wrong"),
+    (reason(contribution="0.5"), "receipt_decision_wrong"),
+    (reason(contribution=True), "receipt_decision_wrong"),
+    (reason(contribution=None), "receipt_decision_wrong"),
+    (spelled('"p_good":[^,]*', '"p_good":NaN'), "receipt_not_json"),
+    (spelled('"p_good":[^,]*', '"p_good":1e999'), "receipt_decision_wrong"),
+    (spelled('"p_good":[^,]*', '"p_good":"0.5"'), "receipt_decision_wrong"),
+    (spelled('"credit_score":[^,]*', '"credit_score":' + "9" * 5000), "receipt_decision_wrong"),
+    (decided(p_good=1.5), "receipt_decision_wrong"),
+    (decided(p_good=-0.1), "receipt_decision_wrong"),
+    (decided(credit_score=-5), "receipt_decision_wrong"),
+    (decided(credit_score=700.5), "receipt_decision_wrong"),
+    (decided(credit_class="Excellent"), "receipt_decision_wrong"),
+    (
+        decided(credit_class="Good", reasons=[{"code": "C", "text": "t", "contribution": 1.0, "weak": False}]),
+        "receipt_decision_wrong",
+    ),
+    (decided(decision_id="0" * 64), "receipt_decision_wrong"),
+    (decided(application_id="another"), "receipt_application_wrong"),
+    (decided(customer_id="a\nb"), "receipt_application_wrong"),
+    (decided(as_of="0001-01-01T00:00:00.000000Z"), "receipt_decision_wrong"),
+    (decided(as_of="2200-01-01T00:00:00.000000Z"), "receipt_decision_wrong"),
+    (decided(bundle_id="f" * 64 + "\n"), "receipt_decision_wrong"),
+    (changed("decided_at", "0001-01-01T00:00:00.000000Z"), "receipt_instant_unreadable"),
+    (changed("source", {"topic": "in\n", "partition": 0, "offset": 1}), "receipt_source_wrong"),
+    (changed("source", {"topic": "in", "partition": 0}), "receipt_source_wrong"),
+    (changed("source", {"topic": "in", "partition": 0, "offset": 1, "row": 1}), "receipt_source_wrong"),
+    (changed("source", {"request_id": "r", "row": 1}), "receipt_source_wrong"),
+    (changed("door", "rest"), "receipt_source_wrong"),
 ]
 
 
@@ -140,7 +197,7 @@ def test_half_a_receipt_is_never_read(one_line: bytes, spec: Spec, data: st.Data
 
 def test_a_lender_without_attributes_has_receipts_too(one_line: bytes, spec: Spec) -> None:
     bare = json.loads(one_line)["application"] | {"attributes": {}}
-    texts = applications_of([0], [json.dumps(bare).encode()], replace(spec, attributes=()))
+    texts = applications_of([0], [json.dumps(bare).encode()], replace(spec, attributes=()))["application"]
     assert json.loads(texts[0]) == bare | {"events": [e | {"recorded_at": None} for e in bare["events"]]}
 
 

@@ -56,6 +56,27 @@ def test_a_rate_lets_so_many_through_at_once_and_so_many_each_second_for_each_ke
     assert [limit.wait("a") for _ in range(4)] == [0, 0, 0, 1]
 
 
+def test_a_batch_counts_as_many_as_it_has_and_may_owe_once() -> None:
+    now = 0.0
+    limit = RateLimit(100, lambda: now)
+    assert limit.wait("a") == 0
+    assert limit.charge("a", 999) == 0, "let in, but then 900 are owed"
+    assert limit.charge("a", 999) == 10, "another that came in at the same time"
+    assert (limit.wait("a"), limit.wait("b")) == (10, 0)
+    now = 9.5
+    assert limit.wait("a") == 0
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_rate_counts_the_applications_of_batches(framework: str, bundle: Path, tmp_path: Path, good: bytes) -> None:
+    batch = b"[" + b",".join([good] * 200) + b"]"
+    with running(bundle, tmp_path, framework, "--rate-limit", 2) as door:
+        assert door.score(batch, "/v1/score/batch").status == 200
+        reply = door.score(good)
+        assert (reply.status, reply.json["code"]) == (429, "rate_limited")
+        assert 90 <= int(reply.headers["retry-after"]) <= 100
+
+
 def test_the_deadline_of_a_request_that_waits_is_kept(bundle: Path, tmp_path: Path, good: bytes) -> None:
     batch = b"[" + b",".join([good] * 1000) + b"]"
     for framework in FRAMEWORKS:
@@ -67,7 +88,9 @@ def test_the_deadline_of_a_request_that_waits_is_kept(bundle: Path, tmp_path: Pa
 def test_requests_beyond_the_queue_get_503_with_retry_after(bundle: Path, tmp_path: Path, good: bytes) -> None:
     batch = b"[" + b",".join([good] * 1000) + b"]"
     for framework in FRAMEWORKS:
-        with running(bundle, tmp_path / framework, framework, max_waiting=2, deadline_seconds=120) as door:
+        with running(
+            bundle, tmp_path / framework, framework, max_waiting=2, deadline_seconds=120, rate_limit=0
+        ) as door:
 
             def send(_: int, door: Door = door) -> tuple[int, str]:
                 reply = door.score(batch, "/v1/score/batch")

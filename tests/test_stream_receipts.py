@@ -20,6 +20,7 @@ from stream.dead_letters import HEADROOM_BYTES
 from tests.account import source
 from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, Seen, read_topic
+from tests.receipt_parts import of_bundle
 from tests.waiting import PATIENCE_S
 
 LARGEST = 1_048_588
@@ -96,7 +97,7 @@ def test_receipts_are_in_the_log_once_however_often_it_is_consumed(
 
 
 def test_consume_killed_at_any_step_goes_on_without_loss_or_double(
-    decided: Decided, spec_file: Path, scorer: Scorer, tmp_path: Path
+    decided: Decided, spec_file: Path, tmp_path: Path
 ) -> None:
     """Receipts of two bundles, so that a range has two parts."""
     topic = "receipts-killed"
@@ -104,7 +105,7 @@ def test_consume_killed_at_any_step_goes_on_without_loss_or_double(
     producer = ck.Producer({"bootstrap.servers": decided.server.address, "message.max.bytes": 4_000_000})
     small = [r for r in decided.receipts if len(r.value or b"") < 50_000]
     for i, record in enumerate(small):
-        value = (record.value or b"").replace(scorer.bundle.bundle_id.encode(), b"f" * 64) if i % 3 else record.value
+        value = of_bundle(record.value or b"", "f" * 64) if i % 3 else record.value
         producer.produce(topic, value, record.key, record.partition)
     assert producer.flush(PATIENCE_S) == 0
     command = [sys.executable, "-m", "tests.killed_consume", decided.server.address, topic, spec_file, tmp_path, 4]
@@ -153,6 +154,42 @@ def test_what_cannot_be_sealed_stops_with_its_place_and_the_way_on(
     assert (done.returncode, "the log goes on at offset 3" in done.stderr) == (4, True), done.stderr
     assert consume(credit, kafka, log, bundle, *there, "--from-earliest").returncode == 0
     assert sum(frame.height for frame in frames(log)) == 3
+
+
+def test_forged_receipts_are_named_all_at_once_or_put_aside_and_the_log_goes_on(
+    kafka: KafkaServer, decided: Decided, credit: Credit, bundle: Path, tmp_path: Path
+) -> None:
+    topic, dead, log = "receipts-forged", "receipts-aside", tmp_path / "log"
+    kafka.create(topic, dead, largest_message=LARGEST + HEADROOM_BYTES)
+    producer = ck.Producer({"bootstrap.servers": kafka.address})
+    good = [r.value or b"" for r in decided.receipts[2:6]]
+    reasons = [{"code": "C", "text": "t", "contribution": 1.0, "weak": False}] * 5
+    five = json.dumps(json.loads(good[0]) | {"decision": json.loads(good[0])["decision"] | {"reasons": reasons}})
+    stranger = of_bundle(good[1], "e" * 64)
+    for value in (good[0], five.encode(), good[1], b"junk", None, good[2]):
+        producer.produce(topic, value, b"k", partition=2)
+    producer.flush(PATIENCE_S)
+    there = ("--topic", topic)
+    done = consume(credit, kafka, log, bundle, *there)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"{topic} partition 2 offset 1: receipt_decision_wrong" in done.stderr
+    assert "--skip 2:1 --skip 2:3 --skip 2:4" in done.stderr
+    done = consume(credit, kafka, log, bundle, *there, "--dead-letters", dead)
+    assert (done.returncode, "segment 1: 3 receipts" in done.stdout) == (0, True), done.stderr
+    aside = read_topic(kafka.address, dead)
+    assert [(source(r), r.value) for r in aside] == [((2, 1), five.encode()), ((2, 3), b"junk"), ((2, 4), None)]
+    assert [r.headers["__connect.errors.code"] for r in aside][1:] == [b"receipt_not_json"] * 2
+    producer.produce(topic, stranger, b"k", partition=2)
+    producer.produce(topic, good[3], b"k", partition=2)
+    producer.flush(PATIENCE_S)
+    done = consume(credit, kafka, log, bundle, *there, "--dead-letters", dead)
+    assert done.returncode == 2
+    assert f"{topic} partition 2 offset 6: {bundle}: lacks the bundle {'e' * 64}" in done.stderr
+    done = consume(credit, kafka, log, bundle, *there, "--skip", "2:6")
+    assert (done.returncode, "segment 2: 1 receipts" in done.stdout) == (0, True), done.stderr
+    done = consume(credit, kafka, log, bundle, *there, "--dead-letters", topic)
+    assert (done.returncode, "other than" in done.stderr) == (2, True)
 
 
 def test_a_topic_too_small_for_receipts_is_refused_at_start(kafka: KafkaServer, credit: Credit, bundle: Path) -> None:

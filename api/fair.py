@@ -1,0 +1,130 @@
+"""What waits to be scored, by key: each round takes as many messages of one key as of another, whoever sends more."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from api.problems import Response
+from scoring.messages import Answer
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Work:
+    """One request that waits. `split` makes its messages, `respond` its response.
+
+    `late`, `unkept` and `failed` make the responses at the deadline, without a receipt and after a fault. `large`: its
+    messages are not known before it is split, which takes time; `deadline` is on the coalescer's clock. `key`: whose
+    it is. `messages`, `taken` and `answers` tell how far it is.
+    """
+
+    split: Callable[[], Sequence[bytes] | Response]
+    respond: Callable[[list[Answer]], Response]
+    late: Callable[[], Response]
+    unkept: Callable[[], Response]
+    failed: Callable[[BaseException], Response]
+    deadline: float
+    request_id: str = ""
+    key: str = ""
+    large: bool = False
+    gone: Callable[[], bool] = lambda: False
+    future: "Future[Response]" = field(default_factory=Future)
+    messages: Sequence[bytes] | Response | None = None
+    taken: int = 0
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """Return how many messages are to be scored yet; one that was not split counts as one."""
+        if isinstance(self.messages, Response):
+            return 0
+        return 1 if self.messages is None else len(self.messages) - self.taken
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some messages of a request, from `start` on, which are scored in one round."""
+
+    work: Work
+    messages: Sequence[bytes]
+    start: int
+    last: bool
+
+    def settle(self, answers: Iterator[Answer]) -> None:
+        """Take the answers to its messages, also where it is scored once more."""
+        self.work.answers[self.start :] = [next(answers) for _ in self.messages]
+
+
+class FairQueue:
+    """Requests by key, in order for each key. Not to be shared between threads without a lock."""
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._of: dict[str, deque[Work]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._of.values()))
+
+    def add(self, work: Work) -> None:
+        """Queue a request behind those of its key."""
+        self._of.setdefault(work.key, deque()).append(work)
+
+    def drop(self, unwanted: Callable[[Work], bool]) -> None:
+        """Forget requests that nobody waits for."""
+        kept = {key: deque(w for w in waiting if w.taken or not unwanted(w)) for key, waiting in self._of.items()}
+        self._of = {key: waiting for key, waiting in kept.items() if waiting}
+
+    def forget(self, work: Work) -> None:
+        """Leave out the rest of a request that failed."""
+        if work.left and work in self._of.get(work.key, ()):
+            self._of[work.key].remove(work)
+            if not self._of[work.key]:
+                del self._of[work.key]
+
+    @property
+    def begun(self) -> bool:
+        """Whether the next messages of a request are known to wait."""
+        return any(waiting[0].taken for waiting in self._of.values())
+
+    def unsplit(self) -> list[Work]:
+        """Return of each key the first request that must be split before it can be taken, if it comes next."""
+        first = [waiting[0] for waiting in self._of.values()]
+        return [work for work in first if work.large and work.messages is None]
+
+    def take(self, room: int, prepare: Callable[[Work], bool]) -> list[Part]:
+        """Take at most `room` messages, but at least one, shared between the keys that wait.
+
+        `prepare` splits a request and tells whether it is still wanted. A large one that was not split waits for the
+        next round.
+        """
+        parts: list[Part] = []
+        while room > 0 and self._of:
+            share, before = max(1, room // len(self._of)), room
+            for key in list(self._of):
+                for part in self._of_key(key, min(share, room), prepare):
+                    parts.append(part)
+                    room -= len(part.messages)
+            if room == before:
+                break
+        if self._of:  # who was first is last in the next round
+            first = next(iter(self._of))
+            self._of[first] = self._of.pop(first)
+        return parts
+
+    def _of_key(self, key: str, share: int, prepare: Callable[[Work], bool]) -> Iterator[Part]:
+        waiting = self._of[key]
+        while waiting and share > 0 and not (waiting[0].large and waiting[0].messages is None):
+            work = waiting[0]
+            if not prepare(work):
+                waiting.popleft()
+                continue
+            count = min(share, work.left)
+            messages = [] if isinstance(work.messages, Response) else (work.messages or [])
+            start, some = work.taken, messages[work.taken : work.taken + count]
+            work.taken, share = start + count, share - count
+            last = not work.left
+            if last:
+                waiting.popleft()
+            yield Part(work, some, start, last)
+        if not waiting:
+            del self._of[key]
