@@ -194,7 +194,7 @@ def test_numbers_in_headers_that_are_none_claim_nothing() -> None:
 
 def old_records() -> tuple[str, list[Message]]:
     """The mark, and the records in which nothing is proven, as the first version wrote them."""
-    kept = json.loads((PROJECT / "tests/formats/stream-1/records.json").read_text())
+    kept = json.loads((PROJECT / "tests/stream_formats/1.json").read_text())
     records = [
         Message(
             *(r["topic"], r["partition"], i, r["key"].encode(), r["value"].encode()),
