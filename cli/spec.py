@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from batch.column_passes import ColumnPasses
 from batch.output import prepare_folder, replace_files
 from batch.tables import read_table
 from cli.console import note, say, stages
 from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from features.dialect import Dialect
-from features.draft import draft_spec
-from features.spec_file import parse_spec
+from features.draft import Tables, draft_spec
 from features.spec_local import csv_lines
 
 app = typer.Typer(no_args_is_help=True, help="Draft a spec for your own data.")
@@ -42,16 +42,24 @@ def draft(  # noqa: PLR0917 - typer takes options by name
     with stages("Drafting", 2) as stage:
         stage("read")
         csv = csv_dialect(separator, encoding)
-        account = None if events is None else read_table(events, "events", may_be_empty=True, dialect=csv, tell=note)
-        tables = read_table(applications, "applications", dialect=csv, tell=note), account
+        columns = ColumnPasses(applications, csv, note)
+        tables = Tables(
+            identity=columns.identity,
+            columns=columns,
+            events=None if events is None else read_table(events, "events", may_be_empty=True, dialect=csv, tell=note),
+            labels=None if labels is None else read_table(labels, "labels", dialect=csv, tell=note),
+            hints=() if labels is None else (labels.stem,),
+        )
         stage("guess")
-        text = draft_spec(*tables, None if labels is None else read_table(labels, "labels", dialect=csv, tell=note))
-    text = "\n".join([text, *csv_lines(csv), ""]) if csv != Dialect() else text
-    spec = parse_spec(text, str(out))
+        drafted = draft_spec(tables)
+    text = "
+".join([drafted.text, *csv_lines(csv), ""]) if csv != Dialect() else drafted.text
     kept = _keep_former(out, text)
     replace_files({out: text.encode()})
-    left_out = text.count("# Left out: ")
-    say(f"{len(spec.attributes)} attributes, {left_out} columns left out, {len(spec.groups)} groups of events: {out}")
+    for look in drafted.looks:
+        say(look)
+    counted = f"{drafted.attributes} attributes, {drafted.left_out} columns left out"
+    say(f"{counted}, {drafted.groups} groups of events: {out}")
     if kept is not None:
         say(f"The spec that was there, with what you edited, is kept: {kept}")
     say("Look for EDIT in it, then: credit train DIR --bundles BUNDLES, with the spec as DIR/spec.toml")

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
+from features.names import readable
 from features.spec import Spec
 from features.toml_table import toml_text
-
-_LONGEST_NAME = 60
 
 
 def draft_reasons(spec: Spec) -> Iterator[str]:
@@ -16,10 +15,10 @@ def draft_reasons(spec: Spec) -> Iterator[str]:
     yield "# belongs together."
     codes: list[str] = []
     for attribute in spec.attributes:
-        texts = _attribute_texts(_readable(attribute.name), categorical=bool(attribute.values))
+        texts = _attribute_texts(readable(attribute.name), categorical=bool(attribute.values))
         yield from _table(_code(attribute.name, codes), attribute.name, texts)
     for group in spec.groups:
-        code, what = _code(group.name, codes), _readable(group.name.removeprefix("events "))
+        code, what = _code(group.name, codes), readable(group.name.removeprefix("events "))
         yield from _table(code, group.name, _group_texts(what))
         yield from _exception(code, f"{group.name}_days_since_last_*", _recency_texts(what))
         yield from _exception(code, f"{group.name}_count_*", _frequency_texts(what))
@@ -87,8 +86,3 @@ def _code(name: str, codes: list[str]) -> str:
     code = next(c for c in (stem, *[f"{stem}_{i}" for i in range(2, len(codes) + 3)]) if c not in codes)
     codes.append(code)
     return code
-
-
-def _readable(name: str) -> str:
-    words = "".join(c if c.isprintable() else " " for c in name.replace("_", " "))
-    return " ".join(words.split())[:_LONGEST_NAME].strip() or "this value"

@@ -14,10 +14,10 @@ from features.spec import (
     Currency,
     ScoreScaling,
     Spec,
-    probability_column,
 )
 from features.spec_about import read_about
 from features.spec_attributes import check_reachable, read_attribute, read_defaults
+from features.spec_classes import NAME, read_classes
 from features.spec_groups import read_group
 from features.spec_local import read_csv
 from features.spec_pii import check_pii
@@ -31,7 +31,6 @@ _KEYS = (
     *("language", "reasons", "about", "pii", "csv"),
 )
 _KEYS_OF_2 = (*_KEYS, "decimal")
-_NAME = re.compile(r"[^\s=,|\"^*][^=,|\"\n]{0,98}")
 _RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
 _Member = TypeVar("_Member")
 
@@ -52,7 +51,7 @@ def _spec(root: Table, text: str) -> Spec:
     if version not in _READABLE:
         raise SpecError(f"spec_version: this release reads versions 1 and {SPEC_VERSION}, found {version}.")
     root.allow(_KEYS if version == 1 else _KEYS_OF_2)
-    classes, currency = _classes(root), _currency(root.table("currency"))
+    classes, currency = read_classes(root, version, text), _currency(root.table("currency"))
     defaults = read_defaults(root, version, currency)
     kinds, ignored = _event_kinds(root.table("events", optional=True))
     spec = Spec(
@@ -88,18 +87,6 @@ def _check_features(names: list[str]) -> None:
         raise SpecError(f"attributes and rfm: both make a feature {', '.join(doubled)}. Rename one of them.")
 
 
-def _classes(root: Table) -> tuple[str, ...]:
-    classes = root.texts("classes", ("Poor", "Standard", "Good"))
-    columns = {probability_column(name) for name in classes}
-    if len(classes) < 2 or len(columns) != len(classes) or not all(_is_class_name(n) for n in classes):
-        raise SpecError('classes: expected two or more different names, worst first, as in ["Poor", "Good"].')
-    return classes
-
-
-def _is_class_name(name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and name == name.strip() and name.isprintable()
-
-
 def _currency(table: Table) -> Currency:
     table.allow(["code", "minor_digits"])
     if not re.fullmatch("[A-Z]{3}", table.text("code")):
@@ -120,7 +107,7 @@ def _members(root: Table, section: str, make: Callable[[str, Table], _Member]) -
 
 def is_usable_name(name: str) -> bool:
     """Tell whether an attribute or a group may have this name."""
-    return bool(_NAME.fullmatch(name)) and name not in _RESERVED
+    return bool(NAME.fullmatch(name)) and name not in _RESERVED
 
 
 def _event_kinds(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Your data in 15 minutes: the guide runs on a lender whose columns the product has never seen."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.draft import draft_spec
-from features.draft_column import guess_column
+from features.draft import Tables, draft_spec
+from features.draft.attribute import Drafted, draft_attribute
 from features.matrix import build_features
 from features.spec_file import parse_spec
 from recipes.dataset import Dataset
@@ -63,11 +64,13 @@ def test_the_guide_runs_with_only_the_edits_it_asks_for(mine: Path) -> None:
     spec = mine / "mine/spec.toml"
     drafted = spec.read_text()
     assert drafted.count("EDIT") >= 4
-    assert '# Left out: "free text" has 900 different texts.' in drafted
-    assert '# Left out: "empty" has no values.' in drafted
-    edited = drafted.replace('["spłacony", "windykacja"]', '["windykacja", "spłacony"]').replace(
-        'code = "EUR"', 'code = "PLN"'
-    )
+    assert '# Left out: "free text" is free text: about 2 words a cell, 900 different cells.' in drafted
+    assert '# Left out: "empty" has no values: every cell is empty' in drafted
+    asked = shell("credit train mine --bundles mine/bundles", mine)
+    assert asked.returncode == 2
+    choice = 'classes = ["windykacja", "spłacony"]'
+    assert choice in asked.stderr
+    edited = drafted.replace(f"# {choice}", choice).replace('code = "EUR"', 'code = "PLN"')
     assert edited != drafted
     spec.write_text(edited)
     for step in steps[1:]:
@@ -111,13 +114,16 @@ def test_a_draft_of_other_names_says_what_to_rename(mine: Path, credit: Credit) 
     assert "wniosek" not in said, "a first line that is data is not repeated"
 
 
+def drafted_of(cells: Sequence[object], name: str = "column_x") -> Drafted:
+    return draft_attribute(pl.Series(name, cells), len(cells), None)
+
+
 def test_columns_of_identifiers_are_no_attributes() -> None:
     phones = [f"{number:09d}" for number in range(600_000_000, 600_100_000, 997)]
     for cells in (phones, [f"+{phone}" for phone in phones], [int(phone) for phone in phones]):
-        guess = guess_column(pl.Series(cells))
-        assert (guess.kind, guess.note.split(";")[0]) == (None, "looks like a phone number or another identifier")
-    incomes = pl.Series([1000 * number**2 for number in range(1, 200)])  # all different, some of seven digits and more
-    assert guess_column(incomes).kind == "integer"
+        assert drafted_of(cells).reason.startswith("looks like a phone number or another identifier")
+    incomes = [1000 * number**2 for number in range(1, 200)]  # all different, some of seven digits and more
+    assert 'kind = "integer"' in drafted_of(incomes).lines[1]
 
 
 def test_a_missing_column_is_looked_for_among_the_others_by_its_name(mine: Path, credit: Credit) -> None:
@@ -133,10 +139,12 @@ def test_a_missing_column_is_looked_for_among_the_others_by_its_name(mine: Path,
 
 
 def test_characters_around_categories_are_stripped_only_where_they_are_dirt() -> None:
-    dirty = guess_column(pl.Series(["own", "own_", "rent", "*rent", "rent_"]))
-    assert (dirty.values, dirty.strip) == (("own", "rent"), "_*")
-    names = guess_column(pl.Series(["A*", "B", "C_"]))
-    assert (names.values, names.strip) == (("A*", "B", "C_"), "")
+    dirty = drafted_of(["own", "own_", "rent", "*rent", "rent_"]).lines
+    assert 'values = ["own", "rent"]' in dirty
+    assert 'strip = "_*"' in dirty
+    names = drafted_of(["A*", "B", "C_"]).lines
+    assert 'values = ["A*", "B", "C_"]' in names
+    assert not any(line.startswith("strip") for line in names)
 
 
 def test_the_draft_of_uci_trains_untouched(tmp_path: Path, credit: Credit) -> None:
@@ -149,7 +157,12 @@ def test_the_draft_of_uci_trains_untouched(tmp_path: Path, credit: Credit) -> No
 
 
 def test_the_draft_of_dirty_columns_finds_tokens_strips_and_ranges(dataset: Dataset) -> None:
-    spec = parse_spec(draft_spec(dataset.applications, dataset.events, dataset.labels))
+    draft = draft_spec(Tables.of(dataset.applications, dataset.events, dataset.labels))
+    assert any(look.startswith("age: left out") for look in draft.looks)
+    start = draft.text.index('# [attributes."age"]')
+    end = draft.text.index("\n\n", start)
+    taken_in = draft.text[start:end].replace("# [", "[").replace("\n# ", "\n")
+    spec = parse_spec(draft.text[:start] + taken_in + draft.text[end:])
     attributes = {a.name: a for a in spec.attributes}
     written = {a.name: a.kind for a in parse_spec(dataset.spec_text).attributes}
     money_is_a_number = {n: "number" if k == "money" else k for n, k in written.items()}
@@ -157,6 +170,7 @@ def test_the_draft_of_dirty_columns_finds_tokens_strips_and_ranges(dataset: Data
     assert attributes["age"].strip == "_"
     assert "_______" in attributes["age"].missing_tokens
     assert attributes["age"].minimum == 0, "one cell in a hundred that is -500 does not widen the range"
+    assert "-500" in attributes["age"].missing_tokens
     assert spec.classes == ("Poor", "Standard", "Good")
     table = build_features(dataset.applications, dataset.events, spec)
     assert table.rejects.filter(pl.col("code").str.starts_with("event_")).is_empty()
@@ -167,12 +181,12 @@ def test_the_draft_of_dirty_columns_finds_tokens_strips_and_ranges(dataset: Data
 )
 def test_any_column_drafts_to_a_spec_that_parses(cells: list[str], name: str) -> None:
     column = pl.Series(name, cells, dtype=pl.String)
-    assert guess_column(column).note
+    assert draft_attribute(column, len(cells), None).name == name
     identity = {"application_id": "a", "customer_id": "c", "as_of": "2026-01-01"}
     if name in identity:
         return
     applications = pl.DataFrame([column]).with_columns(**{k: pl.lit(v) for k, v in identity.items()})
     kinds = [cell.strip() for cell in cells if cell.strip()] or ["payment"]
     events = pl.DataFrame({"customer_id": "c", "occurred_at": "2026-01-01", "kind": kinds, "amount": "1"})
-    spec = parse_spec(draft_spec(applications, events, None))
+    spec = parse_spec(draft_spec(Tables.of(applications, events)).text)
     build_features(applications, events, spec)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.draft import draft_spec
+from features.draft import Tables, draft_spec
 from features.spec_file import parse_spec
 from recipes.dataset import Dataset
 from tests.conftest import Credit
@@ -84,6 +84,6 @@ def test_a_spec_that_measures_events_asks_for_them(bundle: Path, tonight: Path, 
 
 
 def test_events_with_a_header_alone_are_no_events(dataset: Dataset) -> None:
-    text = draft_spec(dataset.applications, dataset.events.clear(), dataset.labels)
+    text = draft_spec(Tables.of(dataset.applications, dataset.events.clear(), dataset.labels)).text
     assert parse_spec(text).groups == ()
-    assert text == draft_spec(dataset.applications, None, dataset.labels)
+    assert text == draft_spec(Tables.of(dataset.applications, None, dataset.labels)).text

@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.applications import identifier
+from features.class_values import match_classes, without_class
 from features.errors import InputError
 from features.matrix import FeatureTable, build_features
 from features.spec import Spec
@@ -78,7 +79,7 @@ def label_examples(data: TrainingData, spec: Spec) -> tuple[Examples, FeatureTab
 
     """
     table = build_features(data.applications, data.events, spec)
-    classes = check_labels(data.labels, spec.classes)
+    classes = check_labels(data.labels, spec)
     if table.applications["application_id"].is_duplicated().any():
         raise InputError("applications: an application_id is repeated. Training needs each application once.")
     joined = table.applications.select("application_id", "customer_id", "as_of").join(
@@ -109,8 +110,8 @@ def _truth(truth: pl.DataFrame | None, joined: pl.DataFrame, spec: Spec) -> NDAr
     return table.select(pl.col(name).cast(pl.Float32) for name in columns).to_numpy()
 
 
-def check_labels(labels: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
-    """Return labels as (application_id, actual), `actual` being the index of the class.
+def check_labels(labels: pl.DataFrame, spec: Spec) -> pl.DataFrame:
+    """Return labels as (application_id, actual), `actual` being the index of the class. Rows without one are left out.
 
     Raises:
         InputError: a column is missing, an application repeated or a class unknown.
@@ -122,12 +123,11 @@ def check_labels(labels: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame
     ids = labels.select(identifier(labels.schema, "labels", "application_id")).to_series()
     if ids.is_duplicated().any() or ids.null_count():
         raise InputError("labels: application_id must be present and not repeated. Keep one label per application.")
-    indexes = {name: index for index, name in enumerate(classes)}
-    actual = labels["credit_class"].cast(pl.String).replace_strict(indexes, default=None, return_dtype=pl.Int64)
-    unknown = int((actual.is_null() & labels["credit_class"].is_not_null()).sum())
+    actual = match_classes(labels["credit_class"], spec)
+    unknown = int((actual.is_null() & ~without_class(labels["credit_class"], spec)).sum())
     if unknown:
         raise InputError(
-            f"labels: {unknown} rows have a credit_class that is none of {', '.join(classes)}. "
+            f"labels: {unknown} rows have a credit_class that is none of {', '.join(spec.classes)}. "
             "Correct them, or declare the class in the spec."
         )
     return pl.DataFrame({"application_id": ids, "actual": actual}).drop_nulls("actual")

@@ -45,7 +45,7 @@ def rejudge(bundle: Bundle, data: TrainingData, policy: Policy | None = None) ->
     """
     spec = bundle.spec
     examples, table = label_examples(data, spec)
-    labelled = check_labels(data.labels, spec.classes)["application_id"]
+    labelled = check_labels(data.labels, spec)["application_id"]
     ids = table.applications["application_id"]
     ids = ids.filter(ids.is_in(labelled.implode()))
     known = fingerprint(examples) == bundle.manifest["training_data"]["sha256"]

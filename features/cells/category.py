@@ -8,6 +8,7 @@ import polars as pl
 from features.cells.causes import IS_MISSING, IS_TOKEN, IS_UNKNOWN
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, ToNumber
+from features.cells.ranges import is_ranges, lower_bound
 from features.cells.reading import Definition, Reading
 from features.cells.texts import around_of, bare_reader, plain_text, tokens_of, unreadable_type, whole_text
 from features.spec import Attribute, Feature
@@ -37,13 +38,18 @@ class Category(Kind):
         raise unreadable_type(attribute, dtype)
 
     def draft(self, found: Found) -> Guess | None:
-        """Take the values as found, if they are few."""
+        """Take the values as found, if they are few; of ranges the order of their lower bounds."""
+        if is_ranges(found):
+            look = "are ranges, taken as an ordered category by their lower bounds; one that is not listed is unusable"
+            values = tuple(sorted(found.text.unique(), key=lower_bound))
+            keys = (("ordered", True),)
+            return Guess(kind="category", note="ranges", values=values, tokens=found.tokens, keys=keys, look=look)
         strip = "".join(c for c in STRIPPED if stands_around_texts(found.text, c))
-        values = (found.text.str.strip_chars(strip) if strip else found.text).unique().sort()
+        values = listable(found.text.str.strip_chars(strip).unique() if strip else found.text, strip)
         if not 0 < len(values) <= MOST_VALUES:
             return None
-        note = "its values as found"
-        return Guess(kind="category", note=note, values=tuple(values), tokens=found.tokens, strip=strip)
+        note = "codes, no quantity" if found.names_things else "its values as found"
+        return Guess(kind="category", note=note, values=values, tokens=found.tokens, strip=strip)
 
     def features(self, attribute: Attribute) -> Iterator[Feature]:
         """See `Kind.features`."""
@@ -109,3 +115,8 @@ def stands_around_texts(text: pl.Series, character: str) -> bool:
     """Say whether a character stands around texts that all occur without it too, so that it is dirt and no name."""
     around = text.filter(text.str.starts_with(character) | text.str.ends_with(character)).unique()
     return len(around) > 0 and bool(around.str.strip_chars(character).is_in(text.unique().to_list()).all())
+
+
+def listable(text: pl.Series, strip: str) -> tuple[str, ...]:
+    """Return the different texts that a spec can list as values: a cell that ends in a control character is none."""
+    return tuple(sorted({value for value in text if value == value.strip().strip(" \t" + strip)}))

@@ -1,32 +1,46 @@
 """What is known of a column that a spec is drafted from, and what a kind makes of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
+from features.cells.causes import Unusable
 
 STRIPPED = "_*"
+_FIRST = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guess:
-    """A guess; `kind` None says why the column cannot be an attribute as it is. `keys`: further keys of the spec."""
+    """What a draft writes of a column; `keys`: further keys of the spec; `look`: what a person should look at.
 
-    kind: str | None
+    Special codes and the range of kinds that have one are found in the numbers that the kind reads.
+    """
+
+    kind: str
     note: str
-    bounds: tuple[float, float] | None = None
     values: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
     strip: str = ""
     keys: tuple[tuple[str, str | int | bool], ...] = ()
+    look: str = ""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The cells of a column as trimmed texts, without empty ones and without `tokens`, which mean "not known"."""
+    """The different cells of a column as trimmed texts, without empty ones and without `tokens`: "not known".
+
+    `counts`: how many rows hold each. `names_things`: digits name something and measure nothing, as in zip codes.
+    """
 
     text: pl.Series
     tokens: tuple[str, ...]
+    counts: NDArray[np.int64]
+    names_things: bool = False
 
     @cached_property
     def bare(self) -> pl.Series:
@@ -34,5 +48,18 @@ class Found:
         return self.text.str.strip_chars(STRIPPED)
 
     def share(self, pattern: str) -> float:
-        """Tell how many of the bare texts have a form, from 0 to 1."""
-        return float(self.bare.str.contains(pattern).sum()) / max(len(self.bare), 1)
+        """Tell in how many rows the bare text has a form, from 0 to 1."""
+        return self.weight(self.bare.str.contains(pattern))
+
+    def weight(self, wanted: pl.Series) -> float:
+        """Return the share of the rows whose cells a mask selects."""
+        return float(self.counts[wanted.to_numpy()].sum()) / max(int(self.counts.sum()), 1)
+
+    def readable(self, read: Callable[[str], object]) -> float:
+        """Tell in how many rows `read` makes something else than `Unusable` of the bare text; looks at 1,000 first."""
+        first = self.bare.head(_FIRST).to_list()
+        usable = [type(read(text)) is not Unusable for text in first]
+        if len(first) == _FIRST and sum(usable) < _FIRST / 2:
+            return 0.0
+        rest = [type(read(text)) is not Unusable for text in self.bare[_FIRST:].to_list()]
+        return self.weight(pl.Series([*usable, *rest], dtype=pl.Boolean))

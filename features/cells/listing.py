@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from features.cells.category import MOST_VALUES, plain_values, stands_around_texts, value_features
+from features.cells.category import MOST_VALUES, listable, plain_values, stands_around_texts, value_features
 from features.cells.causes import IS_UNKNOWN
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, ToNumber
+from features.cells.ranges import is_ranges
 from features.cells.reading import Reading
 from features.cells.texts import WHITE_SPACE, bare_reader, plain_text, unreadable_type, whole_text
 from features.spec import Attribute, Feature
@@ -51,6 +52,8 @@ class Listing(Kind):
 
     def draft(self, found: Found) -> Guess | None:
         """Guess a list where splitting at commas leaves fewer different texts."""
+        if is_ranges(found):
+            return None
         strip = "".join(c for c in STRIPPED if stands_around_texts(found.text, c))
         whole = (found.text.str.strip_chars(strip) if strip else found.text).unique()
         members = whole.str.split(",").explode().str.strip_chars().str.strip_prefix(_LINK).str.strip_chars()
@@ -58,7 +61,8 @@ class Listing(Kind):
         if not 0 < len(members) <= MOST_VALUES or len(members) >= len(whole):
             return None
         note = "its members as found"
-        return Guess(kind="list", note=note, values=tuple(members), tokens=found.tokens, strip=strip)
+        values = listable(members, strip)
+        return Guess(kind="list", note=note, values=values, tokens=found.tokens, strip=strip) if values else None
 
     def features(self, attribute: Attribute) -> Iterator[Feature]:
         """See `Kind.features`."""

@@ -1,6 +1,5 @@
 """Kinds `number` and `integer`: a decimal number, read to the nearest Float64."""
 
-import math
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from features.cells.texts import POINT
 from features.spec import Attribute
 
 _MOSTLY = 0.9
+_FLAG = 2
 
 
 class Number(Kind):
@@ -43,11 +43,13 @@ class Number(Kind):
         return Reading(attribute.name, self.dtype, read, text, quick, None if quick is None else check)
 
     def draft(self, found: Found) -> Guess | None:
-        """Guess a range from the quartiles, which a few impossible cells cannot move."""
-        if found.share(NUMBER) < _MOSTLY or found.bare.n_unique() <= 2:
+        """Take what nearly always is a number, of more than two values, and names nothing by its digits."""
+        if found.names_things or found.bare.n_unique() <= _FLAG:
+            return None
+        if found.share(NUMBER) < _MOSTLY and found.readable(people_write(parse_number, POINT, "")) < _MOSTLY:
             return None
         strip = "".join(c for c in STRIPPED if _stands_around_numbers(found.text, c))
-        return _guess(found.bare, found.tokens, strip)
+        return Guess(kind="number", note="", tokens=found.tokens, strip=strip)
 
     def example(self, attribute: Attribute, median: float | None) -> str | int | float:
         """See `Kind.example`."""
@@ -89,27 +91,6 @@ def is_exact(dtype: pl.DataType) -> bool:
 def pointed(text: str, attribute: Attribute) -> str:
     """Write a number with the point or comma of the attribute."""
     return text.replace(POINT, attribute.decimal)
-
-
-def _guess(bare: pl.Series, tokens: tuple[str, ...], strip: str) -> Guess:
-    numbers = bare.cast(pl.Float64, strict=False).drop_nulls()
-    numbers = numbers.filter(numbers.is_finite())
-    low, first, third, high = (float(numbers.quantile(q, "nearest") or 0.0) for q in (0.02, 0.25, 0.75, 0.98))
-    slack = 10 * (third - first) or 2 * (high - low) or 1.0
-    bounds = (0.0 if low >= 0 else _outwards(first - slack), _outwards(third + slack))
-    within = numbers.filter((numbers >= bounds[0]) & (numbers <= bounds[1]))
-    whole = len(within) > 0 and bool((within == within.floor()).all())
-    lowest, highest = (float(numbers.quantile(q, "nearest") or 0.0) for q in (0, 1))
-    note = f"found {lowest:g} to {highest:g}, {len(numbers) - len(within):,} cells outside this range"
-    return Guess(kind="integer" if whole else "number", note=note, bounds=bounds, tokens=tokens, strip=strip)
-
-
-def _outwards(value: float) -> float:
-    """Round to two significant digits, away from zero."""
-    if value == 0:
-        return 0.0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    return math.copysign(math.ceil(abs(value) / unit) * unit, value)
 
 
 def _stands_around_numbers(text: pl.Series, character: str) -> bool:

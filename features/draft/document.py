@@ -1,0 +1,210 @@
+"""The whole draft: a complete, commented spec that trains after the edits it asks for, and what needs a look."""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from features.class_values import class_value, match_names
+from features.draft.attribute import Drafted, draft_attribute, toml_list
+from features.draft.class_order import ClassOrder, order_classes
+from features.draft.events import event_lines
+from features.draft.rates import Outcomes
+from features.draft_reasons import draft_reasons
+from features.spec import IDENTITY, Spec
+from features.spec_classes import class_choice
+from features.spec_file import SPEC_VERSION, parse_spec
+from features.toml_table import toml_text
+
+_CURRENCY = ("[currency]", 'code = "EUR" # EDIT: the currency of amounts and costs', "minor_digits = 2")
+_SCORE = (
+    "# Points = base_score where the odds (1 - p_worst) : p_worst are base_odds.",
+    *("[score]", "base_score = 600", "base_odds = 2", "points_to_double_odds = 50"),
+)
+_ATTRIBUTES = (
+    "# A cell outside its range, or unreadable, becomes missing and is counted; with required = true the",
+    "# application is rejected instead. Ranges cut nothing that was found but what is named beside them.",
+    "# Add unit and description where they help; both are shown with the feature.",
+)
+_NO_LABELS = ClassOrder(classes=("Poor", "Standard", "Good"), reason="no labels were given, so write your own classes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The text of a spec; what was taken in and left out, and what a person should look at, one line each."""
+
+    text: str
+    attributes: int
+    left_out: int
+    groups: int
+    looks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What a draft is made from. `identity` has the identity columns, `columns` yields all others, with all rows.
+
+    `hints` are names around the labels that may say what their classes mean, such as that of their file.
+    """
+
+    identity: pl.DataFrame
+    columns: Iterable[pl.Series]
+    events: pl.DataFrame | None = None
+    labels: pl.DataFrame | None = None
+    hints: Sequence[str] = ()
+
+    @classmethod
+    def of(
+        cls, applications: pl.DataFrame, events: pl.DataFrame | None = None, labels: pl.DataFrame | None = None
+    ) -> "Tables":
+        """Take tables that are in memory."""
+        others = (column for column in applications.iter_columns() if column.name not in IDENTITY)
+        return cls(identity=applications.select(IDENTITY), columns=others, events=events, labels=labels)
+
+
+def draft_spec(tables: Tables) -> Draft:
+    """Draft a spec. What a person must check or decide is marked EDIT in it."""
+    order = _class_order(tables)
+    customers = tables.identity["customer_id"].n_unique()
+    outcomes = _outcomes(tables, order)
+    drafted = [draft_attribute(column, customers, outcomes) for column in tables.columns]
+    return _written(tables, order, drafted)
+
+
+def _written(tables: Tables, order: ClassOrder, drafted: list[Drafted]) -> Draft:
+    events = [*event_lines(tables.events, [one.name for one in drafted])]
+    attributes = [line for one in drafted for line in one.lines]
+    spec = _parsed(
+        [*_head(order), f"classes = {toml_list(order.classes)}", *_CURRENCY, *attributes, *events, *_rest(order)]
+    )
+    opening, reasons = _reasons(spec)
+    left_out = {one.name for one in drafted if not one.taken}
+    lines = [*_head(order), *_classes(order), "", *_CURRENCY, "", *_ATTRIBUTES]
+    lines += [*(line for one in drafted for line in _column(one, reasons)), *events, *_rest(order), "", *opening]
+    lines += [line for name, block in reasons.items() if name not in left_out for line in block]
+    taken = len(drafted) - len(left_out)
+    nothing = (
+        () if taken or events else ("no column can be an attribute as it stands: there is nothing to train on yet",)
+    )
+    return Draft(
+        text="\n".join(lines) + "\n",
+        attributes=taken,
+        left_out=len(left_out),
+        groups=len(spec.groups) if spec else 0,
+        looks=(*_order_looks(order), *nothing, *(look for one in drafted for look in _looks(one))),
+    )
+
+
+def _parsed(lines: list[str]) -> Spec | None:
+    """Parse the draft with all columns taken in; None where there is nothing that makes a feature."""
+    text = "\n".join(lines) + "\n"
+    return parse_spec(text) if "\n[attributes." in text or "\n[rfm." in text else None
+
+
+def _class_order(tables: Tables) -> ClassOrder:
+    labels = tables.labels
+    if labels is None or "credit_class" not in labels.columns:
+        return _NO_LABELS
+    found = labels["credit_class"].cast(pl.String).drop_nulls().str.strip_chars()
+    counts: dict[str, int] = {}
+    for name, count in found.filter(found != "").value_counts().iter_rows():
+        value = class_value(name)
+        spelling = value if value.lstrip("-").replace(".", "").isdigit() and not name.isalpha() else name
+        counts[spelling] = counts.get(spelling, 0) + count
+    if len(counts) < 2:
+        return ClassOrder(classes=(*counts, "another class"), decided=False, reason="the labels name one class only")
+    others = [name for name in labels.columns if name not in ("application_id", "credit_class", "outcome_at")]
+    return order_classes(counts, (*others, *tables.hints))
+
+
+def _outcomes(tables: Tables, order: ClassOrder) -> Outcomes | None:
+    labels = tables.labels
+    if labels is None or not {"application_id", "credit_class"} <= set(labels.columns):
+        return None
+    actual = match_names(labels["credit_class"], order.classes)
+    known = pl.DataFrame({"id": labels["application_id"].cast(pl.String).str.strip_chars(), "actual": actual})
+    ids = tables.identity.select(pl.col("application_id").cast(pl.String).str.strip_chars().alias("id"))
+    joined = ids.join(known.unique("id"), on="id", how="left", maintain_order="left")
+    customers = tables.identity["customer_id"].cast(pl.String).rank("dense").cast(pl.Int64).fill_null(0)
+    return Outcomes(joined["actual"].fill_null(-1).to_numpy(), customers.to_numpy(), f"`{order.classes[0]}`")
+
+
+def _head(order: ClassOrder) -> Iterator[str]:
+    yield "# Drafted from your files. Read it once from top to bottom; lines marked EDIT need a decision or a check."
+    yield f"spec_version = {SPEC_VERSION}"
+    yield 'name = "my-model" # EDIT: a name for the model'
+    yield f"# EDIT: the classes, worst first: {order.reason}."
+
+
+def _classes(order: ClassOrder) -> Iterator[str]:
+    if order.decided:
+        yield f"classes = {toml_list(order.classes)}"
+        return
+    yield "# Which one is worse could not be told, and a model upside down is worse than a question. Take one in:"
+    yield from map(class_choice, order.orders)
+
+
+def _column(drafted: Drafted, reasons: dict[str, list[str]]) -> Iterator[str]:
+    if drafted.taken:
+        yield from drafted.lines
+        yield from (f"# EDIT: {look}." for look in drafted.looks if f"# {look}." not in drafted.lines)
+    else:
+        yield f"# Left out: {toml_text(drafted.name)} {drafted.reason}."
+        if drafted.lines:
+            yield "# To take it in, delete the first # of these lines:"
+        yield from (f"# {line}" for line in (*drafted.lines, *reasons.get(drafted.name, ())) if line)
+    yield ""
+
+
+def _rest(order: ClassOrder) -> Iterator[str]:
+    yield from _policy(order)
+    yield from _SCORE
+
+
+def _policy(order: ClassOrder) -> Iterator[str]:
+    """Costs grow with the distance; a lost good applicant costs twice a bad one accepted, once it is known who is."""
+    classes, last = order.classes, len(order.classes) - 1
+    yield "# EDIT: money that each mistake costs you, costs.ACTUAL = { ASSIGNED = money }; right answers cost 0."
+    if order.decided:
+        yield "# A good applicant called by the worst name is a false negative: lost business, the dearest one here."
+    else:
+        yield "# Both directions cost the same until you have chosen an order; then say what each of them costs."
+    yield "[policy.costs]"
+    for actual, name in enumerate(classes):
+        weight = 400 if actual == last and order.decided else 200
+        row = ", ".join(f"{toml_text(a)} = {weight * abs(actual - assigned)}" for assigned, a in enumerate(classes))
+        yield f"{toml_text(name)} = {{ {row} }}"
+    yield ""
+
+
+def _reasons(spec: Spec | None) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the opening of the reason dictionary, and the lines of each attribute and group."""
+    opening: list[str] = []
+    blocks: dict[str, list[str]] = {}
+    block = opening
+    for line in [] if spec is None else draft_reasons(spec):
+        if line.startswith("[reasons.") and ".except." not in line:
+            block = []
+        elif line.startswith("of = [") and block is not opening:
+            blocks[tomllib.loads(line)["of"][0]] = block
+        block.append(line)
+    return opening, blocks
+
+
+def _order_looks(order: ClassOrder) -> Iterator[str]:
+    if order is _NO_LABELS:
+        return
+    if order.decided:
+        yield f"classes: {order.classes[0]} is taken as the worst and {order.classes[-1]} as the best, {order.reason}"
+        return
+    choices = " or ".join(class_choice(one).removeprefix("# ") for one in order.orders)
+    yield f"classes: {order.reason}; take one line into the spec, worst first: {choices}"
+
+
+def _looks(drafted: Drafted) -> Iterator[str]:
+    if not drafted.taken:
+        way = " (its lines are in the draft, commented out)" if drafted.lines else ""
+        yield f"{drafted.name}: left out{way}: {drafted.reason}"
+    elif drafted.looks:
+        yield f"{drafted.name}: {'; '.join(drafted.looks)}"

@@ -1,0 +1,162 @@
+"""Columns that are drafted out, each with its true reason: identifiers, codes, constants, names of persons."""
+
+import re
+
+import polars as pl
+
+from features.cells.category import MOST_VALUES
+from features.draft.column import Column
+from features.names import words
+
+_NEARLY_ALL = 0.95
+_FEWEST = 20
+_LONG_DIGITS = r"^\+?[0-9]{7,}$"
+_LEADING_ZERO = r"^0[0-9]+$"
+_WHOLE = r"^[+-]?[0-9]+(?:\.0*)?$"
+_IDENTIFIERS = {
+    *(
+        "id",
+        "ids",
+        "uuid",
+        "guid",
+        "key",
+        "iban",
+        "bic",
+        "ssn",
+        "tin",
+        "nin",
+        "pesel",
+        "passport",
+        "phone",
+        "telephone",
+    ),
+    *("mobile", "fax", "acct", "ref", "reference", "serial", "telefon", "konto", "kontonummer", "vin"),
+}
+_NUMBERS = {"number", "no", "nr", "num", "nummer", "numero"}
+_NUMBERED = {
+    "account",
+    "card",
+    "customer",
+    "client",
+    "contract",
+    "loan",
+    "member",
+    "policy",
+    "application",
+    "tax",
+    "file",
+}
+_PERSONS = {
+    "name",
+    "surname",
+    "firstname",
+    "lastname",
+    "fullname",
+    "email",
+    "mail",
+    "street",
+    "address",
+    "adresse",
+    "nom",
+}
+_PLACES = {"zip", "zipcode", "zip5", "postal", "postcode", "plz", "pincode", "cap", "postleitzahl", "zip3", "zip4"}
+_CODES = {
+    *("naics", "sic", "nace", "fips", "msa", "tract", "census", "branch", "district", "county", "region", "territory"),
+    *("code", "codes", "areacode", "sector", "industry", "bankid", "isic", "mcc", "occupation", "dealer", "agent"),
+}
+_FEW_WORDS = 3
+
+
+def is_code(column: Column) -> bool:
+    """Tell whether the digits of a column name something and measure nothing: leading zeros, or a name that says so."""
+    said = set(words(column.name))
+    if not bool(column.text.str.contains(_WHOLE).all()):
+        return False
+    zeros = column.text.filter(column.text.str.contains(_LEADING_ZERO))
+    return bool((_PLACES | _CODES) & said) or (len(zeros) > 0 and column.text.str.len_bytes().n_unique() == 1)
+
+
+def reason_to_leave(column: Column) -> str | None:
+    """Say why a column can be no attribute as it stands; None where nothing speaks against it."""
+    if not len(column.cells):
+        return "has no values: every cell is empty"
+    if len(column.cells) == 1 and column.filled == column.rows:
+        return "is constant: all cells hold the same value"
+    return _identifies(column) or _names_a_code(column)
+
+
+def _identifies(column: Column) -> str | None:  # noqa: PLR0911 - one reason each
+    said = words(column.name)
+    different = len(column.cells)
+    unique = different >= max(_FEWEST, _NEARLY_ALL * min(column.filled, column.customers))
+    text = column.text
+    if _PERSONS & set(said) and different > MOST_VALUES and not _mostly_numbers(column):
+        return "names a person or says where one lives: personal data, of which no feature is made"
+    if _counts_rows(column):
+        return "numbers the rows: it says when a row was written, and nothing about the applicant"
+    if not unique:
+        return None
+    numbered = bool(_NUMBERS & set(said)) and bool(_NUMBERED & set(said))
+    if (_IDENTIFIERS & set(said) or numbered) and bool(text.str.contains(r"^\S+$").all()):
+        return "identifies: nearly every customer has a value of their own, and its name says so"
+    if _is_number_plate(column):
+        return "looks like a phone number or another identifier: nearly all cells are different runs of as many digits"
+    if _mostly_numbers(column) or column.cells.dtype.is_numeric() or column.cells.dtype.is_temporal():
+        return None
+    if _share_of(column, r"^\S*[0-9]\S*$") >= _NEARLY_ALL and _one_form(text):
+        return "looks like an identifier: nearly every customer has a value of their own, all of one form"
+    return None
+
+
+def _names_a_code(column: Column) -> str | None:
+    if len(column.cells) <= MOST_VALUES or not is_code(column):
+        return None
+    where = bool(_PLACES & set(words(column.name)))
+    more = " (where people live also stands for origin in many places)" if where else ""
+    return (
+        f"is a code: its digits name something and measure nothing{more}, and {len(column.cells):,} are too many values"
+    )
+
+
+def _mostly_numbers(column: Column) -> bool:
+    return _share_of(column, r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$") >= _NEARLY_ALL
+
+
+def _share_of(column: Column, pattern: str) -> float:
+    return column.share(column.text.str.contains(pattern))
+
+
+def _counts_rows(column: Column) -> bool:
+    """Tell whether the cells are whole numbers without a gap, each in one row, as an index is."""
+    if len(column.cells) != column.rows or column.rows < _FEWEST or not bool(column.text.str.contains(_WHOLE).all()):
+        return False
+    numbers = column.text.cast(pl.Float64, strict=False)
+    span = float(numbers.max()) - float(numbers.min())  # type: ignore[arg-type]
+    return span + 1 == column.rows
+
+
+def _is_number_plate(column: Column) -> bool:
+    """Tell whether nearly all cells are different runs of equally many digits, as phone numbers are."""
+    digits = column.text.filter(column.text.str.contains(_LONG_DIGITS))
+    if len(digits) < max(_FEWEST, _NEARLY_ALL * len(column.text)):
+        return False
+    commonest = int(digits.str.len_bytes().value_counts()["count"].max())  # type: ignore[arg-type]
+    return commonest >= _NEARLY_ALL * len(digits)
+
+
+def _one_form(text: pl.Series) -> bool:
+    """Tell whether nearly all texts have the same form once digits and letters are alike: AB-1234 and XY-0007."""
+    forms = text.head(10_000).map_elements(lambda cell: re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "0", cell)), pl.String)
+    return int(forms.value_counts()["count"].max()) >= _NEARLY_ALL * len(forms)  # type: ignore[arg-type]
+
+
+def text_reason(column: Column) -> str:
+    """Say why texts of many kinds are no category."""
+    spaces = float((column.text.str.count_matches(r"\s+") + 1).mean() or 1.0)  # type: ignore[arg-type]
+    most = column.counts.max() / max(column.filled, 1)
+    if len(column.cells) >= column.filled / 2 and spaces >= _FEW_WORDS - 1:
+        return f"is free text: about {spaces:.0f} words a cell, {len(column.cells):,} different cells"
+    return (
+        f"has {len(column.cells):,} different values, more than {MOST_VALUES}; the commonest is in {most:.1%} of the "
+        "cells. Group them into few where the file is made, or list those that matter"
+    )
