@@ -13,6 +13,7 @@ from features.rejects import APPLICATIONS
 from features.spec import IDENTITY
 
 _CELL_BYTES = 24
+_LEFT_OUT = "not in the spec"  # is noted of columns that another pass reads
 
 
 class ColumnPasses:
@@ -52,7 +53,7 @@ class ColumnPasses:
 
     def _read(self, known: set[str] | None, tell: Tell = ignore) -> pl.DataFrame:
         table = SourceTable(self._path, APPLICATIONS, known=known, dialect=self._dialect)
-        frame = table.read(tell)
+        frame = table.read(lambda note: None if _LEFT_OUT in note else tell(note))
         digests = [file.sha256 for file in table.files]
         if self._digests and digests != self._digests:
             raise InputError(f"{self._path}: changed while it was read. Draft again when nothing writes to it.")

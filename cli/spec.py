@@ -52,8 +52,7 @@ def draft(  # noqa: PLR0917 - typer takes options by name
         )
         stage("guess")
         drafted = draft_spec(tables)
-    text = "
-".join([drafted.text, *csv_lines(csv), ""]) if csv != Dialect() else drafted.text
+    text = "\n".join([drafted.text, *csv_lines(csv), ""]) if csv != Dialect() else drafted.text
     kept = _keep_former(out, text)
     replace_files({out: text.encode()})
     for look in drafted.looks:
