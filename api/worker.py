@@ -23,6 +23,7 @@ from receipts.log import OUTBOX
 from receipts.outbox import Outbox
 from receipts.outbox_files import Maker
 from receipts.pii import Pseudonymiser, read_key
+from scoring.health import NOT_COMPARED
 from scoring.machine import spare_the_collector
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application
@@ -62,9 +63,16 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
 
     """
     scorer = Scorer.open(settings.bundle)
-    live = Live(scorer.bundle, settings.drift_window, shared_folder())
+    live = Live(
+        scorer.bundle,
+        settings.drift_window,
+        shared_folder(),
+        lambda text: log.write("input_degraded", reason=text),
+    )
     if not live.drift:
         log.write("no_drift_metrics", reason=NO_REFERENCE)
+    elif not live.compared:
+        log.write("inputs_not_compared", reason=NOT_COMPARED)
     watch = Watch(log, RestMetrics(live))
     messages = MessageScorer(scorer, watch.metrics.observe)
     documents = Documents(scorer, make_contract(MessageScorer(scorer)), settings, watch.metrics.text)

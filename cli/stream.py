@@ -27,6 +27,7 @@ def run(settings: StreamSettings) -> None:
     """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker."""
     from monitoring.doors import StreamMetrics
     from monitoring.live import NO_REFERENCE, Live
+    from scoring.health import NOT_COMPARED
     from scoring.messages import MessageScorer
     from scoring.scorer import Scorer
     from stream.service import Control, run_worker
@@ -36,9 +37,12 @@ def run(settings: StreamSettings) -> None:
     control = Control(Watchdog(settings.deadline_seconds))
     _on_signal(control.stop)
     scorer = Scorer.open(settings.bundle)
-    live = Live(scorer.bundle, settings.drift_window)
+    tell = logging.getLogger(__name__).warning
+    live = Live(scorer.bundle, settings.drift_window, say=tell)
     if not live.drift:
-        logging.getLogger(__name__).warning(NO_REFERENCE)
+        tell(NO_REFERENCE)
+    elif not live.compared:
+        tell(NOT_COMPARED)
     control.metrics = StreamMetrics(live)
     answer = MessageScorer(scorer, control.metrics.observe).answer
     run_worker(settings, answer, scorer.bundle.bundle_id, control)

@@ -1,7 +1,8 @@
 """Decisions to one vector of counts, all features at once: so cheap that each decision of a door is counted.
 
-The vector holds rows, numeric features by bin (bins that a feature lacks stay empty), values of categories, scores and
-classes by the bins of the bundle's reference, scores by the steps of their histogram, and the sum of the scores.
+The vector holds rows, those with a usable event, numeric features by bin (bins that a feature lacks stay empty), values
+of categories, scores and classes by the bins of the bundle's reference, scores by the steps of their histogram, and the
+sum of the scores.
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,13 @@ Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Counts with their names. `bins` and `missing` are by item; `points` by the steps of the histogram of scores."""
+    """Counts with their names. `matched`: rows with a usable event. `bins` and `missing` are by item.
+
+    `points` are by the steps of the histogram of scores.
+    """
 
     rows: int
+    matched: int
     bins: tuple[Counts, ...]
     missing: tuple[int, ...]
     scores: Counts
@@ -47,19 +52,21 @@ class Layout:
         self._edges = np.array(edges, dtype=np.float32).reshape(len(numbers), most, 1)
         self._number_columns = [item.columns[0] for item in numbers]
         self._value_columns = [column for item in self.items if item.values for column in item.columns]
-        sizes = (1, (most + 2) * len(numbers), len(self._value_columns), len(self._score_edges) + 1)
+        sizes = (1, 1, (most + 2) * len(numbers), len(self._value_columns), len(self._score_edges) + 1)
         self._ends = np.cumsum([*sizes, self._classes, len(self._steps) + 1])
         self.width = int(self._ends[-1]) + 1
 
-    def count(self, matrix: Matrix, scores: NDArray[np.int32], assigned: NDArray[np.int64]) -> Counts:
-        """Count decisions: their feature rows, scores in points and classes (their places, worst first)."""
+    def count(
+        self, matrix: Matrix, scores: NDArray[np.int32], assigned: NDArray[np.int64], matched: NDArray[np.bool_]
+    ) -> Counts:
+        """Count decisions: feature rows, scores in points, classes (their places, worst first), who has an event."""
         numbers = np.ascontiguousarray(matrix.T[self._number_columns])
         missing = np.isnan(numbers).sum(axis=1, keepdims=True)
         above = (numbers[:, None, :] > self._edges).view(np.uint8).sum(axis=2, dtype=np.int32)
         upto = np.hstack([len(matrix) - missing, above, np.zeros_like(missing)])
         return np.concatenate(
             [
-                [len(matrix)],
+                [len(matrix), np.count_nonzero(matched)],
                 np.hstack([upto[:, :-1] - upto[:, 1:], missing]).ravel(),
                 (matrix[:, self._value_columns] == 1).sum(axis=0),
                 _histogram(self._score_edges, scores),
@@ -71,7 +78,7 @@ class Layout:
 
     def read(self, counts: Counts) -> Seen:
         """Give the counts of a vector, or of a sum of vectors, their names."""
-        rows, numbers, values, scores, classes, points, points_sum = np.split(counts, self._ends)
+        rows, matched, numbers, values, scores, classes, points, points_sum = np.split(counts, self._ends)
         by_bin = numbers.reshape(len(self._edges), self._edges.shape[1] + 2)
         next_number, next_value = iter(by_bin), iter(values)
         bins, missing = [], []
@@ -86,6 +93,7 @@ class Layout:
             missing.append(absent)
         return Seen(
             rows=int(rows[0]),
+            matched=int(matched[0]),
             bins=tuple(bins),
             missing=tuple(missing),
             scores=scores,

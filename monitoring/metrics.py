@@ -62,6 +62,13 @@ LIVE = (
     _gauge("credit_window_decisions", "Decisions in the sliding window, from which the shares and PSI below come."),
     _gauge("credit_feature_missing_share", "Share of the window's decisions without a value.", "feature"),
     _gauge("credit_feature_missing_reference", "The same share among the applications of training.", "feature"),
+    _gauge("credit_window_matched_share", "Share of the window's decisions that have a usable event."),
+    _gauge("credit_matched_share_reference", "The same share among the applications of training."),
+    _gauge(
+        "credit_input_degraded",
+        "1: a column has far fewer usable cells than at training, or `events` fewer matches; 2: next to none is left.",
+        "input",
+    ),
     _gauge("credit_feature_psi", "Population stability index of a feature, window against training.", "feature"),
     _gauge("credit_score_psi", "Population stability index of the credit score, window against training."),
     _gauge("credit_class_psi", "Population stability index of the mix of credit classes, window against training."),

@@ -22,7 +22,7 @@ LEAST_USABLE = 0.2  # of a column's cells at training: a sparser one never ends 
 LEAST_IMPORTANCE = 0.01  # of the mean absolute SHAP values of all features: a lighter column never ends a night
 NOT_COMPARED = (
     "the bundle holds no match rate and no column health of its training (it was published by an earlier release), so "
-    "tonight's are not compared; train or export the model again to have them compared"
+    "these are not compared; train or export the model again to have them compared"
 )
 
 
@@ -82,7 +82,7 @@ def _compare_column(
             what = "usable" if cause is None else f"free of {cause}"
             text = (
                 f"column {known.column!r}: {tonight.value:.1%} of its cells are {what}, {training.value:.1%} at "
-                f"training (unusable tonight: {listed(causes)}); {_rarity(chance)}"
+                f"training (unusable: {listed(causes)}); {_rarity(chance)}"
             )
             gone = cause is None and training.value >= LEAST_USABLE and is_gone(training, tonight, chance)
             return Finding(column=known.column, gone=gone, important=weight >= LEAST_IMPORTANCE, text=text)

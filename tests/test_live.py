@@ -60,7 +60,9 @@ def test_counting_all_features_at_once_is_counting_each_by_its_frozen_bins(refer
     @given(arrays.arrays(np.float32, shapes, elements=cells(reference), fill=st.nothing()), st.integers(300, 850))
     def check(matrix: np.ndarray, score: int) -> None:
         scores = np.full(len(matrix), score, np.int32)
-        seen = layout.read(layout.count(matrix, scores, np.full(len(matrix), 2)))
+        matched = scores > 600
+        seen = layout.read(layout.count(matrix, scores, np.full(len(matrix), 2), matched))
+        assert seen.matched == matched.sum()
         for item, bins, missing in zip(reference.items, seen.bins, seen.missing, strict=True):
             assert [*bins, missing] == count(item, list(matrix.T)).tolist()
         assert (seen.rows, seen.scores.sum(), seen.points.sum()) == (len(matrix),) * 3
@@ -161,6 +163,45 @@ def test_few_decisions_have_shares_but_no_drift(scorer: Scorer, usual: list[byte
     assert not found.by("credit_feature_psi", "feature")
     metrics.batch(messages.answer(usual[:20]), 0.1, 0.1)
     assert Metrics(metrics.text().decode()).by("credit_feature_psi", "feature")
+
+
+def test_a_window_in_which_nobody_matches_and_a_column_is_gone_says_so_once(
+    dataset: Dataset, spec: Spec, scorer: Scorer, usual: list[bytes]
+) -> None:
+    said: list[str] = []
+    metrics = StreamMetrics(Live(scorer.bundle, 5000, say=said.append))
+    messages = MessageScorer(scorer, metrics.observe)
+    metrics.batch(messages.answer(usual), 0.1, 0.1)
+    well = Metrics(metrics.text().decode())
+    assert well["credit_window_matched_share"] > 0.9
+    assert well["credit_matched_share_reference"] > 0.9
+    assert set(well.by("credit_input_degraded", "input")) == {"events", *[a.name for a in spec.attributes]}
+    assert set(well.by("credit_input_degraded", "input").values()) == {0}
+    assert said == []
+    broken = dataset.applications.with_columns(credit_utilisation=pl.lit("n/a"))
+    for _ in range(12):  # the window holds the last 5,000
+        bodies = [m.body for m in to_messages(broken, dataset.events.clear(), spec)]
+        metrics.batch(messages.answer(bodies), 0.1, 0.1)
+    ill = Metrics(metrics.text().decode())
+    assert ill["credit_window_matched_share"] == 0
+    degraded = ill.by("credit_input_degraded", "input")
+    assert {name: level for name, level in degraded.items() if level} == {"events": 2, "credit_utilisation": 2}
+    assert len([text for text in said if "usable event" in text]) == 1
+    assert len([text for text in said if "'credit_utilisation'" in text]) == 1
+
+
+def test_a_tenth_of_the_window_without_events_is_degraded_not_gone(
+    dataset: Dataset, spec: Spec, scorer: Scorer
+) -> None:
+    said: list[str] = []
+    metrics = StreamMetrics(Live(scorer.bundle, 5000, say=said.append))
+    messages = MessageScorer(scorer, metrics.observe)
+    some = dataset.events.filter(pl.col("customer_id").str.slice(-1) != "7")
+    for _ in range(4):
+        metrics.batch(messages.answer([m.body for m in to_messages(dataset.applications, some, spec)]), 0.1, 0.1)
+    degraded = Metrics(metrics.text().decode()).by("credit_input_degraded", "input")
+    assert {name: level for name, level in degraded.items() if level} == {"events": 1}
+    assert len(said) == 1
 
 
 def test_memory_does_not_grow_with_decisions(scorer: Scorer, usual: list[bytes]) -> None:
