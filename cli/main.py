@@ -28,7 +28,7 @@ from cli import score as score_commands
 from cli import serve as serve_commands
 from cli import spec as spec_commands
 from cli import verify as verify_commands
-from cli.console import deliver_stdout, metric_rows, note, prepare_streams, say, say_table, stages, warn
+from cli.console import deliver_stdout, metric_rows, note, prepare_streams, say, say_curves, say_table, stages, warn
 from cli.options import Encoding, Separator, csv_dialect
 from features.errors import CreditError, InputError, SettingsError
 from scoring.bundle import read_bundle
@@ -89,7 +89,7 @@ def evaluate(  # noqa: PLR0917 - typer takes options by name
     separator: Separator = None,
     encoding: Encoding = None,
 ) -> None:
-    """Compare decisions with what came true: precision, recall, false negatives, calibration, with intervals."""
+    """Compare decisions with what came true: cost, false negatives, AUC, Gini, KS, ROC, calibration, with intervals."""
     made_by = None if bundle is None else read_bundle(bundle)
     with stages("Evaluating", 2) as stage:
         stage("read")
@@ -104,7 +104,12 @@ def evaluate(  # noqa: PLR0917 - typer takes options by name
         return
     labelled, total = result["applications"], result["decisions"]
     say(f"{labelled:,} decisions with a label, of {total:,}; {result['customers']:,} customers")
+    for sentence in result["said"]:
+        say(sentence)
+    say()
     say_table(("metric", "value", "95 % interval"), metric_rows(result))
+    say()
+    say_curves(result["curves"])
     say()
     classes = list(result["confusion"])
     rows = [(f"actual {a}", *[result["confusion"][a][b] for b in classes]) for a in classes]

@@ -1,6 +1,6 @@
 """Every figure about decisions, once: the table of metrics, how each is computed, and its interval by customer."""
 
-from metrics.evaluating import Outcome, evaluate
+from metrics.evaluating import Outcome, against, class_curves, evaluate, evaluate_all
 from metrics.expected import (
     Linear,
     Sums,
@@ -12,10 +12,27 @@ from metrics.expected import (
     variance,
 )
 from metrics.intervals import NOTHING, Decided, Figure, Z, figure, mean, share
-from metrics.kinds import Asked, Cells, Classes, Floats, Mean, Metric, Pair, Place, Totals, Unit, Whole, Worse
+from metrics.kinds import (
+    Asked,
+    Cells,
+    Classes,
+    Floats,
+    Groups,
+    Mean,
+    Metric,
+    Pair,
+    Place,
+    Ranks,
+    Totals,
+    Unit,
+    Whole,
+    Worse,
+)
 from metrics.paired import paired_by_customer
 from metrics.probabilities import CALIBRATION_BINS, excess_log_losses, log_losses
+from metrics.ranking import Ranked, auc, curves
 from metrics.resampling import INTERVAL, by_customer, resamples
+from metrics.sentences import column_tells, sentences
 from metrics.table import find, listed, named, order
 
 __all__ = [
@@ -28,21 +45,30 @@ __all__ = [
     "Decided",
     "Figure",
     "Floats",
+    "Groups",
     "Linear",
     "Mean",
     "Metric",
     "Outcome",
     "Pair",
     "Place",
+    "Ranked",
+    "Ranks",
     "Sums",
     "Totals",
     "Unit",
     "Whole",
     "Worse",
     "Z",
+    "against",
+    "auc",
     "by_customer",
+    "class_curves",
     "clustered_error",
+    "column_tells",
+    "curves",
     "evaluate",
+    "evaluate_all",
     "excess_log_losses",
     "figure",
     "find",
@@ -56,6 +82,7 @@ __all__ = [
     "resamples",
     "residuals",
     "sampling_variance",
+    "sentences",
     "share",
     "stated_parts",
     "variance",

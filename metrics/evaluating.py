@@ -1,6 +1,7 @@
 """How good are decisions: every metric of the table with its interval.
 
-Figures are made of sums over applications, so a bootstrap over customers only needs each customer's sums.
+Figures are made of sums over applications, so a bootstrap over customers only needs each customer's sums; those of
+ranking need to know how often each application was drawn.
 """
 
 from dataclasses import dataclass
@@ -8,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from metrics.kinds import Asked, Cells, Classes, Floats, Mean, Metric, Place, Totals
+from metrics.kinds import Asked, Cells, Classes, Floats, Mean, Metric, Place, Ranks, Totals
+from metrics.paired import paired_by_customer
 from metrics.probabilities import CALIBRATION_BINS, calibration_gaps
+from metrics.ranking import Ranked, curves
 from metrics.resampling import INTERVAL, by_customer, resamples
 from metrics.table import listed
+
+Drawn = dict[str, tuple[float, Floats]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,27 +39,98 @@ def evaluate(outcome: Outcome, seed: int = 0) -> dict[str, Any]:
 
     Null where a metric is not defined (precision of a class that was never assigned).
     """
+    return evaluate_all({"": outcome}, seed)[""]
+
+
+def evaluate_all(outcomes: dict[str, Outcome], seed: int = 0) -> dict[str, dict[str, Any]]:
+    """Evaluate several decisions about the same applications; what shares its probabilities is ranked once."""
+    ranked: dict[int, Drawn] = {}
+    found = {}
+    for name, outcome in outcomes.items():
+        key = id(outcome.probabilities)
+        if key not in ranked:
+            ranked[key] = _ranking(outcome, seed)
+        found[name] = _evaluate(outcome, ranked[key], seed)
+    return found
+
+
+def against(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """Return what decisions save an application against two of no policy, with its interval paired by customer.
+
+    `approve_all` calls everybody the best class, `argmax` takes the most probable one. In money, or, where costs are
+    not known, in shares of applications that are called what they are.
+    """
+    best = len(outcome.classes) - 1
+    others = {"approve_all": np.full_like(outcome.assigned, best)}
+    if outcome.costs is not None:  # without prices the most probable class makes the fewest errors by construction
+        others["argmax"] = outcome.probabilities.argmax(axis=1)
+    prices = 1 - np.eye(best + 1) if outcome.costs is None else outcome.costs
+    own = prices[outcome.actual, outcome.assigned]
+    measure = "accuracy" if outcome.costs is None else "expected_cost"
+    return {
+        name: {"of": measure, **paired_by_customer(prices[outcome.actual, other] - own, outcome.customers)}
+        for name, other in others.items()
+    }
+
+
+def class_curves(outcome: Outcome) -> dict[str, dict[str, list[float]]]:
+    """Return ROC and precision-recall curve of each class against the rest, by name."""
+    p = outcome.probabilities
+    return {name: curves(p[:, i], outcome.actual == i) for i, name in enumerate(outcome.classes)}
+
+
+def _evaluate(outcome: Outcome, ranked: Drawn, seed: int) -> dict[str, Any]:
     sums = _Sums(outcome)
     _, customers = np.unique(outcome.customers, return_inverse=True)
     own = by_customer(sums.rows, customers)
     drawn = np.concatenate([draws @ own for draws in resamples(len(own), seed)]) if len(own) else own
     total = own.sum(axis=0)[None, :]
-    count = len(outcome.classes)
-    confusion = total[0, : count * count].astype(int).reshape(count, count)
     figures = {}
     for metric in listed(Place.EVALUATION, outcome.classes):
-        value = sums.value(metric, total)
-        if value is not None:
+        if metric.name in ranked:
+            figures[metric.name] = _with_interval(metric, *ranked[metric.name])
+        elif (value := sums.value(metric, total)) is not None:
             figures[metric.name] = _with_interval(metric, float(value[0]), sums.value(metric, drawn))
     return {
         "applications": len(outcome.actual),
         "customers": len(own),
         "metrics": figures,
-        "confusion": {
-            actual: {assigned: int(confusion[i, j]) for j, assigned in enumerate(outcome.classes)}
-            for i, actual in enumerate(outcome.classes)
-        },
+        "confusion": _confusion(outcome),
     }
+
+
+def _confusion(outcome: Outcome) -> dict[str, dict[str, int]]:
+    count = len(outcome.classes)
+    table = np.bincount(outcome.actual * count + outcome.assigned, minlength=count * count).reshape(count, count)
+    return {
+        actual: {assigned: int(table[i, j]) for j, assigned in enumerate(outcome.classes)}
+        for i, actual in enumerate(outcome.classes)
+    }
+
+
+def _ranking(outcome: Outcome, seed: int) -> Drawn:
+    """Return the value and the resampled values of each metric of ranking."""
+    targets = {}
+    for metric in listed(Place.EVALUATION, outcome.classes):
+        if isinstance(metric.value, Ranks):
+            target = metric.value.target(outcome.probabilities, outcome.actual, metric.index)
+            if target is not None:
+                targets[metric.name] = (
+                    metric.value.of,
+                    (metric.value.target, metric.index % len(outcome.classes)),
+                    target,
+                )
+    ranked = {key: Ranked(*target) for _, key, target in targets.values()}
+    values: dict[str, list[float]] = {name: [] for name in targets}
+    _, customers = np.unique(outcome.customers, return_inverse=True)
+    count = int(customers.max(initial=-1)) + 1
+    for draw in (row for draws in resamples(count, seed) for row in draws) if count else ():
+        weights = draw[customers]
+        groups = {key: own.resampled(weights) for key, own in ranked.items()}
+        for name, (of, key, _) in targets.items():
+            values[name].append(of(groups[key]))
+    whole = {key: own.groups() for key, own in ranked.items()}
+    return {name: (of(whole[key]), np.array(values[name])) for name, (of, key, _) in targets.items()}
 
 
 class _Sums:
@@ -66,29 +142,27 @@ class _Sums:
         confusion = np.zeros((rows, count * count))
         confusion[np.arange(rows), outcome.actual * count + outcome.assigned] = 1
         gaps = calibration_gaps(outcome.probabilities, outcome.actual)
-        self._means = {
-            metric.name: (count * count + count * CALIBRATION_BINS + i, metric.value)
-            for i, metric in enumerate(m for m in listed(Place.EVALUATION) if isinstance(m.value, Mean))
-        }
-        means = [
-            mean.of(outcome.probabilities, outcome.actual)[:, None]
-            for _, mean in self._means.values()
-            if isinstance(mean, Mean)
-        ]
+        means = {m.name: m.value.of for m in listed(Place.EVALUATION) if isinstance(m.value, Mean)}
+        self._means = {name: count * count + count * CALIBRATION_BINS + i for i, name in enumerate(means)}
         self._asked = Asked(count, costs=outcome.costs)
-        self.rows = np.concatenate([confusion, gaps.reshape(rows, -1), *means], axis=1)
+        columns = [of(outcome.probabilities, outcome.actual)[:, None] for of in means.values()]
+        self.rows = np.concatenate([confusion, gaps.reshape(rows, -1), *columns], axis=1)
 
     def value(self, metric: Metric, sums: Floats) -> Floats | None:
-        """Return a metric of each row of sums (r x columns), NaN where it is not defined; None where costs lack."""
+        """Return a metric of each row of sums (r x columns), NaN where it is not defined; None: not known here."""
         cells = self._asked.count**2
         confusion = sums[:, :cells]
         with np.errstate(divide="ignore", invalid="ignore"):
-            if isinstance(metric.value, Cells):
-                pair = metric.cells(self._asked)
-                return None if pair is None else (confusion @ pair[0].ravel()) / (confusion @ pair[1].ravel())
-            if isinstance(metric.value, Mean):
-                return np.asarray(sums[:, self._means[metric.name][0]] / confusion.sum(axis=1))
-            return metric.value.of(self._totals(sums))
+            match metric.value:
+                case Cells():
+                    pair = metric.cells(self._asked)
+                    return None if pair is None else (confusion @ pair[0].ravel()) / (confusion @ pair[1].ravel())
+                case Mean():
+                    return np.asarray(sums[:, self._means[metric.name]] / confusion.sum(axis=1))
+                case Ranks():
+                    return None
+                case whole:
+                    return whole.of(self._totals(sums))
 
     def _totals(self, sums: Floats) -> Totals:
         count = self._asked.count
@@ -103,5 +177,5 @@ def _with_interval(metric: Metric, value: float, drawn: Floats | None) -> dict[s
     if not np.isfinite(value) or not len(known):
         return {"value": round(value, 6) if np.isfinite(value) else None, "low": None, "high": None}
     low, high = np.percentile(known, INTERVAL) - (np.mean(known) - value)
-    highest = float(min(metric.ceiling, high))
-    return {"value": round(value, 6), "low": round(max(0.0, float(low)), 6), "high": round(highest, 6)}
+    ends = max(metric.least, float(low)), min(metric.ceiling, float(high))
+    return {"value": round(value, 6), "low": round(ends[0], 6), "high": round(ends[1], 6)}

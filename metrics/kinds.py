@@ -85,14 +85,34 @@ class Whole:
     of_decisions: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Applications in groups of equal scores, ascending: how many of each are positive, and negative."""
+
+    positive: Floats
+    negative: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """A figure of the order in which probabilities put applications.
+
+    `target` gives scores and which rows are positive from probabilities (rows x classes), actual classes and the class
+    that is asked about; None where there is nothing to tell apart. `of` returns NaN without positives or negatives.
+    """
+
+    of: Callable[[Groups], float]
+    target: Callable[[Floats, Classes, int], tuple[Floats, NDArray[np.bool_]] | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One metric.
 
     `label` may name `{best}`, `{worst}` and `{of}`, the class that is asked about; `short` says it without them.
     `matters` is the smallest loss that does: in the metric's unit, or, where `relative`, as a share of its value; None:
-    no alarm is raised for it. `most` is the largest value of a number (1 for a share). `by_class`: the evaluation holds
-    it for every class, as `name_CLASS`.
+    no alarm is raised for it. `least` and `most` are the ends of what is possible. `by_class`: the evaluation holds it
+    for every class, as `name_CLASS`; `index` is the class that is asked about (-1: the best).
     """
 
     name: str
@@ -101,17 +121,19 @@ class Metric:
     unit: Unit
     worse: Worse
     formula: str
-    value: Cells | Mean | Whole
+    value: Cells | Mean | Whole | Ranks
     source: str = ""
     matters: float | None = None
     relative: bool = False
+    least: float = 0.0
     most: float = np.inf
     by_class: bool = False
+    index: int = -1
     places: frozenset[Place] = frozenset({Place.EVALUATION})
 
     def cells(self, asked: Asked) -> Pair | None:
         """Return the weights of a metric of cells (actual x assigned); None for others, and where costs are missing."""
-        return self.value.of(asked) if isinstance(self.value, Cells) else None
+        return self.value.of(replace(asked, index=self.index)) if isinstance(self.value, Cells) else None
 
     @property
     def of_decisions(self) -> bool:
@@ -120,13 +142,8 @@ class Metric:
 
     def about(self, index: int, name: str) -> "Metric":
         """Return the metric of one class under its own name."""
-        own = self.value
-
-        def cells(asked: Asked) -> Pair | None:
-            return own.of(replace(asked, index=index)) if isinstance(own, Cells) else None
-
         label = self.label.replace("{of}", name)
-        return replace(self, name=f"{self.name}_{name}", label=label, value=Cells(cells), by_class=False)
+        return replace(self, name=f"{self.name}_{name}", label=label, index=index, by_class=False)
 
     def called(self, classes: tuple[str, ...]) -> str:
         """Return the label with the names of the classes, worst first."""

@@ -7,8 +7,9 @@ and is printed and shown in every place that the entry names.
 from metrics.decisions import DECISIONS
 from metrics.kinds import Metric, Place
 from metrics.probabilities import PROBABILITIES
+from metrics.ranking import RANKING
 
-METRICS: tuple[Metric, ...] = (*DECISIONS, *PROBABILITIES)
+METRICS: tuple[Metric, ...] = (*DECISIONS, *RANKING, *PROBABILITIES)
 
 
 def listed(place: Place | None = None, classes: tuple[str, ...] = ()) -> tuple[Metric, ...]:

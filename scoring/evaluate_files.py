@@ -8,7 +8,7 @@ import polars as pl
 from features.applications import identifier
 from features.errors import InputError
 from features.spec import probability_column
-from metrics import Outcome, evaluate
+from metrics import Outcome, against, class_curves, evaluate, sentences
 from scoring.policy import Policy
 
 _ROUNDING = 1e-3
@@ -27,17 +27,17 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
     joined = _joined(decisions, labels, columns)
     classes = _class_names(columns, joined, policy)
     index = {name: i for i, name in enumerate(classes)}
-    result = evaluate(
-        Outcome(
-            classes=classes,
-            actual=joined["actual"].replace_strict(index, return_dtype=pl.Int64).to_numpy(),
-            assigned=joined["credit_class"].replace_strict(index, return_dtype=pl.Int64).to_numpy(),
-            probabilities=_probabilities(joined, columns),
-            customers=joined["customer_id"].cast(pl.String).rank("dense").cast(pl.Int64).to_numpy(),
-            costs=None if policy is None else np.array(policy.costs),
-        )
+    outcome = Outcome(
+        classes=classes,
+        actual=joined["actual"].replace_strict(index, return_dtype=pl.Int64).to_numpy(),
+        assigned=joined["credit_class"].replace_strict(index, return_dtype=pl.Int64).to_numpy(),
+        probabilities=_probabilities(joined, columns),
+        customers=joined["customer_id"].cast(pl.String).rank("dense").cast(pl.Int64).to_numpy(),
+        costs=None if policy is None else np.array(policy.costs),
     )
-    return {"decisions": decisions.height, **result}
+    found = {**evaluate(outcome), "against": against(outcome)}
+    said = sentences(found, classes, None if policy is None else policy.currency)
+    return {"decisions": decisions.height, **found, "curves": class_curves(outcome), "said": list(said)}
 
 
 def _joined(decisions: pl.DataFrame, labels: pl.DataFrame, columns: list[str]) -> pl.DataFrame:

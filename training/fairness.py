@@ -7,12 +7,11 @@ import polars as pl
 import xgboost
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.stats import rankdata
 
 from features.applications import identifier
 from features.errors import InputError
 from features.matrix import list_features
-from metrics import Place, figure, listed, resamples
+from metrics import Place, auc, figure, listed, resamples
 from training.judged import Judged
 from training.report.sections_fairness import MEASURES
 
@@ -154,7 +153,8 @@ def _proxy(judged: Judged, member: Groups, names: list[str], large: list[int]) -
         data = xgboost.DMatrix(matrix[~test], label=target[~test])
         booster = xgboost.train({**_PROXY, "num_class": len(names), "verbosity": 0, "seed": 0}, data, _ROUNDS)
         stated = booster.predict(xgboost.DMatrix(matrix[test]))
-        aucs.append([_auc(stated[:, i], target[test] == i) for i in range(len(names))])
+        found = (auc(stated[:, i], target[test] == i) for i in range(len(names)))
+        aucs.append([np.nan if area is None else area for area in found])
         for feature, gain in booster.get_score(importance_type="total_gain").items():
             gains[int(feature.removeprefix("f"))] += float(gain)  # type: ignore[arg-type]
     return _judge_proxy(np.array(aucs, dtype=np.float64), names, gains, judged)
@@ -178,11 +178,3 @@ def _judge_proxy(aucs: Floats, names: list[str], gains: Floats, judged: Judged) 
     else:
         verdict = "The features predict the group no better than chance (AUC near 0.5)."
     return {"auc": found, "strongest": strongest, "verdict": verdict}
-
-
-def _auc(stated: NDArray[np.float32], positive: NDArray[np.bool_]) -> float:
-    count = int(positive.sum())
-    if count in (0, len(positive)):
-        return float("nan")
-    ranks = rankdata(stated)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.spec import Spec
-from metrics import Decided, Outcome, evaluate
+from metrics import Decided, Outcome, against, evaluate_all
 from scoring.policy import Policy
 from training.candidate import Fit
 from training.data import Examples, Split
@@ -80,14 +80,21 @@ def judge(fitted: Fit, split: Split, spec: Spec) -> Judged:
 
 
 def evaluate_judged(judged: Judged) -> dict[str, Any]:
-    """Evaluate the policy's classes beside the argmax, the majority class and, where known, the best reachable."""
-    prior = np.tile(judged.prior.astype(np.float32), (len(judged.examples), 1))
-    columns = {
-        "policy": (judged.assigned, judged.probabilities),
-        "argmax": (judged.probabilities.argmax(axis=1), judged.probabilities),
-        "majority_class": (prior.argmax(axis=1), prior),
+    """Evaluate the policy beside decisions without it: argmax, majority class, everybody approved, best reachable.
+
+    The last one where the truth is known. `policy.against` holds what the policy saves, paired by customer.
+    """
+    prior = np.tile(judged.prior.astype(np.float64), (len(judged.examples), 1))
+    policy = judged.outcome(judged.assigned, judged.probabilities)
+    without = replace(policy, probabilities=prior)
+    outcomes = {
+        "policy": policy,
+        "argmax": replace(policy, assigned=policy.probabilities.argmax(axis=1)),
+        "majority_class": replace(without, assigned=prior.argmax(axis=1)),
+        "approve_all": replace(without, assigned=np.full_like(policy.assigned, len(judged.spec.classes) - 1)),
     }
     if judged.examples.truth is not None:
         truth = judged.examples.truth
-        columns["best_reachable"] = (replace(judged.policy, multiplier=1.0).assign(truth), truth)
-    return {name: evaluate(judged.outcome(assigned, p)) for name, (assigned, p) in columns.items()}
+        outcomes["best_reachable"] = judged.outcome(replace(judged.policy, multiplier=1.0).assign(truth), truth)
+    found = evaluate_all(outcomes)
+    return {**found, "policy": {**found["policy"], "against": against(policy)}}

@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from features.matrix import list_features
-from metrics import log_losses
+from metrics import auc, log_losses
 from training.data import Examples, Split
 from training.judged import Judged
 
@@ -56,21 +55,13 @@ def _single_features(judged: Judged) -> list[dict[str, Any]]:
     classes, actual = judged.spec.classes, judged.examples.actual
     found = []
     for i, feature in enumerate(list_features(judged.spec)):
-        ranks = rankdata(np.nan_to_num(judged.examples.matrix[:, i], nan=-np.inf))
+        values = np.nan_to_num(judged.examples.matrix[:, i], nan=-np.inf)
         for name, is_class in ((classes[0], actual == 0), (classes[-1], actual == len(classes) - 1)):
-            auc = _auc(ranks, is_class)
-            if auc is not None:
-                found.append((round(max(auc, 1 - auc), 4), feature.name, name))
+            area = auc(values, is_class)
+            if area is not None:
+                found.append((round(max(area, 1 - area), 4), feature.name, name))
     found.sort(key=lambda row: (-row[0], *row[1:]))
     return [{"auc": auc, "feature": feature, "class": name} for auc, feature, name in found[:_SHOWN]]
-
-
-def _auc(ranks: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
-    """Area under the ROC curve from ranks (Mann-Whitney)."""
-    count = int(positive.sum())
-    if count in (0, len(positive)):
-        return None
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
 
 
 def _log_loss(probabilities: NDArray[np.float32], examples: Examples) -> float | None:
