@@ -101,32 +101,70 @@ def train(  # noqa: PLR0917 - typer takes options by name
     "--bundles demo/bundles"
 )
 def export(  # noqa: PLR0917 - typer takes options by name
-    model: Annotated[Path, typer.Option("--model", help="An XGBoost model, .json or .ubj.", show_default=False)],
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--model",
+            help="An XGBoost model, .json or .ubj, or a scikit-learn forest or tree, .skops. Its classes are 0, 1, 2 "
+            "..., worst first.",
+            show_default=False,
+        ),
+    ],
     spec: Annotated[Path, typer.Option("--spec", help="The spec of its feature matrix.", show_default=False)],
     calibration: Annotated[
         Path,
         typer.Option("--calibration", help="Data that the model has never seen.", show_default=False),
     ],
     bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
+    expected: Annotated[
+        Path | None,
+        typer.Option(
+            "--expected",
+            help="The notebook's own predictions on applications of that data, .parquet or .csv: application_id and "
+            "one column per class. Proves that the bundle is the notebook's model.",
+            show_default=False,
+        ),
+    ] = None,
     dictionary: DictionaryOption = None,
     separator: Separator = None,
     encoding: Encoding = None,
 ) -> None:
-    """Take a model trained elsewhere on our feature matrix: calibrate, evaluate, prove the export, publish."""
-    from model_export.export import export as run
-    from model_export.load import load_xgboost
-    from training.adopt import adopt
+    """Take a model trained elsewhere on our feature matrix, worst class first: calibrate, prove the export, publish."""
+    from model_export.adopted import Adoption, take_over
+    from model_export.export import export as publish
 
     contract = _complete(read_spec(spec), dictionary)
-    with stages("Exporting", 3) as stage:
+    with stages("Exporting", 4 if expected is None else 5) as stage:
         stage("read")
-        fitted = load_xgboost(model, contract)
-        data = training_data(calibration, contract, csv_dialect(separator, encoding, contract.csv))
-        stage("calibrate")
-        trained = adopt(fitted, data, contract)
+        dialect = csv_dialect(separator, encoding, contract.csv)
+        predictions = None if expected is None else read_table(expected, "expected predictions", dialect=dialect)
+        data = training_data(calibration, contract, dialect)
+        adoption = Adoption(model=model, data=data, spec=contract, expected=predictions)
+        trained = take_over(adoption, stage)
         stage("export")
-        published = run(trained, bundles)
+        published = publish(trained, bundles)
+    _say_source(trained.source or {}, proven=expected is not None)
     _say_trained(trained.evaluation, published)
+
+
+def _say_source(source: dict[str, Any], *, proven: bool) -> None:
+    """Say what the model's file held, and whether its owner's predictions were compared."""
+    if source.get("early_stopping"):
+        used, rounds = source["rounds_used"], source["rounds_in_file"]
+        say(f"Early stopping: the first {used} of {rounds} rounds are used, up to best_iteration {used - 1}.")
+    if not proven:
+        say(
+            "Not compared with the notebook's own predictions. Give them with --expected to prove that this is its "
+            "model."
+        )
+        return
+    found = source["expected"]
+    say(
+        f"The notebook's predictions agree on {found['applications']:,} applications: largest difference "
+        f"{found['largest_difference']:.2g}, allowed {found['tolerance']:.2g}."
+    )
+    if found["not_in_the_data"]:
+        warn(f"{found['not_in_the_data']:,} applications of --expected are not in --calibration and were not compared.")
 
 
 def _complete(spec: Spec, dictionary: Path | None) -> Spec:

@@ -34,6 +34,7 @@ from training.report.files import report_files
 from training.run import Trained
 
 _NO_ID = "00" * 32
+_OWN_ROWS = 2000
 
 
 def export(trained: Trained, bundles: Path) -> Path:
@@ -61,6 +62,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         return trained.calibration.probabilities(trained.model.margins(rows))
 
     cases = [Case("golden", golden.matrix, np.full(len(golden.matrix), -1)), *adversarial_cases(ensemble)]
+    cases += _own_applications(trained)
     certificate = check_parity(cases, native, model.probabilities, policy, names)
     tables = tabulate(ensemble, trained.calibration.scale)
     certificate["contributions"] = _check_tables(trained, ensemble, tables, cases)
@@ -85,6 +87,13 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     return publish({**contents, **_report(trained, tables, facts)}, facts, bundles)
 
 
+def _own_applications(trained: Trained) -> list[Case]:
+    """Return applications of the owner of an adopted model, whose predictions may have been compared with it."""
+    rows = trained.features.matrix
+    some = np.unique(np.linspace(0, len(rows) - 1, min(_OWN_ROWS, len(rows))).astype(int))
+    return [] if trained.source is None else [Case("own applications", rows[some], np.full(len(some), -1))]
+
+
 def _facts(trained: Trained, model: dict[str, object], certificate: dict[str, Any]) -> dict[str, object]:
     return {
         "name": trained.spec.name,
@@ -92,6 +101,7 @@ def _facts(trained: Trained, model: dict[str, object], certificate: dict[str, An
             "kind": str(trained.model.kind),
             **model,
             "recipe": None if trained.plan is None else trained.plan.to_json(),
+            **({"source": trained.source} if trained.source else {}),
         },
         "training_data": {"sha256": trained.fingerprint},
         "evaluation": trained.evaluation,

@@ -1,32 +1,86 @@
-"""Load a model that was trained elsewhere on our feature matrix."""
+"""Load a model that was trained elsewhere on our feature matrix, and refuse early what does not export faithfully."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import xgboost
 
 from features.errors import InputError
 from features.spec import Spec
+from model_export.load_forest import load_forest
+from model_export.trees import from_model
 from training.adopt import check_columns
-from training.fit import FittedXgboost
+from training.fit import Fitted, FittedXgboost
+
+_XGBOOST = (".json", ".ubj")
+_FOREST = ".skops"
 
 
-def load_xgboost(path: Path, spec: Spec) -> FittedXgboost:
-    """Load an XGBoost model in its own format (.json or .ubj); no pickle.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model as it will be exported; `facts` say what was found in its file, for the manifest and the terminal.
+
+    `whole` is the model with all rounds of its file, where early stopping left some unused; else None.
+    """
+
+    model: Fitted
+    facts: dict[str, Any]
+    whole: Fitted | None = None
+
+
+def load_model(path: Path, spec: Spec) -> Loaded:
+    """Load an XGBoost model in its own format (.json, .ubj) or a scikit-learn forest or tree (.skops); no pickle.
+
+    An early-stopped model keeps all its rounds in the file. Those up to `best_iteration` are used, as the scikit-learn
+    wrapper of XGBoost predicts.
 
     Raises:
-        InputError: the file cannot be read as such a model, or its columns are not those of the spec.
+        InputError: the file cannot be read as such a model, or its columns or classes are not those of the spec.
+        ExportError: the model has something that does not export faithfully; the message names it.
 
     """
-    if path.suffix not in (".json", ".ubj"):
+    if path.suffix not in (*_XGBOOST, _FOREST):
         raise InputError(
-            f"{path}: its name ends in {path.suffix or 'nothing'}, expected .json or .ubj, as XGBoost saves."
+            f"{path}: its name ends in {path.suffix or 'nothing'}, expected .json or .ubj, as XGBoost saves, or "
+            ".skops, as skops.io.dump() saves a forest or tree of scikit-learn."
         )
     if not path.is_file():
-        raise InputError(f"{path}: no such file. Expected a model that XGBoost saved.")
-    booster = xgboost.Booster()
+        raise InputError(f"{path}: no such file. Expected a model that XGBoost or skops saved.")
+    loaded = Loaded(*load_forest(path, spec)) if path.suffix == _FOREST else _load_xgboost(path, spec)
+    classes = len(from_model(loaded.model).base_values)
+    if classes != len(spec.classes):
+        raise InputError(f"{path}: the model has {classes} classes, the spec {len(spec.classes)}: {_order(spec)}.")
+    return loaded
+
+
+def _order(spec: Spec) -> str:
+    return ", ".join(spec.classes)
+
+
+def _load_xgboost(path: Path, spec: Spec) -> Loaded:
+    booster = xgboost.Booster({"nthread": 1})  # more spin while they wait; results are the same
     try:
         booster.load_model(path)
     except xgboost.core.XGBoostError as error:
         raise InputError(f"{path}: XGBoost cannot load it. Save the model with save_model().") from error
     check_columns(booster.feature_names, booster.num_features(), spec)
-    return FittedXgboost(booster)
+    from_model(FittedXgboost(booster))  # refuses by name before anything else is asked of the model
+    rounds, used = booster.num_boosted_rounds(), _used_rounds(booster, path)
+    facts: dict[str, Any] = {"rounds_in_file": rounds, "rounds_used": used, "early_stopping": used < rounds}
+    if used == rounds:
+        return Loaded(FittedXgboost(booster), facts)
+    return Loaded(FittedXgboost(booster[:used]), facts, FittedXgboost(booster))
+
+
+def _used_rounds(booster: xgboost.Booster, path: Path) -> int:
+    """Return how many rounds early stopping found best; all where it was not used."""
+    rounds, best = booster.num_boosted_rounds(), booster.attr("best_iteration")
+    if best is None:
+        return rounds
+    if not best.isdecimal() or int(best) >= rounds:
+        raise InputError(
+            f"{path}: best_iteration is no round of the model, which has {rounds}. Correct it with set_attr(), or "
+            "remove it with set_attr(best_iteration=None)."
+        )
+    return int(best) + 1

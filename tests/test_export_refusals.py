@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xgboost
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from features.errors import ExportError
@@ -14,8 +14,8 @@ from scoring.model import Model
 
 def test_other_estimators_and_classes_are_refused() -> None:
     x, y = np.arange(60, dtype=np.float32).reshape(30, 2), np.arange(30) % 3
-    with pytest.raises(ExportError, match="ExtraTreesClassifier is not exported"):
-        from_forest(ExtraTreesClassifier(2).fit(x, y))
+    with pytest.raises(ExportError, match="GradientBoostingClassifier is not exported"):
+        from_forest(GradientBoostingClassifier(n_estimators=2).fit(x, y))
     with pytest.raises(ExportError, match="classes are not the indices"):
         from_forest(DecisionTreeClassifier().fit(x, y + 1))
     with pytest.raises(ExportError, match="2 outputs"):

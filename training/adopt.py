@@ -5,26 +5,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.errors import InputError
-from features.matrix import list_features
+from features.matrix import FeatureTable, list_features
 from features.spec import Spec
 from training.calibrate import fit_calibration
 from training.candidate import Fit
 from training.choose_policy import choose_policy
-from training.data import Examples, Split, TrainingData, check_no_leak, label_examples
+from training.class_order import check_class_order
+from training.data import Examples, Split, check_no_leak
 from training.fit import Fitted
 from training.judged import evaluate_judged, judge
 from training.run import Trained, fingerprint
 
 
-def adopt(model: Fitted, data: TrainingData, spec: Spec, *, seed: int = 0) -> Trained:
-    """Calibrate on half of the customers of `data` and evaluate on the other half. None should be known to the model.
+def adopt(model: Fitted, examples: Examples, table: FeatureTable, spec: Spec, *, seed: int = 0) -> Trained:
+    """Calibrate on half of the customers of the data and evaluate on the other half. None should be known to the model.
+
+    `examples` and `table` are what `label_examples` makes of the data.
 
     Raises:
-        InputError: the data cannot be used.
+        ExportError: the model's classes are clearly in another order than the spec's.
         SpecError: no policy meets the floors.
 
     """
-    examples, table = label_examples(data, spec)
+    check_class_order(model.margins(examples.matrix), examples.actual, spec)
     split = halves(examples, seed)
     margins, actual = model.margins(split.calibration.matrix), split.calibration.actual
     calibration = fit_calibration(margins, actual)

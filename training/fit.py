@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 from scipy.special import logit
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 Floats = NDArray[np.float32]
@@ -101,7 +101,7 @@ class FittedXgboost:
 
     def margins(self, matrix: Floats) -> Margins:
         """Return the raw scores, one column per class, worst first."""
-        data = xgboost.DMatrix(matrix, feature_names=self.booster.feature_names)
+        data = xgboost.DMatrix(matrix, feature_names=self.booster.feature_names, nthread=1)  # as above
         raw: Floats = self.booster.predict(data, output_margin=True)
         columns = raw if raw.ndim == 2 else np.column_stack([np.zeros_like(raw), raw])
         return columns.astype(np.float64)
@@ -109,13 +109,19 @@ class FittedXgboost:
 
 @dataclass(frozen=True, slots=True)
 class FittedForest:
-    """A forest or a tree of scikit-learn, trained elsewhere; the margins are logarithms of probabilities."""
+    """A forest or a tree of scikit-learn, trained elsewhere; the margins are logarithms of its probabilities.
 
-    estimator: RandomForestClassifier | DecisionTreeClassifier
+    `order` holds for each class, worst first, its column in the estimator; None where they are the same.
+    """
+
+    estimator: RandomForestClassifier | ExtraTreesClassifier | DecisionTreeClassifier
     kind: ModelKind
     ordinal: bool = False
+    order: tuple[int, ...] | None = None
 
     def margins(self, matrix: Floats) -> Margins:
         """Return log(clip(p, 1e-6, 1)), one column per class, worst first."""
         probabilities: Margins = self.estimator.predict_proba(matrix)
+        if self.order is not None:
+            probabilities = probabilities[:, self.order]
         return np.log(np.clip(probabilities, LEAST_PROBABILITY, 1))

@@ -56,6 +56,7 @@ class Trained:
 
     Trained here: `plan` is how, `fold_of` the fold of each row that it learned from, and `stated` the calibrated
     out-of-fold probabilities of these rows, on which the policy was chosen. None of a model trained elsewhere.
+    `source` is what was found in the file of a model that was trained elsewhere, None for one that was trained here.
     """
 
     spec: Spec
@@ -71,6 +72,7 @@ class Trained:
     plan: Plan | None = None
     fold_of: Folds | None = None
     stated: NDArray[np.float32] | None = None
+    source: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

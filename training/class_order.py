@@ -1,0 +1,63 @@
+"""Whether a model's classes stand in the order of the spec: labels tell, because a calibrated wrong order loses."""
+
+from collections.abc import Iterator
+from itertools import combinations, permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import ExportError
+from features.spec import Spec
+from training.calibrate import fit_calibration
+
+_ALL_ORDERS_UP_TO = 5  # classes; beyond, only the reverse, the alphabetical order and exchanges of two
+_LEAST_GAIN = 0.01  # of log loss
+_STANDARD_ERRORS = 4.0  # so many that none of 120 orders gains so much by luck
+
+Order = tuple[int, ...]
+
+
+def check_class_order(margins: NDArray[np.float64], actual: NDArray[np.int64], spec: Spec) -> None:
+    """Check that no other order of the model's classes explains the labels clearly better, each order calibrated.
+
+    Raises:
+        ExportError: one does; names the order in which the model has its classes.
+
+    """
+    given = _losses(margins, actual)
+    best, gain = None, _LEAST_GAIN
+    for order in _orders(spec.classes):
+        better = given - _losses(margins[:, order], actual)
+        error = float(better.std()) / max(len(better), 1) ** 0.5
+        if better.mean() > max(gain, _STANDARD_ERRORS * error):
+            best, gain = order, float(better.mean())
+    if best is not None:
+        found = [""] * len(best)
+        for name, column in zip(spec.classes, best, strict=True):
+            found[column] = name
+        raise ExportError(
+            f"the model's classes seem to stand in the order {', '.join(found)}, expected {', '.join(spec.classes)} "
+            f"(0, 1 ..., worst first): so the calibrated log loss on {len(actual):,} labelled applications is "
+            f"{given.mean() - gain:.3f}, as given {given.mean():.3f}. Encode the labels worst first and train again; "
+            "a LabelEncoder sorts by the alphabet. If they are encoded so, the features may be in another order: "
+            "--expected tells."
+        )
+
+
+def _losses(margins: NDArray[np.float64], actual: NDArray[np.int64]) -> NDArray[np.float64]:
+    probabilities = fit_calibration(margins, actual).probabilities(margins)
+    losses: NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(actual)), actual], 1e-12))
+    return losses
+
+
+def _orders(classes: tuple[str, ...]) -> Iterator[list[int]]:
+    """Yield other orders: for each class the model's column that would be its own."""
+    count = len(classes)
+    same = list(range(count))
+    if count <= _ALL_ORDERS_UP_TO:
+        yield from (list(order) for order in permutations(same) if list(order) != same)
+        return
+    yield same[::-1]
+    yield [sorted(classes).index(name) for name in classes]
+    for a, b in combinations(same, 2):
+        yield [b if i == a else a if i == b else i for i in same]
