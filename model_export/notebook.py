@@ -18,7 +18,7 @@ from features.spec import Spec
 TOLERANCE = 1e-5
 _ID = "application_id"
 _ALSO_THERE = ("customer_id", "as_of", "credit_class")  # of the matrix, or joined to it; not compared
-_PREFIX = r"(?:p|prob|proba|probability|class|column|margin|pred)[ _]*"
+_PREFIX = r"(?:probability|proba|prob|class|column|margin|pred|p)[ _]*"
 _FEWEST_DECIMALS, _MOST_DECIMALS = 3, 6
 _FORMS = (
     "Expected application_id and one column per class, named as the class (`Poor`, `p_poor`) or by its number in the "

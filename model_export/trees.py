@@ -1,8 +1,7 @@
 """The neutral form of tree ensembles, through which every kind of model passes on its way to ONNX."""
 
 import json
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import xgboost
@@ -28,7 +27,7 @@ ALL_CLASSES = -1
 _FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
 _SINGLE_TREES = (DecisionTreeClassifier, ExtraTreeClassifier)
 
-Forest = RandomForestClassifier | ExtraTreesClassifier | DecisionTreeClassifier
+Forest: TypeAlias = RandomForestClassifier | ExtraTreesClassifier | DecisionTreeClassifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,7 @@ class FittedXgboost:
 
     def margins(self, matrix: Floats) -> Margins:
         """Return the raw scores, one column per class, worst first."""
-        data = xgboost.DMatrix(matrix, feature_names=self.booster.feature_names, nthread=1)  # as above
+        data = xgboost.DMatrix(matrix, feature_names=self.booster.feature_names, nthread=1)  # more spin
         raw: Floats = self.booster.predict(data, output_margin=True)
         columns = raw if raw.ndim == 2 else np.column_stack([np.zeros_like(raw), raw])
         return columns.astype(np.float64)
