@@ -1,6 +1,7 @@
 """The neutral form of tree ensembles, through which every kind of model passes on its way to ONNX."""
 
 import json
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
