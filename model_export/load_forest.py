@@ -11,7 +11,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from features.errors import ExportError, InputError
 from features.spec import Spec
-from model_export.trees import check_forest
+from model_export.forest_trees import check_forest
 from training.adopt import check_columns
 from training.fit import FittedForest, ModelKind
 
@@ -42,7 +42,7 @@ def load_forest(path: Path, spec: Spec) -> tuple[FittedForest, dict[str, Any]]:
         estimator.set_params(n_jobs=1)  # with threads, the trees' probabilities are added in any order
     kind = ModelKind.DECISION_TREE if members is None else ModelKind.RANDOM_FOREST
     facts = {"estimator": type(estimator).__name__, "classes_in_file": [str(c) for c in estimator.classes_]}
-    return FittedForest(estimator, kind, order), facts
+    return FittedForest(estimator, kind, order=order), facts
 
 
 def _load(path: Path) -> Any:

@@ -1,0 +1,52 @@
+"""The neutral form of tree ensembles, through which every kind of model passes on its way to ONNX."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALL_CLASSES = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """One binary tree in arrays, node 0 the root.
+
+    A row goes to `left` where `x[feature] < threshold`, or where `x[feature] <= threshold` if `inclusive`. An infinite
+    inclusive threshold parts missing from present values.
+
+    `left` is -1 in leaves. Missing values go left where `missing_left`. `value` (nodes x 1) is what a leaf adds to
+    class `target`, or (nodes x classes) to each class where the target is `ALL_CLASSES`. `cover` is the weight of the
+    training rows that reached a node.
+    """
+
+    target: int
+    inclusive: bool
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    missing_left: NDArray[np.bool_]
+    value: NDArray[np.float32]
+    cover: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ensemble:
+    """For each target its base value plus the sum of its trees' leaves.
+
+    A target is a class; or, where `ordinal`, what is better than a class, given at least that class, of every class but
+    the best. The sums are margins; or, where `least_probability` is set, probabilities, and the margins are
+    log(clip(p, least, 1)), in the ordinal form logit(clip(p, least, 1 - least)).
+    """
+
+    features: int
+    base_values: NDArray[np.float32]
+    trees: tuple[Tree, ...]
+    least_probability: float | None = None
+    ordinal: bool = False
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.base_values) + self.ordinal
