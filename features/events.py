@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from features.applications import identifier, identifier_code, require_columns
 from features.cells import MISSING, MOST_MINOR_UNITS, Cells, Columns, Reader, Reading, all_match, joined_lines
 from features.cells.causes import IS_MISSING, IS_OUTSIDE, IS_UNKNOWN
-from features.cells.decimals import parse_minor_units, quick_minor_units
-from features.cells.texts import WHITE_SPACE, plain_text
+from features.cells.decimals import parse_minor_units, people_write, quick_minor_units
+from features.cells.texts import WHITE_SPACE, number_text, plain_text
 from features.errors import InputError
 from features.history import History, Int64s
 from features.instants import instant
 from features.rejects import EVENTS, Dirt, count_dirt, rejects_frame
-from features.spec import EVENT_COLUMNS, Currency, Spec
+from features.spec import EVENT_COLUMNS, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def event_reader(spec: Spec, columns: Columns) -> Reader:
     readings = [
         _kind(spec, schema["kind"]),
         instant(EVENTS, "occurred_at", schema["occurred_at"]),
-        _amount(schema["amount"], spec.currency),
+        _amount(schema["amount"], spec),
     ]
     if "recorded_at" in schema:
         readings.append(instant(EVENTS, "recorded_at", schema["recorded_at"]))
@@ -161,31 +161,39 @@ def _kind(spec: Spec, dtype: pl.DataType) -> Reading:
     return Reading("kind", pl.Int64(), read, None if dtype == pl.String else text, quick, whole=whole)
 
 
-def _amount(dtype: pl.DataType, currency: Currency) -> Reading:
+def _amount(dtype: pl.DataType, spec: Spec) -> Reading:
     """Read amounts to Int64 minor units, exactly: typed numbers by scaling integers, all else from decimal text."""
     if not (dtype.is_numeric() or plain_text(dtype)):
         raise InputError(
             f"{EVENTS}: column 'amount' is {dtype.base_type()}, expected text or numbers. Cast it at its source."
         )
-    source, digits = pl.col("amount"), currency.minor_digits
+    source, digits = pl.col("amount"), spec.currency.minor_digits
     parse, fits = parse_minor_units(digits), source.abs() <= MOST_MINOR_UNITS
+    if spec.version > 1:
+        parse = people_write(parse, spec.decimal, spec.currency.code)
 
     def read(cell: str) -> object:
         text = cell.strip(WHITE_SPACE)
         value = parse(text) if text else IS_MISSING
         return value if not isinstance(value, int) or abs(value) <= MOST_MINOR_UNITS else IS_OUTSIDE
 
-    text = source.cast(pl.String)
+    text = number_text(source, dtype, spec.decimal)
     if dtype.is_integer():
         limit = MOST_MINOR_UNITS // 10**digits + 1
         quick = source.cast(pl.Int128).clip(-limit, limit).cast(pl.Int64) * 10**digits
     elif isinstance(dtype, pl.Decimal) and dtype.scale == digits:
         quick = source.to_physical().clip(-MOST_MINOR_UNITS - 1, MOST_MINOR_UNITS + 1).cast(pl.Int64)
     else:
-        quick = quick_minor_units(text, digits)
+        quick = quick_minor_units(text, digits, spec.decimal)
     is_text = dtype == pl.String
     return Reading(
-        "amount", pl.Int64(), read, None if is_text else text, quick, fits, _whole_amounts(digits) if is_text else None
+        "amount",
+        pl.Int64(),
+        read,
+        None if is_text else text,
+        quick,
+        fits,
+        _whole_amounts(digits) if is_text and spec.decimal == "." else None,
     )
 
 

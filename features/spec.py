@@ -160,6 +160,7 @@ class Spec:
     text: str
     about: About
     version: int = 1
+    decimal: str = "."
     pii: tuple[str, ...] = ()
     csv: Dialect = Dialect()  # noqa: RUF009 - frozen
 

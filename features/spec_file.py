@@ -56,6 +56,7 @@ def _spec(root: Table, text: str) -> Spec:
     kinds, ignored = _event_kinds(root.table("events", optional=True))
     spec = Spec(
         version=version,
+        decimal=defaults.decimal,
         name=root.text("name"),
         classes=classes,
         currency=currency,

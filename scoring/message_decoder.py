@@ -13,11 +13,11 @@ from msgspec import UNSET, UnsetType
 
 from features.carried import Carried
 from features.spec import Spec
+from scoring.message_cells import MessageCells
 from scoring.message_codes import CODES
 
 SCHEMA_VERSION = 1
 _OPENINGS = (b"[", b"{")
-_CELLS = frozenset({str, int, type(None)})
 _WHERE = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.(\w+)|\[([0-9]+)\]")
 _VALIDATION = {
@@ -106,12 +106,13 @@ class MessageDecoder:
         """Prepare the columns of the spec."""
         self._names = [attribute.name for attribute in spec.attributes]
         self._known = frozenset(self._names)
-        self._decoder = msgspec.json.Decoder(_Application, float_hook=str)  # a number stays its text
+        self._cells = MessageCells(spec)
+        self._decoder = msgspec.json.Decoder(_Application, float_hook=self._cells.number)  # a number stays its text
         self._raw = msgspec.json.Decoder(_RawApplication)
 
     def decode(self, messages: Sequence[bytes]) -> Decoded:
         """Decode in bulk. Nothing in a message raises."""
-        table = _Columns(self._names)
+        table = _Columns(self._names, self._cells)
         places: list[int | Refusal] = []
         for message in messages:
             try:
@@ -129,10 +130,10 @@ class MessageDecoder:
         if attributes.keys() - self._known:
             raise _RefusedError("field_unknown", "/attributes")
         for name, value in attributes.items():
-            if type(value) not in _CELLS:
+            if not self._cells.is_cell(name, value):
                 raise _RefusedError("field_wrong_type", f"/attributes/{escape(name)}")
-        if not _CELLS.issuperset({type(event.amount) for event in events}):
-            wrong = next(i for i, event in enumerate(events) if type(event.amount) not in _CELLS)
+        if not self._cells.types.issuperset({type(event.amount) for event in events}):
+            wrong = next(i for i, event in enumerate(events) if type(event.amount) not in self._cells.types)
             raise _RefusedError("field_wrong_type", f"/events/{wrong}/amount")
         if not _has_each_field_once(application, message):
             _look_closely(message)
@@ -178,8 +179,8 @@ def _place(text: str) -> tuple[str, str]:
 class _Columns:
     """The cells of both tables, column by column."""
 
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
+    def __init__(self, names: list[str], cells: MessageCells) -> None:
+        self._names, self._cells = names, cells
         self._applications: list[_Application] = []
         self._events: list[_Event] = []
 
@@ -195,21 +196,17 @@ class _Columns:
             "application_id": [row.application_id for row in rows],
             "customer_id": [row.customer_id for row in rows],
             "as_of": [row.as_of for row in rows],
-            **{name: _texts([cells.get(name) for cells in attributes]) for name in self._names},
+            **{name: self._cells.texts(name, [own.get(name) for own in attributes]) for name in self._names},
         }
         carried = {
             "occurred_at": [event.occurred_at for event in events],
             "kind": [event.kind for event in events],
-            "amount": _texts([event.amount for event in events]),
+            "amount": self._cells.amounts([event.amount for event in events]),
         }
         late = [event.recorded_at or None for event in events]
         if any(late):
             carried["recorded_at"] = late
         return Carried(applications, carried, [len(row.events) for row in rows])
-
-
-def _texts(cells: list[Any]) -> list[str | None]:
-    return [str(cell) if type(cell) is int else cell for cell in cells] if int in set(map(type, cells)) else cells
 
 
 def escape(name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from features.applications import identifier, require_columns
-from features.cells import kind_of
+from features.cells import kind_of, number_text
 from features.instants import instant_text
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec import EVENT_COLUMNS, IDENTITY, Attribute, Currency, Spec
@@ -33,7 +33,7 @@ def to_messages(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) ->
         InputError: a table lacks a column or holds one of a type that cannot be read.
 
     """
-    return encode_messages(applications, events, spec.attributes)
+    return encode_messages(applications, events, spec.attributes, spec.decimal)
 
 
 def every_column(applications: pl.DataFrame) -> list[Attribute]:
@@ -59,9 +59,9 @@ def every_column(applications: pl.DataFrame) -> list[Attribute]:
 
 
 def encode_messages(
-    applications: pl.DataFrame, events: pl.DataFrame, attributes: Sequence[Attribute]
+    applications: pl.DataFrame, events: pl.DataFrame, attributes: Sequence[Attribute], decimal: str = "."
 ) -> Iterator[Message]:
-    """See `to_messages`; for these attributes."""
+    """See `to_messages`; for these attributes. `decimal` stands before the decimals of amounts as text."""
     require_columns(applications, APPLICATIONS, (*IDENTITY, *[attribute.name for attribute in attributes]))
     require_columns(events, EVENTS, EVENT_COLUMNS)
     rows = applications.select(
@@ -73,7 +73,7 @@ def encode_messages(
         identifier(events.schema, EVENTS, "customer_id"),
         *[instant_text(name, events.schema[name]) for name in ("occurred_at", "recorded_at") if name in events.columns],
         pl.col("kind").cast(pl.String),
-        _cell(pl.col("amount").cast(pl.String), events.schema["amount"]),
+        _cell(number_text(pl.col("amount"), events.schema["amount"], decimal), events.schema["amount"]),
     )
     for start in range(0, rows.height, _ROWS):
         yield from _messages(rows[start : start + _ROWS], own, [a.name for a in attributes])

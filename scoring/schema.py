@@ -79,8 +79,10 @@ def _attribute(attribute: Attribute) -> dict[str, Any]:
         )
     if attribute.values:
         words.append(f"of {', '.join(attribute.values)}")
+    takes_booleans = attribute.version > 1 and kind_of(attribute).takes_booleans
+    types = ["number", "string", *(["boolean"] if takes_booleans else []), *([] if attribute.required else ["null"])]
     return {
-        "type": ["number", "string"] if attribute.required else ["number", "string", "null"],
+        "type": types,
         "description": "; ".join(word for word in words if word),
     }
 

@@ -3,6 +3,7 @@
 A new kind is a file in this folder and a line in `registry.py`..
 """
 
+from features.cells.by_value import spellings_of
 from features.cells.causes import MISSING, MISSING_TOKEN, OUT_OF_RANGE, UNKNOWN, UNREADABLE, Unusable
 from features.cells.decimals import MOST_MINOR_UNITS, NUMBER
 from features.cells.guess import Found, Guess
@@ -20,6 +21,7 @@ from features.cells.reading import (
     joined_lines,
 )
 from features.cells.registry import KINDS, kind_of
+from features.cells.texts import number_text
 
 __all__ = [
     "FEW_ROWS",
@@ -46,4 +48,6 @@ __all__ = [
     "has_few_rows",
     "joined_lines",
     "kind_of",
+    "number_text",
+    "spellings_of",
 ]

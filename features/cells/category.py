@@ -5,13 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from features.cells.by_value import equal_values, lookup
 from features.cells.causes import IS_MISSING, IS_TOKEN, IS_UNKNOWN
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, ToNumber
 from features.cells.ranges import is_ranges, lower_bound
 from features.cells.reading import Definition, Reading
 from features.cells.texts import around_of, bare_reader, plain_text, tokens_of, unreadable_type, whole_text
+from features.errors import SpecError
 from features.spec import Attribute, Feature
+from features.toml_table import Table
 
 MOST_VALUES = 60
 
@@ -22,6 +25,7 @@ class Category(Kind):
     name = "category"
     meaning = "one of `values`; with `ordered = true` they have a rank, worst first; any other text is unusable"
     has_values = True
+    takes_booleans = True
     dtype = pl.String()
 
     def reading(self, attribute: Attribute, dtype: pl.DataType) -> Reading:
@@ -36,6 +40,11 @@ class Category(Kind):
         if plain_text(dtype) or dtype.is_numeric() or dtype == pl.Boolean:
             return whole_text(pl.col(attribute.name), dtype, attribute.decimal)
         raise unreadable_type(attribute, dtype)
+
+    def options(self, table: Table, attribute: Attribute) -> tuple[tuple[str, str | int], ...]:
+        """Refuse two values that are equal, from version 2 on."""
+        check_values(table, attribute)
+        return ()
 
     def draft(self, found: Found) -> Guess | None:
         """Take the values as found, if they are few; of ranges the order of their lower bounds."""
@@ -83,9 +92,8 @@ class Category(Kind):
 
 def _definition(attribute: Attribute) -> Definition:
     """Read a cell; what is certain at once is looked up at once."""
-    known = dict[str, object].fromkeys(attribute.values)
-    known = {value: value for value in known}
-    slowly = bare_reader(attribute, lambda bare: known.get(bare, IS_UNKNOWN))
+    find = lookup(attribute, tokens_of(attribute), IS_TOKEN)
+    slowly = bare_reader(attribute, lambda bare: find(bare) or IS_UNKNOWN)
     tokens = dict.fromkeys(tokens_of(attribute), IS_TOKEN)
     at_once: dict[str, object] = {"": IS_MISSING, **{v: v for v in plain_values(attribute)}, **tokens}
 
@@ -94,6 +102,21 @@ def _definition(attribute: Attribute) -> Definition:
         return slowly(cell) if value is None else value
 
     return read
+
+
+def check_values(table: Table, attribute: Attribute) -> None:
+    """Refuse two values of which no cell could tell which it means: from version 2 on they match by value.
+
+    Raises:
+        SpecError: names both.
+
+    """
+    equal = equal_values(attribute.values, attribute.decimal) if attribute.version > 1 else None
+    if equal:
+        raise SpecError(
+            f"{table.key('values')}: {equal[0]!r} and {equal[1]!r} are the same value in two spellings. Keep one: "
+            "cells match it in every spelling."
+        )
 
 
 def plain_values(attribute: Attribute) -> list[str]:

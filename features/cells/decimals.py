@@ -28,6 +28,13 @@ Parse = Callable[[str], object]
 Normal = Callable[[str], str | None]
 
 
+def with_point(text: str, decimal: str) -> str | None:
+    """Return a text with a point before the decimals; None where a point would stand for something else."""
+    if decimal == POINT:
+        return text
+    return None if POINT in text else text.replace(decimal, POINT)
+
+
 def parse_number(text: str) -> object:
     """Parse decimal text to the nearest float."""
     if is_number(text):

@@ -5,38 +5,65 @@ import re
 import numpy as np
 import polars as pl
 
-from features.cells.decimals import parse_number, quick_number
+from features.cells.decimals import Parse, parse_number, people_write, quick_number
 from features.cells.guess import Found, Guess
 from features.cells.kind import Kind, invented_number
 from features.cells.quantity import definition, limits, quick_text
 from features.cells.reading import Reading
+from features.errors import SpecError
 from features.spec import Attribute
+from features.toml_table import Table
 
 _MONTHS = r"^([0-9]{1,4}) Years?(?:(?:,? and |, | )(0?[0-9]|1[01]) Months?)?$"
 _ONLY_MONTHS = r"^([0-9]{1,5}) Months?$"
 _PLAIN = r"^([0-9]{1,4}) Years and ([0-9]|1[01]) Months$"
 _DURATION = f"{_MONTHS}|{_ONLY_MONTHS}"
+# As people write it: 36 months, 10+ years, < 1 year, 3 yrs 2 mos.
+_YEARS_WORD, _MONTHS_WORD = r"(?:years?|yrs?|y)\.?", r"(?:months?|mths?|mos?|m)\.?"
+WRITTEN = (
+    rf"(?i)^([<>])? ?(?:([0-9]{{1,4}}(?:\.[0-9]{{1,2}})?) ?(\+)? ?{_YEARS_WORD}"
+    rf"(?:(?:,? and |, | )?([0-9]{{1,2}}) ?{_MONTHS_WORD})?|([0-9]{{1,5}}) ?(\+)? ?{_MONTHS_WORD})$"
+)
+YEARS, MONTHS = "years", "months"
 _MOSTLY = 0.9
 
 _in_words = re.compile(_MONTHS).fullmatch
 _in_months = re.compile(_ONLY_MONTHS).fullmatch
+_as_written = re.compile(WRITTEN, re.ASCII).fullmatch
 
 
 class Duration(Kind):
     """A time span; its feature is in months."""
 
     name = "duration"
-    meaning = "`22 Years and 1 Months`, `3 Years`, `7 Months`, or a number of months"
+    meaning = (
+        "`22 Years and 1 Months`, `3 Years`, `7 Months`, or a number of months; in version 2 also `36 months`, "
+        '`10+ years` (10), `< 1 year` (0), and with `unit = "years"` all of it in years'
+    )
     has_range = True
 
+    def options(self, table: Table, attribute: Attribute) -> tuple[tuple[str, str | int], ...]:
+        """Refuse units that are none, from version 2 on: there the unit is what the value is counted in."""
+        if attribute.version > 1 and attribute.unit not in ("", YEARS, MONTHS):
+            raise SpecError(f'{table.key("unit")}: a duration is counted in "years" or "months".')
+        return ()
+
     def reading(self, attribute: Attribute, dtype: pl.DataType) -> Reading:
-        """See `Kind.reading`; values are months."""
-        within = limits(attribute, whole=True)
+        """See `Kind.reading`; values are months or, where the spec says so, years."""
+        years = attribute.version > 1 and attribute.unit == YEARS
+        within = limits(attribute, whole=not years)
+        parse: Parse = parse_months
+        if attribute.version > 1:
+            number = people_write(parse_number, attribute.decimal, attribute.currency.code)
+            parse = people_count(number, 12 if years else 1)
         text = None if dtype == pl.String else self.text(attribute, dtype)
         quick, check = quick_text(attribute, pl.col(attribute.name) if text is None else text), None
         if quick is not None:
-            quick, check = _quick_months(quick), within.check(pl.col(attribute.name))
-        return Reading(attribute.name, self.dtype, definition(attribute, parse_months, within), text, quick, check)
+            quick, check = (
+                quick_number(quick, attribute.decimal) if years else _quick_months(quick, attribute.decimal),
+                within.check(pl.col(attribute.name)),
+            )
+        return Reading(attribute.name, self.dtype, definition(attribute, parse, within), text, quick, check)
 
     def draft(self, found: Found) -> Guess | None:
         """See `Kind.draft`."""
@@ -51,6 +78,8 @@ class Duration(Kind):
     def golden(self, attribute: Attribute, generator: np.random.Generator) -> str:
         """See `Kind.golden`."""
         months = int(invented_number(attribute, generator))
+        if attribute.version > 1 and attribute.unit == YEARS:
+            return f"{months} years"
         return f"{months // 12} Years and {months % 12} Months"
 
 
@@ -63,7 +92,25 @@ def parse_months(text: str) -> object:
     return float(months[1]) if months else parse_number(text)
 
 
-def _quick_months(text: pl.Expr) -> pl.Expr:
+def people_count(number: Parse, months: int) -> Parse:
+    """Return what parses a duration as people write it, in units of so many months; a bare number is in units.
+
+    `< 1 year` is less than one, so 0; `10+ years` and `> 10 years` are 10: the number that is certain.
+    """
+
+    def parse(text: str) -> object:
+        written = _as_written(text)
+        if not written:
+            return number(text)
+        side, years, _, rest, only, _ = written.groups()
+        less = 1 if side == "<" else 0
+        count = (float(years) - less) * 12 + int(rest or 0) if years else float(int(only) - less)
+        return max(count, 0.0) / months
+
+    return parse
+
+
+def _quick_months(text: pl.Expr, decimal: str) -> pl.Expr:
     words = pl.when(text.str.contains(_PLAIN)).then(text)
     years, rest = words.str.extract("^([0-9]+)", 1), words.str.extract("([0-9]+) Months$", 1)
-    return pl.coalesce(years.cast(pl.Float64) * 12 + rest.cast(pl.Float64), quick_number(text))
+    return pl.coalesce(years.cast(pl.Float64) * 12 + rest.cast(pl.Float64), quick_number(text, decimal))

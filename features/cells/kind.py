@@ -34,6 +34,8 @@ class Kind(ABC):
     """Whether the spec must list its values."""
     has_range: ClassVar[bool] = False
     """Whether the spec may give a range."""
+    takes_booleans: ClassVar[bool] = False
+    """Whether true and false of JSON are values of it, from spec version 2 on."""
     has_feature: ClassVar[bool] = True
     """Whether features are made of it."""
     dtype: ClassVar[pl.DataType] = pl.Float64()

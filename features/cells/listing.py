@@ -5,7 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from features.cells.category import MOST_VALUES, listable, plain_values, stands_around_texts, value_features
+from features.cells.by_value import lookup
+from features.cells.category import (
+    MOST_VALUES,
+    check_values,
+    listable,
+    plain_values,
+    stands_around_texts,
+    value_features,
+)
 from features.cells.causes import IS_UNKNOWN
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, ToNumber
@@ -13,6 +21,7 @@ from features.cells.ranges import is_ranges
 from features.cells.reading import Reading
 from features.cells.texts import WHITE_SPACE, bare_reader, plain_text, unreadable_type, whole_text
 from features.spec import Attribute, Feature
+from features.toml_table import Table
 
 _LINK = "and "
 
@@ -31,12 +40,10 @@ class Listing(Kind):
         source = pl.col(attribute.name) if text is None else text
         alone = [v for v in plain_values(attribute) if "," not in v and not v.startswith(_LINK)]
         quick = pl.when(source.is_in(alone)).then(source).str.split(",")
-        known = {value: value for value in attribute.values}
+        find = lookup(attribute, (), None)
 
         def members(bare: str) -> object:
-            found = [
-                known.get(part.strip(WHITE_SPACE).removeprefix(_LINK).strip(WHITE_SPACE)) for part in bare.split(",")
-            ]
+            found = [find(part.strip(WHITE_SPACE).removeprefix(_LINK).strip(WHITE_SPACE)) for part in bare.split(",")]
             return IS_UNKNOWN if None in found else found
 
         return Reading(attribute.name, self.dtype, bare_reader(attribute, members), text, quick)
@@ -49,6 +56,11 @@ class Listing(Kind):
         if plain_text(dtype) or dtype.is_numeric():
             return whole_text(column, dtype)
         raise unreadable_type(attribute, dtype)
+
+    def options(self, table: Table, attribute: Attribute) -> tuple[tuple[str, str | int], ...]:
+        """Refuse two values that are equal, from version 2 on."""
+        check_values(table, attribute)
+        return ()
 
     def draft(self, found: Found) -> Guess | None:
         """Guess a list where splitting at commas leaves fewer different texts."""
