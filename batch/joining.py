@@ -4,7 +4,7 @@ Looks into the partitions of a run, at a sample of the applications' customers t
 refuses or warns, and in `credit check`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,11 +71,22 @@ def look_at_join(partitions: Partitions, spec: Spec) -> Joining:
         DeliveryError: the temporary files cannot be read.
 
     """
-    first = partitions.applications.read(0), partitions.events.read(0)
+
+    def events() -> Iterator[pl.DataFrame]:
+        for key in partitions.events.keys():  # noqa: SIM118 - no mapping
+            yield partitions.events.read(key)
+
+    return look_at_tables((partitions.applications.read(0), partitions.events.read(0)), events, spec)
+
+
+def look_at_tables(
+    first: tuple[pl.DataFrame, pl.DataFrame], events: Callable[[], Iterator[pl.DataFrame]], spec: Spec
+) -> Joining:
+    """Compare both sides of the join: `first` are applications and events to look at, `events` all of the latter."""
     own, theirs = _ids(first[0], APPLICATIONS), _ids(first[1], EVENTS)
     lonely = own.filter(~own.is_in(theirs.implode())).head(_SAMPLE)
     sides = (("applications", own), ("events", theirs))
-    repair, share = _best(lonely, list(repairs(sides)), partitions) if len(theirs) and len(lonely) else ((), 0.0)
+    repair, share = _best(lonely, list(repairs(sides)), events) if len(theirs) and len(lonely) else ((), 0.0)
     as_of, occurred = _as_of(first[0], spec), _occurred_at(first[1], spec)
     return Joining(
         forms={name: form_of(ids) for name, ids in sides},
@@ -94,23 +105,18 @@ def _ids(frame: pl.DataFrame, table: str) -> pl.Series:
 
 
 def _best(
-    lonely: pl.Series, tried: list[tuple[Repair, ...]], partitions: Partitions
+    lonely: pl.Series, tried: list[tuple[Repair, ...]], events: Callable[[], Iterator[pl.DataFrame]]
 ) -> tuple[tuple[Repair, ...], float]:
     """Return the first of the best repairs, and the share of the sample that it joins."""
     wanted = [apply(lonely, repair) for repair in tried]
     found = [pl.repeat(value=False, n=len(lonely), eager=True, dtype=pl.Boolean) for _ in tried]
-    for ids in _event_ids(partitions):
+    for ids in (_ids(frame, EVENTS) for frame in events()):
         for i, repair in enumerate(tried):
             if not found[i].all():
                 found[i] |= wanted[i].is_in(apply(ids, repair).implode())
     shares = [float(str(one.mean())) for one in found]
     best = max(range(len(tried)), key=lambda i: (round(shares[i], 2), -len(tried[i])))
     return (tried[best], shares[best]) if shares[best] >= _LEAST_GAIN else ((), 0.0)
-
-
-def _event_ids(partitions: Partitions) -> Iterator[pl.Series]:
-    for key in partitions.events.keys():  # noqa: SIM118 - no mapping
-        yield _ids(partitions.events.read(key), EVENTS)
 
 
 Span = tuple[int, int]

@@ -1,6 +1,7 @@
 """`credit features`: the feature row of one application, or the matrix of all."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from batch.inputs import read_inputs
 from batch.output import check_target, encode, prepare_folder, replace_files
 from cli.console import note, read_spec, say, say_table, stages
 from cli.options import Applications, Encoding, Events, Separator, csv_dialect
+from cli.score import match_rows
 from features.errors import SettingsError
 from features.explain_row import describe_application, matrix_frame
 from features.matrix import build_features
@@ -72,3 +74,4 @@ def _write_matrix(out: Path, applications: pl.DataFrame, events: pl.DataFrame, s
     rejected = table.rejects.filter(pl.col("table") == "applications").height
     replace_files({out: encode(matrix_frame(table, spec), out.suffix)})
     say(f"{table.matrix.shape[0]:,} rows, {table.matrix.shape[1]} features, {rejected:,} rejected: {out}")
+    say_table((), match_rows(asdict(table.matches)))

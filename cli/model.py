@@ -8,11 +8,13 @@ import polars as pl
 import typer
 
 from batch.inputs import NO_EVENTS, check_needs_no_events
+from batch.joining import look_at_tables
 from batch.table_files import find_tables
 from batch.tables import read_table
 from cli.console import metric_rows, note, read_dictionary, read_spec, say, say_table, stages, warn
 from cli.options import DictionaryOption, Encoding, Separator, csv_dialect
 from cli.policy import never_assigned
+from cli.score import match_rows
 from cli.tuning import make_search, say_tuning, search_limits
 from features.dialect import Dialect
 from features.errors import InputError
@@ -90,9 +92,11 @@ def train(  # noqa: PLR0917 - typer takes options by name
         stage("read")
         search = None if limits is None else make_search(limits, study or bundles / "study.jsonl", spec, stage)
         options = RunOptions(seed=seed, search=search, progress=stage, holdout=holdout)
-        trained = run(training_data(folder, spec, csv), spec, ModelKind(model), options)
+        data = training_data(folder, spec, csv)
+        trained = run(data, spec, ModelKind(model), options)
         stage("export")
         published = publish(trained, bundles)
+    _say_given(trained.evaluation, data, spec)
     _say_trained(trained.evaluation, published)
 
 
@@ -199,6 +203,20 @@ def training_data(folder: Path, spec: Spec, dialect: Dialect | None = None) -> "
     applications, labels = read("applications"), read("labels")
     truth = folder / "truth.parquet"  # which synthetic data brings along
     return TrainingData(applications, events, labels, read_table(truth, "truth") if truth.exists() else None)
+
+
+def _say_given(evaluation: dict[str, Any], data: "TrainingData", spec: Spec) -> None:
+    """Say what of the tables could be used; warn if the join found nobody."""
+    labels, matches = evaluation["labels"], evaluation["matches"]
+    rows: list[tuple[object, ...]] = [(name.replace("_", " "), count) for name, count in labels.items()]
+    say_table((), rows + match_rows(matches))
+    if spec.groups and matches["applications"] and not matches["matched_applications"]:
+        found = look_at_tables((data.applications, data.events), lambda: iter([data.events]), spec)
+        warn(
+            "warning: the spec measures events, and no application has a usable one, so the model learned that nobody "
+            f"has a history. {found.text()}"
+        )
+    say()
 
 
 def _say_trained(evaluation: dict[str, Any], published: Path) -> None:

@@ -159,6 +159,9 @@ def _say(figures: "Figures", out: Path) -> None:
         say_table(("alarm", "what", "where", "why"), rows)
         if len(figures.alarms) > _SHOWN:
             say(f"and {len(figures.alarms) - _SHOWN} more alarms on the page")
+    matches = figures.watched.matches
+    if matches is not None and matches.share is not None:
+        say(f"{matches.matched_applications:,} of {matches.applications:,} applications have a usable event")
     if figures.watched.newest:
         say(
             "newest receipts: "

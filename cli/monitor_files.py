@@ -1,5 +1,6 @@
 """`credit monitor` without a log: decisions from a file, their features made anew from applications and events."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from receipts.outcomes import read_labels
 from scoring.bundle import Bundle
 from scoring.decisions import decision_ids
 from scoring.evaluate_files import check_made_by
-from scoring.reference import read_reference
+from scoring.health import NOT_COMPARED, compare_columns, compare_matches
+from scoring.reference import Reference, read_reference
 
 _MOST_OFF = 1e-3  # of a sum of probabilities from 1, if a program rounded them
 
@@ -41,7 +43,7 @@ def watch_files(bundle: Bundle, files: Files, span: Span) -> Watched:
         BundleError: the bundle has no reference.
 
     """
-    read_reference(bundle)
+    reference = read_reference(bundle)
     decisions = _decisions(read_table(files.decisions, "decisions"), bundle)
     applications, events = read_inputs(files.applications, files.events, bundle.spec)
     table = _features(applications, events, bundle)
@@ -60,7 +62,18 @@ def watch_files(bundle: Bundle, files: Files, span: Span) -> Watched:
             kept["application_id"].is_in(frame["application_id"].implode())
         )
         watched.window.add_dirt(dirt_frame(read_applications(inside, bundle.spec).dirt).to_dicts(), inside.height)
-    return replace(watched, notes=(*notes, *watched.notes))
+    matches = table.matches if bundle.spec.groups else None
+    return replace(watched, matches=matches, notes=(*notes, *_far_worse(reference, table, bundle), *watched.notes))
+
+
+def _far_worse(reference: Reference, table: FeatureTable, bundle: Bundle) -> Iterator[str]:
+    """Say what is far worse than at training: matches, and cells of columns."""
+    matches = table.matches
+    if reference.matches is None:
+        yield f"{NOT_COMPARED}."
+    finding = compare_matches(reference, matches) if bundle.spec.groups else None
+    for found in (*([finding] if finding else []), *compare_columns(reference, matches, table.counted)):
+        yield f"{found.text}."
 
 
 def _decisions(table: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:

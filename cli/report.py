@@ -93,6 +93,8 @@ def _say_fairness(content: "Content") -> None:
         for row in found["groups"]
     ]
     say_table(("group", *head), rows)
+    if found["without_group"]:
+        say(f"Applications without a group, in no figure: {found['without_group']:,}")
     for text in verdicts(content):
         say(text)
     say(found["proxy"]["verdict"])

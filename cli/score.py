@@ -100,8 +100,9 @@ def match_rows(matches: dict[str, Any]) -> list[tuple[object, ...]]:
     """Lay out how many applications have a history, and the events used by kind, for a table."""
     if not matches["events"]:
         return []
-    shares = [matches["share"], matches["share_at_training"]]
-    tonight, training = ("" if share is None else f"{share:.1%}" for share in shares)
-    rows: list[tuple[object, ...]] = [("applications with a usable event", matches["matched_applications"])]
-    rows += [(f"  their share{', and at training' if training else ''}", " | ".join(filter(None, (tonight, training))))]
+    known = matches.get("share_at_training")
+    training = "" if known is None else f"; {known:.1%} at training"
+    share = matches["matched_applications"] / matches["applications"] if matches["applications"] else 0.0
+    text = f"applications with a usable event ({share:.1%}{training})"
+    rows: list[tuple[object, ...]] = [(text, matches["matched_applications"])]
     return rows + [(f"  events used: {kind}", count) for kind, count in matches["events"].items()]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from batch.output import prepare_folder, replace_files
 from cli.console import say, say_table, stages
 from cli.options import Applications, BundleOption, Encoding, Events, Separator, csv_dialect
+from cli.score import match_rows
 
 if TYPE_CHECKING:
     from verify.run import Report
@@ -63,6 +65,7 @@ def _say(report: "Report") -> None:
     rows: list[tuple[object, ...]] = [("applications", report.applications)]
     rows += [("  decisions", report.decisions)]
     rows += [(f"  {code}", count) for code, count in report.rejects_by_code.items()]
+    rows += match_rows(asdict(report.matches))
     rows += [("  repeated application_id, which only files can see: set apart", report.repeated)]
     say_table((), rows)
     say()

@@ -47,6 +47,7 @@ def content(figures: Figures) -> dict[str, Any]:
             "between": watched.agreement.doors,
             "decision_ids": watched.decision_ids,
         },
+        "matches": watched.matches,
         "notes": watched.notes,
     }
     plain: dict[str, Any] = _plain(found)

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from features.matches import Matches
 from metrics import Figure
 from monitoring.agreement import Agreement
 from monitoring.alarms import Alarm, Light, Topic, cohort_alarms, door_alarms, drift_alarms, estimate_alarms, light
@@ -25,7 +26,8 @@ from scoring.bundle import Bundle
 class Watched:
     """What was read. `periods` names the numbers of periods; `matured` are those whose outcomes may be judged.
 
-    `newest` is when each door of a log decided last, by its own clock.
+    `newest` is when each door of a log decided last, by its own clock. `matches` are those of the files; a log, which
+    holds no events, has none.
     """
 
     bundle: Bundle
@@ -39,6 +41,7 @@ class Watched:
     matured: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
     newest: Mapping[str, datetime] = field(default_factory=dict)
+    matches: Matches | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,12 @@ def groups(ids: pl.Series, member: list[str]) -> pl.DataFrame:
     return pl.DataFrame({"application_id": ids, "group": pl.Series(member)})
 
 
+def test_blank_groups_are_no_group(ids: pl.Series) -> None:
+    member = [" ", "", None, "a "] + ["b"] * (len(ids) - 4)
+    read = read_groups(groups(ids, member), pl.DataFrame({"application_id": ids}))
+    assert read["group"].head(5).to_list() == [None, None, None, "a", "b"]
+
+
 def test_rates_ratios_and_suppression_equal_a_count_by_hand(judged: Judged, ids: pl.Series) -> None:
     generator = np.random.default_rng(0)
     member = np.where(generator.random(len(ids)) < 0.4, "a", "b").astype(object)

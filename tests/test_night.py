@@ -1,6 +1,8 @@
 """Events that match nobody and columns that no cell fits: seen by the batch, against what training froze."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,3 +171,51 @@ def test_a_bundle_without_frozen_rates_is_not_compared_and_says_so_once(tmp_path
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("holds no match rate") == 1
     assert len(json.loads((tmp_path / "decisions.run.json").read_text())["notes"]) == 1
+
+
+def test_verify_features_and_monitor_say_how_many_match(
+    job: BatchJob, bundle: Path, tmp_path: Path, credit: Credit
+) -> None:
+    tables: list[Any] = ["--bundle", bundle, "--applications", job.applications, "--events", job.events]
+    assert credit("score", *tables, "--out", job.out).returncode == 0
+    matched = json.loads(job.manifest_path.read_text())["matches"]["matched_applications"]
+    matrix = credit("features", *tables, "--out", tmp_path / "matrix.csv")
+    assert re.search(rf"applications with a usable event \(.*\) +{matched}\n", matrix.stdout)
+    page = tmp_path / "monitor.html"
+    watched = credit("monitor", *tables, "--decisions", job.out, "--out", page, "--fail-on", "none")
+    assert f"{matched} of {matched} applications have a usable event" in watched.stdout
+    assert json.loads(page.with_suffix(".json").read_text())["matches"]["matched_applications"] == matched
+    verified = credit("verify", *tables, "--json")
+    assert json.loads(verified.stdout)["matches"]["matched_applications"] == matched
+
+
+def test_train_counts_labels_and_matches_and_warns_if_nobody_matches(
+    training_folder: Path, tmp_path: Path, credit: Credit
+) -> None:
+    folder = Path(shutil.copytree(training_folder, tmp_path / "train"))
+    labels = pl.read_parquet(folder / "labels.parquet")
+    labels.with_columns(pl.when(pl.int_range(pl.len()) >= 5).then("credit_class").alias("credit_class")).slice(
+        3
+    ).write_parquet(folder / "labels.parquet")
+    events = pl.read_parquet(folder / "events.parquet")
+    events.with_columns(pl.col("customer_id") + ".0").write_parquet(folder / "events.parquet")
+    done = credit("train", folder, "--bundles", tmp_path / "bundles", "--model", "decision-tree")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"labels without class +2\n", done.stdout)
+    assert re.search(r"unlabelled applications +5\n", done.stdout)
+    assert re.search(r"applications with a usable event \(0.0%\) +0\n", done.stdout)
+    assert "no application has a usable one" in done.stderr
+    assert "a suffix .0" in done.stderr
+
+
+def test_train_refuses_a_column_without_a_usable_cell_and_names_the_line(
+    training_folder: Path, tmp_path: Path, credit: Credit
+) -> None:
+    folder = Path(shutil.copytree(training_folder, tmp_path / "train"))
+    table = pl.read_parquet(folder / "applications.parquet")
+    table.with_columns(pl.lit("pilot").alias("occupation")).write_parquet(folder / "applications.parquet")
+    done = credit("train", folder, "--bundles", tmp_path / "bundles")
+    assert done.returncode == 1
+    assert "column 'occupation' has no usable cell (unknown_category" in done.stderr
+    assert "delete [attributes.occupation]" in done.stderr
+    assert not list((tmp_path / "bundles").glob("*"))

@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 
 
 def read_groups(groups: pl.DataFrame, applications: pl.DataFrame) -> pl.DataFrame:
-    """Check a groups table against the applications; returns (application_id, group), both text.
+    """Check a groups table against the applications; returns (application_id, group), both text, null where blank.
 
     Raises:
         InputError: a column is missing, an id is repeated, missing or not among the applications.
@@ -50,7 +50,8 @@ def read_groups(groups: pl.DataFrame, applications: pl.DataFrame) -> pl.DataFram
         raise InputError(
             f"groups: {unknown} application_ids are not among the applications. Give the data that they belong to."
         )
-    return pl.DataFrame({"application_id": ids, "group": groups["group"].cast(pl.String, strict=False)})
+    group = groups["group"].cast(pl.String, strict=False).str.strip_chars().replace("", None)
+    return pl.DataFrame({"application_id": ids, "group": group})
 
 
 def fairness(judged: Judged, application_ids: pl.Series, groups: pl.DataFrame) -> dict[str, Any]:

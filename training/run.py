@@ -14,6 +14,7 @@ from features.matrix import FeatureTable
 from features.spec import Spec
 from metrics import log_losses, paired_by_customer
 from scoring.policy import Policy
+from training.account import account, refuse_empty_columns
 from training.calibrate import Calibration
 from training.candidate import Fit
 from training.choose_plan import choose_plan
@@ -133,6 +134,7 @@ def train(
     options = options or RunOptions()
     options.progress("features")
     examples, table = label_examples(data, spec)
+    refuse_empty_columns(table, spec)
     known, test = hold_out(examples, options.holdout, options.seed)
     check_classes(known, spec)
     fold_of = assign_folds(known, fold_count(len(known)), options.seed)
@@ -152,6 +154,7 @@ def train(
         "folds": plan.folds,
         "rows": {"train": len(known), "test": len(judged.examples)},
         "rejected_applications": int((table.rejects["table"] == "applications").sum()),
+        **account(data, table, spec),
         "held_out_customers": evaluate_judged(judged),
         "tuning": None if tuned is None else tuned.summary,
         "held_out_customers_and_later": _out_of_time(task, plan),

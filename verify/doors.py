@@ -53,7 +53,8 @@ def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: Sequ
         files = ("--applications", question.applications, *events, "--out", out)
         csv = question.dialect
         dialect = () if csv is None else ("--separator", csv.separator, "--encoding", csv.encoding)
-        options = ("--max-reject-share", 1, "--allow-empty-events", *dialect)
+        degraded = [part for attribute in spec.attributes for part in ("--allow-degraded", attribute.name)]
+        options = ("--max-reject-share", 1, "--allow-empty-events", *degraded, *dialect)
         command = [*question.command, "score", "--bundle", question.bundle, *files, *options]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
         if done.returncode:

@@ -1,7 +1,7 @@
 """`credit verify`: every door is asked about the same applications, and every bit of every answer is compared."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -9,6 +9,8 @@ import polars as pl
 from batch.inputs import open_inputs
 from features.applications import identifier
 from features.errors import InputError
+from features.matches import NO_MATCHES, Matches
+from features.matrix import build_features
 from features.rejects import APPLICATIONS
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
@@ -33,6 +35,7 @@ class Report:
     columns: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     first_application_id: str | None
+    matches: Matches = NO_MATCHES
 
     @property
     def agree(self) -> bool:
@@ -57,14 +60,14 @@ def verify(question: Question, brokers: str | None = None, progress: Progress = 
     scorer = Scorer.open(question.bundle)
     spec = scorer.bundle.spec
     table, events = open_inputs(question.applications, question.events, spec, question.dialect)
-    applications = table.read()
+    applications, movements = table.read(), events.read()
     compared = once(applications)
     if not compared:  # agreement about nothing would be no proof
         raise InputError(
             f"{question.applications}: each application_id is repeated, which only files can see, so there is nothing "
             "to compare. Leave one row of each."
         )
-    messages = [m.body for m in to_messages(applications[compared], events.read(), spec)]
+    messages = [m.body for m in to_messages(applications[compared], movements, spec)]
     progress("batch")
     reference = ask_batch(question, table, spec, compared)
     comparisons = []
@@ -77,7 +80,8 @@ def verify(question: Question, brokers: str | None = None, progress: Progress = 
         progress(name)
         comparisons.append(compare(name, reference, from_messages(ask(), spec)))
     ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
-    return _report(scorer.bundle.bundle_id, ids, compared, reference, comparisons)
+    matches = build_features(applications[compared], movements, spec).matches
+    return replace(_report(scorer.bundle.bundle_id, ids, compared, reference, comparisons), matches=matches)
 
 
 def once(applications: pl.DataFrame) -> list[int]:
