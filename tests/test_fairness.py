@@ -29,7 +29,7 @@ def ids(judged: Judged) -> pl.Series:
     return pl.Series([f"a{i}" for i in range(len(judged.examples))])
 
 
-def groups(ids: pl.Series, member: list[str]) -> pl.DataFrame:
+def groups(ids: pl.Series, member: list[str | None]) -> pl.DataFrame:
     return pl.DataFrame({"application_id": ids, "group": pl.Series(member)})
 
 
