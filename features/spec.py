@@ -37,7 +37,8 @@ class Attribute:
     """A fact stated with the application or by a bureau.
 
     `kind` is one of `features.cells.KINDS`, `options` are keys that only that kind knows. `version` is the spec's,
-    `decimal` the sign before the decimals of its numbers as text.
+    `decimal` the sign before the decimals of its numbers as text. `direction` is 1 where more is better for the
+    applicant, -1 where less is, 0 where nothing is said: see `features.directions`.
     """
 
     name: str
@@ -55,11 +56,15 @@ class Attribute:
     version: int = 1
     decimal: str = "."
     options: tuple[tuple[str, str | int], ...] = ()
+    direction: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RfmGroup:
-    """A group of event kinds and what is measured of it, in windows (days) that end at `as_of` (exclusive)."""
+    """A group of event kinds and what is measured of it, in windows (days) that end at `as_of` (exclusive).
+
+    `direction` as of an attribute; `flow` is 1 where its money comes in, -1 where it goes out, 0 where not stated.
+    """
 
     name: str
     kinds: tuple[str, ...]
@@ -70,6 +75,8 @@ class RfmGroup:
     frequency: bool
     monetary: tuple[Monetary, ...]
     trend_days: tuple[int, int] | None
+    direction: int = 0
+    flow: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from features.cells import KINDS, Kind
+from features.direction_words import read_direction
 from features.errors import SpecError
 from features.spec import Attribute, Currency
 from features.toml_table import Table
@@ -49,7 +50,7 @@ def read_attribute(name: str, table: Table, defaults: Defaults) -> Attribute:
 
     """
     kind = _kind(table, defaults.version)
-    table.allow([*_KEYS, *(("decimal",) if defaults.version > 1 else ()), *kind.keys])
+    table.allow([*_KEYS, *(("decimal", "direction") if defaults.version > 1 else ()), *kind.keys])
     values, strip = _values(table, kind), table.text("strip", defaults.strip)
     check_reachable(table.key("values"), values, " \t" + strip)
     minimum, maximum = _range(table, numeric=kind.has_range)
@@ -68,6 +69,7 @@ def read_attribute(name: str, table: Table, defaults: Defaults) -> Attribute:
         currency=defaults.currency,
         version=defaults.version,
         decimal=_decimal(table, defaults.decimal),
+        direction=read_direction(table),
     )
     return replace(attribute, options=kind.options(table, attribute))
 

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Callable
 from typing import TypeVar
 
+from features.directions import check_directions
 from features.errors import SpecError
 from features.matrix import list_features
 from features.reason_codes import assign_reasons, read_language, read_reasons
@@ -63,7 +64,7 @@ def _spec(root: Table, text: str) -> Spec:
         attributes=_members(root, "attributes", lambda name, table: read_attribute(name, table, defaults)),
         event_kinds=kinds,
         ignored_kinds=ignored,
-        groups=_members(root, "rfm", lambda name, table: read_group(name, table, kinds)),
+        groups=_members(root, "rfm", lambda name, table: read_group(name, table, kinds, version)),
         costs=read_costs(root.table("policy"), classes),
         floors=read_floors(root.table("policy")),
         scaling=_scaling(root.table("score")),
@@ -77,6 +78,7 @@ def _spec(root: Table, text: str) -> Spec:
     check_pii(spec)
     _check_features([feature.name for feature in list_features(spec)])
     assign_reasons(spec)
+    check_directions(spec)
     return spec
 
 

@@ -1,20 +1,23 @@
 """The RFM groups of a spec: kinds of events, windows, and what is measured of them."""
 
+from features.direction_words import read_direction, read_flow
 from features.errors import SpecError
 from features.spec import Monetary, RfmGroup
 from features.toml_table import Table
 
 LONGEST_WINDOW_DAYS = 36_500
+_KEYS = ("kinds", "windows_days", "description", "unit", "recency", "frequency", "monetary", "trend_days")
+_KEYS_OF_2 = ("direction", "flow")
 
 
-def read_group(name: str, table: Table, known: tuple[str, ...]) -> RfmGroup:
+def read_group(name: str, table: Table, known: tuple[str, ...], version: int) -> RfmGroup:
     """Read one table of `rfm`; `known` are the kinds that events.kinds declares.
 
     Raises:
         SpecError: a key is wrong, or the group measures nothing; names the key.
 
     """
-    table.allow(["kinds", "windows_days", "description", "unit", "recency", "frequency", "monetary", "trend_days"])
+    table.allow([*_KEYS, *(_KEYS_OF_2 if version > 1 else ())])
     kinds = table.texts("kinds")
     unknown = [kind for kind in kinds if kind not in known]
     if not kinds or unknown:
@@ -33,6 +36,8 @@ def read_group(name: str, table: Table, known: tuple[str, ...]) -> RfmGroup:
         frequency=table.flag("frequency", default=False),
         monetary=_monetary(table),
         trend_days=_trend(table, windows),
+        direction=read_direction(table),
+        flow=read_flow(table),
     )
     if not (group.recency or group.frequency or group.monetary or group.trend_days):
         raise SpecError(f"{table.path}: measures nothing. Set recency, frequency, monetary or trend_days.")

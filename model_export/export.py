@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from features.directions import feature_directions
 from features.matrix import build_features, list_features
 from features.reason_codes import complete_reasons
 from model_export.adversarial import Case, adversarial_cases
@@ -19,6 +20,7 @@ from model_export.native_contributions import native_contributions
 from model_export.publish import publish
 from model_export.reasons import check_contributions, make_book
 from model_export.reference import make_reference
+from model_export.sweep import Proof, sweep
 from model_export.tabulate import tabulate
 from model_export.trees import Ensemble, from_model
 from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, canonical_json
@@ -35,6 +37,7 @@ from training.run import Trained
 
 _NO_ID = "00" * 32
 _OWN_ROWS = 2000
+_SWEPT_ROWS = 4000
 
 
 def export(trained: Trained, bundles: Path) -> Path:
@@ -64,6 +67,9 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     cases = [Case("golden", golden.matrix, np.full(len(golden.matrix), -1)), *adversarial_cases(ensemble)]
     cases += _own_applications(trained)
     certificate = check_parity(cases, native, model.probabilities, policy, names)
+    proof = Proof(model=model, spec=spec, policy=policy, names=names)
+    swept = np.concatenate([_some_rows(trained.features.matrix), golden.matrix])
+    certificate["directions"] = sweep(proof, ensemble, feature_directions(spec), swept)
     tables = tabulate(ensemble, trained.calibration.scale)
     certificate["contributions"] = _check_tables(trained, ensemble, tables, cases)
     book = make_book(spec, tables, trained.features.matrix, margins=ensemble.least_probability is None)
@@ -92,6 +98,13 @@ def _own_applications(trained: Trained) -> list[Case]:
     rows = trained.features.matrix
     some = np.unique(np.linspace(0, len(rows) - 1, min(_OWN_ROWS, len(rows))).astype(int))
     return [] if trained.source is None else [Case("own applications", rows[some], np.full(len(some), -1))]
+
+
+def _some_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows from all over the matrix, in an order that mixes them."""
+    chosen = np.unique(np.linspace(0, len(matrix) - 1, min(len(matrix), _SWEPT_ROWS)).astype(int))
+    some: NDArray[np.float32] = matrix[np.random.default_rng(0).permutation(chosen)]
+    return some
 
 
 def _facts(trained: Trained, model: dict[str, object], certificate: dict[str, Any]) -> dict[str, object]:

@@ -19,7 +19,7 @@ from training.recipe import Plan
 
 _WORKERS = min(2, os.cpu_count() or 1)  # ensembles at a time; the bits do not depend on it
 _FORESTS_OF_MANY = 2**-24  # steps of a probability whose sums up to 1 are exact in float32
-_LARGEST = np.finfo(np.float32).max
+_FILL = 1e25  # beyond every value, and small enough to add up
 
 _XGBOOST: dict[str, Any] = {
     "objective": BINARY,
@@ -128,7 +128,7 @@ def fills_of(directions: tuple[int, ...]) -> Floats | None:
     """Return what stands for missing values where directions bind: the worst value of a feature; else the least."""
     if not any(directions):
         return None
-    return np.where(np.array(directions) < 0, _LARGEST, -_LARGEST).astype(np.float32)
+    return np.where(np.array(directions) < 0, _FILL, -_FILL).astype(np.float32)
 
 
 def grow(examples: Examples, plan: Plan, number: int) -> Any:

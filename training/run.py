@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.directions import feature_directions
 from features.errors import InputError
 from features.matrix import FeatureTable
 from features.spec import Spec
@@ -24,6 +25,7 @@ from training.fit import Fitted, Margins, ModelKind
 from training.folds import assign_folds, fold_count, shuffled_customers
 from training.grow import fit_plan, with_exact_sums
 from training.judged import Judged, evaluate_judged, judge
+from training.prices import price_directions
 from training.recipe import Plan
 from training.tune import Ground, Search, tune
 from training.tuned import Tuned
@@ -117,8 +119,9 @@ class _Task:
 
     @property
     def directions(self) -> tuple[int, ...]:
-        """The direction of each feature."""
-        return ()
+        """The direction of each feature; empty where no feature has one."""
+        found = feature_directions(self.spec)
+        return found if any(found) else ()
 
 
 def train(
@@ -157,6 +160,7 @@ def train(
         **account(data, table, spec),
         "held_out_customers": evaluate_judged(judged),
         "tuning": None if tuned is None else tuned.summary,
+        "directions": price_directions(spec, known, plan, fold_of, margins) if plan.directions else None,
         "held_out_customers_and_later": _out_of_time(task, plan),
     }
     return Trained(

@@ -1,0 +1,61 @@
+"""Directions: what a validator would call common sense about an attribute or an RFM group, per column of the matrix.
+
+`direction = "up"` says that more is better for the applicant, "down" that less is. Of a group it speaks about how much
+there is of its events; what follows for each of its measures stands in docs/spec.md. Amounts of money that goes out are
+negative, so that more of it is a smaller number: `flow = "out"` says that a group's money goes out.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from features.cells import kind_of
+from features.errors import SpecError
+from features.spec import Attribute, RfmGroup, Spec
+
+
+def check_directions(spec: Spec) -> None:
+    """Check that each direction says something about its features.
+
+    Raises:
+        SpecError: a direction at a category without order, a list or a text, or at a group whose flow is not stated.
+
+    """
+    for attribute in spec.attributes:
+        if attribute.direction and not _is_ordered(attribute):
+            raise SpecError(
+                f"attributes.{attribute.name}.direction: a {attribute.kind} without an order has no more and no less. "
+                "Leave it out, or list the values from the least to the most and set ordered = true."
+            )
+    for group in spec.groups:
+        if group.direction and group.monetary and not group.flow:
+            raise SpecError(
+                f"rfm.{group.name}.flow: missing beside direction. Expected in or out: whether the money of these "
+                "events comes in (amounts above 0) or goes out."
+            )
+
+
+def _is_ordered(attribute: Attribute) -> bool:
+    kind = kind_of(attribute)
+    names = [feature.name for feature in kind.features(attribute)]
+    return names == [attribute.name] and kind.indicators(attribute) == 0
+
+
+@lru_cache(maxsize=64)
+def feature_directions(spec: Spec) -> tuple[int, ...]:
+    """Return 1 (more is better), -1 (less is better) or 0 for each column of the feature matrix."""
+    attributes = [attribute.direction for attribute in spec.attributes for _ in kind_of(attribute).features(attribute)]
+    return (*attributes, *(direction for group in spec.groups for direction in group_directions(group)))
+
+
+def group_directions(group: RfmGroup) -> Iterator[int]:
+    """Yield what the direction of a group means for each of its features, in their order."""
+    up = group.direction
+    if group.recency:
+        yield -up  # fewer days since the last one: more of it
+    for _ in group.windows_days if group.frequency else ():
+        yield up
+    for _ in group.windows_days:
+        for measure in group.monetary:
+            yield {"std": 0, "share": up}.get(measure, up * group.flow)
+    if group.trend_days:
+        yield up

@@ -1,0 +1,117 @@
+"""The proof of directions: sweep each feature that has one over its values, and see that nothing goes the other way.
+
+Asked is the exported graph: P(best) must not fall and P(worst) not rise as the feature moves in its direction, and with
+them the score. The class follows where the costs have the Monge property, which makes the cheapest class move up
+whenever every P(at least this class) does; else it is left out.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import ExportError
+from features.spec import Spec
+from model_export.trees import Ensemble
+from scoring.decisions import credit_scores
+from scoring.model import Model
+from scoring.policy import Policy
+
+COMPARISONS = 200_000
+_LEAST_ROWS, _MOST_VALUES = 4, 60
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """The model that is asked, and how it decides."""
+
+    model: Model
+    spec: Spec
+    policy: Policy
+    names: Sequence[str]
+
+
+def sweep(
+    proof: Proof, ensemble: Ensemble, directions: Sequence[int], rows: Floats, comparisons: int = COMPARISONS
+) -> dict[str, Any] | None:
+    """Return the certificate of the directions; None where no feature has one. `rows` are swept with each value.
+
+    Raises:
+        ExportError: a probability, a score or a class moved against a direction; names the feature.
+
+    """
+    directed = [i for i, direction in enumerate(directions) if direction]
+    if not directed:
+        return None
+    monge = is_monge(proof.policy)
+    count = 0
+    for feature in directed:
+        values = _values(ensemble, feature)
+        share = comparisons // len(directed)
+        some = rows[: max(_LEAST_ROWS, share // len(values))]
+        for swept in _swept(some, feature, values[:: directions[feature]]):
+            _check(proof, proof.names[feature], swept, len(values), classes=monge)
+        count += len(some) * (len(values) - 1)
+    return {
+        "features": [proof.names[i] for i in directed],
+        "comparisons": count,
+        "violations": 0,
+        "proved": ["P(best class)", "P(worst class)", "credit score", *(["credit class"] if monge else [])],
+        "class_left_out": None if monge else NOT_MONGE,
+    }
+
+
+NOT_MONGE = (
+    "The costs do not have the Monge property (costs[a][c] + costs[b][d] <= costs[a][d] + costs[b][c] for a worse than "
+    "b, c worse than d), so a better applicant may be called by a worse class; probabilities and score follow all the "
+    "same."
+)
+
+
+def is_monge(policy: Policy) -> bool:
+    """Tell whether the cheapest class never gets worse as the chances of better classes rise."""
+    costs = policy.effective_costs()
+    return bool((costs[:-1, :-1] + costs[1:, 1:] <= costs[:-1, 1:] + costs[1:, :-1] + 1e-9).all())
+
+
+def _values(ensemble: Ensemble, feature: int) -> Floats:
+    """Return values of a feature in rising order: both sides of its thresholds (at most 60), and the ends."""
+    found = [t.threshold[(t.left >= 0) & (t.feature == feature) & np.isfinite(t.threshold)] for t in ensemble.trees]
+    thresholds = np.unique(np.concatenate(found)) if found else np.zeros(0, np.float32)
+    if len(thresholds) > _MOST_VALUES:
+        thresholds = thresholds[np.linspace(0, len(thresholds) - 1, _MOST_VALUES).astype(int)]
+    ends = np.array([-1e30, 1e30], dtype=np.float32)
+    below = np.nextafter(thresholds, np.float32(-np.inf))
+    above = np.nextafter(thresholds, np.float32(np.inf))
+    return np.unique(np.concatenate([ends, below, above]))
+
+
+def _swept(rows: Floats, feature: int, values: Floats) -> Iterator[Floats]:
+    """Yield rows x values, each row with every value of the feature, in blocks."""
+    block = max(1, 20_000 // len(values))
+    for start in range(0, len(rows), block):
+        swept = np.repeat(rows[start : start + block], len(values), axis=0)
+        swept[:, feature] = np.tile(values, len(swept) // len(values))
+        yield swept
+
+
+def _check(proof: Proof, name: str, swept: Floats, values: int, *, classes: bool) -> None:
+    p = proof.model.probabilities(swept)
+    rising: dict[str, NDArray[Any]] = {
+        "the probability of the best class": p[:, -1],
+        "the probability of the worst class": -p[:, 0],
+        "the score": credit_scores(p[:, 0], proof.spec.scaling),
+        **({"the class": proof.policy.assign(p)} if classes else {}),
+    }
+    for what, figures in rising.items():
+        wrong = int((np.diff(figures.reshape(-1, values).astype(np.float64), axis=1) < 0).sum())
+        if wrong:
+            raise ExportError(
+                f"sweep: {what} moves against the direction of {name} in {wrong} of {len(swept)} steps, so no bundle "
+                "was written. A model of `credit train` keeps directions: report it; to adopt a model that was "
+                "trained without the direction, leave it out of the spec."
+            )

@@ -1,0 +1,133 @@
+"""Directions: what a spec may say, what follows for each feature, and that no model of any kind moves against one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.directions import feature_directions
+from features.errors import ExportError, SpecError
+from features.matrix import list_features
+from features.spec import Spec
+from features.spec_file import parse_spec
+from model_export.export import export
+from model_export.sweep import Proof, is_monge, sweep
+from model_export.trees import from_model
+from recipes.dataset import Dataset
+from scoring.bundle import read_bundle
+from scoring.model import Model
+from scoring.policy import Policy
+from training.data import TrainingData
+from training.fit import ModelKind
+from training.run import train
+
+_ATTRIBUTES = {"annual_income": "up", "outstanding_debt": "down", "credit_mix": "up", "age": "up"}
+_GROUPS = {"income": ("up", "in"), "trouble": ("down", "out")}
+
+
+def directed(text: str) -> str:
+    """The spec of the dataset, as version 2 with directions."""
+    text = text.replace("spec_version = 1", "spec_version = 2")
+    for name, direction in _ATTRIBUTES.items():
+        text = text.replace(f"[attributes.{name}]\n", f'[attributes.{name}]\ndirection = "{direction}"\n')
+    for name, (direction, flow) in _GROUPS.items():
+        text = text.replace(f"[rfm.{name}]\n", f'[rfm.{name}]\ndirection = "{direction}"\nflow = "{flow}"\n')
+    return text
+
+
+@pytest.fixture(scope="module")
+def contrary(dataset: Dataset) -> Spec:
+    """Directions, one of which (debt) the data contradicts."""
+    text = directed(dataset.spec_text)
+    return parse_spec(
+        text.replace('[attributes.credit_mix]\ndirection = "up"', '[attributes.credit_mix]\ndirection = "down"')
+    )
+
+
+def test_a_direction_says_something_about_each_feature(dataset: Dataset) -> None:
+    spec = parse_spec(directed(dataset.spec_text))
+    found = dict(zip([f.name for f in list_features(spec)], feature_directions(spec), strict=True))
+    assert found["annual_income"] == found["credit_mix"] == 1
+    assert found["outstanding_debt"] == -1
+    assert found["income_count_90d"] == found["income_sum_365d"] == found["income_trend_90d_365d"] == 1
+    assert found["income_days_since_last_365d"] == -1
+    assert found["income_std_90d"] == 0
+    assert found["trouble_count_365d"] == -1
+    assert found["trouble_days_since_last_365d"] == 1
+    assert found["trouble_sum_365d"] == found["trouble_max_365d"] == 1, "more of it is a smaller number"
+    assert found["spending_count_30d"] == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (
+            "[attributes.occupation]\n",
+            '[attributes.occupation]\ndirection = "up"\n',
+            "occupation.direction: a category",
+        ),
+        ("[attributes.loans]\n", '[attributes.loans]\ndirection = "up"\n', "loans.direction: a list"),
+        ("[attributes.age]\n", '[attributes.age]\ndirection = "more"\n', "age.direction: expected up or down"),
+        ("[rfm.income]\n", '[rfm.income]\ndirection = "up"\n', "income.flow: missing beside direction"),
+        ("[rfm.income]\n", '[rfm.income]\nflow = "sideways"\n', "income.flow: expected in or out"),
+    ],
+)
+def test_a_direction_that_says_nothing_is_refused(dataset: Dataset, before: str, after: str, message: str) -> None:
+    text = dataset.spec_text.replace("spec_version = 1", "spec_version = 2")
+    with pytest.raises(SpecError, match=message):
+        parse_spec(text.replace(before, after))
+
+
+def test_directions_came_with_version_2(dataset: Dataset) -> None:
+    if "spec_version = 1" in dataset.spec_text:
+        text = dataset.spec_text.replace("[attributes.age]\n", '[attributes.age]\ndirection = "up"\n')
+        with pytest.raises(SpecError, match=r"age\.direction: unknown key"):
+            parse_spec(text)
+
+
+@pytest.mark.parametrize("kind", [ModelKind.XGBOOST, ModelKind.DECISION_TREE])
+def test_no_model_moves_against_a_direction(kind: ModelKind, dataset: Dataset, contrary: Spec, tmp_path: Path) -> None:
+    tables = TrainingData(dataset.applications, dataset.events, dataset.labels)
+    trained = train(tables, contrary, kind)
+    found = read_bundle(export(trained, tmp_path)).manifest["parity"]["directions"]
+    assert found["violations"] == 0
+    assert found["comparisons"] > 10_000
+    assert set(found["features"]) >= {"annual_income", "trouble_sum_365d"}
+    split_on = {int(f) for tree in from_model(trained.model).trees for f in tree.feature[tree.left >= 0]}
+    assert any(feature_directions(contrary)[feature] for feature in split_on)
+
+
+def test_the_sweep_sees_a_model_without_directions(dataset: Dataset, bundle: Path, contrary: Spec) -> None:
+    read = read_bundle(bundle)
+    names = [feature.name for feature in list_features(contrary)]
+    model = Model(read.model, len(names), 3)
+    proof = Proof(model=model, spec=contrary, policy=read.policy, names=names)
+    tables = TrainingData(dataset.applications, dataset.events, dataset.labels)
+    plain = train(tables, read.spec, ModelKind.DECISION_TREE)
+    with pytest.raises(ExportError, match=r"sweep: the probability of the \w+ class moves against the direction of"):
+        sweep(proof, from_model(plain.model), feature_directions(contrary), plain.features.matrix[:200])
+
+
+def test_the_class_is_left_out_where_costs_do_not_order_it() -> None:
+    ordered = Policy(classes=("Poor", "Standard", "Good"), currency="EUR", costs=((0, 2, 5), (2, 0, 1), (6, 1, 0)))
+    assert is_monge(ordered)
+    odd = replace(ordered, costs=((0, 9, 5), (2, 0, 1), (6, 1, 0)))
+    assert not is_monge(odd)
+    generator = np.random.default_rng(0)
+    worse = generator.dirichlet((1, 1, 1), 5000)
+    better, moved = worse.copy(), worse[:, 0] * generator.random(5000)
+    better[:, 0] -= moved
+    better[:, 2] += moved
+    assert (ordered.assign(better.astype(np.float32)) >= ordered.assign(worse.astype(np.float32))).all()
+
+
+def test_directions_are_priced(dataset: Dataset, contrary: Spec) -> None:
+    trained = train(
+        TrainingData(dataset.applications, dataset.events, dataset.labels), contrary, ModelKind.DECISION_TREE
+    )
+    prices = trained.evaluation["directions"]
+    assert prices["all"]["log_loss"]["low"] <= prices["all"]["log_loss"]["value"] <= prices["all"]["log_loss"]["high"]
+    assert {row["name"] for row in prices["each"]} == {*_ATTRIBUTES, *_GROUPS}
+    dearest = max(prices["each"], key=lambda row: row["log_loss"]["value"])
+    assert dearest["name"] == "outstanding_debt", "the one that the data contradicts"
