@@ -43,19 +43,31 @@ def _is_ordered(attribute: Attribute) -> bool:
 @lru_cache(maxsize=64)
 def feature_directions(spec: Spec) -> tuple[int, ...]:
     """Return 1 (more is better), -1 (less is better) or 0 for each column of the feature matrix."""
-    attributes = [attribute.direction for attribute in spec.attributes for _ in kind_of(attribute).features(attribute)]
-    return (*attributes, *(direction for group in spec.groups for direction in group_directions(group)))
+    attributes = [a.direction for a in spec.attributes for _ in kind_of(a).features(a)]
+    groups = [group.direction * more for group in spec.groups for more in _more(group)]
+    return (*attributes, *groups)
 
 
-def group_directions(group: RfmGroup) -> Iterator[int]:
-    """Yield what the direction of a group means for each of its features, in their order."""
-    up = group.direction
+@lru_cache(maxsize=64)
+def missing_ends(spec: Spec) -> tuple[int, ...]:
+    """Return at which end of its values a missing one of each column belongs, if it must: -1 the least, 1 the largest.
+
+    An attribute that is missing counts as its worst value. A measure of a group is missing where there is no event:
+    the least of it, or the longest ago.
+    """
+    attributes = [-a.direction or -1 for a in spec.attributes for _ in kind_of(a).features(a)]
+    groups = [-more or -1 for group in spec.groups for more in _more(group)]
+    return (*attributes, *groups)
+
+
+def _more(group: RfmGroup) -> Iterator[int]:
+    """Yield for each feature of a group whether it rises (1) or falls (-1) where there is more; 0: it says neither."""
     if group.recency:
-        yield -up  # fewer days since the last one: more of it
+        yield -1  # fewer days since the last one
     for _ in group.windows_days if group.frequency else ():
-        yield up
+        yield 1
     for _ in group.windows_days:
         for measure in group.monetary:
-            yield {"std": 0, "share": up}.get(measure, up * group.flow)
+            yield {"std": 0, "share": 1}.get(measure, group.flow)
     if group.trend_days:
-        yield up
+        yield 1

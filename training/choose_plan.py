@@ -86,7 +86,7 @@ class _Ensemble:
         def one(job: tuple[str, int]) -> _Grown:
             name, fold = job
             own = fold_of == fold
-            side = side_of(self.examples.only(~own), self.number, self.bare.directions)
+            side = side_of(self.examples.only(~own), self.number, self.bare)
             held = side_of(self.examples.only(own), self.number)
             parameters = {**shape(name, rarer, self.trees), "rounds": self.trees}
             patience = _PATIENCE if len(held.better) >= _PATIENT_FROM else None

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,12 +34,16 @@ _Out = TypeVar("_Out")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """Rows of one ensemble: `better` tells who is better than its class. `directions` is +1, -1 or 0 per feature."""
+    """Rows of one ensemble: `better` tells who is better than its class.
+
+    `directions` is +1, -1 or 0 per feature; `fills`: see `fills_of`.
+    """
 
     matrix: Floats
     better: NDArray[np.bool_]
     weights: NDArray[np.float64] | None = None
     directions: tuple[int, ...] = ()
+    fills: Floats | None = None
 
     @property
     def rarer(self) -> int:
@@ -55,12 +59,13 @@ class Side:
         return min(max(share, least), 1 - least)
 
 
-def side_of(examples: Examples, number: int, directions: tuple[int, ...] = ()) -> Side:
+def side_of(examples: Examples, number: int, plan: Plan | None = None) -> Side:
     """Return the rows of ensemble `number`: classes from `number` on, parted into it and what is better."""
     rows = examples.actual >= number
     weights = None if examples.weights is None else examples.weights[rows]
     better = examples.actual[rows] > number
-    return Side(matrix=examples.matrix[rows], better=better, weights=weights, directions=directions)
+    side = Side(matrix=examples.matrix[rows], better=better, weights=weights)
+    return side if plan is None else replace(side, directions=plan.directions, fills=fills_of(plan))
 
 
 def in_parallel(work: Callable[[_In], _Out], items: Iterable[_In]) -> list[_Out]:
@@ -116,7 +121,7 @@ def estimate(kind: ModelKind, side: Side, parameters: Parameters, seed: int) -> 
         chosen["monotonic_cst"] = list(side.directions)
     make = RandomForestClassifier if kind is ModelKind.RANDOM_FOREST else DecisionTreeClassifier
     estimator = make(**chosen)
-    matrix, better, weights = filled(side.matrix, fills_of(side.directions)), side.better, side.weights
+    matrix, better, weights = filled(side.matrix, side.fills), side.better, side.weights
     if better.all() or not better.any():  # a fold without one of the outcomes: half a row of it
         matrix, better = np.concatenate([matrix, matrix[:1]]), np.append(better, not better[0])
         weights = np.append(np.ones(len(matrix) - 1) if weights is None else weights, 0.5)
@@ -124,16 +129,14 @@ def estimate(kind: ModelKind, side: Side, parameters: Parameters, seed: int) -> 
     return estimator
 
 
-def fills_of(directions: tuple[int, ...]) -> Floats | None:
-    """Return what stands for missing values where directions bind: the worst value of a feature; else the least."""
-    if not any(directions):
-        return None
-    return np.where(np.array(directions) < 0, _FILL, -_FILL).astype(np.float32)
+def fills_of(plan: Plan) -> Floats | None:
+    """Return what stands for missing values where directions bind: a value beyond all others, at the plan's end."""
+    return np.array(plan.missing_ends, dtype=np.float32) * np.float32(_FILL) if any(plan.directions) else None
 
 
 def grow(examples: Examples, plan: Plan, number: int) -> Any:
     """Grow one ensemble of a plan."""
-    side, parameters = side_of(examples, number, plan.directions), plan.ensembles[number].parameters
+    side, parameters = side_of(examples, number, plan), plan.ensembles[number].parameters
     if plan.kind is ModelKind.XGBOOST:
         return boost(side, parameters, plan.seed)[0]
     return estimate(plan.kind, side, parameters, plan.seed)
@@ -143,7 +146,7 @@ def grown(plan: Plan, members: list[Any]) -> Fitted:
     """Put ensembles together to a model."""
     if plan.kind is ModelKind.XGBOOST:
         return OrdinalXgboost(tuple(members))
-    return OrdinalForest(tuple(members), plan.kind, fills_of(plan.directions))
+    return OrdinalForest(tuple(members), plan.kind, fills_of(plan))
 
 
 def fit_plan(examples: Examples, plan: Plan) -> Fitted:

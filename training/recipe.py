@@ -32,7 +32,8 @@ class EnsemblePlan:
 class Plan:
     """All that decides a fit but the rows: one ensemble per class but the worst, the number of folds, the seed.
 
-    `directions` is +1, -1 or 0 per feature, empty where no feature has one.
+    `directions` is +1, -1 or 0 per feature, empty where no feature has one; `missing_ends` tells, for kinds that know
+    directions only without missing values, at which end of a feature's values missing ones stand.
     """
 
     kind: ModelKind
@@ -40,6 +41,7 @@ class Plan:
     seed: int
     ensembles: tuple[EnsemblePlan, ...] = ()
     directions: tuple[int, ...] = ()
+    missing_ends: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as the manifest holds it."""
@@ -50,6 +52,7 @@ class Plan:
             "folds": self.folds,
             "seed": self.seed,
             "directions": list(self.directions),
+            "missing_ends": list(self.missing_ends),
         }
 
     @classmethod
@@ -62,6 +65,7 @@ class Plan:
             seed=int(found["seed"]),
             ensembles=tuple(ensembles),
             directions=tuple(found["directions"]),
+            missing_ends=tuple(found["missing_ends"]),
         )
 
 

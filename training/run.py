@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.directions import feature_directions
+from features.directions import feature_directions, missing_ends
 from features.errors import InputError
 from features.matrix import FeatureTable
 from features.spec import Spec
@@ -93,7 +93,9 @@ class _Task:
         options, classes = self.options, len(self.spec.classes)
         options.progress("folds")
         folds = len(np.unique(self.fold_of))
-        bare = Plan(kind=self.kind, folds=folds, seed=options.seed, directions=self.directions)
+        directions, ends = feature_directions(self.spec), missing_ends(self.spec)
+        bare = Plan(kind=self.kind, folds=folds, seed=options.seed)
+        bare = replace(bare, directions=directions, missing_ends=ends) if any(directions) else bare
         plan, margins = choose_plan(self.examples, self.fold_of, classes, bare)
         if options.search is None:
             return plan, margins, None
@@ -116,12 +118,6 @@ class _Task:
         saved = old.costs[actual, old.assigned] - new.costs[actual, new.assigned]
         nearer = log_losses(old.probabilities, actual) - log_losses(new.probabilities, actual)
         return {**paired_by_customer(saved, customers), "log_loss_saved": paired_by_customer(nearer, customers)}
-
-    @property
-    def directions(self) -> tuple[int, ...]:
-        """The direction of each feature; empty where no feature has one."""
-        found = feature_directions(self.spec)
-        return found if any(found) else ()
 
 
 def train(
