@@ -35,6 +35,19 @@ class Dialect:
         return _SEPARATORS[self.separator]
 
 
+@dataclass(frozen=True, slots=True)
+class InstantForms:
+    """Forms of instants (see `features.cells.date_forms`) beside ISO 8601, empty where there is none; and their zone.
+
+    `utc_offset_minutes`: of times of day that say no zone, east of UTC.
+    """
+
+    as_of: str = ""
+    occurred_at: str = ""
+    recorded_at: str = ""
+    utc_offset_minutes: int = 0
+
+
 def _separator_of(text: str) -> str:
     separator = _WORDS.get(text, text)
     if separator not in _SEPARATORS:

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from features.dialect import Dialect
+from features.dialect import Dialect, InstantForms
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 IDENTITY = ("application_id", "customer_id", "as_of")
@@ -170,6 +170,7 @@ class Spec:
     decimal: str = "."
     pii: tuple[str, ...] = ()
     csv: Dialect = Dialect()  # noqa: RUF009 - frozen
+    instants: InstantForms = InstantForms()  # noqa: RUF009 - frozen
 
     def __hash__(self) -> int:
         """Hash the text that everything else was parsed from: specs are keys of caches that each message asks."""

@@ -20,7 +20,7 @@ from features.spec_about import read_about
 from features.spec_attributes import check_reachable, read_attribute, read_defaults
 from features.spec_classes import NAME, read_classes
 from features.spec_groups import read_group
-from features.spec_local import read_csv
+from features.spec_local import read_csv, read_instant_forms
 from features.spec_pii import check_pii
 from features.spec_policy import read_costs, read_floors
 from features.toml_table import Table, errors_of
@@ -29,7 +29,7 @@ SPEC_VERSION = 2  # that drafts and recipes write
 _READABLE = (1, SPEC_VERSION)
 _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
-    *("language", "reasons", "about", "pii", "csv"),
+    *("language", "reasons", "about", "pii", "csv", "as_of_format", "time_zone"),
 )
 _KEYS_OF_2 = (*_KEYS, "decimal")
 _RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
@@ -74,6 +74,7 @@ def _spec(root: Table, text: str) -> Spec:
         about=read_about(root.table("about", optional=True)),
         pii=root.texts("pii", ()),
         csv=read_csv(root, version),
+        instants=read_instant_forms(root, version),
     )
     check_pii(spec)
     _check_features([feature.name for feature in list_features(spec)])
@@ -114,7 +115,7 @@ def is_usable_name(name: str) -> bool:
 
 
 def _event_kinds(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    table.allow(["kinds", "ignored"])
+    table.allow(["kinds", "ignored", "occurred_at_format", "recorded_at_format"])
     kinds, ignored = table.texts("kinds", ()), table.texts("ignored", ())
     doubled = sorted({k for k in (*kinds, *ignored) if (*kinds, *ignored).count(k) > 1})
     if doubled:
