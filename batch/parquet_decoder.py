@@ -24,6 +24,10 @@ def answer(request: dict[str, Any]) -> Iterator[bytes]:
     """Yield the messages that answer a request: `path`, `columns` (null for all), `rows` in a block (0: none)."""
     with Path(request["path"]).open("rb") as file:
         table = pl.scan_parquet(f"/dev/fd/{file.fileno()}", hive_partitioning=False, glob=False)
+        coded = [name for name, dtype in table.collect_schema().items() if isinstance(dtype, (pl.Categorical, pl.Enum))]
+        table = table.with_columns(
+            pl.col(coded).cast(pl.String)
+        )  # each file, and each block, has a dictionary of its own
         schema = table.collect_schema()
         head = {
             "identity": identity(os.fstat(file.fileno())),

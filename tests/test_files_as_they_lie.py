@@ -273,3 +273,19 @@ def test_ids_in_two_forms_are_said(tmp_path: Path) -> None:
     read_table(path, "labels", tell=notes.append)
     assert len(notes) == 1
     assert notes[0].startswith("labels: 2 cells of application_id are written as 1001.0, others as 1001.")
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum])
+def test_texts_and_instants_that_are_dictionary_encoded_are_texts(
+    dtype: type[pl.DataType], job: BatchJob, scorer: Scorer, tmp_path: Path
+) -> None:
+    run_batch(job, scorer)
+    expected = outputs(job)[0]
+    paths = {}
+    for name, path in (("applications", job.applications), ("events", job.events)):
+        table = pl.read_csv(path or tmp_path, infer_schema=False)
+        coded = [c.cast(pl.Enum(c.drop_nulls().unique()) if dtype is pl.Enum else dtype) for c in table]
+        paths[name] = tmp_path / f"{name}.parquet"
+        pl.DataFrame(coded).write_parquet(paths[name])
+    run_batch(replace(job, applications=paths["applications"], events=paths["events"]), scorer)
+    assert outputs(job)[0] == expected

@@ -69,7 +69,7 @@ def _share(cells: Collection[str], read: Callable[[str], int | None]) -> float:
 def _candidates(few: list[str]) -> Iterator[DateForm]:
     for text in (day + clock for day in _DATES for clock in (_CLOCKS if "%d" in day else ("",))):
         form = date_form(text, _PIVOT)
-        if _shaped(few, form) >= 0.5:
+        if any(map(form.has_shape, few[:: _LOOKED_AT_FIRST // 5])) and _shaped(few, form) >= 0.5:
             yield form
 
 
@@ -97,7 +97,9 @@ def _is_likely(cells: list[str], form: DateForm) -> bool:
     """Tell whether digits alone are dates and not numbers: many, and all of years that dates have."""
     if form.text not in _DIGITS_ALONE:
         return True
-    return len(cells) >= _FEWEST_DIGITS_ALONE and all(int(cell[:4]) in _LIKELY_YEARS for cell in cells if cell.isdigit())
+    return len(cells) >= _FEWEST_DIGITS_ALONE and all(
+        int(cell[:4]) in _LIKELY_YEARS for cell in cells if cell.isdigit()
+    )
 
 
 def special_dates(counts: Mapping[str, int], text: str) -> dict[str, int]:
