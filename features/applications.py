@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from features.cells import Columns, Reader, has_few_rows, kind_of
+from features.cells import Cells, Columns, Reader, has_few_rows, kind_of, related
 from features.errors import InputError
-from features.instants import instant
+from features.local_instants import declared_instant
 from features.rejects import APPLICATIONS, Dirt, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 
@@ -42,6 +42,7 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     schema = table.schema
     reader = _reader(spec, tuple((name, schema[name]) for name in (*IDENTITY, *names)))
     cells = reader.read(table)
+    cells |= _related(cells, spec)
     *ids, usable = _plain_identities(table) or reader.others(table)
     row = pl.Series("row", np.arange(1, table.height + 1, dtype=np.int64))
     read = pl.DataFrame([row, *ids, *[cells[name].values for name in ("as_of", *names)]])
@@ -59,6 +60,13 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
         name: cells[name].causes.filter(good).to_list() for name in dirt
     }  # of rejected applications it is not counted
     return Applications(read.filter(good), rejects_frame(rejected), count_dirt(APPLICATIONS, dirt))
+
+
+def _related(cells: Mapping[str, Cells], spec: Spec) -> dict[str, Cells]:
+    """Return the cells of the attributes whose values depend on `as_of`, as they are then."""
+    as_of = cells["as_of"].values
+    kinds = {a.name: kind for a in spec.attributes if (kind := kind_of(a)).relative}
+    return {name: related(cells[name], kind.relate(cells[name].values, as_of)) for name, kind in kinds.items()}
 
 
 def _plain_identities(table: pl.DataFrame) -> list[pl.Series] | None:
@@ -81,7 +89,7 @@ def text_reader(spec: Spec) -> Reader:
 def _reader(spec: Spec, columns: Columns) -> Reader:
     schema = dict(columns)
     readings = [
-        instant(APPLICATIONS, "as_of", schema["as_of"]),
+        declared_instant(APPLICATIONS, "as_of", schema["as_of"], spec.instants),
         *[kind_of(a).reading(a, schema[a.name]) for a in spec.attributes],
     ]
     ids = [identifier(schema, APPLICATIONS, name) for name in ("application_id", "customer_id")]

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from features.applications import is_plain_id, text_reader
-from features.cells import FEW_ROWS, MISSING, PLAIN_ROWS, Reader
+from features.cells import AFTER, FEW_ROWS, MISSING, PLAIN_ROWS, Kind, Reader, kind_of
 from features.events import APPLICATION_ROW, IGNORED, IGNORED_KIND, event_reader
 from features.history import Float64s, History, Int64s
 from features.rejects import APPLICATIONS, EVENTS, Dirt, count_dirt
@@ -64,7 +64,7 @@ def read_plainly(carried: Carried, spec: Spec) -> PlainRows | None:
     try:
         applications, customers = (_plain_ids(cells[name]) for name in ("application_id", "customer_id"))
         as_of = _integers(reader, "as_of", cells["as_of"])
-        values, causes = _attributes(reader, cells, spec)
+        values, causes = _attributes(reader, cells, as_of, spec)
         events, ignored = _events(carried, spec)
     except _Rejected:
         return None
@@ -79,15 +79,27 @@ def _plain_ids(cells: Texts) -> list[str]:
     return ids
 
 
-def _attributes(reader: Reader, cells: Mapping[str, Texts], spec: Spec) -> tuple[list[list[Any]], dict[str, list[str]]]:
+def _attributes(
+    reader: Reader, cells: Mapping[str, Texts], as_of: Int64s, spec: Spec
+) -> tuple[list[list[Any]], dict[str, list[str]]]:
     values, causes = [], {}
     for attribute in spec.attributes:
         read, why = reader.read_texts(attribute.name, cells[attribute.name])
+        kind = kind_of(attribute)
+        if kind.relative:
+            read, late = _related(kind, read, as_of)
+            why |= late
         if why and attribute.required:
             raise _Rejected
         values.append(read)
         causes[attribute.name] = list(why.values())
     return values, causes
+
+
+def _related(kind: Kind, values: list[Any], as_of: Int64s) -> tuple[list[Any], dict[int, str]]:
+    """Return what values are at `as_of`, and by position the cause of those that were not known then."""
+    found = kind.relate(pl.Series(values, dtype=kind.dtype), pl.Series(as_of)).to_list()
+    return found, {i: AFTER for i, (old, new) in enumerate(zip(values, found, strict=True)) if new is None != old}
 
 
 def _events(carried: Carried, spec: Spec) -> tuple[History, int]:

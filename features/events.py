@@ -15,7 +15,7 @@ from features.cells.decimals import parse_minor_units, people_write, quick_minor
 from features.cells.texts import WHITE_SPACE, number_text, plain_text
 from features.errors import InputError
 from features.history import History, Int64s
-from features.instants import instant
+from features.local_instants import declared_instant
 from features.rejects import EVENTS, Dirt, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, Spec
 
@@ -112,11 +112,11 @@ def event_reader(spec: Spec, columns: Columns) -> Reader:
     schema = dict(columns)
     readings = [
         _kind(spec, schema["kind"]),
-        instant(EVENTS, "occurred_at", schema["occurred_at"]),
+        declared_instant(EVENTS, "occurred_at", schema["occurred_at"], spec.instants),
         _amount(schema["amount"], spec),
     ]
     if "recorded_at" in schema:
-        readings.append(instant(EVENTS, "recorded_at", schema["recorded_at"]))
+        readings.append(declared_instant(EVENTS, "recorded_at", schema["recorded_at"], spec.instants))
     return Reader(readings)
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from features.cells import Reading, all_match, joined_lines
 from features.cells.causes import IS_MISSING, IS_OUTSIDE, IS_UNREADABLE
+from features.cells.texts import whole_text
 from features.errors import InputError
 from features.history import Int64s
 
@@ -25,7 +26,7 @@ FIRST = 0  # 1970-01-01
 LAST = 7_258_118_400_000_000  # 2200-01-01
 _DAY = 86_400_000_000
 _FIRST_TOLD, _LAST_TOLD = -62_135_596_800_000_000, 253_402_300_799_999_999  # years 1 to 9999, which text can say
-_AROUND = " \t\r\n"
+AROUND = " \t\r\n"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCAL_EPOCH = _EPOCH.replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
@@ -47,7 +48,7 @@ def instant(table: str, column: str, dtype: pl.DataType) -> Reading:
     within, text = (value >= FIRST) & (value < LAST), instant_text(column, dtype)
     if isinstance(dtype, (pl.Date, pl.Datetime)):
         return Reading(column, pl.Int64(), read_instant, text, _from_ticks(column, dtype), within)
-    if isinstance(dtype, pl.Null):
+    if isinstance(dtype, (pl.Null, pl.Categorical, pl.Enum)):
         return Reading(column, pl.Int64(), read_instant, text)
     if isinstance(dtype, pl.String):
         return Reading(column, pl.Int64(), read_instant, None, _plain(value), within, _whole)
@@ -58,7 +59,7 @@ def instant(table: str, column: str, dtype: pl.DataType) -> Reading:
 
 def read_instant(cell: str) -> object:
     """Read one text to microseconds since 1970, or to what makes it unusable: the definition."""
-    text = cell.strip(_AROUND)
+    text = cell.strip(AROUND)
     if not text:
         return IS_MISSING
     if not _is_instant(text):
@@ -79,7 +80,7 @@ def instant_text(column: str, dtype: pl.DataType) -> pl.Expr:
         clipped = value.to_physical().clip(_FIRST_TOLD // _DAY, _LAST_TOLD // _DAY)
         return clipped.cast(pl.Date).dt.strftime("%Y-%m-%d")
     if not isinstance(dtype, pl.Datetime):
-        return value.cast(pl.String)
+        return whole_text(value, dtype)
     per_unit = {"ms": 1000, "us": 1, "ns": 1}[dtype.time_unit]
     within = _FIRST_TOLD // per_unit, _LAST_TOLD // per_unit
     ticks = value.to_physical() if dtype.time_unit == "ns" else value.to_physical().clip(*within)

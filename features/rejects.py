@@ -40,6 +40,7 @@ EXPECTED = {
     "attribute_not_a_whole_number": "a whole number: the spec requires this attribute",
     "attribute_out_of_range": "a value in the range of the spec, which requires this attribute",
     "attribute_too_many_decimals": "money with at most the currency's decimals: the spec requires this attribute",
+    "attribute_after_as_of": "a date that lies before as_of: the spec requires this attribute",
     "attribute_unknown_category": "a category of the spec, which requires this attribute",
     "event_customer_id_missing": "a customer_id on every event",
     "event_customer_id_unusable": "at most 256 bytes of text without control characters",

@@ -74,7 +74,7 @@ def _check_form(key: str, text: str, zone: str | None) -> None:
 
 
 def _offset_minutes(zone: str | None) -> int:
-    """Read an offset; names of zones would need a table of their summer times, which differs from machine to machine."""
+    """Read an offset. Names of zones would need a table of summer times, which differs from machine to machine."""
     found = _OFFSET.fullmatch(zone or "UTC")
     if found is None:
         raise SpecError(f'time_zone: expected "UTC" or an offset such as "+01:00", found {zone!r}.')

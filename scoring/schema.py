@@ -35,7 +35,7 @@ def application_schema(spec: Spec, medians: Mapping[str, float] | None = None) -
             "schema_version": {"const": SCHEMA_VERSION},
             "application_id": _ID,
             "customer_id": _ID,
-            "as_of": _INSTANT,
+            "as_of": _instant(spec.instants.as_of),
             "attributes": {
                 "type": "object",
                 "additionalProperties": False,
@@ -58,16 +58,26 @@ def _event(spec: Spec) -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["occurred_at", "kind", "amount"],
         "properties": {
-            "occurred_at": _INSTANT,
+            "occurred_at": _instant(spec.instants.occurred_at),
             "kind": {"type": "string", "enum": [*spec.event_kinds, *spec.ignored_kinds]},
             "amount": {
                 "type": ["number", "string"],
                 "pattern": NUMBER,
                 "description": f"{spec.currency.code}, at most {spec.currency.minor_digits} decimals; + in, - out",
             },
-            "recorded_at": {**_INSTANT, "type": ["string", "null"], "pattern": f"^$|{TEXT}"},
+            "recorded_at": _recorded_at(spec.instants.recorded_at),
         },
     }
+
+
+def _instant(form: str) -> dict[str, Any]:
+    """Describe an instant; of a form that the spec declares a pattern could not tell the days that exist."""
+    return {"type": "string", "description": f"{_INSTANT['description']}; or {form}"} if form else _INSTANT
+
+
+def _recorded_at(form: str) -> dict[str, Any]:
+    described = _instant(form) | {"type": ["string", "null"]}
+    return described if form else described | {"pattern": f"^$|{TEXT}"}
 
 
 def _attribute(attribute: Attribute) -> dict[str, Any]:

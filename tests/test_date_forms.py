@@ -94,7 +94,7 @@ def test_what_is_no_form_is_refused(form: str) -> None:
 
 
 def test_two_digit_years_need_a_pivot() -> None:
-    with pytest.raises(SpecError, match="has years of two digits. Declare which century"):
+    with pytest.raises(SpecError, match=r"has years of two digits\. Declare which century"):
         date_form("%d.%m.%y")
     form = date_form("%d.%m.%y", 30)
     assert [form.read(f"01.01.{year}") for year in ("29", "30")] == [

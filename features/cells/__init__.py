@@ -4,7 +4,7 @@ A new kind is a file in this folder and a line in `registry.py`..
 """
 
 from features.cells.by_value import spellings_of
-from features.cells.causes import MISSING, MISSING_TOKEN, OUT_OF_RANGE, UNKNOWN, UNREADABLE, Unusable
+from features.cells.causes import AFTER, MISSING, MISSING_TOKEN, OUT_OF_RANGE, UNKNOWN, UNREADABLE, Unusable
 from features.cells.decimals import MOST_MINOR_UNITS, NUMBER
 from features.cells.guess import Found, Guess
 from features.cells.kind import Kind, ToNumber
@@ -19,11 +19,13 @@ from features.cells.reading import (
     all_match,
     has_few_rows,
     joined_lines,
+    related,
 )
 from features.cells.registry import KINDS, kind_of
 from features.cells.texts import number_text
 
 __all__ = [
+    "AFTER",
     "FEW_ROWS",
     "KINDS",
     "MISSING",
@@ -49,5 +51,6 @@ __all__ = [
     "joined_lines",
     "kind_of",
     "number_text",
+    "related",
     "spellings_of",
 ]

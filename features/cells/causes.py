@@ -18,6 +18,7 @@ NOT_WHOLE = "not_a_whole_number"
 OUT_OF_RANGE = "out_of_range"
 TOO_MANY_DECIMALS = "too_many_decimals"
 UNKNOWN = "unknown_category"
+AFTER = "after_as_of"
 
 IS_MISSING, IS_TOKEN, IS_UNREADABLE, IS_NOT_FINITE, IS_NOT_WHOLE, IS_OUTSIDE, IS_TOO_FINE, IS_UNKNOWN = map(
     Unusable,

@@ -38,6 +38,8 @@ class Kind(ABC):
     """Whether true and false of JSON are values of it, from spec version 2 on."""
     has_feature: ClassVar[bool] = True
     """Whether features are made of it."""
+    relative: ClassVar[bool] = False
+    """Whether its value depends on `as_of`; see `relate`."""
     dtype: ClassVar[pl.DataType] = pl.Float64()
     """The type of its clean column."""
 
@@ -70,6 +72,14 @@ class Kind(ABC):
         if plain_text(dtype) or dtype.is_numeric():
             return number_text(pl.col(attribute.name), dtype, attribute.decimal)
         raise unreadable_type(attribute, dtype)
+
+    def relate(self, values: pl.Series, as_of: pl.Series) -> pl.Series:
+        """Make of the values that `reading` gives what they are at `as_of` (microseconds since 1970).
+
+        What was not known then is null, of cause AFTER; null stays null. Asked of kinds that are `relative`.
+        """
+        del as_of
+        return values
 
     def draft(self, found: Found) -> Guess | None:
         """Guess that a column is of this kind; None where it seems not to be. Kinds are asked in order."""

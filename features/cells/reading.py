@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.cells.causes import IS_MISSING, MISSING, Unusable
+from features.cells.causes import AFTER, IS_MISSING, MISSING, Unusable
 
 FEW_ROWS = 4096  # up to here handing a column to another thread costs more than computing it
 PLAIN_ROWS = 512  # up to here all cells are read one by one
@@ -62,6 +62,19 @@ class Cells:
         """The causes of the nulls; those of the rows that have values are None."""
         known = [] if self.known is None else self.known.to_list()
         return known + [MISSING] * (self.values.null_count() - len(known) + known.count(None))
+
+
+def related(cells: Cells, values: pl.Series) -> Cells:
+    """Put other values in the place of those of cells; where there is none any more, the cause is AFTER."""
+    values = values.alias(cells.values.name)
+    late = values.is_null() & cells.values.is_not_null()
+    if not late.any():
+        return Cells(values, cells.rows, cells.known)
+    return Cells(values, *_causes_of_all(cells.causes.set(late, AFTER)))
+
+
+def _causes_of_all(causes: pl.Series) -> tuple[NDArray[np.uint32], pl.Series]:
+    return np.arange(len(causes), dtype=np.uint32), causes
 
 
 def has_few_rows(table: pl.DataFrame) -> bool:

@@ -1,5 +1,6 @@
-"""Recognise in which form the dates of a column are written, from all its distinct texts; what may be read in two
-orders is said to be ambiguous, and counts of days are never taken for dates.
+"""Recognise in which form the dates of a column are written, from all its distinct texts.
+
+What may be read in two orders is said to be ambiguous, and counts of days are never taken for dates.
 """
 
 import re
@@ -23,7 +24,8 @@ _FEWEST_DIGITS_ALONE = 10
 _PIVOT = 50  # any: what is looked for is the form
 _LOOKED_AT_FIRST = 40
 _MOSTLY, _RARELY = 0.95, 0.01
-_SPECIAL = ("0001-01-01", "1000-01-01", "1111-11-11", "1582-10-14", "1582-10-15", "1600-01-01", "1700-01-01") + (
+_SPECIAL = (
+    *("0001-01-01", "1000-01-01", "1111-11-11", "1582-10-14", "1582-10-15", "1600-01-01", "1700-01-01"),
     *("1753-01-01", "1800-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1901-01-01", "1960-01-01", "1970-01-01"),
     *("2078-12-31", "2079-06-06", "2099-12-31", "2100-01-01", "2199-12-31", "2200-01-01", "2999-12-31", "9999-12-31"),
     "9999-01-01",
@@ -52,7 +54,7 @@ def recognise_dates(texts: Collection[str]) -> str | Ambiguous | None:
     cells = [text for text in map(str.strip, texts) if text]
     if not cells:
         return None
-    few = [text for text in islice(cells, _LOOKED_AT_FIRST)]
+    few = list(islice(cells, _LOOKED_AT_FIRST))
     if _share(few, iso_day) >= 0.5 and _share(cells, iso_day) >= _MOSTLY:
         return ISO
     candidates = list(_candidates(few))

@@ -2,6 +2,7 @@
 
 from features.cells.boolean import Boolean
 from features.cells.category import Category
+from features.cells.dates import Date
 from features.cells.duration import Duration
 from features.cells.kind import Kind
 from features.cells.listing import Listing
@@ -13,7 +14,9 @@ from features.spec import Attribute
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (Number(), Integer(), Money(), Percent(), Duration(), Boolean(), Listing(), Category(), Text())
+    for kind in (
+        *(Date(), Number(), Integer(), Money(), Percent(), Duration(), Boolean(), Listing(), Category(), Text()),
+    )
 }
 
 
