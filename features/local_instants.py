@@ -12,7 +12,8 @@ from features.errors import InputError
 from features.instants import AROUND, FIRST, LAST, instant, instant_text, read_instant
 
 _MINUTE = 60_000_000
-_QUICK_CODES = "YmdbBHIMSp"
+_QUICK_CODES = "YmdbBHIMSpf"
+_DECIMALS, _MICROSECONDS = "[0-9]{1,9}", "[0-9]{1,6}"
 
 
 def declared_instant(table: str, column: str, dtype: pl.DataType, forms: InstantForms) -> Reading:
@@ -29,9 +30,9 @@ def declared_instant(table: str, column: str, dtype: pl.DataType, forms: Instant
     read = _definition(form, offset)
     if isinstance(dtype, pl.String):
         value = pl.col(column)
-        return Reading(
-            column, pl.Int64(), read, quick=_quick(value, form, offset), check=(value >= FIRST) & (value < LAST)
-        )
+        quick = _quick(value, form, offset)
+        check = None if quick is None else (value >= FIRST) & (value < LAST)
+        return Reading(column, pl.Int64(), read, quick=quick, check=check)
     if not (plain_text(dtype) or (dtype.is_numeric() and form.is_count)):
         raise InputError(
             f"{table}: column {column!r} is {dtype.base_type()}, expected a timestamp, a date or text of the form "
@@ -58,9 +59,10 @@ def _definition(form: DateForm, offset: int) -> Definition:
 def _quick(text: pl.Expr, form: DateForm, offset: int) -> pl.Expr | None:
     """Read texts of the form at once, if Polars knows it; all others become null."""
     codes = {form.text[i + 1] for i, letter in enumerate(form.text) if letter == "%"}
-    if not form.shape or not codes <= set(_QUICK_CODES) or "d" not in codes:
+    known, shape = form.text.replace(".%f", "%.f"), form.shape.replace(_DECIMALS, _MICROSECONDS)
+    if not shape or "%f" in known or not codes <= set(_QUICK_CODES) or "d" not in codes:
         return None
-    shaped = pl.when(text.str.contains(f"^(?:{form.shape})$")).then(text)
+    shaped = pl.when(text.str.contains(f"^(?:{shape})$")).then(text)
     if form.has_time:
-        return shaped.str.to_datetime(form.text, time_unit="us", strict=False).to_physical() - offset
-    return shaped.str.to_date(form.text, strict=False).to_physical().cast(pl.Int64) * DAY_US - offset
+        return shaped.str.to_datetime(known, time_unit="us", strict=False).to_physical() - offset
+    return shaped.str.to_date(known, strict=False).to_physical().cast(pl.Int64) * DAY_US - offset

@@ -1,4 +1,4 @@
-"""Dates as attributes, and instants in a form that the spec declares: the same bits from every type and at every door."""
+"""Dates as attributes, and instants in a form that the spec declares: the same bits from all types, at all doors."""
 
 import json
 from datetime import date, datetime, timedelta
@@ -29,7 +29,8 @@ from training.run import train
 
 TEXT = MINIMAL.replace("spec_version = 1", "spec_version = 2").replace(
     "[attributes.age]",
-    '[attributes.opened]\nkind = "date"\nformat = "%d.%m.%Y"\nmissing_tokens = ["1900-01-01", "unknown"]\n[attributes.age]',
+    '[attributes.opened]\nkind = "date"\nformat = "%d.%m.%Y"\nmissing_tokens = ["1900-01-01", "unknown"]\n'
+    "[attributes.age]",
 )
 AS_OF = "2026-08-31T02:15:00Z"
 CELLS: list[tuple[str | None, float | None, str | None]] = [
@@ -185,7 +186,7 @@ def test_instants_in_a_declared_form_are_read_in_the_zone_declared_and_iso_still
     assert "%d.%m.%Y" in application_schema(spec)["properties"]["as_of"]["description"]
 
 
-QUICK = ("%d.%m.%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %I:%M:%S %p", "%Y%m%d", "%d%b%Y:%H:%M:%S", "%B %d, %Y")
+QUICK = ("%d.%m.%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %I:%M:%S %p", "%Y%m%d", "%d%b%Y:%H:%M:%S.%f", "%B %d, %Y")
 
 
 @pytest.mark.parametrize("form", QUICK)
@@ -204,7 +205,9 @@ def test_what_is_quick_is_what_the_definition_says(form: str, texts: list[tuple[
     reading = declared_instant("applications", "as_of", pl.String(), InstantForms(as_of=form, utc_offset_minutes=90))
     assert reading.quick is not None
     quick = pl.DataFrame({"as_of": cells}).select(reading.quick.alias("as_of"))
-    checked = quick.select(pl.when(reading.check).then("as_of")).to_series().to_list()
+    checked = (
+        quick.select(pl.when(reading.check if reading.check is not None else False).then("as_of")).to_series().to_list()
+    )
     for cell, value in zip(cells, checked, strict=True):
         assert value is None or value == reading.read(cell), cell
 
@@ -225,7 +228,9 @@ def dated(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
         pl.Series("opened", days).dt.strftime("%d.%m.%Y"),
     )
     at = pl.col("occurred_at").cast(pl.String)
-    events = dataset.events.with_columns(at.str.replace(day + r"[T ]([0-9:]{8}\.\d+)Z?$", "${3}.${2}.${1} ${4}"))
+    events = dataset.events.with_columns(
+        at.str.replace(day + r"[T ]([0-9:]{8}\.\d+)(?:Z|\+00:00)?$", "${3}.${2}.${1} ${4}")
+    )
     assert events["occurred_at"].str.contains(r"^\d\d\.").mean() > 0.5  # type: ignore[operator]
     trained = train(TrainingData(own, events, dataset.labels), parse_spec(text))
     return export(trained, folder), own.head(60), events
