@@ -1,5 +1,6 @@
 """Forms of dates: each means what it says, none is guessed, and day and month are never the wrong way round."""
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from features.cells.date_forms import WORDS, date_form, iso_day
 from features.cells.recognise import Ambiguous, date_advice, recognise_dates, special_dates
 from features.errors import SpecError
+from tests.conftest import PROJECT
 
 EPOCH = date(1970, 1, 1)
+SPEC_PAGE = (PROJECT / "docs/spec.md").read_text()
 DAYS = (
     *("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%Y%m%d", "%d%b%Y", "%d-%b-%Y", "%B %d, %Y", "%d.%m.%y"),
     *("%d%b%Y:%H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%d.%m.%Y %H:%M", "%Y/%m/%d %H:%M:%S.%f", "iso"),
@@ -55,6 +58,15 @@ def test_a_text_means_the_day_that_it_says(form: str, text: str, day: date) -> N
     found = date_form(form).read(text)
     assert found is not None
     assert found[0] == number(day)
+
+
+def test_the_examples_of_the_documentation_are_read_as_it_says() -> None:
+    table = re.findall(r"^\| `(\S[^`]*)`.*? \| `([^`]+)` \| (\d{4}-\d\d-\d\d) \|$", SPEC_PAGE, flags=re.MULTILINE)
+    assert len(table) == 15
+    for form, text, day in table:
+        found = date_form(form).read(text)
+        assert found is not None, form
+        assert found[0] == number(date.fromisoformat(day)), form
 
 
 NO_DATES = [
