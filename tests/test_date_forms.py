@@ -3,6 +3,7 @@
 import re
 from datetime import date, timedelta
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,11 +161,11 @@ def test_special_dates_are_those_that_stand_alone() -> None:
 
 
 def test_the_line_to_add_is_said() -> None:
-    assert date_advice(["31.12.2025", "01.02.2026"], "as_of", "as_of_format") == (
+    assert date_advice(pl.Series(["31.12.2025", "01.02.2026"]), "as_of", "as_of_format") == (
         'as_of is written as 31.12.2026. Add as_of_format = "%d.%m.%Y" to the spec.'
     )
-    assert 'time_zone = "UTC"' in (date_advice(["31.12.2025 10:00"], "as_of", "as_of_format") or "")
-    assert date_advice(["2026-01-31"], "as_of", "as_of_format") is None
-    advice = date_advice(["03/04/2026"], "occurred_at", "occurred_at_format")
+    assert 'time_zone = "UTC"' in (date_advice(pl.Series(["31.12.2025 10:00"]), "as_of", "as_of_format") or "")
+    assert date_advice(pl.Series(["2026-01-31"]), "as_of", "as_of_format") is None
+    advice = date_advice(pl.Series(["03/04/2026"]), "occurred_at", "occurred_at_format")
     assert advice is not None
     assert 'Add occurred_at_format = "%d/%m/%Y" or occurred_at_format = "%m/%d/%Y"' in advice

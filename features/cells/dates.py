@@ -10,7 +10,7 @@ from features.cells.date_forms import DAY_US, ISO, DateForm, date_form, iso_day
 from features.cells.guess import Found, Guess
 from features.cells.kind import Kind
 from features.cells.reading import Reading
-from features.cells.recognise import Ambiguous, recognise_dates
+from features.cells.recognise import Ambiguous, may_be_dates, one_of_each_day, recognise_dates, special_dates
 from features.cells.texts import bare_reader, plain_text, unreadable_type, whole_text
 from features.errors import InputError, SpecError
 from features.spec import Attribute
@@ -20,6 +20,7 @@ FIRST = -62_091  # 1800-01-01: what is written for "no date" often lies before
 _LAST_AT_EXAMPLE = 20_696  # 2026-08-31, the as_of of example messages
 _GOLDEN = (-9_000, 20_400)  # 1945 to 2025
 _DAYS_OF_AN_EXAMPLE = 1_500
+_PIVOT = 50  # in drafts, for a person to check
 
 
 class Date(Kind):
@@ -79,18 +80,30 @@ class Date(Kind):
         return days.set(days < 0, None)
 
     def draft(self, found: Found) -> Guess | None:
-        """See `Kind.draft`; a form of which day and month may be either way round is asked for."""
-        form = recognise_dates(found.text.unique().to_list())
+        """See `Kind.draft`; what may be read in two ways is left out, with both of them."""
+        form = recognise_dates(one_of_each_day(found.text)) if may_be_dates(found.text) else None
         if form is None:
             return None
         if isinstance(form, Ambiguous):
-            listed = " or ".join(f'format = "{text}"' for text in form.formats)
-            note = f'dates of which day and month may be either way round: add kind = "date" with {listed}'
-            return Guess(kind=None, note=note)
+            listed = " or ".join(form.formats)
+            reason = f"holds dates of which day and month may be either way round: {listed}. Take the right one in"
+            keys = (("format", form.formats[0]),)
+            return Guess(kind=self.name, note=f"EDIT: {listed}", keys=keys, reason=reason, certain=True)
         if "%y" in form:
-            note = f'dates with years of two digits: add kind = "date", format = "{form}" and pivot, the first of 19xx'
-            return Guess(kind=None, note=note)
-        return Guess(kind="date", note="a date, in days before as_of", tokens=found.tokens, keys=(("format", form),))
+            reason = "holds dates with years of two digits. Say with pivot from which on they are 19.., and take it in"
+            keys = (("format", form), ("pivot", _PIVOT))
+            return Guess(kind=self.name, note="EDIT: pivot", keys=keys, reason=reason, certain=True)
+        counts = dict(zip(found.text.to_list(), found.counts.tolist(), strict=True))
+        special = special_dates(counts, form)
+        told = ", ".join(f"{cell} ({count:,} cells)" for cell, count in sorted(special.items()))
+        return Guess(
+            kind=self.name,
+            note="a date; the feature is whole days before as_of",
+            keys=(("format", form),),
+            tokens=tuple(sorted({*found.tokens, *special})),
+            look=f"{told} is taken as no date, which becomes missing" if told else "",
+            certain=len(counts) > 1,
+        )
 
     def unit(self, attribute: Attribute) -> str:
         """See `Kind.unit`."""

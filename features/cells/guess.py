@@ -18,6 +18,9 @@ _FIRST = 1000
 class Guess:
     """What a draft writes of a column; `keys`: further keys of the spec; `look`: what a person should look at.
 
+    `reason`: why it is left out all the same, with its lines commented out. `certain`: the cells leave no doubt, so
+    that nothing else that the column looks like counts.
+
     Special codes and the range of kinds that have one are found in the numbers that the kind reads.
     """
 
@@ -28,6 +31,8 @@ class Guess:
     strip: str = ""
     keys: tuple[tuple[str, str | int | bool], ...] = ()
     look: str = ""
+    reason: str = ""
+    certain: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 What may be read in two orders is said to be ambiguous, and counts of days are never taken for dates.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+
+import polars as pl
 
 from features.cells.date_forms import ISO, DateForm, date_form, example_of, iso_day
 
@@ -30,7 +31,7 @@ _SPECIAL = (
     *("2078-12-31", "2079-06-06", "2099-12-31", "2100-01-01", "2199-12-31", "2200-01-01", "2999-12-31", "9999-12-31"),
     "9999-01-01",
 )
-_AT_A_CLOCK = re.compile(r"[ T:,]+[0-9]{1,2}:[0-9]{2}[^\n]*$")
+_AT_A_CLOCK = r"[ T:,]+[0-9]{1,2}:[0-9]{2}[^\n]*$"
 _NEAR_DAYS = 365
 _MASS = 10
 
@@ -60,8 +61,19 @@ def recognise_dates(texts: Collection[str]) -> str | Ambiguous | None:
     candidates = list(_candidates(few))
     if not candidates:
         return None
-    days = list({_AT_A_CLOCK.sub("", cell): cell for cell in cells}.values())  # one of each day tells as much as all
-    return _chosen(days, [form for form in candidates if _shaped(days, form) >= _MOSTLY])
+    return _chosen(cells, [form for form in candidates if _shaped(cells, form) >= _MOSTLY])
+
+
+def may_be_dates(texts: pl.Series) -> bool:
+    """Tell from a few cells whether it is worth looking at all."""
+    few = [text.strip() for text in texts.head(_LOOKED_AT_FIRST).to_list() if text and text.strip()]
+    return bool(few) and (_share(few, iso_day) >= 0.5 or next(_candidates(few), None) is not None)
+
+
+def one_of_each_day(texts: pl.Series) -> list[str]:
+    """Return one cell of each day that texts say, without regard to the time of day: they tell as much as all."""
+    cells = texts.drop_nulls().rename("cell").to_frame().with_columns(day=pl.col("cell").str.replace(_AT_A_CLOCK, ""))
+    return cells.unique("day", keep="first", maintain_order=True)["cell"].to_list()
 
 
 def _share(cells: Collection[str], read: Callable[[str], int | None]) -> float:
@@ -121,12 +133,12 @@ def special_dates(counts: Mapping[str, int], text: str) -> dict[str, int]:
     return kept
 
 
-def date_advice(texts: Collection[str], column: str, key: str) -> str | None:
+def date_advice(texts: pl.Series, column: str, key: str) -> str | None:
     """Say how the instants of a column are written, and the line of the spec to add; None where that is not known.
 
     `column`: "as_of"; `key`: "as_of_format". Shows no cell.
     """
-    found = recognise_dates(texts)
+    found = recognise_dates(one_of_each_day(texts)) if texts.dtype == pl.String else None
     if found is None or found == ISO:
         return None
     if isinstance(found, Ambiguous):

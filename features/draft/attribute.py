@@ -57,8 +57,8 @@ def draft_attribute(series: pl.Series, customers: int, outcomes: Outcomes | None
 
 
 def _draft(series: pl.Series, known: Column, tokens: tuple[str, ...], outcomes: Outcomes | None) -> Drafted:
-    reason = reason_to_leave(known) or ""
     guess = guess_kind(known, tokens)
+    reason = (guess.reason if guess is not None and guess.certain else reason_to_leave(known)) or ""
     if guess is None:
         reason, guess = reason or text_reason(known), commonest(known, tokens)
     if guess is None:

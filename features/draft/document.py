@@ -10,6 +10,7 @@ from features.class_values import class_value, match_names
 from features.draft.attribute import Drafted, draft_attribute, toml_list
 from features.draft.class_order import ClassOrder, order_classes
 from features.draft.events import event_lines
+from features.draft.instants import instant_lines
 from features.draft.rates import Outcomes
 from features.draft_reasons import draft_reasons
 from features.spec import IDENTITY, Spec
@@ -73,14 +74,16 @@ def draft_spec(tables: Tables) -> Draft:
 
 
 def _written(tables: Tables, order: ClassOrder, drafted: list[Drafted]) -> Draft:
-    events = [*event_lines(tables.events, [one.name for one in drafted])]
+    instants = instant_lines(tables.identity, tables.events)
+    events = [*event_lines(tables.events, [one.name for one in drafted], instants.events)]
     attributes = [line for one in drafted for line in one.lines]
+    plain = event_lines(tables.events, [one.name for one in drafted])  # a zone may be asked for
     spec = _parsed(
-        [*_head(order), f"classes = {toml_list(order.classes)}", *_CURRENCY, *attributes, *events, *_rest(order)]
+        [*_head(order), f"classes = {toml_list(order.classes)}", *_CURRENCY, *attributes, *plain, *_rest(order)]
     )
     opening, reasons = _reasons(spec)
     left_out = {one.name for one in drafted if not one.taken}
-    lines = [*_head(order), *_classes(order), "", *_CURRENCY, "", *_ATTRIBUTES]
+    lines = [*_head(order), *_classes(order), *instants.root, "", *_CURRENCY, "", *_ATTRIBUTES]
     lines += [*(line for one in drafted for line in _column(one, reasons)), *events, *_rest(order), "", *opening]
     lines += [line for name, block in reasons.items() if name not in left_out for line in block]
     taken = len(drafted) - len(left_out)
@@ -92,7 +95,7 @@ def _written(tables: Tables, order: ClassOrder, drafted: list[Drafted]) -> Draft
         attributes=taken,
         left_out=len(left_out),
         groups=len(spec.groups) if spec else 0,
-        looks=(*_order_looks(order), *nothing, *(look for one in drafted for look in _looks(one))),
+        looks=(*_order_looks(order), *nothing, *instants.looks, *(look for one in drafted for look in _looks(one))),
     )
 
 

@@ -1,6 +1,6 @@
 """Kinds of events and RFM groups of a draft."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -14,8 +14,11 @@ _WINDOWS = (30, 90, 365)
 _MOST_GROUPS = 15
 
 
-def event_lines(events: pl.DataFrame | None, taken: list[str]) -> Iterator[str]:
-    """Yield the kinds of events and a group for each of the commonest; nothing where there are no events."""
+def event_lines(events: pl.DataFrame | None, taken: list[str], forms: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the kinds of events and a group for each of the commonest; nothing where there are no events.
+
+    `forms`: lines that declare how their instants are written.
+    """
     if events is None:
         return
     require_columns(events, EVENTS, EVENT_COLUMNS)
@@ -28,6 +31,7 @@ def event_lines(events: pl.DataFrame | None, taken: list[str]) -> Iterator[str]:
     yield "[events]"
     yield f"kinds = {toml_list(kinds)}"
     yield "ignored = []"
+    yield from forms
     yield ""
     yield "# One group per kind; join kinds that mean the same. Windows in days end at as_of, which is exclusive."
     groups: list[str] = []
