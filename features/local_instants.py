@@ -4,7 +4,8 @@ import polars as pl
 
 from features.cells import Reading
 from features.cells.causes import IS_MISSING, IS_OUTSIDE
-from features.cells.date_forms import DAY_US, DateForm, date_form
+from features.cells.date_forms import DateForm, date_form
+from features.cells.day_counts import DAY_US
 from features.cells.reading import Definition
 from features.cells.texts import plain_text
 from features.dialect import InstantForms

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+from features.cells.day_counts import COUNTS, EPOCH_DAY, Clock, count_reader, count_writer, read_excel
 from features.errors import SpecError
 
-DAY_US = 86_400_000_000
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),
     *("august", "september", "october", "november", "december"),
@@ -44,11 +43,6 @@ _ISO = re.compile(
     r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?"
 ).fullmatch
-_COUNT = re.compile(r"([+-]?[0-9]{1,15})(?:\.([0-9]{1,15}))?").fullmatch
-_EXCEL_LEAP_DAY = 60  # 1900-02-29, which never was
-
-Clock = tuple[int, int | None]
-"""Microseconds since midnight, and minutes east of UTC (None where the text does not say)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,52 +83,17 @@ def iso_day(text: str) -> int | None:
 
 def _day(year: int, month: int, day: int) -> int | None:
     try:
-        return date(year, month, day).toordinal() - _EPOCH_DAY
+        return date(year, month, day).toordinal() - EPOCH_DAY
     except ValueError:  # no such day
         return None
 
 
 def as_date(day: int) -> date:
     """Turn days since 1970 into a date of the years 1 to 9999."""
-    return date.fromordinal(min(max(day + _EPOCH_DAY, 1), date.max.toordinal()))
+    return date.fromordinal(min(max(day + EPOCH_DAY, 1), date.max.toordinal()))
 
 
-def _count(start: date, per_day: int, offset: int | None) -> Callable[[str], tuple[int, Clock] | None]:
-    first = start.toordinal() - _EPOCH_DAY
-
-    def read(text: str) -> tuple[int, Clock] | None:
-        found = _COUNT(text)
-        if found is None or (found[2] and found[2].strip("0")):
-            return None
-        days, rest = divmod(int(found[1]), per_day)
-        return first + days, (rest * (DAY_US // per_day), offset)
-
-    return read
-
-
-def _excel(text: str) -> tuple[int, Clock] | None:
-    """Read a serial number of a spreadsheet; its decimals are a time of day, to the second."""
-    found = _COUNT(text)
-    if found is None or not 0 < int(found[1]) != _EXCEL_LEAP_DAY:
-        return None
-    first = date(1899, 12, 30 if int(found[1]) > _EXCEL_LEAP_DAY else 31).toordinal() - _EPOCH_DAY
-    seconds = round(float(f"0.{found[2] or 0}") * 86_400)
-    return first + int(found[1]) + seconds // 86_400, (seconds % 86_400 * 1_000_000, None)
-
-
-def _number_since(start: date, per_day: int) -> Callable[[int], str]:
-    first = start.toordinal() - _EPOCH_DAY
-    return lambda day: str((day - first) * per_day)
-
-
-_COUNTS = {
-    "epoch_days": (date(1970, 1, 1), 1),
-    "epoch_seconds": (date(1970, 1, 1), 86_400),
-    "epoch_milliseconds": (date(1970, 1, 1), 86_400_000),
-    "sas_days": (date(1960, 1, 1), 1),
-    "sas_seconds": (date(1960, 1, 1), 86_400),
-}
-WORDS = (ISO, *_COUNTS, "excel_days")
+WORDS = (ISO, *COUNTS, "excel_days")
 
 
 @lru_cache(maxsize=256)
@@ -147,13 +106,13 @@ def date_form(text: str, pivot: int | None = None) -> DateForm:
     """
     if text == ISO:
         return DateForm(text, _iso_read, lambda day: as_date(day).isoformat())
-    if text in _COUNTS:
-        start, per_day = _COUNTS[text]
+    if text in COUNTS:
+        start, per_day = COUNTS[text]
         in_utc = text.startswith("epoch")  # of SAS it is the clock on the wall
-        read, write = _count(start, per_day, 0 if in_utc else None), _number_since(start, per_day)
+        read, write = count_reader(start, per_day, 0 if in_utc else None), count_writer(start, per_day)
         return DateForm(text, read, write, has_time=per_day > 1, has_zone=in_utc, is_count=True)
     if text == "excel_days":
-        return DateForm(text, _excel, _number_since(date(1899, 12, 30), 1), has_time=True, is_count=True)
+        return DateForm(text, read_excel, count_writer(date(1899, 12, 30), 1), has_time=True, is_count=True)
     return _of_codes(text, pivot)
 
 
@@ -254,4 +213,4 @@ def _written(tokens: list[tuple[str | None, str | None]], day: date) -> str:
 
 def example_of(form: DateForm) -> str:
     """Say the day 2026-12-31 in a form: an example that is nobody's."""
-    return form.write(date(2026, 12, 31).toordinal() - _EPOCH_DAY)
+    return form.write(date(2026, 12, 31).toordinal() - EPOCH_DAY)

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from features.cells.causes import IS_OUTSIDE, IS_TOKEN, IS_UNREADABLE
-from features.cells.date_forms import DAY_US, ISO, DateForm, date_form, iso_day
+from features.cells.date_forms import ISO, DateForm, date_form, iso_day
+from features.cells.day_counts import DAY_US
 from features.cells.guess import Found, Guess
 from features.cells.kind import Kind
 from features.cells.reading import Reading
@@ -87,8 +88,8 @@ class Date(Kind):
         if isinstance(form, Ambiguous):
             listed = " or ".join(form.formats)
             reason = f"holds dates of which day and month may be either way round: {listed}. Take the right one in"
-            keys = (("format", form.formats[0]),)
-            return Guess(kind=self.name, note=f"EDIT: {listed}", keys=keys, reason=reason, certain=True)
+            first = (("format", form.formats[0]),)
+            return Guess(kind=self.name, note=f"EDIT: {listed}", keys=first, reason=reason, certain=True)
         if "%y" in form:
             reason = "holds dates with years of two digits. Say with pivot from which on they are 19.., and take it in"
             keys = (("format", form), ("pivot", _PIVOT))

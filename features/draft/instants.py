@@ -21,7 +21,8 @@ class InstantLines:
 def instant_lines(identity: pl.DataFrame, events: pl.DataFrame | None) -> InstantLines:
     """Recognise the forms of `as_of` and of the instants of events."""
     of_events = [] if events is None else [name for name in ("occurred_at", "recorded_at") if name in events.columns]
-    columns = {"as_of": identity["as_of"], **{name: events[name] for name in of_events if events is not None}}
+    columns = {"as_of": identity["as_of"]}
+    columns |= {} if events is None else {name: events[name] for name in of_events}
     lines = {name: _lines(column, f"{name}_format") for name, column in columns.items()}
     said = {name: date_advice(column, name, f"{name}_format") for name, column in columns.items()}
     zones = ("# EDIT: the times say no zone. Take this in, with UTC or with their offset:", '# time_zone = "+01:00"')
