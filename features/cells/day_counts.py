@@ -14,7 +14,7 @@ Clock = tuple[int, int | None]
 
 
 def count_reader(start: date, per_day: int, offset: int | None) -> Callable[[str], tuple[int, Clock] | None]:
-    """Return what reads counts of `per_day` units a day since `start`; `offset`: minutes east of UTC, if that is said."""
+    """Return what reads counts of `per_day` units a day since `start`; `offset`: minutes east of UTC, if known."""
     first = start.toordinal() - EPOCH_DAY
 
     def read(text: str) -> tuple[int, Clock] | None:
