@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from batch.inputs import open_inputs
-from batch.joining import Joining, look_at_join
+from batch.joining import Joining, advise, look_at_join
 from batch.night import Accepted, Night, Seen, judge_alone, judge_night, unusable_cells
 from batch.partitions import PARTITION_BYTES, spread
 from batch.report import Tables, by_count
@@ -78,16 +78,17 @@ def check_tables(job: Check) -> dict[str, Any]:
         scored = resources.enter_context(results(out, job.spec))
         score_partitions(partitions, reader, job.threads, scored)
         joining = look_at_join(partitions, job.spec)
-        return _account(job, tables, scored, joining)
+        return _account(job, tables, scored, joining, advise(partitions, scored, tables[0].rows))
 
 
-def _account(job: Check, tables: Tables, scored: Results, joining: Joining) -> dict[str, Any]:
+def _account(job: Check, tables: Tables, scored: Results, joining: Joining, advice: str) -> dict[str, Any]:
     seen = Seen(tables[1], scored, joining.text)
     night = (
         judge_alone(job.spec, seen, job.accepted)
         if job.alone
         else judge_night(job.spec, job.reference, seen, job.accepted)
     )
+    night.advice = advice
     _judge_rejects(night, job, scored, tables[0].rows)
     return {
         "exit_code": 3 if night.refusals else 0,
@@ -109,7 +110,7 @@ def _judge_rejects(night: Night, job: Check, scored: Results, rows: int) -> None
         night.refusals.insert(
             0,
             f"{scored.rejected:,} of {rows:,} applications would be rejected ({scored.rejected / rows:.1%}), expected "
-            f"at most {job.max_reject_share:.1%}: {causes}.",
+            f"at most {job.max_reject_share:.1%}: {causes}. {night.advice}".rstrip(),
         )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from batch.inputs import open_inputs
-from batch.joining import look_at_join
+from batch.joining import advise, look_at_join
 from batch.lock import only_run
 from batch.night import Accepted, Night, Seen, frozen, judge_night
 from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, remove_parts, write_frames
@@ -133,6 +133,7 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         spec = scorer.bundle.spec
         seen = Seen(tables[1], scored, lambda: look_at_join(partitions, spec).text())
         night = judge_night(spec, frozen(scorer.bundle), seen, job.accepted)
+        night.advice = advise(partitions, scored, tables[0].rows)
         watch.stage("write")
         replacement = resources.enter_context(Replacement())
         _refuse(job, tables, scored, night, replacement)
@@ -155,7 +156,7 @@ def _refuse(job: BatchJob, tables: Tables, scored: Results, night: Night, replac
         replacement.write(failed, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv"))
         replacement.commit()
         raise (
-            too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed)
+            too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed, night.advice)
             if rejected
             else refused(night.refusals, failed)
         )

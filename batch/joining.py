@@ -12,8 +12,10 @@ import polars as pl
 
 from batch.id_repairs import IdForm, Repair, apply, form_of, repairs
 from batch.partitions import Partitions
+from batch.score_partitions import Results
 from features.applications import identifier, read_applications
 from features.events import event_reader
+from features.instant_advice import instant_advice
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec import EVENT_COLUMNS, Spec
 
@@ -62,6 +64,18 @@ class Joining:
             "times": self.times,
             "unknown_kinds_share": self.unknown_kinds,
         }
+
+
+def advise(partitions: Partitions, scored: Results, rows: int) -> str:
+    """Say what to declare where instants are unreadable in most of the applications; nothing elsewhere.
+
+    Raises:
+        DeliveryError: the temporary files cannot be read.
+
+    """
+    if not any(code.endswith("_at_unreadable") or code == "as_of_unreadable" for code in scored.codes):
+        return ""
+    return instant_advice(partitions.applications.read(0), partitions.events.read(0), scored.codes, rows)
 
 
 def look_at_join(partitions: Partitions, spec: Spec) -> Joining:

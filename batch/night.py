@@ -59,6 +59,7 @@ class Night:
 
     matches: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    advice: str = ""
     refusals: list[str] = field(default_factory=list)
 
     def say(self, text: str, *, refused: bool) -> None:

@@ -67,12 +67,13 @@ def with_files(rejects: pl.DataFrame, applications: SourceTable, events: SourceT
     return pl.concat(parts).select(REJECT_COLUMNS.names())
 
 
-def too_many_rejects(scored: Results, rows: int, allowed: float, failed: Path) -> RejectLimitError:
+def too_many_rejects(scored: Results, rows: int, allowed: float, failed: Path, advice: str = "") -> RejectLimitError:
     """Make the error that ends a run with more rejected applications than the share `allowed`."""
     causes = ", ".join(f"{code} {count}" for code, count in by_count(scored.codes).items())
     return RejectLimitError(
         f"{scored.rejected} of {rows} applications were rejected ({scored.rejected / rows:.1%}), expected at most "
-        f"{allowed:.1%}: {causes}. The previous output is as it was; see {failed}. Correct the source, "
+        f"{allowed:.1%}: {causes}. {advice}{' ' if advice else ''}The previous output is as it was; see {failed}. "
+        "Correct the source, "
         "or raise --max-reject-share if this is known and accepted."
     )
 

@@ -53,7 +53,8 @@ def instant(table: str, column: str, dtype: pl.DataType) -> Reading:
     if isinstance(dtype, pl.String):
         return Reading(column, pl.Int64(), read_instant, None, _plain(value), within, _whole)
     raise InputError(
-        f"{table}: column {column!r} is {dtype.base_type()}, expected a timestamp, a date or text. Cast it."
+        f"{table}: column {column!r} is {dtype.base_type()}, expected a timestamp, a date or text. Cast it, or declare "
+        f'what its numbers are, as in {column}_format = "epoch_seconds" or "%Y%m%d" in the spec (see docs/spec.md).'
     )
 
 

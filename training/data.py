@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from features.applications import identifier
 from features.class_values import match_classes, without_class
 from features.errors import InputError
+from features.instant_advice import instant_advice
 from features.matrix import FeatureTable, build_features
 from features.spec import Spec
 
@@ -79,6 +80,7 @@ def label_examples(data: TrainingData, spec: Spec) -> tuple[Examples, FeatureTab
 
     """
     table = build_features(data.applications, data.events, spec)
+    _check_instants(data, table.rejects)
     classes = check_labels(data.labels, spec)
     if table.applications["application_id"].is_duplicated().any():
         raise InputError("applications: an application_id is repeated. Training needs each application once.")
@@ -96,6 +98,13 @@ def label_examples(data: TrainingData, spec: Spec) -> tuple[Examples, FeatureTab
     labelled = examples.only(examples.actual >= 0)
     _check_size(labelled, table.rejects, spec)
     return labelled, table
+
+
+def _check_instants(data: TrainingData, rejects: pl.DataFrame) -> None:
+    codes = dict(rejects["code"].value_counts().iter_rows())
+    advice = instant_advice(data.applications, data.events, codes, data.applications.height)
+    if advice:
+        raise InputError(f"applications: most are rejected, because instants are not read. {advice}")
 
 
 def _truth(truth: pl.DataFrame | None, joined: pl.DataFrame, spec: Spec) -> NDArray[np.float32] | None:

@@ -1,0 +1,28 @@
+"""What to declare where the instants of a table are written in a form that is not read: the line of the spec to add."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from features.cells.recognise import date_advice
+
+_MOST = 0.5  # of the applications, rejected for it: then it is the form, and not dirt
+_LOOKED_AT = 100_000
+_COLUMNS = {
+    "as_of_unreadable": ("as_of", "as_of_format"),
+    "event_occurred_at_unreadable": ("occurred_at", "occurred_at_format"),
+    "event_recorded_at_unreadable": ("recorded_at", "recorded_at_format"),
+}
+
+
+def instant_advice(applications: pl.DataFrame, events: pl.DataFrame, codes: Mapping[str, int], rows: int) -> str:
+    """Return advice on as_of and the instants of events that are unreadable in most of `rows` applications, else "".
+
+    `codes`: how many applications each code rejected. Looks at the first rows of the tables; shows no cell.
+    """
+    said = []
+    for code, (column, key) in _COLUMNS.items():
+        table = applications if column == "as_of" else events
+        if codes.get(code, 0) > _MOST * rows and column in table.columns:
+            said.append(date_advice(table[column].head(_LOOKED_AT), column, key))
+    return " ".join(text for text in said if text)
