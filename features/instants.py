@@ -48,13 +48,12 @@ def instant(table: str, column: str, dtype: pl.DataType) -> Reading:
     within, text = (value >= FIRST) & (value < LAST), instant_text(column, dtype)
     if isinstance(dtype, (pl.Date, pl.Datetime)):
         return Reading(column, pl.Int64(), read_instant, text, _from_ticks(column, dtype), within)
-    if isinstance(dtype, (pl.Null, pl.Categorical, pl.Enum)):
+    if isinstance(dtype, pl.Null):
         return Reading(column, pl.Int64(), read_instant, text)
     if isinstance(dtype, pl.String):
         return Reading(column, pl.Int64(), read_instant, None, _plain(value), within, _whole)
     raise InputError(
-        f"{table}: column {column!r} is {dtype.base_type()}, expected a timestamp, a date or text. Cast it, or declare "
-        f'what its numbers are, as in {column}_format = "epoch_seconds" or "%Y%m%d" in the spec (see docs/spec.md).'
+        f"{table}: column {column!r} is {dtype.base_type()}, expected a timestamp, a date or text. Cast it."
     )
 
 
