@@ -30,7 +30,7 @@ def main(clients: Path) -> None:
     dataset = uci(cells)
     spec = parse_spec(dataset.spec_text)
     examples, table = label_examples(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
-    order = table.applications["row"].to_numpy() - 1
+    order = table.applications["|row"].to_numpy() - 1
     raw = cells.drop("ID", "Default").select(pl.all().cast(pl.Float32)).to_numpy()[order]
     attributes = {attribute.name for attribute in spec.attributes}
     row_columns = np.array([feature.source in attributes for feature in list_features(spec)])

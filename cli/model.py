@@ -82,6 +82,7 @@ def train(  # noqa: PLR0917 - typer takes options by name
     """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
     from model_export.export import export as publish
     from training.fit import ModelKind
+    from training.notes import training_notes
     from training.run import RunOptions
     from training.run import train as run
 
@@ -97,6 +98,8 @@ def train(  # noqa: PLR0917 - typer takes options by name
         stage("export")
         published = publish(trained, bundles)
     _say_given(trained.evaluation, data, spec)
+    for text in training_notes(data, trained.features, spec):
+        note(text)
     _say_trained(trained.evaluation, published)
 
 
@@ -136,6 +139,7 @@ def export(  # noqa: PLR0917 - typer takes options by name
     """Take a model trained elsewhere on our feature matrix, worst class first: calibrate, prove the export, publish."""
     from model_export.adopted import Adoption, take_over
     from model_export.export import export as publish
+    from training.notes import training_notes
 
     contract = _complete(read_spec(spec), dictionary)
     with stages("Exporting", 4 if expected is None else 5) as stage:
@@ -147,6 +151,8 @@ def export(  # noqa: PLR0917 - typer takes options by name
         trained = take_over(adoption, stage)
         stage("export")
         published = publish(trained, bundles)
+    for text in training_notes(data, trained.features, contract):
+        note(text)
     _say_source(trained.source or {}, proven=expected is not None)
     _say_trained(trained.evaluation, published)
 

@@ -9,7 +9,7 @@ import polars as pl
 from batch.inputs import read_inputs
 from batch.tables import read_table
 from cli.monitor_sources import Span, gather
-from features.applications import identifier, read_applications, require_columns
+from features.applications import ROW, identifier, read_applications, require_columns
 from features.errors import InputError
 from features.matrix import FeatureTable, build_features, list_features
 from features.rejects import dirt_frame
@@ -58,7 +58,7 @@ def watch_files(bundle: Bundle, files: Files, span: Span) -> Watched:
         watched.window.add_dirt(table.dirt.to_dicts(), len(table.matrix))
     else:
         kept = table.applications.select("application_id").with_columns(row=pl.int_range(pl.len()))
-        inside = applications[table.applications["row"].to_numpy() - 1].filter(
+        inside = applications[table.applications[ROW].to_numpy() - 1].filter(
             kept["application_id"].is_in(frame["application_id"].implode())
         )
         watched.window.add_dirt(dirt_frame(read_applications(inside, bundle.spec).dirt).to_dicts(), inside.height)

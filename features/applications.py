@@ -15,6 +15,7 @@ from features.local_instants import declared_instant
 from features.rejects import APPLICATIONS, Dirt, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 
+ROW, CUSTOMER = "|row", "|customer"  # beside attributes, none of which can have such a name
 _MOST_ID_BYTES = 256
 _MOST_SHOWN = 10
 _PLAIN_ID = r"^[!-~]+$"
@@ -23,7 +24,7 @@ is_plain_id = re.compile(rf"[!-~]{{1,{_MOST_ID_BYTES}}}").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Applications:
-    """Usable applications with clean attributes, in input order (`row` is the 1-based input row), and the rest."""
+    """Usable applications with clean attributes, in input order (`|row` is the 1-based input row), and the rest."""
 
     accepted: pl.DataFrame
     rejects: pl.DataFrame
@@ -44,13 +45,13 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     cells = reader.read(table)
     cells |= _related(cells, spec)
     *ids, usable = _plain_identities(table) or reader.others(table)
-    row = pl.Series("row", np.arange(1, table.height + 1, dtype=np.int64))
+    row = pl.Series(ROW, np.arange(1, table.height + 1, dtype=np.int64))
     read = pl.DataFrame([row, *ids, *[cells[name].values for name in ("as_of", *names)]])
     required = ["as_of", *[attribute.name for attribute in spec.attributes if attribute.required]]
     dirt = {name: cells[name].dirt for name in names if cells[name].values.null_count()}
     if bool(usable.all()) and not any(cells[name].values.null_count() for name in required):
         return Applications(read, rejects_frame(), count_dirt(APPLICATIONS, dirt))
-    judged = read.select("row", "application_id", "customer_id").hstack(
+    judged = read.select(pl.col(ROW).alias("row"), "application_id", "customer_id").hstack(
         [cells[name].causes.alias(f"{name}|cause") for name in required]
     )
     judged = judged.select("row", "application_id", *_problem(required[1:]))

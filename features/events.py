@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.applications import identifier, identifier_code, require_columns
+from features.applications import CUSTOMER, ROW, identifier, identifier_code, require_columns
 from features.cells import MISSING, MOST_MINOR_UNITS, Cells, Columns, Reader, Reading, all_match, joined_lines
 from features.cells.causes import IS_MISSING, IS_OUTSIDE, IS_UNKNOWN
 from features.cells.decimals import parse_minor_units, people_write, quick_minor_units
@@ -60,11 +60,11 @@ def read_events(table: pl.DataFrame, customers: pl.DataFrame, spec: Spec) -> Eve
 def read_carried_events(table: pl.DataFrame, accepted: pl.DataFrame, rows: int, spec: Spec) -> Events:
     """Check the events that applications carry: `application_row` (1-based input row) stands for the customer.
 
-    `accepted` has the columns row and customer, `rows` counts the applications before any was rejected. Events of
+    `accepted` has the columns |row and |customer, `rows` counts the applications before any was rejected. Events of
     rejected applications are left out.
     """
     customer_of = np.full(rows, _STRANGER)
-    customer_of[accepted["row"].to_numpy() - 1] = accepted["customer"].to_numpy()
+    customer_of[accepted[ROW].to_numpy() - 1] = accepted[CUSTOMER].to_numpy()
     customers = customer_of[table[APPLICATION_ROW].to_numpy() - 1]
     numbers = np.arange(1, table.height + 1)
     if (customers == _STRANGER).any():

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.applications import read_applications
+from features.applications import CUSTOMER, ROW, read_applications
 from features.attribute_columns import attribute_columns, attribute_features, plain_attribute_columns
 from features.carried import Carried, read_plainly
 from features.events import APPLICATION_ROW, Events, read_carried_events, read_events
@@ -24,8 +24,8 @@ from features.spec import Feature, Spec
 class FeatureTable:
     """Usable applications in input order with their features, and the account of everything else.
 
-    `applications`: row (1-based input row), application_id, customer_id, as_of (Int64 microseconds), clean attributes,
-    customer (number of the history that was used).
+    `applications`: |row (1-based input row), application_id, customer_id, as_of (Int64 microseconds), clean attributes,
+    |customer (number of the history that was used).
     `matrix`: float32, one row per application, one column per feature; one NaN pattern, no negative zero.
     `matching`: which applications have a usable event; None where feature rows came without their events.
     """
@@ -65,7 +65,7 @@ def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec)
     read = read_applications(applications, spec)
     if APPLICATION_ROW in events.columns:
         numbers = np.arange(read.accepted.height, dtype=np.int64)
-        accepted = read.accepted.hstack([pl.Series("customer", numbers)])
+        accepted = read.accepted.hstack([pl.Series(CUSTOMER, numbers)])
         account = read_carried_events(events, accepted, applications.height, spec)
     else:
         accepted, customers = _number_customers(read.accepted)
@@ -78,7 +78,7 @@ def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec)
         matrix=_to_float32(columns, accepted.height),
         rejects=pl.concat(rejects).sort("table", "row") if rejects else read.rejects,
         counted=[*read.dirt, *account.dirt],
-        matching=match(accepted["customer"].to_numpy(), accepted["as_of"].to_numpy(), account.usable, spec),
+        matching=match(accepted[CUSTOMER].to_numpy(), accepted["as_of"].to_numpy(), account.usable, spec),
     )
 
 
@@ -110,22 +110,26 @@ def _number_customers(accepted: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFram
     customers = accepted.select(pl.col("customer_id").unique(maintain_order=True)).with_columns(
         customer=pl.int_range(pl.len(), dtype=pl.Int64)
     )
-    return accepted.join(customers, on="customer_id", how="left", maintain_order="left"), customers
+    numbered = accepted.join(
+        customers.rename({"customer": CUSTOMER}), on="customer_id", how="left", maintain_order="left"
+    )
+    return numbered, customers
 
 
 def _reject_for_events(accepted: pl.DataFrame, account: Events) -> tuple[pl.DataFrame, pl.DataFrame]:
     """An unusable event rejects every application of its customer: without it the features would be a guess."""
     if account.unusable.is_empty():
         return accepted, rejects_frame()
-    rejected = accepted.join(account.unusable, on="customer", how="inner", maintain_order="left").select(
+    own = accepted.select(pl.col(ROW).alias("row"), "application_id", pl.col(CUSTOMER).alias("customer"))
+    rejected = own.join(account.unusable, on="customer", how="inner", maintain_order="left").select(
         pl.lit(APPLICATIONS).alias("table"), "row", "application_id", "column", "code", "event_row"
     )
-    kept = accepted.join(account.unusable, on="customer", how="anti", maintain_order="left")
+    kept = accepted.join(account.unusable, left_on=CUSTOMER, right_on="customer", how="anti", maintain_order="left")
     return kept, rejects_frame(rejected)
 
 
 def _rfm(accepted: pl.DataFrame, account: Events, spec: Spec) -> list[Float64s]:
-    return rfm_columns(accepted["customer"].to_numpy(), accepted["as_of"].to_numpy(), account.usable, spec)
+    return rfm_columns(accepted[CUSTOMER].to_numpy(), accepted["as_of"].to_numpy(), account.usable, spec)
 
 
 def _to_float32(columns: list[Float64s], height: int) -> NDArray[np.float32]:

@@ -72,6 +72,14 @@ _PHRASES = {
     ),
     "political opinion or union membership": ("trade union", "union member", "party membership"),
 }
+_WHOLE = {  # columns that are called just so, as flags are
+    "sex": {"male", "female", "man", "woman", "ismale", "isfemale"},
+    "marital status": {"single", "issingle", "unmarried"},
+    "race or ethnicity": {
+        *("black", "white", "asian", "afam", "africanamerican", "hispan", "hispanic", "latino", "latina", "caucasian"),
+        *("nonwhite", "minority", "indigenous", "nativeamerican", "isblack", "iswhite"),
+    },
+}
 _THINGS_WITH_AN_AGE = {
     *("account", "accounts", "acct", "asset", "building", "business", "car", "collateral", "company", "credit", "debt"),
     *("file", "firm", "history", "home", "house", "inquiry", "line", "lines", "loan", "loans", "mortgage", "property"),
@@ -124,6 +132,9 @@ def _by_name(found: tuple[str, ...]) -> str | None:
         if any(word.startswith(stem) for word in (*found, joined) for stem in stems):
             return what
         if any(stem in word for word in found for stem in stems if len(stem) > _FEWEST_LETTERS):
+            return what
+    for what, names in _WHOLE.items():
+        if joined in names:
             return what
     for what, known in _WORDS.items():
         if known & set(found) and not (what == "age" and _THINGS_WITH_AN_AGE & set(found)):

@@ -10,7 +10,6 @@ from features.errors import SpecError
 from features.matrix import list_features
 from features.reason_codes import assign_reasons, read_language, read_reasons
 from features.spec import (
-    EVENT_COLUMNS,
     IDENTITY,
     Currency,
     ScoreScaling,
@@ -32,7 +31,7 @@ _KEYS = (
     *("language", "reasons", "about", "pii", "csv", "as_of_format", "time_zone"),
 )
 _KEYS_OF_2 = (*_KEYS, "decimal")
-_RESERVED = {*IDENTITY, *EVENT_COLUMNS, "recorded_at", "row", "code", "column", "customer"}
+_RESERVED = {*IDENTITY}
 _Member = TypeVar("_Member")
 
 

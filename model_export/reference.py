@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.applications import CUSTOMER
 from features.cells import kind_of
 from features.matrix import FeatureTable, list_features
 from features.rejects import APPLICATIONS
@@ -37,7 +38,7 @@ Indices = NDArray[np.int64]
 def make_reference(table: FeatureTable, judged: Judged, tables: ShapTables) -> Reference:
     """Freeze what training saw. `judged` are the held-out customers under the policy that is published."""
     columns = list(np.asfortranarray(table.matrix).T)
-    customers = table.applications["customer"].to_numpy()
+    customers = table.applications[CUSTOMER].to_numpy()
     strength = _strength(judged.examples.matrix, tables)
     days = table.applications["as_of"].cast(pl.Datetime("us")).dt.date()
     items = tuple(_complete(item, columns, customers, strength) for item in _items(judged.spec, columns))

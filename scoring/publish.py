@@ -92,11 +92,12 @@ def _messages(rows: pl.DataFrame, events: pl.DataFrame, names: list[str]) -> Ite
     own = events.join(rows.select("customer_id").unique(), on="customer_id", how="semi", maintain_order="left")
     fields = [name for name in own.columns if name != "customer_id"]
     histories = own.group_by("customer_id", maintain_order=True).agg(pl.struct(fields).alias("events"))
-    joined = rows.join(histories, on="customer_id", how="left", maintain_order="left")
+    attributes = [pl.struct(names).alias("attributes")] if names else []  # packed: one of them may be called "events"
+    packed = rows.select(*IDENTITY, *attributes)
+    joined = packed.join(histories, on="customer_id", how="left", maintain_order="left")
     nothing = pl.Series([[]], dtype=pl.List(pl.Struct({name: own.schema[name] for name in fields})))
-    attributes = [pl.struct(names).alias("attributes")] if names else []
     carried = pl.col("events").fill_null(pl.lit(nothing).first())
-    texts = joined.select(pl.struct([*map(pl.col, IDENTITY), *attributes, carried]).struct.json_encode())
+    texts = joined.select(pl.struct([*map(pl.col, packed.columns), carried]).struct.json_encode())
     ids = zip(joined["application_id"], joined["customer_id"], texts.to_series(), strict=True)
     for application_id, customer_id, text in ids:
         body = text if names else '{"attributes":{},' + text[1:]

@@ -84,7 +84,7 @@ REJECTED: list[tuple[dict[str, str | None], str]] = [
 @pytest.mark.parametrize(("change", "code"), REJECTED, ids=[f"{next(iter(c))}-{code}" for c, code in REJECTED])
 def test_an_unusable_application_is_rejected_with_code_and_position(change: dict[str, str | None], code: str) -> None:
     table = build_features(applications({}, change, {}), events({}), STRICT)
-    assert table.applications["row"].to_list() == [1, 3]
+    assert table.applications["|row"].to_list() == [1, 3]
     (reject,) = table.rejects.to_dicts()
     assert (reject["table"], reject["row"], reject["code"]) == ("applications", 2, code)
     assert reject["column"] == next(iter(change))

@@ -7,6 +7,7 @@ Sections are keyed to the headings of SR 26-2 (US model-risk guidance of April 2
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from features.protected import declared_protected
 from metrics import Place, listed, order
 from training.report.content import Content, purpose
 from training.report.sections_curves import LABELS, in_order
@@ -120,8 +121,19 @@ def _policy(content: Content) -> Iterator[str]:
         yield f"**The policy never assigns {', '.join(never)} to a judged application.**"
 
 
+def _protected(content: Content) -> str:
+    declared = [f"`{name}` ({what})" for name, what in declared_protected(content.spec)]
+    if not declared:
+        return "Protected attributes among the inputs: none that is recognised by its name or its values."
+    return (
+        f"Protected attributes among the inputs: {', '.join(declared)}. Many laws forbid to decide on credit by them; "
+        "that it is allowed here is the owner's to show."
+    )
+
+
 def _fairness(content: Content) -> Iterator[str]:
     yield "## Fairness  [SR 26-2: fair-lending risk within model use; annex IV 2 (g), 3]"
+    yield _protected(content)
     found = content.fairness
     if found is None:
         yield (

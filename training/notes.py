@@ -1,0 +1,57 @@
+"""What is said at each training about the data and the spec, beside the model's figures."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from features.applications import CUSTOMER
+from features.class_values import without_class
+from features.matrix import FeatureTable, list_features
+from features.protected import declared_protected
+from features.spec import Spec
+from features.telling import TELLING, telling
+from training.data import TrainingData, check_labels
+
+_SHOWN = 5
+
+
+def training_notes(data: TrainingData, table: FeatureTable, spec: Spec) -> Iterator[str]:
+    """Yield what a person should know: labels that are none, protected attributes, columns that tell the class."""
+    labels = check_labels(data.labels, spec)
+    yield from _labels(data, table, labels, spec)
+    declared = [f"{name} ({what})" for name, what in declared_protected(spec)]
+    if declared:
+        yield (
+            f"the spec declares attributes by which many laws forbid to decide on credit: {', '.join(declared)}. The "
+            "model card says so; delete them from the spec if you may not use them"
+        )
+    yield from _telling(table, labels, spec)
+
+
+def _labels(data: TrainingData, table: FeatureTable, labels: pl.DataFrame, spec: Spec) -> Iterator[str]:
+    empty = int(without_class(data.labels["credit_class"], spec).sum())
+    if empty:
+        yield f"{empty:,} of {data.labels.height:,} labels are empty: their applications are not trained on"
+    without = int((~table.applications["application_id"].is_in(labels["application_id"].implode())).sum())
+    if without:
+        yield f"{without:,} of {table.applications.height:,} usable applications have no label and are not trained on"
+
+
+def _telling(table: FeatureTable, labels: pl.DataFrame, spec: Spec) -> Iterator[str]:
+    """Name attributes and groups one of whose features alone ranks a class nearly without error."""
+    known = table.applications.select("application_id", CUSTOMER).join(
+        labels, on="application_id", how="left", maintain_order="left"
+    )
+    rows = np.flatnonzero(known["actual"].is_not_null().to_numpy())
+    actual, customers = known["actual"].gather(rows).to_numpy(), known[CUSTOMER].gather(rows).to_numpy()
+    found: dict[str, float] = {}
+    for index, feature in enumerate(list_features(spec)):
+        area = telling(table.matrix[rows, index], actual, customers)
+        if area >= TELLING:
+            found[feature.source] = max(area, found.get(feature.source, 0.0))
+    for name, area in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]:
+        yield (
+            f"{name} tells the class by itself (area under the curve {area:.3f}, out of fold). Was it written after "
+            "the decision? Then delete it from the spec: on new applications it is not known"
+        )
