@@ -52,7 +52,7 @@ def watch_files(bundle: Bundle, files: Files, span: Span) -> Watched:
     labels = None if files.labels is None else read_labels(read_table(files.labels, "labels", dialect=bundle.spec.csv))
     if labels is not None:
         _check_labels(labels, applications, table)
-    outcomes = None if labels is None else Outcomes.of(labels, bundle.spec.classes)
+    outcomes = None if labels is None else Outcomes.of(labels, bundle.spec)
     watched, _ = gather(bundle, outcomes, lambda columns: iter([frame.select(columns)]), span)
     if span.since is None and span.until is None:
         watched.window.add_dirt(table.dirt.to_dicts(), len(table.matrix))

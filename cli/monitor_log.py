@@ -39,7 +39,7 @@ def watch_log(bundle: Bundle, log: Path, span: Span) -> Watched:
         raise InputError(f"{log}: holds no decision of the bundle {bundle.bundle_id}. {_instead(found)}")
     inside = [segment for segment in own if _overlaps(segment, span)]
     table = read_outcomes(log)
-    outcomes = Outcomes.of(table, bundle.spec.classes) if table.height else None
+    outcomes = Outcomes.of(table, bundle.spec) if table.height else None
 
     def read(columns: list[str]) -> Iterator[pl.DataFrame]:
         for segment in inside:

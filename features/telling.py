@@ -9,15 +9,17 @@ TELLING = 0.98
 FEWEST_ROWS = 50
 _FOLDS = 5
 _MOST_CODES = 1000
+_MOST_NUMBERS = 50
 _BINS = 200
+_BIN_ROWS = 20
 
 
 def telling(column: NDArray[Any], actual: NDArray[np.int64], customers: NDArray[np.int64]) -> float:
     """Return how well a column alone tells one class from the rest: the largest area under the curve, out of fold.
 
     `column`: numbers with NaN, or codes of texts (any integers) with -1 where missing; `actual`: class indices;
-    `customers`: codes of customers, each of whom is in one fold. In four folds each value, or each of 200 bins of many
-    values, gets the share of the class; the fifth is ranked by it. 0.5 where fewer than 50 rows are of the rarer side.
+    `customers`: codes of customers, each of whom is in one fold. In four folds each value, or each of up to 200 bins
+    of many values, gets the share of the class; the fifth is ranked by it. 0.5 where the rarer side has under 50 rows.
     """
     codes = _codes(column)
     folds = customers % _FOLDS
@@ -33,13 +35,15 @@ def telling(column: NDArray[Any], actual: NDArray[np.int64], customers: NDArray[
 
 
 def _codes(column: NDArray[Any]) -> NDArray[np.int64]:
-    """Number the values from 0, missing ones too; many different ones by 200 bins of equally many rows."""
+    """Number the values from 0, missing ones too; many different numbers by bins of 20 rows or more, 200 at most."""
     found, codes = np.unique(column, return_inverse=True)
-    if len(found) <= _MOST_CODES:
+    numbers = found.dtype.kind == "f"
+    if len(found) <= (_MOST_NUMBERS if numbers else _MOST_CODES):
         return codes.astype(np.int64)
-    known = np.isfinite(found[codes]) if found.dtype.kind == "f" else np.ones(len(codes), dtype=np.bool_)
-    edges = np.quantile(codes[known], np.linspace(0, 1, _BINS + 1)[1:-1])
-    return np.where(known, np.searchsorted(edges, codes, side="right"), _BINS).astype(np.int64)
+    known = np.isfinite(found[codes]) if numbers else np.ones(len(codes), dtype=np.bool_)
+    bins = min(_BINS, max(2, int(known.sum()) // _BIN_ROWS))
+    edges = np.quantile(codes[known], np.linspace(0, 1, bins + 1)[1:-1])
+    return np.where(known, np.searchsorted(edges, codes, side="right"), bins).astype(np.int64)
 
 
 def _out_of_fold(own: NDArray[np.int64], all_rows: NDArray[np.int64]) -> float:

@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.class_values import match_classes
 from features.errors import InputError
 from features.matrix import list_features
+from features.spec import Spec
 from monitoring.agreement import SAME, Doors
 from monitoring.survey import Plan
 from monitoring.truth import Labelled
@@ -30,19 +32,18 @@ class Outcomes:
     newest: datetime | None
 
     @classmethod
-    def of(cls, table: pl.DataFrame, classes: tuple[str, ...]) -> "Outcomes":
+    def of(cls, table: pl.DataFrame, spec: Spec) -> "Outcomes":
         """Take application_id, credit_class and outcome_at (null: not known), one row per application.
 
         Raises:
-            InputError: a class is none of `classes`.
+            InputError: a class is none of the spec's.
 
         """
-        indexes = {name: i for i, name in enumerate(classes)}
-        actual = table["credit_class"].cast(pl.String).replace_strict(indexes, default=-1, return_dtype=pl.Int64)
+        actual = match_classes(table["credit_class"], spec).fill_null(-1)
         if unknown := int((actual == -1).sum()):
             raise InputError(
-                f"outcomes: {unknown} have a credit_class that is none of {', '.join(classes)}. Correct them, or name "
-                "the bundle that decided."
+                f"outcomes: {unknown} have a credit_class that is none of {', '.join(spec.classes)}. Correct them, or "
+                "name the bundle that decided."
             )
         dates = table["outcome_at"].drop_nulls()
         newest = dates.max() if len(dates) else None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from features.applications import identifier, require_columns
 from features.cells import Reader
+from features.class_values import class_texts, class_value, spelled
 from features.errors import InputError
 from features.instants import instant
 from features.spec import probability_column
@@ -73,7 +74,7 @@ def read_labels(table: pl.DataFrame) -> pl.DataFrame:
     if table.is_empty():
         raise InputError("labels: not one row. Expected an application_id and its credit_class in each.")
     ids = table.select(identifier(table.schema, LABELS, "application_id")).to_series()
-    classes = table.select(identifier(table.schema, LABELS, "credit_class")).to_series()
+    classes = class_texts(table["credit_class"]).str.strip_chars()
     _refuse((ids.is_null() | (ids == "")).fill_null(value=True), "have no application_id. Name the application in each")
     _refuse(ids.is_duplicated(), "name an application that another row names too. Keep one outcome per application")
     _refuse((classes.is_null() | (classes == "")).fill_null(value=True), "have no credit_class. Leave them out")
@@ -165,6 +166,7 @@ def read_outcomes(log: Path) -> pl.DataFrame:
 
 def _as_stored(log: Path, labels: pl.DataFrame, key: bytes | None, rules: Rules) -> pl.DataFrame:
     """Find every application in the log and check its outcome; return ids in the form in which the log has them."""
+    labels = labels.with_columns(_spelled_as_decided(log, labels["credit_class"]))
     forms = [labels["application_id"]]
     if key is not None:
         hidden = [keyed(key, "application_id", value) for value in labels["application_id"]]
@@ -188,6 +190,18 @@ def _as_stored(log: Path, labels: pl.DataFrame, key: bytes | None, rules: Rules)
     _refuse(early, f"have an outcome dated before {than}, correct it")
     first = pl.Series(seen[0].earliest < _NEVER)
     return labels.with_columns(forms[0].zip_with(first, forms[-1]).alias("application_id")).filter(known)
+
+
+def _spelled_as_decided(log: Path, classes: pl.Series) -> pl.Series:
+    """Spell classes that are numbers or booleans as the decisions of the log do: 1.0 is its class 1."""
+    if all(class_value(name) == name for name in classes.unique()):
+        return classes
+    known = set[str]()
+    for segment in segments(log):
+        columns = pl.read_parquet_schema(segment.path("receipts")).keys() if segment.rows else ()
+        known |= {name.removeprefix("p_") for name in columns if name.startswith("p_")}
+    fit = classes.str.to_lowercase().is_in(list(known))
+    return classes.zip_with(fit, spelled(classes, known))
 
 
 class _Seen:

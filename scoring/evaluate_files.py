@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from features.applications import identifier
+from features.class_values import class_texts, spelled
 from features.errors import InputError
 from features.spec import probability_column
 from metrics import Outcome, against, class_curves, evaluate, sentences
@@ -42,10 +43,13 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
 
 def _joined(decisions: pl.DataFrame, labels: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
     refuse_decisions(labels)
-    truth = _texts(labels, "labels", "application_id", "credit_class").rename({"credit_class": "actual"})
     decided = _texts(decisions, "decisions", "application_id", "customer_id", "credit_class")
     if decided["credit_class"].null_count():
         raise InputError("decisions: a credit_class is missing. Expected what `credit score` writes.")
+    assigned = set(decided["credit_class"])
+    others = set(columns) - {probability_column(name) for name in assigned}
+    known = assigned | {column.removeprefix("p_") for column in others}
+    truth = _truth(labels, known)
     joined = decided.hstack(decisions.select(columns)).join(
         truth, on="application_id", how="inner", maintain_order="left"
     )
@@ -55,6 +59,15 @@ def _joined(decisions: pl.DataFrame, labels: pl.DataFrame, columns: list[str]) -
             "labels: no application_id of the labels is among the decisions. Check that they belong together."
         )
     return joined
+
+
+def _truth(labels: pl.DataFrame, known: set[str]) -> pl.DataFrame:
+    """Return application_id and `actual`, spelled as decisions spell their classes; null where a label is empty."""
+    if "credit_class" in labels.columns:
+        labels = labels.with_columns(credit_class=class_texts(labels["credit_class"]))
+    truth = _texts(labels, "labels", "application_id", "credit_class")
+    actual = spelled(truth["credit_class"].replace("", None), known)
+    return truth.select("application_id", actual.alias("actual"))
 
 
 def refuse_decisions(labels: pl.DataFrame) -> None:
@@ -114,11 +127,11 @@ def _probability_columns(decisions: pl.DataFrame, policy: Policy | None) -> list
 
 def _class_names(columns: list[str], joined: pl.DataFrame, policy: Policy | None) -> tuple[str, ...]:
     """Name the classes of the probability columns, worst first, as decisions and labels (or the policy) spell them."""
-    spelled = set(joined["credit_class"].drop_nulls()) | set(joined["actual"])
-    spelled |= set(policy.classes) if policy else set()
-    names = {probability_column(name): name for name in spelled}
+    found = set(joined["credit_class"].drop_nulls()) | set(joined["actual"])
+    found |= set(policy.classes) if policy else set()
+    names = {probability_column(name): name for name in found}
     strangers = sorted(set(names) - set(columns))
-    if strangers or len(names) != len(spelled):
+    if strangers or len(names) != len(found):
         raise InputError(
             "labels: a credit_class has no probability column in the decisions. Expected one of "
             f"{', '.join(column.removeprefix('p_') for column in columns)}."

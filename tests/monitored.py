@@ -39,7 +39,7 @@ class Scored:
     ) -> Watched:
         """What is read of the decisions, or of some of them; with another bundle's yardstick, if one is given."""
         frame, bundle = self.frame if rows is None else rows, bundle or self.scorer.bundle
-        outcomes = None if labels is None else Outcomes.of(read_labels(labels), bundle.spec.classes)
+        outcomes = None if labels is None else Outcomes.of(read_labels(labels), bundle.spec)
 
         def read(columns: list[str]) -> Iterator[pl.DataFrame]:
             yield from (part.select(columns) for part in frame.iter_slices(2000))
