@@ -8,13 +8,12 @@ import polars as pl
 import typer
 
 from batch.inputs import NO_EVENTS, check_needs_no_events
-from batch.joining import look_at_tables
 from batch.table_files import find_tables
 from batch.tables import read_table
 from cli.console import metric_rows, note, read_dictionary, read_spec, say, say_table, stages, warn
+from cli.given import say_given, say_notes
 from cli.options import DictionaryOption, Encoding, Separator, csv_dialect
 from cli.policy import never_assigned
-from cli.score import match_rows
 from cli.tuning import make_search, say_tuning, search_limits
 from features.dialect import Dialect
 from features.errors import InputError
@@ -82,7 +81,6 @@ def train(  # noqa: PLR0917 - typer takes options by name
     """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
     from model_export.export import export as publish
     from training.fit import ModelKind
-    from training.notes import training_notes
     from training.run import RunOptions
     from training.run import train as run
 
@@ -97,9 +95,8 @@ def train(  # noqa: PLR0917 - typer takes options by name
         trained = run(data, spec, ModelKind(model), options)
         stage("export")
         published = publish(trained, bundles)
-    _say_given(trained.evaluation, data, spec)
-    for text in training_notes(data, trained.features, spec):
-        note(text)
+    say_given(trained.evaluation, data, spec)
+    say_notes(trained, data)
     _say_trained(trained.evaluation, published)
 
 
@@ -139,7 +136,6 @@ def export(  # noqa: PLR0917 - typer takes options by name
     """Take a model trained elsewhere on our feature matrix, worst class first: calibrate, prove the export, publish."""
     from model_export.adopted import Adoption, take_over
     from model_export.export import export as publish
-    from training.notes import training_notes
 
     contract = _complete(read_spec(spec), dictionary)
     with stages("Exporting", 4 if expected is None else 5) as stage:
@@ -151,8 +147,7 @@ def export(  # noqa: PLR0917 - typer takes options by name
         trained = take_over(adoption, stage)
         stage("export")
         published = publish(trained, bundles)
-    for text in training_notes(data, trained.features, contract):
-        note(text)
+    say_notes(trained, data)
     _say_source(trained.source or {}, proven=expected is not None)
     _say_trained(trained.evaluation, published)
 
@@ -209,20 +204,6 @@ def training_data(folder: Path, spec: Spec, dialect: Dialect | None = None) -> "
     applications, labels = read("applications"), read("labels")
     truth = folder / "truth.parquet"  # which synthetic data brings along
     return TrainingData(applications, events, labels, read_table(truth, "truth") if truth.exists() else None)
-
-
-def _say_given(evaluation: dict[str, Any], data: "TrainingData", spec: Spec) -> None:
-    """Say what of the tables could be used; warn if the join found nobody."""
-    labels, matches = evaluation["labels"], evaluation["matches"]
-    rows: list[tuple[object, ...]] = [(name.replace("_", " "), count) for name, count in labels.items()]
-    say_table((), rows + match_rows(matches))
-    if spec.groups and matches["applications"] and not matches["matched_applications"]:
-        found = look_at_tables((data.applications, data.events), lambda: iter([data.events]), spec)
-        warn(
-            "warning: the spec measures events, and no application has a usable one, so the model learned that nobody "
-            f"has a history. {found.text()}"
-        )
-    say()
 
 
 def _say_trained(evaluation: dict[str, Any], published: Path) -> None:

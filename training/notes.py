@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from features.applications import CUSTOMER
-from features.class_values import without_class
 from features.matrix import FeatureTable, list_features
 from features.protected import declared_protected
 from features.spec import Spec
@@ -17,9 +16,8 @@ _SHOWN = 5
 
 
 def training_notes(data: TrainingData, table: FeatureTable, spec: Spec) -> Iterator[str]:
-    """Yield what a person should know: labels that are none, protected attributes, columns that tell the class."""
+    """Yield what a person should know: protected attributes, columns that tell the class."""
     labels = check_labels(data.labels, spec)
-    yield from _labels(data, table, labels, spec)
     declared = [f"{name} ({what})" for name, what in declared_protected(spec)]
     if declared:
         yield (
@@ -27,15 +25,6 @@ def training_notes(data: TrainingData, table: FeatureTable, spec: Spec) -> Itera
             "model card says so; delete them from the spec if you may not use them"
         )
     yield from _telling(table, labels, spec)
-
-
-def _labels(data: TrainingData, table: FeatureTable, labels: pl.DataFrame, spec: Spec) -> Iterator[str]:
-    empty = int(without_class(data.labels["credit_class"], spec).sum())
-    if empty:
-        yield f"{empty:,} of {data.labels.height:,} labels are empty: their applications are not trained on"
-    without = int((~table.applications["application_id"].is_in(labels["application_id"].implode())).sum())
-    if without:
-        yield f"{without:,} of {table.applications.height:,} usable applications have no label and are not trained on"
 
 
 def _telling(table: FeatureTable, labels: pl.DataFrame, spec: Spec) -> Iterator[str]:

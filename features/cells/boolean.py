@@ -3,8 +3,9 @@
 import numpy as np
 import polars as pl
 
-from features.cells.causes import IS_UNREADABLE
+from features.cells.causes import IS_UNREADABLE, Unusable
 from features.cells.decimals import is_number, with_point
+from features.cells.guess import Found, Guess
 from features.cells.kind import Kind
 from features.cells.reading import Reading
 from features.cells.texts import bare_reader, number_text, plain_text, tokens_of, unreadable_type
@@ -41,6 +42,15 @@ class Boolean(Kind):
         if plain_text(dtype) or dtype.is_numeric() or dtype == pl.Boolean:
             return number_text(pl.col(attribute.name), dtype, attribute.decimal)
         raise unreadable_type(attribute, dtype)
+
+    def draft(self, found: Found) -> Guess | None:
+        """Take cells all of which say yes or no, if both are there."""
+        if found.bare.n_unique() > len(_VALUES) * 2:
+            return None
+        values = {value for text in found.text if not isinstance(value := parse_boolean(text), Unusable)}
+        if values != {0.0, 1.0} or found.readable(parse_boolean) < 1:
+            return None
+        return Guess(kind="boolean", note="yes or no", tokens=found.tokens)
 
     def unit(self, attribute: Attribute) -> str:
         """See `Kind.unit`."""

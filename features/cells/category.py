@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from features.cells.by_value import equal_values, lookup
+from features.cells.by_value import equal_values, lookup, spellings_of
 from features.cells.causes import IS_MISSING, IS_TOKEN, IS_UNKNOWN
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, ToNumber
@@ -54,7 +54,7 @@ class Category(Kind):
             keys = (("ordered", True),)
             return Guess(kind="category", note="ranges", values=values, tokens=found.tokens, keys=keys, look=look)
         strip = "".join(c for c in STRIPPED if stands_around_texts(found.text, c))
-        values = listable(found.text.str.strip_chars(strip).unique() if strip else found.text, strip)
+        values = spellings_of(listable(found.text.str.strip_chars(strip).unique() if strip else found.text, strip))
         if not 0 < len(values) <= MOST_VALUES:
             return None
         note = "codes, no quantity" if found.names_things else "its values as found"

@@ -66,10 +66,12 @@ class Duration(Kind):
         return Reading(attribute.name, self.dtype, definition(attribute, parse, within), text, quick, check)
 
     def draft(self, found: Found) -> Guess | None:
-        """See `Kind.draft`."""
-        if found.share(_DURATION) < _MOSTLY:
+        """Take time spans as people write them, in years where none of them names months."""
+        if found.share(f"{_DURATION}|{WRITTEN}") < _MOSTLY:
             return None
-        return Guess(kind="duration", note="a duration, in months", tokens=found.tokens)
+        months = bool(found.bare.str.contains(rf"(?i){_MONTHS_WORD}$").any())
+        unit = MONTHS if months else YEARS
+        return Guess(kind="duration", note=f"in {unit}", tokens=found.tokens, keys=(("unit", unit),))
 
     def unit(self, attribute: Attribute) -> str:
         """See `Kind.unit`."""

@@ -1,20 +1,22 @@
 """Kinds `number` and `integer`: a decimal number, read to the nearest Float64."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
+from features.cells.by_value import spellings_of
 from features.cells.decimals import NUMBER, Parse, parse_number, people_write, quick_number
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, invented_number, wanted_value
 from features.cells.quantity import definition, limits, quick_text
 from features.cells.reading import Reading
-from features.cells.texts import POINT
+from features.cells.texts import COMMA, POINT
 from features.spec import Attribute
 
 _MOSTLY = 0.9
-_FLAG = 2
+_FLAG, _SPELLINGS = 2, 12
 
 
 class Number(Kind):
@@ -44,12 +46,13 @@ class Number(Kind):
 
     def draft(self, found: Found) -> Guess | None:
         """Take what nearly always is a number, of more than two values, and names nothing by its digits."""
-        if found.names_things or found.bare.n_unique() <= _FLAG:
+        if found.names_things or _is_flag(found.bare.unique()) or bool(found.text.str.ends_with("%").any()):
             return None
-        if found.share(NUMBER) < _MOSTLY and found.readable(people_write(parse_number, POINT, "")) < _MOSTLY:
+        decimal = POINT if found.share(NUMBER) >= _MOSTLY else written_with(found, lambda text: text)
+        if decimal is None:
             return None
         strip = "".join(c for c in STRIPPED if _stands_around_numbers(found.text, c))
-        return Guess(kind="number", note="", tokens=found.tokens, strip=strip)
+        return Guess(kind="number", note="", tokens=found.tokens, strip=strip, keys=decimal_keys(decimal))
 
     def example(self, attribute: Attribute, median: float | None) -> str | int | float:
         """See `Kind.example`."""
@@ -91,6 +94,25 @@ def is_exact(dtype: pl.DataType) -> bool:
 def pointed(text: str, attribute: Attribute) -> str:
     """Write a number with the point or comma of the attribute."""
     return text.replace(POINT, attribute.decimal)
+
+
+def _is_flag(texts: pl.Series) -> bool:
+    """Tell whether there are two values at most, in whatever spellings."""
+    return len(texts) <= _FLAG or (len(texts) <= _SPELLINGS and len(spellings_of(texts.to_list())) <= _FLAG)
+
+
+def written_with(found: Found, bare: Callable[[str], str]) -> str | None:
+    """Return the decimal point or comma with which nearly all cells are numbers; None where they are none."""
+    for decimal in (POINT, COMMA):
+        number = people_write(parse_number, decimal, "")
+        if found.readable(lambda text, number=number: number(bare(text))) >= _MOSTLY:  # type: ignore[misc]
+            return decimal
+    return None
+
+
+def decimal_keys(decimal: str) -> tuple[tuple[str, str], ...]:
+    """Return what a spec says of numbers with a decimal comma."""
+    return () if decimal == POINT else (("decimal", decimal),)
 
 
 def _stands_around_numbers(text: pl.Series, character: str) -> bool:

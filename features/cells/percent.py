@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 
 from features.cells.decimals import parse_number, people_write, quick_number
+from features.cells.guess import Found, Guess
 from features.cells.kind import invented_number
-from features.cells.number import Number, is_exact, pointed
+from features.cells.number import Number, decimal_keys, is_exact, pointed, written_with
 from features.cells.quantity import definition, limits, quick_text
 from features.cells.reading import Reading
 from features.spec import Attribute
@@ -38,6 +39,15 @@ class Percent(Number):
         read = definition(attribute, lambda bare: number(_without_sign("", bare)), within)
         check = None if quick is None else within.check(pl.col(attribute.name))
         return Reading(attribute.name, self.dtype, read, text, quick, check)
+
+    def draft(self, found: Found) -> Guess | None:
+        """Take numbers some of which bear the sign."""
+        if not bool(found.text.str.ends_with(_SIGN).any()):
+            return None
+        decimal = written_with(found, lambda text: _without_sign("", text))
+        if decimal is None:
+            return None
+        return Guess(kind="percent", note="percent", tokens=found.tokens, keys=decimal_keys(decimal))
 
     def unit(self, attribute: Attribute) -> str:
         """See `Kind.unit`."""

@@ -23,7 +23,7 @@ _OFTEN = 5
 _WIDE = 10  # numbers run at least so far where -1 next to 0 is a code
 _TAIL_CELLS = 50
 _TAIL_VALUES = 10
-_FAR = 20
+_FAR, _SIGNED = 20, 10
 _RARELY = 1e-4
 _MOST_ISOLATED = 0.02
 _KNOWN = {365243.0, 365250.0}
@@ -118,11 +118,11 @@ def _isolated_above(values: Floats, counts: Counts, *, below: bool = False) -> i
     for number in range(1, len(values)):
         beyond += int(counts[-number])
         last = distance[-number - 1]
-        if beyond > max(_MOST_ISOLATED * cells, 1) or last <= 0:
-            return 0
-        if distance[-number] < _FAR * last:
-            continue
         signed = below and values[-number] > 0 >= values[-number - 1] and counts[-number] >= _OFTEN
+        if last <= 0 or (beyond > max(_MOST_ISOLATED * cells, 1) and not signed):
+            return 0
+        if distance[-number] < (_SIGNED if signed else _FAR) * last:
+            continue
         if signed or _never_reached(distance[:-number], counts[:-number], distance[-number]):
             return number
     return 0

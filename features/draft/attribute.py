@@ -122,12 +122,12 @@ def _with_range(
         return guess, None, []
     apart = stands_apart(values, counts)
     said = [*_codes(series, known, numbers, apart, outcomes), *_far(values, counts, apart)]
-    is_code = pl.Series(np.isin(numbers, apart.codes))
-    tokens = tuple(sorted({*guess.tokens, *known.text.filter(is_code)}))
+    are_codes = pl.Series(np.isin(numbers, apart.codes))
+    tokens = tuple(sorted({*guess.tokens, *known.text.filter(are_codes)}))
     kept = values[~np.isin(values, apart.values)]
     whole = bool((kept == np.floor(kept)).all()) and abs(kept).max() < _WHOLE
     kind = "integer" if guess.kind == "number" and whole else guess.kind
-    note = f"{guess.note + '; ' if guess.note else ''}found {kept[0]:g} to {kept[-1]:g}"
+    note = f"{guess.note + '; ' if guess.note else ''}found {shown(kept[0])} to {shown(kept[-1])}"
     return replace(guess, kind=kind, note=note, tokens=tokens), _bounds(apart), said
 
 
@@ -139,11 +139,11 @@ def _codes(
         cells = known.cells.filter(pl.Series(numbers == code))
         rows = known.rows_of(pl.Series(numbers == code))
         beside = outcomes.beside_the_rest(series, cells) if outcomes else ""
-        yield f"{code:g} is taken as a special code, which becomes missing: {rows:,} cells{beside}"
+        yield f"{shown(code)} is taken as a special code, which becomes missing: {rows:,} cells{beside}"
     if apart.isolated:
         chosen = pl.Series(np.isin(numbers, apart.isolated))
         beside = outcomes.beside_the_rest(series, known.cells.filter(chosen)) if outcomes else ""
-        listed = ", ".join(f"{value:g}" for value in apart.isolated[:_FEW_LISTED])
+        listed = ", ".join(shown(value) for value in apart.isolated[:_FEW_LISTED])
         rows = known.rows_of(chosen)
         yield f"{rows:,} cells stand far apart from the rest ({listed}) and are cut by the range{beside}"
 
@@ -156,8 +156,8 @@ def _far(values: np.ndarray, counts: np.ndarray, apart: Apart) -> Iterator[str]:
     for end, near in ((values[-1], high), (values[0], low)):
         if near != median and abs(end - median) > _FAR * abs(near - median) and min(abs(near), abs(median)) > 0:
             yield (
-                f"runs on to {end:g}, far beyond {near:g} where 97 % of the cells end, and nothing is cut; if that "
-                "cannot be, narrow the range"
+                f"runs on to {shown(end)}, far beyond {shown(near)} where 97 % of the cells end, and nothing is cut; "
+                "if that cannot be, narrow the range"
             )
 
 
@@ -205,3 +205,8 @@ def _lines(name: str, guess: Guess, bounds: tuple[float, float] | None, comments
 def toml_list(values: Sequence[str]) -> str:
     """Write a TOML list of texts."""
     return "[" + ", ".join(toml_text(value) for value in values) + "]"
+
+
+def shown(value: float) -> str:
+    """Say a number for a person."""
+    return f"{value:,.0f}" if value == int(value) and abs(value) < _WHOLE else f"{value:,.6g}"

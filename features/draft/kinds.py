@@ -3,6 +3,7 @@
 import polars as pl
 
 from features.cells import KINDS, Found, Guess
+from features.cells.by_value import spellings_of
 from features.cells.category import listable
 from features.draft.column import Column
 from features.draft.left_out import is_code
@@ -43,6 +44,6 @@ def guess_kind(column: Column, tokens: tuple[str, ...]) -> Guess | None:
 def commonest(column: Column, tokens: tuple[str, ...]) -> Guess | None:
     """Make a category of the 20 commonest of too many values; None where a spec can list none of them."""
     counted = pl.DataFrame({"text": column.text, "rows": -column.counts}).group_by("text").sum().sort("rows", "text")
-    values = listable(counted["text"].head(_COMMON), "")
+    values = spellings_of(listable(counted["text"].head(_COMMON), ""))
     note = "its commonest values; all others are unusable"
     return Guess(kind="category", note=note, values=values, tokens=tokens) if values else None

@@ -92,7 +92,7 @@ def _identifies(column: Column) -> str | None:  # noqa: PLR0911 - one reason eac
     text = column.text
     if _PERSONS & set(said) and different > MOST_VALUES and not _mostly_numbers(column):
         return "names a person or says where one lives: personal data, of which no feature is made"
-    if _counts_rows(column):
+    if _counts_rows(column) and not is_code(column):
         return "numbers the rows: it says when a row was written, and nothing about the applicant"
     if not unique:
         return None
@@ -145,7 +145,9 @@ def _is_number_plate(column: Column) -> bool:
 
 
 def _one_form(text: pl.Series) -> bool:
-    """Tell whether nearly all texts have the same form once digits and letters are alike: AB-1234 and XY-0007."""
+    """Tell whether nearly all texts are equally long, or alike once digits and letters are: AB-1234 and XYZ-07."""
+    if int(text.str.len_chars().value_counts()["count"].max()) >= _NEARLY_ALL * len(text):  # type: ignore[arg-type]
+        return True
     forms = text.head(10_000).map_elements(lambda cell: re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "0", cell)), pl.String)
     return int(forms.value_counts()["count"].max()) >= _NEARLY_ALL * len(forms)  # type: ignore[arg-type]
 
