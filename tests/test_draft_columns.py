@@ -15,10 +15,11 @@ from features.names import readable
 from features.protected import protected
 from features.spec import Attribute
 from features.spec_file import parse_spec
-from tests.conftest import real_data
+from tests.conftest import PROJECT, real_data
 
 RANDOM = np.random.default_rng(5)
 ROWS = 600
+NO_EVENTS = pl.DataFrame(schema=dict.fromkeys(("customer_id", "occurred_at", "kind", "amount"), pl.String))
 
 
 def drafted(cells: Any, name: str = "measure", bad: np.ndarray[Any, Any] | None = None) -> Drafted:
@@ -252,3 +253,25 @@ def test_the_raw_file_is_drafted_without_losing_a_tail() -> None:
     )
     cut = lost.dirt.filter(pl.col("cause") == "out_of_range")
     assert cut["cells"].sum() <= 20
+
+
+def test_the_case_of_own_data_is_drafted_right() -> None:
+    folder = next(iter(sorted(PROJECT.parent.glob("*/cases/own-data"))), None)
+    if folder is None:
+        pytest.skip("the cases are not on this machine")
+    table, labels = (pl.read_csv(folder / f"{name}.csv", infer_schema=False) for name in ("applications", "labels"))
+    draft = draft_spec(Tables.of(table, None, labels))
+    spec = parse_spec(draft.text)
+    assert spec.classes == ("1", "0")
+    assert "rarer" in draft.looks[0]
+    found = {a.name: a for a in spec.attributes}
+    kinds = {name: one.kind for name, one in found.items()}
+    assert kinds == {
+        "rate": "percent", "income": "number", "months": "duration", "job_years": "duration", "opened": "date",
+        "score_band": "category", "late_amount": "integer", "late_count": "integer", "flag_f": "boolean",
+    }
+    assert found["score_band"].ordered
+    assert {look.split(":")[0] for look in draft.looks if "left out" in look} == {"born", "zip5"}
+    assert '# [attributes."born"]\n# kind = "date"' in draft.text
+    made = build_features(table, NO_EVENTS, spec)
+    assert made.dirt.filter(~pl.col("cause").is_in(["missing", "missing_token"])).is_empty()

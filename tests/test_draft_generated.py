@@ -104,7 +104,7 @@ def test_every_column_together_is_named(tmp_path: Path) -> None:
     assert unnamed(texts, draft_spec(Tables.of(texts, None, labels))) == []
     kinds = {a.name: a.kind for a in parse_spec(draft.text).attributes}
     assert {"zip", "remark", "age", "born", "constant", "empty", "phone"} & set(kinds) == set()
-    assert kinds["rate"], kinds["term"] == ("percent", "duration")
+    assert (kinds["rate"], kinds["term"], kinds["since"]) == ("percent", "duration", "date")
     assert {kinds[n] for n in ("flag", "answer", "truth", "floats")} == {"boolean"}
 
 
