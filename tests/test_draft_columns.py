@@ -267,8 +267,15 @@ def test_the_case_of_own_data_is_drafted_right() -> None:
     found = {a.name: a for a in spec.attributes}
     kinds = {name: one.kind for name, one in found.items()}
     assert kinds == {
-        "rate": "percent", "income": "number", "months": "duration", "job_years": "duration", "opened": "date",
-        "score_band": "category", "late_amount": "integer", "late_count": "integer", "flag_f": "boolean",
+        "rate": "percent",
+        "income": "number",
+        "months": "duration",
+        "job_years": "duration",
+        "opened": "date",
+        "score_band": "category",
+        "late_amount": "integer",
+        "late_count": "integer",
+        "flag_f": "boolean",
     }
     assert found["score_band"].ordered
     assert {look.split(":")[0] for look in draft.looks if "left out" in look} == {"born", "zip5"}
