@@ -41,7 +41,7 @@ app = typer.Typer(
     help="Credit scoring: one verified bundle, the same bits at every door.",
     epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, too few "
     "matches or a column gone, 4 output failed, 5 watchdog, 6 circuit breaker, 7 the doors or a replay differ, "
-    "8 monitoring alarm.",
+    "8 monitoring alarm, 9 a person must decide first (stream).",
 )
 app.add_typer(check_commands.app)
 app.add_typer(score_commands.app)

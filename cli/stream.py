@@ -24,7 +24,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 @app.command(epilog="Example: credit stream run --bundle demo/bundles/current --brokers 127.0.0.1:9092")
 @takes_settings
 def run(settings: StreamSettings) -> None:
-    """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker."""
+    """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker, 9 decide first."""
     from monitoring.doors import StreamMetrics
     from monitoring.live import NO_REFERENCE, Live
     from scoring.health import NOT_COMPARED

@@ -97,6 +97,10 @@ class StreamMetrics(DoorMetrics):
         """Count a record that claims to settle a message and does not prove it."""
         self.registry["credit_stream_false_claims_total"].inc()
 
+    def held(self, count: int) -> None:
+        """Note how many partitions cannot be read on."""
+        self.registry["credit_stream_held_partitions"].set(count)
+
     def aborted(self) -> None:
         """Count a batch that is read again."""
         self.forget()

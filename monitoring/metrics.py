@@ -92,6 +92,10 @@ STREAM = (
         "Offsets between the next message to read and the end of the partition.",
         "partition",
     ),
+    _gauge(
+        "credit_stream_held_partitions",
+        "Partitions of this worker that cannot be read on, since a batch there cannot be unpacked; the log says where.",
+    ),
     _gauge("credit_stream_assigned_partitions", "Partitions that this worker reads now."),
     _gauge(
         "credit_stream_refused_share", "Share of refused messages among the last ones, as the circuit breaker sees it."

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from features.errors import DeliveryError
 from stream.client import Config, Consumer, TopicPartition, positions, translate
-from stream.errors import HANGING, RetriableError
+from stream.errors import HANGING, RetriableError, UnreadableError
 from stream.group import CALL_S, Group, Start
 from stream.records import Batch, Message
 from stream.standstill import Standstill
@@ -42,6 +42,7 @@ class GroupConsumer(Group):
         super().__init__(config, topic, start)
         self.assigned: dict[int, int] = {}  # where each partition began that can be read from
         self.waiting: dict[int, float] = {}  # since when the others wait for the answer where to begin
+        self.held: dict[int, UnreadableError] = {}  # those with a batch that cannot be unpacked; the others go on
         self._next: dict[int, int] = {}  # what is older was taken; whoever returns it went back by itself
         self._patience_s, self._standstill = patience_s, standstill
         self._consumer.subscribe([topic], self._on_assign, self._on_revoke, self._on_revoke)
@@ -57,6 +58,8 @@ class GroupConsumer(Group):
 
         """
         self._begin_waiting()
+        if self.held and not (self.assigned or self.waiting):
+            self.refuse_held()
         if self._standstill is not None:
             self._standstill.look(self.assigned, self._heard)
         rebalances, membership = self.rebalances, self.membership()
@@ -67,6 +70,22 @@ class GroupConsumer(Group):
         offsets = {m.partition: m.offset + 1 for m in messages}
         self._next.update(offsets)
         return Batch(self.undecided(messages), membership, offsets, self.halves(messages))
+
+    def refuse_held(self) -> None:
+        """End if a partition cannot be read on.
+
+        Raises:
+            UnreadableError: naming its place.
+
+        """
+        for error in self.held.values():
+            raise error
+
+    def _unreadable(self, where: str, partition: int) -> None:
+        """Read no further there; all other partitions go on."""
+        self.held[partition] = UnreadableError(where)
+        log.error("%s The other partitions go on.", self.held[partition])
+        self._stop([partition])
 
     def rewind(self) -> None:
         """Begin again in all partitions, where `start` says with what is committed now."""
@@ -135,4 +154,5 @@ class GroupConsumer(Group):
         self._stop([p.partition for p in partitions])
         for p in partitions:
             self.waiting.pop(p.partition, None)
+            self.held.pop(p.partition, None)
         log.info("given up: partitions %s of %s", sorted(p.partition for p in partitions), self.topic)

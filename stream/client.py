@@ -121,7 +121,9 @@ def topic_settings(topic: str) -> ConfigResource:
     return ConfigResource(ResourceType.TOPIC, topic)
 
 
-def to_message(m: ClientMessage) -> Message:
-    """Return a message of the client as ours."""
+def to_message(m: ClientMessage, most_headers: int | None = None) -> Message:
+    """Return a message of the client as ours, with so many of its headers at most."""
     headers: Any = m.headers() or ()
-    return Message(m.topic() or "", m.partition() or 0, m.offset() or 0, m.key(), m.value(), headers, m.timestamp()[1])
+    kept = headers[:most_headers]
+    place, left_out = (m.topic() or "", m.partition() or 0, m.offset() or 0), len(headers) - len(kept)
+    return Message(*place, m.key(), m.value(), kept, m.timestamp()[1], left_out)

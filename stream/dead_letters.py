@@ -48,10 +48,12 @@ class DeadLetter:
 def dead_letter(message: Message, refusal: Refusal, topic: str, group: str, key: bytes = b"") -> Record:
     """Return the record for a message that `group` refused; it has the partition number of its application.
 
+    Its own headers are all that were kept of the message's; how many were not is said with what was expected.
     `key`: the partition's secret, by which the record proves what it settles; without one it proves nothing.
     """
     where = (message.topic, str(message.partition), str(message.offset), "VALUE_CONVERTER", "InputError")
-    values = (*where, refusal.expected, refusal.code, refusal.pointer, group)
+    more = f" ({message.left_out} more of its headers were left out)" if message.left_out else ""
+    values = (*where, refusal.expected + more, refusal.code, refusal.pointer, group)
     added = [(_PREFIX + name, value.encode()[:_LONGEST_BYTES]) for name, value in zip(_OLD_NAMES, values, strict=True)]
     record = Record(topic, message.partition, message.key, message.value, (*message.headers, *added))
     if not key:

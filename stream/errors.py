@@ -24,8 +24,28 @@ class FatalError(DeliveryError):
     """The transaction cannot be committed any more, or the producer was fenced: discard it and make a new one."""
 
 
-class OffsetGoneError(DeliveryError):
+class PersonNeededError(DeliveryError):
+    """Starting again would end in the same way: a person must decide first."""
+
+    exit_code: ClassVar[int] = 9
+
+
+class OffsetGoneError(PersonNeededError):
     """The next offset to read is not there any more (or not yet again): going on would jump over messages."""
+
+
+class UnreadableError(PersonNeededError):
+    """A batch in the topic cannot be unpacked within the client's limits."""
+
+    def __init__(self, where: str) -> None:
+        """`where`: partition, offset, and what the client says."""
+        super().__init__(
+            f"{where}. A batch of messages there unfolds to more than the client allows (receive.message.max.bytes, "
+            "100 MB by default), or is damaged. Read it with --client receive.message.max.bytes=1000000000, which takes "
+            "as much memory; or pass over it: with all workers stopped, set the group's offset of this partition behind "
+            "it with Kafka's kafka-consumer-groups --reset-offsets. Limit what a producer may send, see "
+            "docs/who-may-write.md."
+        )
 
 
 class CircuitOpenError(RejectLimitError):
@@ -53,6 +73,10 @@ class ClientError(Protocol):
         """Return whether the transaction must be aborted."""
 
 
+_FOR_EVER = {  # no retry changes them
+    *("INVALID_TRANSACTION_TIMEOUT", "INVALID_GROUP_ID", "INVALID_CONFIG", "INVALID_TOPIC_EXCEPTION"),
+    *("TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "UNSUPPORTED_VERSION", "INCONSISTENT_GROUP_PROTOCOL"),
+}
 _FATAL = {"_FENCED", "_FATAL"}
 _AGAIN = {"_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_WAIT_COORD", "UNSTABLE_OFFSET_COMMIT"}
 
@@ -60,6 +84,8 @@ _AGAIN = {"_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_WAIT_COORD", "UNSTA
 def translated(error: ClientError, doing: str) -> DeliveryError:
     """Return the error of ours that says what to do next."""
     text = f"{doing}: {error.name()} ({error.str()})"
+    if error.name() in _FOR_EVER:
+        return PersonNeededError(text)
     if error.fatal() or error.name() in _FATAL or error.txn_requires_abort():
         return FatalError(text)
     return RetriableError(text) if error.retriable() or error.name() in _AGAIN else DeliveryError(text)

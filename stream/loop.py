@@ -81,11 +81,13 @@ class Worker:
             self.watchdog.alive("read")
             batch = self.consumer.take(self.pace.most, WAIT_S)
             self.metrics.position(self.consumer.assigned, self.consumer.lag)
+            self.metrics.held(len(self.consumer.held))
             if batch.messages:
                 self._settle(batch)
             if batch.messages or not self.consumer.idle():
                 busy = self.clock()
             elif stop_when_idle_s is not None and self.clock() - busy > stop_when_idle_s:
+                self.consumer.refuse_held()
                 return
 
     def _settle(self, batch: Batch) -> None:

@@ -21,10 +21,9 @@ transaction that its producer aborts. So the records themselves are asked:
 import logging
 from collections.abc import Callable, Collection, Mapping
 
-from features.errors import DeliveryError
 from stream.client import Config
 from stream.cluster import read_records
-from stream.errors import RESET_OFFSETS, OffsetGoneError, RetriableError
+from stream.errors import RESET_OFFSETS, OffsetGoneError, PersonNeededError, RetriableError
 from stream.evidence import Evidence
 from stream.group import Group
 from stream.marks import Span, Written
@@ -157,7 +156,7 @@ class Positions:
         low, high = group.watermarks(target, partition)
         written = low < high and any(read_records(self._config, target, {partition: low}, {partition: high}))
         if low == high > 0 or written:
-            raise DeliveryError(
+            raise PersonNeededError(
                 f"{group.topic} partition {partition}: this group has no offset, but {target} holds or held records "
                 f"there. Its offsets may have expired, or the group's name is new. {RESET_OFFSETS}"
             )

@@ -14,11 +14,13 @@ from stream.client import (
     to_message,
     translate,
 )
-from stream.errors import OffsetGoneError
-from stream.records import Message
+from stream.errors import OffsetGoneError, UnreadableError
+from stream.records import MOST_HEADERS, Message
 
 ANSWER_S = 10.0  # for questions
-_STOP = {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "_BAD_MSG", "_BAD_COMPRESSION", "_LOG_TRUNCATION"}
+_STOP = {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "_BAD_MSG", "_LOG_TRUNCATION"}
+MOST_BYTES = 32 << 20  # of messages in hand, and a few more
+_AT_ONCE = 16
 
 
 class Reading:
@@ -37,7 +39,7 @@ class Reading:
         self._consumer: Consumer = build(Consumer, config)
 
     def arrived(self, most: int, wait_s: float) -> list[Message]:
-        """Wait for a message, then return what has arrived with it, at most `most`.
+        """Wait for a message, then return what has arrived with it, at most `most` and about `MOST_BYTES`.
 
         Raises:
             OffsetGoneError, DeliveryError: the topic cannot be read from.
@@ -45,8 +47,22 @@ class Reading:
         """
         with translate(f"read {self.topic}"):
             first = self._consumer.poll(wait_s)
-            taken = [] if first is None else [first, *(self._consumer.consume(most - 1, 0) if most > 1 else [])]
-        return [to_message(m) for m in taken if not self._failed(m)]
+            return [] if first is None else self._with_what_arrived(first, most)
+
+    def _with_what_arrived(self, first: ClientMessage, most: int) -> list[Message]:
+        """Take a few at a time: the client's headers, of which one message may have 80,000, go when they are read."""
+        taken, size, some = list[Message](), 0, [first]
+        while some:
+            read = [to_message(m, MOST_HEADERS) for m in some if not self._failed(m)]
+            taken += read
+            size += sum(m.size for m in read)
+            left = most - len(taken) if size < MOST_BYTES else 0
+            some = self._consumer.consume(min(left, _AT_ONCE), 0) if left else []
+        return taken
+
+    def _unreadable(self, where: str, _partition: int) -> None:
+        """Do what is to be done about a partition with a batch that cannot be unpacked."""
+        raise UnreadableError(where)
 
     def at_end(self, partitions: Collection[int]) -> bool:
         """Return whether nothing lies ahead in these; known only with `enable.partition.eof` in the config."""
@@ -78,6 +94,9 @@ class Reading:
         where = f"{message.topic() or self.topic} partition {message.partition()}"
         if error.name() == "_AUTO_OFFSET_RESET":
             raise OffsetGoneError(f"{where}: the next offset is not there any more. {self._gone}")
+        if error.name() == "_BAD_COMPRESSION":
+            self._unreadable(f"{where} offset {message.offset()}: {error.name()} ({error.str()})", partition)
+            return True
         if error.fatal() or error.name() in _STOP:
             raise DeliveryError(f"{where}: {error.name()} ({error.str()})")
         self._notes(error)

@@ -7,12 +7,17 @@ from typing import Any, NamedTuple
 
 Headers = Sequence[tuple[str, bytes | None]]
 Target = tuple[str, int]  # topic and partition
+MOST_HEADERS = 1_000  # of a message in hand; a header of a few bytes takes some two hundred in memory
+_HEADER_BYTES = 200
 _DIGITS = 19
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Message(NamedTuple):
-    """A message as it was read. `timestamp_ms` is UTC, 0 where the broker knows none."""
+    """A message as it was read. `timestamp_ms` is UTC, 0 where the broker knows none.
+
+    `left_out`: how many more headers it has, which were not kept since they are more than `MOST_HEADERS`.
+    """
 
     topic: str
     partition: int
@@ -21,6 +26,13 @@ class Message(NamedTuple):
     value: bytes | None
     headers: Headers
     timestamp_ms: int
+    left_out: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about."""
+        headers = sum(len(name) + len(value or b"") + _HEADER_BYTES for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
 
     @property
     def place(self) -> tuple[int, int]:

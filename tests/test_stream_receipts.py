@@ -151,7 +151,7 @@ def test_what_cannot_be_sealed_stops_with_its_place_and_the_way_on(
     for future in admin.delete_records([ck.TopicPartition(topic, 2, 4)]).values():
         future.result(PATIENCE_S)
     done = consume(credit, kafka, log, bundle, *there)
-    assert (done.returncode, "the log goes on at offset 3" in done.stderr) == (4, True), done.stderr
+    assert (done.returncode, "the log goes on at offset 3" in done.stderr) == (9, True), done.stderr
     assert consume(credit, kafka, log, bundle, *there, "--from-earliest").returncode == 0
     assert sum(frame.height for frame in frames(log)) == 3
 

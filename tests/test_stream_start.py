@@ -44,7 +44,7 @@ def test_decisions_without_an_offset_stop_the_worker_until_the_operator_decides(
     stage.wait_for(10)
     assert first.stop()[0] == 0
     code, said = stage.worker(group=f"other-{stage.name}").ended()
-    assert code == 4
+    assert code == 9
     assert "this group has no offset, but out-" in said
     assert "--missing-offsets earliest" in said
     assert stage.found() == (10, 0)
@@ -62,7 +62,7 @@ def test_an_offset_that_is_gone_stops_the_worker(stage: Stage) -> None:
     for future in admin.delete_records([ck.TopicPartition(stage.topics[0], 0, 25)]).values():
         future.result(PATIENCE_S)
     code, said = stage.worker().ended()
-    assert code == 4
+    assert code == 9
     assert "the group's next offset is 10, but the topic holds 25 to 30" in said
     stage.worker(missing_offsets="earliest")
     stage.wait_for(15)
