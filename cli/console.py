@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from features.spec_file import parse_spec
 
 _PIPE_WIDTH = 140
 _OUTPUT_FAILED = 4
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 class _Output(io.TextIOWrapper):
@@ -71,14 +73,23 @@ def deliver_stdout(code: str | int | None) -> str | int | None:
     return _OUTPUT_FAILED
 
 
+def visible(text: str, keep: str = "\n\t") -> str:
+    r"""Return a text with `\u001b` and the like for each character that a terminal obeys instead of showing it.
+
+    That are control characters, line and paragraph separators, and those that turn the direction of writing: ids and
+    messages from outside may hold them. In JSON the text means the same as before.
+    """
+    return _OBEYED.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
+
+
 def say(text: str = "") -> None:
-    """Print a line of a command's result."""
-    sys.stdout.write(text + "\n")
+    """Print a line of a command's result, nothing of which a terminal obeys."""
+    sys.stdout.write(visible(text) + "\n")
 
 
 def warn(text: str) -> None:
     """Print a note that is not part of the result."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")
 
 
 def note(text: str) -> None:
@@ -95,7 +106,7 @@ def say_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         title = header[i] if header else ""
         table.add_column(title, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row])
+        table.add_row(*[f"{cell:,}" if isinstance(cell, int) else visible(str(cell), keep="") for cell in row])
     console.print(table)
 
 

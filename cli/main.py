@@ -1,6 +1,7 @@
 """The `credit` command. Each function reads its arguments, calls one part of the product and prints the result."""
 
 import json
+import os
 import signal
 import sys
 from importlib.util import find_spec
@@ -28,6 +29,7 @@ from cli import score as score_commands
 from cli import serve as serve_commands
 from cli import spec as spec_commands
 from cli import verify as verify_commands
+from cli.access import protect_files
 from cli.console import deliver_stdout, metric_rows, note, prepare_streams, say, say_curves, say_table, stages, warn
 from cli.options import Encoding, Separator, csv_dialect
 from features.errors import CreditError, InputError, SettingsError
@@ -132,6 +134,7 @@ def main() -> None:
     prepare_streams()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that temporary files are removed
     try:
+        protect_files(os.environ)
         app()
     except SystemExit as error:  # each command ends so
         sys.exit(deliver_stdout(error.code))

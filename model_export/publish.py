@@ -26,7 +26,9 @@ def publish(contents: dict[str, bytes], facts: dict[str, object], bundles: Path)
     if folder.exists():
         return read_bundle(folder).path
     try:
-        bundles.mkdir(parents=True, exist_ok=True)
+        if not bundles.exists():
+            bundles.mkdir(parents=True)
+            bundles.chmod(_FOLDER)
         _write({**contents, MANIFEST: manifest}, folder)
     except OSError as error:
         raise DeliveryError(
@@ -34,6 +36,15 @@ def publish(contents: dict[str, bytes], facts: dict[str, object], bundles: Path)
             "Expected a folder with room that may be written to."
         ) from error
     return folder
+
+
+_FOLDER, _FILE = 0o755, 0o644
+
+
+def _open_to_doors(part: Path) -> None:
+    """Let every user of the machine read a bundle, as doors that run as others must."""
+    for path in (part, *part.rglob("*")):
+        path.chmod(_FOLDER if path.is_dir() else _FILE)
 
 
 def _write(contents: dict[str, bytes], folder: Path) -> None:
@@ -46,7 +57,7 @@ def _write(contents: dict[str, bytes], folder: Path) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        part.chmod(0o755)
+        _open_to_doors(part)
         flush_folder(part)
         part.rename(folder)
         flush_folder(folder.parent)

@@ -41,9 +41,9 @@ class UnreadableError(PersonNeededError):
         """`where`: partition, offset, and what the client says."""
         super().__init__(
             f"{where}. A batch of messages there unfolds to more than the client allows (receive.message.max.bytes, "
-            "100 MB by default), or is damaged. Read it with --client receive.message.max.bytes=1000000000, which takes "
-            "as much memory; or pass over it: with all workers stopped, set the group's offset of this partition behind "
-            "it with Kafka's kafka-consumer-groups --reset-offsets. Limit what a producer may send, see "
+            "100 MB by default), or is damaged. Read it with --client receive.message.max.bytes=1000000000, which "
+            "takes as much memory; or pass over it: with all workers stopped, set the group's offset of this partition "
+            "behind it with Kafka's kafka-consumer-groups --reset-offsets. Limit what a producer may send, see "
             "docs/who-may-write.md."
         )
 
