@@ -28,6 +28,8 @@ GOLDEN = "golden.parquet"
 SHAP = "explain/shap.npz"
 REASONS = "explain/reasons.json"
 REFERENCE = "reference.json"  # read by monitoring alone; bundles that were made before it have none
+MOST_BYTES = 1 << 30  # of all files
+_MOST_GOLDEN = 100_000  # rows
 FILES = (MODEL, SPEC, POLICY, GOLDEN, SHAP, REASONS)
 
 
@@ -85,9 +87,9 @@ def read_bundle(path: Path) -> Bundle:
             spec=spec,
             policy=Policy.from_toml(contents[POLICY].decode()),
             explainer=_explainer(contents, spec),
-            golden=pl.read_parquet(io.BytesIO(contents[GOLDEN])),
+            golden=pl.read_parquet(io.BytesIO(contents[GOLDEN]), n_rows=_MOST_GOLDEN),
         )
-    except (SpecError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+    except (SpecError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise BundleError(f"{folder}: {error}") from error
 
 
@@ -129,6 +131,9 @@ def _read_files(folder: Path) -> dict[str, bytes]:
         if path.is_symlink() or not path.is_file():
             raise BundleError(f"{path}: is not a plain file. A bundle holds plain files only; remove it.")
     try:
+        size = sum(path.stat().st_size for path in found)
+        if size > MOST_BYTES:
+            raise BundleError(f"{folder}: holds {size:,} bytes, expected at most {MOST_BYTES:,}. This is no bundle.")
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
     except OSError as error:
         raise BundleError(f"{error.filename}: {error.strerror}. The bundle's files must be readable.") from error

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from features.errors import BundleError
+from features.errors import BundleError, InputError
 from scoring.bundle import GOLDEN, Bundle
 
 TOLERANCE = 1e-6
@@ -61,7 +61,7 @@ def check_golden(
     """
     try:
         expected, decisions = _replay(bundle.golden, score)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, InputError, ValueError) as error:
         raise BundleError(f"{bundle.path / GOLDEN}: does not hold golden rows. Publish the bundle again.") from error
     found = decisions.select(_compared(decisions))
     if expected.is_empty():

@@ -1,8 +1,8 @@
 """The ONNX model: float32 features in, calibrated probabilities out. The only user of onnxruntime."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -10,8 +10,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from features.errors import BundleError
 from scoring.bundle import MODEL
+from scoring.memory_limit import ROOM_BYTES, room_for
 
 ROW_ORDER = "row_order"  # metadata of the model: JSON list of [feature, threshold]
+_MOST_CONDITIONS = 16  # each is a bit of the key
 _LEAST_ORDERED = 1_000
 _CHUNK_ROWS = 16_384
 _LOAD_ERRORS = (  # they share no base class
@@ -38,18 +40,34 @@ class Model:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except _LOAD_ERRORS as error:
-            raise BundleError(f"{MODEL}: onnxruntime cannot load it ({type(error).__name__}).") from error
-        (model_input,), (model_output,) = self._session.get_inputs(), self._session.get_outputs()
-        self._input, self._output = model_input.name, model_output.name
-        self._order = _RowOrder(self._session.get_modelmeta().custom_metadata_map.get(ROW_ORDER, "[]"))
-        if (model_input.shape[-1], model_output.shape[-1]) != (features, classes):
-            raise BundleError(
-                f"{MODEL}: takes and gives other columns than the spec: expected {features} -> {classes}."
-            )
         self._classes = classes
+        try:
+            with room_for(len(content)):
+                self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+                self._check_columns(features, classes)
+                self._check_one_row(features)
+        except (*_LOAD_ERRORS, MemoryError) as error:
+            raise BundleError(
+                f"{MODEL}: onnxruntime cannot load it and run it, or not within {ROOM_BYTES >> 20} MB "
+                f"({type(error).__name__}). Publish the bundle again."
+            ) from error
+        text = self._session.get_modelmeta().custom_metadata_map.get(ROW_ORDER, "[]")
+        self._order = _RowOrder.parse(text, features)
+
+    def _check_columns(self, features: int, classes: int) -> None:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        found = [(one.type, len(one.shape), one.shape[-1:]) for one in (*inputs, *outputs)]
+        floats = "tensor(float)"
+        if len(inputs) != 1 or found != [(floats, 2, [features]), (floats, 2, [classes])]:
+            raise BundleError(
+                f"{MODEL}: takes and gives other columns than the spec: expected {features} -> {classes} of float32."
+            )
+        self._input, self._output = inputs[0].name, outputs[0].name
+
+    def _check_one_row(self, features: int) -> None:
+        result = self._run_as_it_is(np.zeros((1, features), dtype=np.float32))
+        if result.shape != (1, self._classes):
+            raise BundleError(f"{MODEL}: gives {result.shape} for one row, expected (1, {self._classes}).")
 
     def probabilities(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
         """Return calibrated probabilities, one row per row of `matrix`, one column per class."""
@@ -73,6 +91,10 @@ class Model:
         return np.asarray(result, dtype=np.float32)
 
 
+def _no_order() -> BundleError:
+    return BundleError(f"{MODEL}: its {ROW_ORDER} is no order of this spec's features. Publish the bundle again.")
+
+
 class _RowOrder:
     """An order that puts rows which take similar paths through the trees next to each other.
 
@@ -80,8 +102,18 @@ class _RowOrder:
     do not depend on its neighbours. The model carries up to 16 of its own conditions `x[feature] < threshold` for this.
     """
 
-    def __init__(self, text: str) -> None:
-        self.conditions = [(int(feature), np.float32(threshold)) for feature, threshold in json.loads(text)]
+    def __init__(self, conditions: list[tuple[int, np.float32]]) -> None:
+        self.conditions = conditions
+
+    @classmethod
+    def parse(cls, text: str, features: int) -> "_RowOrder":
+        try:
+            pairs = msgspec.json.decode(text, type=list[tuple[int, float]])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise _no_order() from error
+        if len(pairs) > _MOST_CONDITIONS or not all(0 <= feature < features for feature, _ in pairs):
+            raise _no_order()
+        return cls([(feature, np.float32(threshold)) for feature, threshold in pairs])
 
     def of(self, chunk: NDArray[np.float32]) -> NDArray[np.intp]:
         key = np.zeros(len(chunk), dtype=np.uint16)

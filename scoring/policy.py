@@ -79,7 +79,7 @@ class Policy:
                 costs=tuple(tuple(map(float, row)) for row in values["costs"]),
                 multiplier=float(values["multiplier"]),
             )
-        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise BundleError(
                 f"policy.toml: not a policy of this release ({type(error).__name__}: {error})."
             ) from error

@@ -11,6 +11,7 @@ Source: Lundberg, Erion, Lee, Consistent Individualized Feature Attribution for 
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError
+from scoring.memory_limit import room_for
 
 GROUP_CONDITIONS = 8  # a pattern fits one byte
 _CHUNK_ROWS = 2048
@@ -32,6 +34,35 @@ _ONE_BIT_OF_EACH_BYTE = np.uint64(
 Floats = NDArray[np.float32]
 Int32s = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
+
+
+_BROKEN = (
+    *(ValueError, TypeError, LookupError, EOFError, OSError, MemoryError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+_KINDS = {  # of arrays that are not one row of whole numbers: kind and dimensions
+    "threshold": ("f", 1),
+    "at_least": ("b", 1),
+    "group_conditions": ("i", 2),
+    "step": ("f", 0),
+    "base_values": ("f", 1),
+    "scale": ("f", 1),
+    "ordinal": ("b", 0),
+}
+
+
+def _check_stored(content: bytes) -> None:
+    """Check that nothing unfolds: arrays are written as they are.
+
+    Raises:
+        ValueError: so.
+        zipfile.BadZipFile: not an .npz file.
+
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+    if any(m.compress_type != zipfile.ZIP_STORED for m in members) or sum(m.file_size for m in members) > len(content):
+        raise ValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +131,11 @@ class ShapTables:
 
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            _check_stored(content)
+            with room_for(len(content)), np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 tables = cls(**dict(arrays))
-            tables.check()
-        except (ValueError, TypeError, KeyError, IndexError, EOFError, OSError, zipfile.BadZipFile) as error:
+                tables.check()
+        except _BROKEN as error:
             raise BundleError(f"{name}: not tables of contributions of this release. Publish the bundle again.") from (
                 error
             )
@@ -116,6 +148,11 @@ class ShapTables:
             ValueError: one does not.
 
         """
+        for one in fields(self):
+            kind, dimensions = _KINDS.get(one.name, ("i", 1))
+            array = getattr(self, one.name)
+            if array.dtype.kind != kind or array.ndim != dimensions:
+                raise ValueError
         features, classes = self.shape
         indices = (
             (self.condition_feature, features),
