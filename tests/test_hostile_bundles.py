@@ -108,7 +108,10 @@ Damage = Callable[[Path], None]
 
 
 def content(name: str, change: Callable[[bytes], bytes]) -> Damage:
-    return lambda folder: (folder / name).write_bytes(change((folder / name).read_bytes())) and None
+    def damage(folder: Path) -> None:
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+
+    return damage
 
 
 def frame(**columns: object) -> bytes:
