@@ -10,8 +10,6 @@ Source: Lundberg, Erion, Lee, Consistent Individualized Feature Attribution for 
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -21,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError
-from scoring.memory_limit import room_for
+from scoring.stored_arrays import BROKEN, read_arrays
 
 GROUP_CONDITIONS = 8  # a pattern fits one byte
 _CHUNK_ROWS = 2048
@@ -36,10 +34,6 @@ Int32s = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
 
-_BROKEN = (
-    *(ValueError, TypeError, LookupError, EOFError, OSError, MemoryError, NotImplementedError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 _KINDS = {  # of arrays that are not one row of whole numbers: kind and dimensions
     "threshold": ("f", 1),
     "at_least": ("b", 1),
@@ -49,20 +43,6 @@ _KINDS = {  # of arrays that are not one row of whole numbers: kind and dimensio
     "scale": ("f", 1),
     "ordinal": ("b", 0),
 }
-
-
-def _check_stored(content: bytes) -> None:
-    """Check that nothing unfolds: arrays are written as they are.
-
-    Raises:
-        ValueError: so.
-        zipfile.BadZipFile: not an .npz file.
-
-    """
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = archive.infolist()
-    if any(m.compress_type != zipfile.ZIP_STORED for m in members) or sum(m.file_size for m in members) > len(content):
-        raise ValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +111,9 @@ class ShapTables:
 
         """
         try:
-            _check_stored(content)
-            with room_for(len(content)), np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                tables = cls(**dict(arrays))
-                tables.check()
-        except _BROKEN as error:
+            tables = cls(**read_arrays(content, _KINDS))
+            tables.check()
+        except BROKEN as error:
             raise BundleError(f"{name}: not tables of contributions of this release. Publish the bundle again.") from (
                 error
             )
@@ -148,11 +126,6 @@ class ShapTables:
             ValueError: one does not.
 
         """
-        for one in fields(self):
-            kind, dimensions = _KINDS.get(one.name, ("i", 1))
-            array = getattr(self, one.name)
-            if array.dtype.kind != kind or array.ndim != dimensions:
-                raise ValueError
         features, classes = self.shape
         indices = (
             (self.condition_feature, features),
