@@ -12,7 +12,7 @@ from features.applications import CUSTOMER, ROW, identifier, identifier_code, re
 from features.cells import MISSING, MOST_MINOR_UNITS, Cells, Columns, Reader, Reading, all_match, joined_lines
 from features.cells.causes import IS_MISSING, IS_OUTSIDE, IS_UNKNOWN
 from features.cells.decimals import parse_minor_units, people_write, quick_minor_units
-from features.cells.texts import WHITE_SPACE, number_text, plain_text
+from features.cells.texts import POINT, WHITE_SPACE, number_text, plain_text
 from features.errors import InputError
 from features.history import History, Int64s
 from features.local_instants import declared_instant
@@ -185,16 +185,8 @@ def _amount(dtype: pl.DataType, spec: Spec) -> Reading:
         quick = source.to_physical().clip(-MOST_MINOR_UNITS - 1, MOST_MINOR_UNITS + 1).cast(pl.Int64)
     else:
         quick = quick_minor_units(text, digits, spec.decimal)
-    is_text = dtype == pl.String
-    return Reading(
-        "amount",
-        pl.Int64(),
-        read,
-        None if is_text else text,
-        quick,
-        fits,
-        _whole_amounts(digits) if is_text and spec.decimal == "." else None,
-    )
+    whole = _whole_amounts(digits) if dtype == pl.String and spec.decimal == POINT else None
+    return Reading("amount", pl.Int64(), read, None if dtype == pl.String else text, quick, fits, whole=whole)
 
 
 def _whole_amounts(digits: int) -> Callable[[Sequence[str | None]], Int64s | None]:

@@ -51,7 +51,7 @@ def instant(table: str, column: str, dtype: pl.DataType) -> Reading:
     if isinstance(dtype, pl.Null):
         return Reading(column, pl.Int64(), read_instant, text)
     if isinstance(dtype, pl.String):
-        return Reading(column, pl.Int64(), read_instant, None, _plain(value), within, _whole)
+        return Reading(column, pl.Int64(), read_instant, None, _plain(value), within, whole=_whole)
     raise InputError(
         f"{table}: column {column!r} is {dtype.base_type()}, expected a timestamp, a date or text. Cast it."
     )

@@ -50,7 +50,7 @@ def all_ways(table: pl.DataFrame, reading: Reading) -> list[tuple[Any, str | Non
         for r, repeated in (
             (reading, table),
             (reading, pl.concat([table] * (PLAIN_ROWS // table.height + 1))),
-            (replace(reading, quick=None, check=None, whole=None), table),
+            (replace(reading, quick=None, check=None, second=None, whole=None), table),
         )
     )
     for other in (few, quick):

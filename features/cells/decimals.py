@@ -21,6 +21,7 @@ _PLAIN_NUMBER = r"^-?[0-9]{1,15}(?:\.[0-9]{1,15})?$"
 is_number = re.compile(NUMBER).fullmatch
 _is_not_finite = re.compile(r"[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE).fullmatch
 _in_parts = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))(?:[eE]([+-]?[0-9]{1,4}))?").fullmatch
+_ENDS = frozenset("nNfFyY")  # of nan, inf and infinity
 _SIGNS = "$€£¥₹₽₩₪₺₴₫฿₦₱₡₲₵₸₼₾"
 _BETWEEN = "'\u2019 \u00a0\u2009\u202f"  # that people put between thousands, beside the point or comma
 
@@ -39,7 +40,7 @@ def parse_number(text: str) -> object:
     """Parse decimal text to the nearest float."""
     if is_number(text):
         return float(text)
-    return IS_NOT_FINITE if _is_not_finite(text) else IS_UNREADABLE
+    return IS_NOT_FINITE if text[-1:] in _ENDS and _is_not_finite(text) else IS_UNREADABLE
 
 
 def parse_minor_units(digits: int) -> Parse:
@@ -51,7 +52,7 @@ def parse_minor_units(digits: int) -> Parse:
     def parse(text: str) -> object:
         parts = _in_parts(text)
         if not parts:
-            return IS_NOT_FINITE if _is_not_finite(text) else IS_UNREADABLE
+            return IS_NOT_FINITE if text[-1:] in _ENDS and _is_not_finite(text) else IS_UNREADABLE
         sign, whole, decimals, only, exponent = parts.groups()
         decimals = decimals if only is None else only
         every = ((whole or "") + decimals).lstrip("0")
@@ -76,36 +77,29 @@ def normal_number(decimal: str, code: str) -> Normal:
     `decimal` is the point or comma before the decimals, `code` the currency's, which may stand beside the number.
     """
     sign = rf"(?:[A-Z]{{0,2}}[{_SIGNS}]|{re.escape(code)})"
-    written = re.compile(
-        rf"([+\u2212-]?)({sign}[ \xa0]?)?(\()?({sign}[ \xa0]?)?([+\u2212-]?)"
-        rf"([0-9.,{_BETWEEN}]*[0-9.,](?:[eE][+-]?[0-9]{{1,4}})?)([ \xa0]?{sign})?(\))?([ \xa0]?{sign})?"
-    ).fullmatch
     between = re.escape(_BETWEEN + (COMMA if decimal == POINT else POINT))
     point = re.escape(decimal)
-    number = re.compile(
-        rf"(?:([0-9]{{1,3}}(?:([{between}])[0-9]{{3}})(?:\2[0-9]{{3}})*|[0-9]+)(?:{point}([0-9]*))?|{point}([0-9]+))"
-        r"([eE][+-]?[0-9]{1,4})?"
+    match = re.compile(
+        rf"([+\u2212-]?)({sign}[ \xa0]?)?(\()?({sign}[ \xa0]?)?([+\u2212-]?)"
+        rf"(?:([0-9]{{1,3}}(?P<between>[{between}])[0-9]{{3}}(?:(?P=between)[0-9]{{3}})*|[0-9]+)(?:{point}([0-9]*))?"
+        rf"|{point}([0-9]+))([eE][+-]?[0-9]{{1,4}})?([ \xa0]?{sign})?(\))?([ \xa0]?{sign})?"
     ).fullmatch
 
     def normal(text: str) -> str | None:
         if decimal == POINT and is_number(text):
             return text
-        parts = written(text)
+        parts = match(text)
         if not parts:
             return None
-        before, left, opened, inner, within, body, right, closed, outer = parts.groups()
-        found = number(body)
-        signs = [*filter(None, (before, within, opened))]
-        if (
-            not found
-            or bool(opened) != bool(closed)
-            or len(signs) > 1
-            or len([*filter(None, (left, inner, right, outer))]) > 1
-        ):
+        before, left, opened, inner, within, whole, separator, decimals, only, exponent, right, closed, outer = (
+            parts.groups()
+        )
+        if (opened is None) != (closed is None) or bool(before) + bool(within) + bool(opened) > 1:
             return None
-        whole, separator, decimals, only, exponent = found.groups()
+        if (left is not None) + (inner is not None) + (right is not None) + (outer is not None) > 1:
+            return None
         digits = whole.replace(separator, "") if separator else whole or "0"
-        minus = "-" if signs and signs[0] != "+" else ""
+        minus = "-" if (before or within or opened or "+") != "+" else ""
         return f"{minus}{digits}.{decimals or only or ''}{exponent or ''}"
 
     return normal
@@ -120,6 +114,20 @@ def people_write(parse: Parse, decimal: str, code: str) -> Parse:
         return parse(text if plain is None and decimal == POINT else plain or "")
 
     return read
+
+
+def tidied(text: pl.Expr, decimal: str = POINT) -> pl.Expr:
+    """Turn the commonest forms of what people write into the grammar of programs; all other text becomes null.
+
+    They are numbers in groups of three with one sign of a currency in front, negative by a minus or brackets.
+    """
+    between, point = (COMMA, r"\.") if decimal == POINT else (r"\.", COMMA)
+    number = rf"(?:[0-9]{{1,3}}(?:{between}[0-9]{{3}})+|[0-9]+)(?:{point}[0-9]+)?"
+    form = rf"^(?:-?[{_SIGNS}]?{number}|\([{_SIGNS}]?{number}\))$"
+    known = pl.when(text.str.contains(form)).then(text)
+    digits = _pointed(known.str.replace_all(f"[^0-9{decimal}]", ""), decimal)
+    minus = known.str.starts_with("-") | known.str.starts_with("(")
+    return pl.when(minus).then("-" + digits).otherwise(digits)
 
 
 def quick_number(text: pl.Expr, decimal: str = POINT) -> pl.Expr:

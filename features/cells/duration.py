@@ -8,7 +8,7 @@ import polars as pl
 from features.cells.decimals import Parse, parse_number, people_write, quick_number
 from features.cells.guess import Found, Guess
 from features.cells.kind import Kind, invented_number
-from features.cells.quantity import definition, limits, quick_text
+from features.cells.quantity import but_tokens, definition, limits, quick_text
 from features.cells.reading import Reading
 from features.errors import SpecError
 from features.spec import Attribute
@@ -57,13 +57,16 @@ class Duration(Kind):
             number = people_write(parse_number, attribute.decimal, attribute.currency.code)
             parse = people_count(number, 12 if years else 1)
         text = None if dtype == pl.String else self.text(attribute, dtype)
-        quick, check = quick_text(attribute, pl.col(attribute.name) if text is None else text), None
-        if quick is not None:
-            quick, check = (
-                quick_number(quick, attribute.decimal) if years else _quick_months(quick, attribute.decimal),
-                within.check(pl.col(attribute.name)),
-            )
-        return Reading(attribute.name, self.dtype, definition(attribute, parse, within), text, quick, check)
+        source, read = pl.col(attribute.name) if text is None else text, definition(attribute, parse, within)
+        bare = quick_text(attribute, source)
+        if bare is None:
+            return Reading(attribute.name, self.dtype, read, text)
+        quick = quick_number(bare, attribute.decimal) if years else _quick_months(bare, attribute.decimal)
+        second = _written_months(bare, 12 if years else 1) if text is None and attribute.version > 1 else None
+        if text is None:
+            quick = but_tokens(attribute, parse, quick)
+            second = None if second is None else but_tokens(attribute, parse, second)
+        return Reading(attribute.name, self.dtype, read, text, quick, within.check(pl.col(attribute.name)), second)
 
     def draft(self, found: Found) -> Guess | None:
         """Take time spans as people write them, in years where none of them names months."""
@@ -116,3 +119,14 @@ def _quick_months(text: pl.Expr, decimal: str) -> pl.Expr:
     words = pl.when(text.str.contains(_PLAIN)).then(text)
     years, rest = words.str.extract("^([0-9]+)", 1), words.str.extract("([0-9]+) Months$", 1)
     return pl.coalesce(years.cast(pl.Float64) * 12 + rest.cast(pl.Float64), quick_number(text, decimal))
+
+
+def _written_months(text: pl.Expr, months: int) -> pl.Expr:
+    """Read the commonest forms of what people write, without a side of < or >; all other text becomes null."""
+    years = text.str.extract(rf"(?i-u)^([0-9]{{1,4}}) ?{_YEARS_WORD}", 1)
+    form = rf"(?i-u)^(?:[0-9]{{1,4}} ?{_YEARS_WORD} ?)?(?:([0-9]{{1,2}}) ?{_MONTHS_WORD})?$"
+    known = pl.when(text.str.contains(form) & years.is_not_null()).then(text)
+    rest = known.str.extract(form, 1).cast(pl.Float64).fill_null(0)
+    only = text.str.extract(rf"(?i-u)^([0-9]{{1,5}}) ?{_MONTHS_WORD}$", 1).cast(pl.Float64)
+    counted = pl.when(known.is_not_null()).then(years.cast(pl.Float64) * 12 + rest)
+    return pl.coalesce(counted, only) / months

@@ -10,7 +10,7 @@ from features.cells.by_value import spellings_of
 from features.cells.decimals import NUMBER, Parse, parse_number, people_write, quick_number
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, invented_number, wanted_value
-from features.cells.quantity import definition, limits, quick_text
+from features.cells.quantity import definition, limits, quick_text, second_look
 from features.cells.reading import Reading
 from features.cells.texts import COMMA, POINT
 from features.spec import Attribute
@@ -40,9 +40,11 @@ class Number(Kind):
         quick = quick_text(attribute, pl.col(attribute.name) if text is None else text)
         if quick is not None:
             quick = pl.col(attribute.name).cast(pl.Float64) if exact else quick_number(quick, attribute.decimal)
-        check = within.check(pl.col(attribute.name))
+        check = None if quick is None else within.check(pl.col(attribute.name))
         read = definition(attribute, parse, within, typed=typed)
-        return Reading(attribute.name, self.dtype, read, text, quick, None if quick is None else check)
+        return Reading(
+            attribute.name, self.dtype, read, text, quick, check, second_look(attribute, parse, quick_number)
+        )
 
     def draft(self, found: Found) -> Guess | None:
         """Take what nearly always is a number, of more than two values, and names nothing by its digits."""

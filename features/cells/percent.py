@@ -9,7 +9,7 @@ from features.cells.decimals import parse_number, people_write, quick_number
 from features.cells.guess import Found, Guess
 from features.cells.kind import invented_number
 from features.cells.number import Number, decimal_keys, is_exact, pointed, written_with
-from features.cells.quantity import definition, limits, quick_text
+from features.cells.quantity import but_tokens, definition, limits, quick_text, second_look
 from features.cells.reading import Reading
 from features.spec import Attribute
 
@@ -36,9 +36,16 @@ class Percent(Number):
             quick = (
                 pl.col(attribute.name).cast(pl.Float64) if is_exact(dtype) else quick_number(bare, attribute.decimal)
             )
-        read = definition(attribute, lambda bare: number(_without_sign("", bare)), within)
+
+        def parse(bare: str) -> object:
+            return number(_without_sign("", bare))
+
+        if quick is not None and dtype == pl.String:
+            quick = but_tokens(attribute, parse, quick)
+        read = definition(attribute, parse, within)
         check = None if quick is None else within.check(pl.col(attribute.name))
-        return Reading(attribute.name, self.dtype, read, text, quick, check)
+        second = second_look(attribute, parse, quick_number, _SIGN)
+        return Reading(attribute.name, self.dtype, read, text, quick, check, second)
 
     def draft(self, found: Found) -> Guess | None:
         """Take numbers some of which bear the sign."""

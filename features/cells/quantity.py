@@ -8,8 +8,8 @@ from decimal import Decimal
 import polars as pl
 
 from features.cells.causes import IS_NOT_FINITE, IS_NOT_WHOLE, IS_OUTSIDE, IS_TOKEN, Unusable
-from features.cells.decimals import is_number
-from features.cells.reading import Definition, Reading
+from features.cells.decimals import is_number, tidied
+from features.cells.reading import Definition
 from features.cells.texts import around_of, bare_reader, tokens_of
 from features.spec import Attribute
 
@@ -96,8 +96,22 @@ def quick_text(attribute: Attribute, text: pl.Expr) -> pl.Expr | None:
     return text.str.strip_chars(around_of(attribute)) if safe else text
 
 
-def reading(
-    attribute: Attribute, read: Definition, text: pl.Expr | None, quick: pl.Expr | None, check: pl.Expr | None
-) -> Reading:
-    """Put a reading of Float64 values together; see `Reading`."""
-    return Reading(attribute.name, pl.Float64(), read, text, quick, None if quick is None else check)
+def second_look(
+    attribute: Attribute, parse: Callable[[str], object], quick: Callable[[pl.Expr], pl.Expr], sign: str = ""
+) -> pl.Expr | None:
+    """Return what reads numbers as people write them, perhaps with a sign behind, of version 2: `Reading.second`."""
+    text = quick_text(attribute, pl.col(attribute.name))
+    if attribute.version == 1 or text is None:
+        return None
+    bare = text.str.strip_suffix(sign).str.strip_chars_end(" ") if sign else text
+    return but_tokens(attribute, parse, quick(tidied(bare, attribute.decimal)))
+
+
+def but_tokens(attribute: Attribute, parse: Callable[[str], object], quick: pl.Expr) -> pl.Expr:
+    """Take from a quick expression of a text column the missing tokens that it could read, other than plain numbers."""
+    around, tokens = around_of(attribute), tokens_of(attribute)
+    read = [t for t in tokens if not is_number(t) and type(parse(t.strip(around) or t)) is not Unusable]
+    if not read:
+        return quick
+    text = pl.col(attribute.name)
+    return pl.when(~text.is_in(read) & ~text.str.strip_chars(around).is_in(read)).then(quick)

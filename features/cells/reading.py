@@ -30,8 +30,9 @@ class Reading:
 
     `read` is the definition: a text to its value, of `dtype`, or to `Unusable`. `text` makes the text of a typed cell,
     as a CSV file would hold it; None where the column is text. `quick` gives the very value of the definition where it
-    is certain and null elsewhere; it counts where `check`, of that value, holds. `whole` reads all texts of a column at
-    once, or returns None where one of them is null or has another form.
+    is certain and null elsewhere; it counts where `check`, of that value, holds. `second` is the same for rarer forms,
+    and is only shown the different texts that `quick` was not sure of. `whole` reads all texts of a column at once, or
+    returns None where one of them is null or has another form.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Reading:
     text: pl.Expr | None = None
     quick: pl.Expr | None = None
     check: pl.Expr | None = None
+    second: pl.Expr | None = None
     whole: Callable[[Sequence[str | None]], NDArray[np.int64] | None] | None = None
 
 
@@ -164,13 +166,31 @@ def _define(column: pl.Series, reading: Reading) -> tuple[pl.Series, pl.Series |
     texts = column if reading.text is None else column.to_frame().select_seq(reading.text).to_series()
     few = len(texts) <= PLAIN_ROWS
     asked = texts if few else texts.unique()
-    values, causes = _read_texts(reading.read, asked.to_list())
-    made = pl.Series(column.name, values, reading.dtype)
-    why = pl.Series([causes.get(i) for i in range(len(values))], dtype=pl.String) if causes else None
+    second = None if few else reading.second
+    made, why = _read_all(asked, reading) if second is None else _read_twice(asked, reading, second)
     if few:
         return made, why
     places = _places(texts, asked)
     return made[places], None if why is None else why[places]
+
+
+def _read_all(texts: pl.Series, reading: Reading) -> tuple[pl.Series, pl.Series | None]:
+    values, causes = _read_texts(reading.read, texts.to_list())
+    why = pl.Series([causes.get(i) for i in range(len(values))], dtype=pl.String) if causes else None
+    return pl.Series(reading.name, values, reading.dtype), why
+
+
+def _read_twice(texts: pl.Series, reading: Reading, second: pl.Expr) -> tuple[pl.Series, pl.Series | None]:
+    """Read different texts by the second expression, and those that it is not sure of by the definition."""
+    sure = texts.alias(reading.name).to_frame().select_seq(second.alias(reading.name))
+    sure = sure if reading.check is None else sure.select_seq(pl.when(reading.check).then(reading.name))
+    values = sure.to_series().alias(reading.name)
+    rest = np.flatnonzero(values.is_null().to_numpy())
+    if not len(rest):
+        return values, None
+    made, why = _read_all(texts[rest], reading)
+    causes = None if why is None else pl.repeat(None, len(texts), dtype=pl.String, eager=True).scatter(rest, why)
+    return values.scatter(rest, made), causes
 
 
 def _places(texts: pl.Series, distinct: pl.Series) -> pl.Series:
