@@ -1,9 +1,11 @@
 """What all kinds that are one number share: limits, missing tokens that are numbers, and the quick way."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 
@@ -15,6 +17,7 @@ from features.spec import Attribute
 
 LARGEST_FLOAT32 = 3.4028234663852886e38
 LARGEST_EXACT_INTEGER = 2**53
+_is_plain = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?").fullmatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +81,27 @@ def definition(
     attribute: Attribute, parse: Callable[[str], object], limits_: Limits, *, typed: bool = False
 ) -> Definition:
     """Return what reads a cell: white space, tokens, `parse`, limits."""
-    judge = limits_.judge
+    judge: Callable[[Any], object] = limits_.judge
 
     def value_of(text: str) -> object:
         value = parse(text)
-        return judge(value) if isinstance(value, (int, float)) else value
+        return value if type(value) is Unusable else judge(value)
 
-    return bare_reader(attribute, value_of, typed=typed)
+    slowly = bare_reader(attribute, value_of, typed=typed)
+    if _part_of_numbers(attribute):
+        return slowly
+    # A plain number has nothing around it, and is a missing token only by its value, which `judge` looks at.
+    return lambda cell: value_of(cell) if _is_plain(cell) else slowly(cell)
+
+
+def _part_of_numbers(attribute: Attribute) -> bool:
+    """Tell whether what is stripped may be part of a number."""
+    return bool(set(attribute.strip) & set("0123456789.,-e"))
 
 
 def quick_text(attribute: Attribute, text: pl.Expr) -> pl.Expr | None:
     """Return the text that a quick expression may look at; None where what is stripped may be part of a number."""
-    if set(attribute.strip) & set("0123456789.,-e"):
+    if _part_of_numbers(attribute):
         return None
     stripped = [token.strip(around_of(attribute)) for token in tokens_of(attribute)]
     safe = attribute.strip and not any(map(is_number, stripped))
