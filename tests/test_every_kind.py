@@ -1,0 +1,196 @@
+"""A lender whose tables have every kind of cell as people write it: all doors agree on every bit, in every spelling."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from batch.inputs import read_inputs
+from features.cells import KINDS
+from features.matrix import build_features
+from features.spec_file import parse_spec
+from model_export.export import export
+from scoring.scorer import Scorer
+from training.data import TrainingData
+from training.run import train
+from verify.doors import Question
+from verify.run import verify
+
+SPEC_TEXT = """
+spec_version = 2
+name = "every kind"
+classes = ["bad", "good"]
+decimal = ","
+[currency]
+code = "EUR"
+minor_digits = 2
+[missing]
+tokens = ["n/a"]
+[attributes.rate]
+kind = "percent"
+[attributes.income]
+kind = "money"
+[attributes.score]
+kind = "number"
+decimal = "."
+[attributes.count]
+kind = "integer"
+[attributes.term]
+kind = "duration"
+[attributes.job]
+kind = "duration"
+unit = "years"
+[attributes.owner]
+kind = "boolean"
+[attributes.past_default]
+kind = "category"
+values = ["0", "1"]
+[attributes.band]
+kind = "category"
+ordered = true
+values = ["735-739", "740-744", "5001+"]
+[attributes.loans]
+kind = "list"
+values = ["car", "home"]
+[attributes.opened]
+kind = "date"
+format = "%b-%Y"
+[attributes.note]
+kind = "text"
+[events]
+kinds = ["payment"]
+[rfm.payments]
+kinds = ["payment"]
+windows_days = [90]
+monetary = ["sum"]
+[policy.costs]
+bad = { bad = 0, good = 5 }
+good = { bad = 1, good = 0 }
+[score]
+base_score = 600
+base_odds = 2
+points_to_double_odds = 50
+"""
+NAMES = ("rate", "income", "score", "count", "term", "job", "owner", "past_default", "band", "loans", "opened")
+REASONS = "".join(
+    f'[reasons.R{i}]\nof = ["{name}"]\nhigh = "high {name}"\nlow = "low {name}"\nmissing = "no {name}"\n'
+    for i, name in enumerate([*NAMES, "payments"])
+)
+SPEC = parse_spec(SPEC_TEXT + REASONS)
+ROWS = 400
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def comma(number: float, decimals: int = 2) -> str:
+    """Write a number as people in many countries do."""
+    return f"{number:,.{decimals}f}".translate(str.maketrans(",.", ".,"))
+
+
+def as_people_write(rows: int = ROWS) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return applications, events and labels; one cell in twelve is empty or "n/a"."""
+    luck = np.random.default_rng(3)
+    bad, number = luck.random(rows) < 0.4, luck.random((rows, 8))
+    income = [round(1000 + 90_000 * x, 2) * (-1 if x < 0.05 else 1) for x in number[:, 1]]
+    columns: dict[str, list[str]] = {
+        "rate": [
+            f"{comma(5 + 20 * x + 5 * b)}{'%' if x < 0.5 else ' %'}" for x, b in zip(number[:, 0], bad, strict=True)
+        ],
+        "income": [f"(€{comma(-x)})" if x < 0 else f"€{comma(x)}" for x in income],
+        "score": [f"{1000 * x:,.1f}" for x in number[:, 2]],
+        "count": [str(int(5 * x)) for x in number[:, 3]],
+        "term": ["36 months" if x < 0.5 else " 60 months" for x in number[:, 4]],
+        "job": ["< 1 year" if x < 0.1 else "10+ years" if x > 0.8 else f"{int(10 * x)} years" for x in number[:, 5]],
+        "owner": ["Y" if x < 0.5 else "N" for x in number[:, 6]],
+        "past_default": ["1,0" if b == (x < 0.8) else "0,0" for b, x in zip(bad, number[:, 7], strict=True)],
+        "band": [("735-739", "740-744", "5001+")[int(3 * x)] for x in number[:, 0]],
+        "loans": [("car", "home", "car, and home")[int(3 * x)] for x in number[:, 1]],
+        "opened": [f"{MONTHS[int(12 * x)]}-{1990 + int(30 * y)}" for x, y in number[:, 2:4]],
+        "note": ["as it is"] * rows,
+    }
+    dirty = {
+        name: [("n/a" if i % 24 else "") if (i + place) % 12 == 0 else cell for i, cell in enumerate(cells)]
+        for place, (name, cells) in enumerate(columns.items())
+    }
+    ids = {"application_id": [f"A{i}" for i in range(rows)], "customer_id": [f"C{i}" for i in range(rows)]}
+    applications = pl.DataFrame({**ids, "as_of": ["2026-01-31"] * rows, **dirty})
+    moved = {"occurred_at": ["2026-01-01"] * rows, "kind": ["payment"] * rows}
+    amounts = [comma(-100 * x) for x in number[:, 4]]
+    events = pl.DataFrame({"customer_id": ids["customer_id"], **moved, "amount": amounts})
+    labels = {"application_id": ids["application_id"], "credit_class": ["bad" if b else "good" for b in bad]}
+    return applications, events, pl.DataFrame(labels)
+
+
+def as_programs_write(applications: pl.DataFrame) -> pl.DataFrame:
+    """Return the same applications with typed columns where there is a type."""
+    text = {name: applications[name].replace({"": None, "n/a": None}) for name in applications.columns}
+    plain = {name: text[name].str.replace_all(r"[€%(). ]", "").str.replace(",", ".") for name in ("rate", "income")}
+    negative = text["income"].str.starts_with("(")
+    income = pl.Series(
+        [None if a is None else Decimal(a) * (-1 if b else 1) for a, b in zip(plain["income"], negative, strict=True)]
+    )
+    job = text["job"].replace({"< 1 year": "0", "10+ years": "10"}).str.extract("([0-9]+)").cast(pl.Int16)
+    return applications.with_columns(
+        plain["rate"].cast(pl.Float64),
+        income.cast(pl.Decimal(18, 2)).alias("income"),
+        text["score"].str.replace_all(",", "").cast(pl.Float64),
+        text["count"].cast(pl.Float32),
+        text["term"].str.extract("([0-9]+)").cast(pl.Int64),
+        job.alias("job"),
+        (text["owner"] == "Y").alias("owner"),
+        text["past_default"].str.head(1).cast(pl.Float64),
+        text["band"].cast(pl.Categorical),
+    )
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(train(TrainingData(*as_people_write()), SPEC), tmp_path_factory.mktemp("bundles"))
+
+
+def test_every_kind_is_there() -> None:
+    assert {attribute.kind for attribute in SPEC.attributes} == {*KINDS}
+
+
+def test_typed_columns_and_what_people_write_are_the_same_bits() -> None:
+    applications, events, _ = as_people_write()
+    people, programs = (
+        build_features(table, events, SPEC) for table in (applications, as_programs_write(applications))
+    )
+    assert people.matrix.tobytes() == programs.matrix.tobytes()
+    usable = np.isfinite(people.matrix).mean(axis=0)
+    assert usable.min() > 0.9, "one cell in twelve is missing, and no other"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_all_doors_agree_on_every_bit(bundle: Path, form: str, tmp_path: Path) -> None:
+    applications, events, _ = as_people_write(60)
+    if form == "csv":
+        applications.write_csv(tmp_path / "applications.csv")
+    else:
+        as_programs_write(applications).write_parquet(tmp_path / "applications.parquet")
+    events.write_csv(tmp_path / "events.csv")
+    report = verify(
+        Question(bundle=bundle, applications=tmp_path / f"applications.{form}", events=tmp_path / "events.csv")
+    )
+    assert report.agree
+    assert report.decisions == 60
+
+
+@pytest.mark.parametrize("spelled", ["0/1", "0.0/1.0", "FALSE/TRUE", "Float64", "Int64", "Boolean"])
+def test_a_flag_written_otherwise_tonight_is_the_same_bits(bundle: Path, spelled: str, tmp_path: Path) -> None:
+    """The table of shared/cases/flags, invented again: trained as 0,0 and 1,0."""
+    applications, events, _ = as_people_write(60)
+    flags = applications["past_default"].replace({"": None, "n/a": None}).str.head(1).cast(pl.Int64)
+    written = {"0/1": ("0", "1"), "0.0/1.0": ("0,0", "1,00"), "FALSE/TRUE": ("FALSE", "true")}
+    tonight = (
+        flags.cast(getattr(pl, spelled))
+        if spelled not in written
+        else flags.replace_strict({0: written[spelled][0], 1: written[spelled][1]}, default=None)
+    )
+    scorer = Scorer.open(bundle)
+    applications.with_columns(tonight.alias("past_default")).write_parquet(tmp_path / "applications.parquet")
+    events.write_parquet(tmp_path / "events.parquet")
+    read = read_inputs(tmp_path / "applications.parquet", tmp_path / "events.parquet", SPEC)
+    assert scorer.score(*read).decisions.equals(scorer.score(applications, events).decisions)
