@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from features.history import Float64s, History, Int64s
+from features.history import History, Int64s
 from features.spec import MICROSECONDS_PER_DAY, Spec
 
 _NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min
@@ -69,14 +69,15 @@ def match(customers: Int64s, as_of: Int64s, events: History, spec: Spec) -> Matc
     np.maximum.at(last, customers, as_of)
     known = _known_from(events)
     used = known <= last[events.customers]
-    if not used.all():
-        events, known = events.only(used), known[used]
+    all_used = bool(used.all())
     first, latest = np.full(size, _NEVER), np.full(size, _ALWAYS)
     np.minimum.at(first, events.customers, known)
-    np.maximum.at(latest, events.customers, events.occurred_at)
+    np.maximum.at(
+        latest, events.customers, events.occurred_at if all_used else np.where(used, events.occurred_at, _ALWAYS)
+    )
     mask = first[customers] <= as_of
     days = max((group.windows_days[-1] for group in spec.groups), default=0)
-    by_kind = np.bincount(events.kinds, minlength=len(spec.event_kinds)).tolist()
+    by_kind = np.bincount(events.kinds if all_used else events.kinds[used], minlength=len(spec.event_kinds)).tolist()
     counts = Matches(
         applications=len(customers),
         matched_applications=int(np.count_nonzero(mask)),
@@ -90,8 +91,8 @@ def match(customers: Int64s, as_of: Int64s, events: History, spec: Spec) -> Matc
 
 def _known_from(events: History) -> Int64s:
     """Return the first `as_of` (microseconds) that may use each event: after it occurred, not before it was known."""
-    after: Int64s = events.occurred_at + 1
-    if events.known_at is None:
-        return after
-    known: Float64s = np.nan_to_num(events.known_at, nan=0)
-    return np.maximum(after, known.astype(np.int64))
+    known: Int64s = events.occurred_at + 1
+    if events.known_at is not None:
+        late = np.flatnonzero(events.known_at > events.occurred_at)  # NaN, known as it occurred, is not
+        known[late] = events.known_at[late].astype(np.int64)
+    return known
