@@ -99,6 +99,7 @@ def _account(job: Check, tables: Tables, scored: Results, joining: Joining, advi
         "matches": night.matches,
         "columns": _columns(job, scored),
         "join": joining.document() if job.spec.groups else None,
+        "dates": list(joining.dates),
         "refusals": night.refusals,
         "notes": [*tables[0].notes, *tables[1].notes, *night.notes],
     }

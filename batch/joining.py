@@ -14,6 +14,7 @@ from batch.id_repairs import IdForm, Repair, apply, form_of, repairs
 from batch.partitions import Partitions
 from batch.score_partitions import Results
 from features.applications import identifier, read_applications
+from features.cells.recognise import date_advice
 from features.events import event_reader
 from features.instant_advice import instant_advice
 from features.rejects import APPLICATIONS, EVENTS
@@ -27,7 +28,10 @@ _DAY_US = 86_400_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joining:
-    """What was found. `repaired_share`: of a sample of customers without an event, with the repair. Dates are UTC."""
+    """What was found. `repaired_share`: of a sample of customers without an event, with the repair.
+
+    `as_of`, `occurred_at`: first and last day, UTC; None if no cell is readable. `dates`: forms that the spec lacks.
+    """
 
     forms: dict[str, IdForm | None]
     repair: tuple[Repair, ...]
@@ -36,6 +40,7 @@ class Joining:
     occurred_at: tuple[str, str] | None
     times: str
     unknown_kinds: float
+    dates: tuple[str, ...]
 
     def text(self) -> str:
         """Say it for a person."""
@@ -51,7 +56,7 @@ class Joining:
             said.append(self.times)
         if self.unknown_kinds:
             said.append(f"{self.unknown_kinds:.1%} of the events are of kinds that the spec does not declare.")
-        return " ".join(said)
+        return " ".join([*said, *self.dates])
 
     def document(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -110,7 +115,16 @@ def look_at_tables(
         occurred_at=_dates(occurred),
         times=_overlap(as_of, occurred, spec),
         unknown_kinds=_unknown_kinds(first[1], spec),
+        dates=tuple(_advice(first[0], "as_of", as_of) + _advice(first[1], "occurred_at", occurred)),
     )
+
+
+def _advice(frame: pl.DataFrame, column: str, span: "Span | None") -> list[str]:
+    """Say which form of dates the spec lacks, if no cell of a column can be read."""
+    if span is not None or frame.is_empty():
+        return []
+    advice = date_advice(frame[column].head(_READ), column, f"{column}_format")
+    return [] if advice is None else [advice]
 
 
 def _ids(frame: pl.DataFrame, table: str) -> pl.Series:

@@ -101,7 +101,7 @@ def _say(found: dict[str, Any]) -> None:
     if found["join"] is not None:
         say()
         say_table((), list(_join_rows(found["join"])))
-    for text in found["notes"]:
+    for text in (*found["dates"], *found["notes"]):
         note(text)
     for text in found["refusals"]:
         warn(f"would end with code 3: {text}")

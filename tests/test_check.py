@@ -87,6 +87,18 @@ def test_events_of_another_time_are_said(year: int, said: str, job: BatchJob, sc
         run_batch(job, scorer)
 
 
+def test_local_dates_are_recognised_with_the_line_to_add(job: BatchJob, scorer: Scorer) -> None:
+    assert job.events is not None
+    for path, name in ((job.applications, "as_of"), (job.events, "occurred_at")):
+        table = pl.read_csv(path, infer_schema=False)
+        local = pl.col(name).str.replace(r"^(\d{4})-(\d\d)-(\d\d).*", "$3.$2.$1")
+        table.with_columns(local.alias(name)).write_csv(path)
+    found = check_tables(check(job, scorer))
+    assert found["exit_code"] == 3
+    assert any('as_of_format = "' in text for text in found["dates"])
+    assert any('occurred_at_format = "' in text for text in found["dates"])
+
+
 def test_a_part_file_of_ten_that_is_missing_is_a_note(job: BatchJob, scorer: Scorer) -> None:
     assert job.events is not None
     events = pl.read_csv(job.events, infer_schema=False)
