@@ -18,7 +18,7 @@ from model_export.golden_inputs import invent
 from model_export.graph import to_onnx
 from model_export.native_contributions import native_contributions
 from model_export.publish import publish
-from model_export.reasons import check_contributions, make_book
+from model_export.reasons import Applicants, check_contributions, make_book
 from model_export.reference import make_reference
 from model_export.sweep import Proof, sweep
 from model_export.tabulate import tabulate
@@ -33,6 +33,7 @@ from scoring.shap_tables import ShapTables
 from training.candidate import Fit
 from training.report.figures import Sides, training_figures
 from training.report.files import report_files
+from training.report.reason_figures import reason_figures
 from training.run import Trained
 
 _NO_ID = "00" * 32
@@ -72,7 +73,10 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     certificate["directions"] = sweep(proof, ensemble, feature_directions(spec), swept)
     tables = tabulate(ensemble, trained.calibration.scale)
     certificate["contributions"] = _check_tables(trained, ensemble, tables, cases)
-    book = make_book(spec, tables, trained.features.matrix, margins=ensemble.least_probability is None)
+    matrix = trained.features.matrix
+    rated = policy.assign(model.probabilities(matrix))
+    applicants = Applicants(matrix, rated == len(spec.classes) - 1, feature_directions(spec))
+    book = make_book(spec, tables, applicants, margins=ensemble.least_probability is None)
     rules = Rules(spec=spec, policy=policy, explainer=Explainer(tables, book), bundle_id=_NO_ID)
     decisions = make_decisions(golden, model.probabilities(golden.matrix), rules)
     contents = {
@@ -90,7 +94,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         "form": "ordinal" if ensemble.ordinal else "softmax",
     }
     facts = _facts(trained, model_facts, certificate)
-    return publish({**contents, **_report(trained, tables, facts)}, facts, bundles)
+    return publish({**contents, **_report(trained, rules.explainer, facts)}, facts, bundles)
 
 
 def _own_applications(trained: Trained) -> list[Case]:
@@ -124,10 +128,12 @@ def _facts(trained: Trained, model: dict[str, object], certificate: dict[str, An
     }
 
 
-def _report(trained: Trained, tables: ShapTables, facts: dict[str, object]) -> dict[str, bytes]:
+def _report(trained: Trained, explainer: Explainer, facts: dict[str, object]) -> dict[str, bytes]:
     fitted = Fit(trained.model, trained.calibration, trained.policy)
     sides = Sides(split=trained.split, fold_of=trained.fold_of, stated=trained.stated)
-    figures = training_figures(trained.judged, sides, fitted, tables)
+    figures = training_figures(trained.judged, sides, fitted, explainer.tables)
+    judged = trained.judged.examples.matrix
+    figures["reasons"] = reason_figures(explainer, judged, fitted.probabilities, trained.policy)
     study = None if trained.tuned is None else trained.tuned.trials.write_csv().encode()
     return report_files(facts, figures, trained.spec, trained.policy, study)
 

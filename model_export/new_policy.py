@@ -122,8 +122,8 @@ def _figures(bundle: Bundle, old: Content, policy: Policy, rejudged: Rejudged | 
         histograms = {**old.figures["histogram"], **found["histogram"]}
         return {**old.figures, **found, "data": data, "histogram": histograms}
     found = trade_off(on_histogram(bundle, policy), intervals=False)
-    stale = {name: [without_policy(row) for row in old.figures[name]] for name in ("months", "slices")}
-    return {**old.figures, **stale, "trade_off": found}
+    stale: dict[str, Any] = {name: [without_policy(row) for row in old.figures[name]] for name in ("months", "slices")}
+    return {**old.figures, **stale, "trade_off": found, "reasons": None}
 
 
 def _golden(bundle: Bundle, policy: Policy) -> bytes:

@@ -1,6 +1,7 @@
 """What a bundle needs to give reasons: the dictionary with reference medians, and the proof of the contributions."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,27 +16,44 @@ from scoring.shap_tables import ShapTables
 
 TOLERANCE = 1e-5
 _NATIVE_ROWS = 150  # of each kind of case: XGBoost takes a third of a millisecond a row
-_SAMPLE = 2000
+_SAMPLE = 4000
 _DIGITS = 4
 
 Floats = NDArray[np.float32]
 Contribute = Callable[[Floats], NDArray[np.float64]]
 
 
-def make_book(spec: Spec, tables: ShapTables, matrix: Floats, *, margins: bool) -> ReasonBook:
-    """Put the spec's texts together with the medians of `matrix`, the applications of the training run.
+@dataclass(frozen=True, slots=True)
+class Applicants:
+    """The applications of the training run, `good` those whom the policy rates the best class.
 
+    `directions` are the declared ones, by feature: 1 where more is better, -1 where less is, 0 none; empty: none.
+    """
+
+    matrix: Floats
+    good: NDArray[np.bool_]
+    directions: Sequence[int] = ()
+
+
+def make_book(spec: Spec, tables: ShapTables, applicants: Applicants, *, margins: bool) -> ReasonBook:
+    """Put the spec's texts together with what is frozen of the applicants.
+
+    Values will be compared with the medians of those who are rated the best class; where nobody is, with those of all.
     `margins`: the model's raw scores are log-odds, else probabilities.
 
     Raises:
         SpecError: a feature has no code.
 
     """
+    matrix, directions = applicants.matrix, applicants.directions
+    compared = matrix[applicants.good] if applicants.good.any() else matrix
     sample = matrix[:: max(1, len(matrix) // _SAMPLE)]
-    against = tables.against(sample, 0)
+    against = sum(tables.against(sample, worse) for worse in range(tables.classes - 1))
     entries = []
     for i, reason in enumerate(complete_reasons(spec)):
-        median, at_median = _reference(matrix[:, i], sample[:, i], against[i])
+        median = _median(compared[:, i])
+        direction = directions[i] if len(directions) else 0
+        speaks = _against(sample[:, i], np.asarray(against)[i], median, direction)
         entries.append(
             FeatureEntry(
                 feature=reason.feature,
@@ -44,32 +62,46 @@ def make_book(spec: Spec, tables: ShapTables, matrix: Floats, *, margins: bool) 
                 low=reason.texts.low,
                 missing=reason.texts.missing,
                 median=median,
-                at_median=at_median,
+                at_median=_at_median(matrix[:, i], median, speaks),
+                against=speaks,
             )
         )
     return ReasonBook(spec.language, "log-odds" if margins else "probability", tuple(entries))
 
 
-def _reference(values: Floats, sample: Floats, against: NDArray[np.float64]) -> tuple[float | None, str]:
-    """Return the median, and whether a value at the median reads as high or low.
-
-    The least of all values is low and the greatest high (0 of a count, 1 of a flag). Else it reads as what usually
-    speaks against applicants: high, unless contributions fall as the value rises.
-    """
+def _median(values: Floats) -> float | None:
     present = values[~np.isnan(values)]
-    if len(present) == 0:
-        return None, "high"
-    median = float(np.median(present))
-    rounded = float(f"{median:.{_DIGITS}g}")
-    if median in (present.min(), present.max()):
-        return rounded, "low" if median == present.min() else "high"
-    known = ~np.isnan(sample)
-    falls = known.sum() > 1 and _covariance(sample[known], against[known]) < 0
-    return rounded, "low" if falls else "high"
+    return float(f"{float(np.median(present)):.{_DIGITS}g}") if len(present) else None
 
 
-def _covariance(a: Floats, b: NDArray[np.float64]) -> float:
-    return float(((a - a.mean(dtype=np.float64)) * (b - b.mean())).sum())
+def _at_median(values: Floats, median: float | None, speaks: tuple[str, ...]) -> str:
+    """Return how a value at the median reads, if it must: 0 of a count is low, 1 of a flag high."""
+    present = values[~np.isnan(values)]
+    ends = [] if median is None or not len(present) else [float(present.min()), float(present.max())]
+    if median in ends:
+        return "low" if median == ends[0] else "high"
+    return "low" if "low" in speaks else "high"
+
+
+def _against(values: Floats, against: NDArray[np.float64], median: float | None, direction: int) -> tuple[str, ...]:
+    """Return the states that speak against applicants: one side of the median, by declaration or dependence; missing.
+
+    Dependence: the side on which contributions against the applicants are larger on average, compared with the other
+    side, or, where there is none (0 of a count that is mostly 0), with values at the median. Missing speaks where
+    the applicants without a value have contributions against them on average.
+    """
+    point, missing = np.float32(np.nan if median is None else median), np.isnan(values)
+    sides = {"high": values > point, "low": values < point}
+    speaks = tuple(["missing"] if missing.any() and against[missing].mean() > 0 else [])
+    if direction:
+        return ("low" if direction > 0 else "high", *speaks)
+    at = values == point
+    high, low = (against[sides[name]] for name in ("high", "low"))
+    high, low = (side if len(side) else against[at] for side in (high, low))
+    if not len(high) or not len(low) or high.mean() == low.mean():
+        return speaks
+    side = "high" if high.mean() > low.mean() else "low"
+    return (side, *speaks)
 
 
 def check_contributions(

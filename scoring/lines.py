@@ -24,7 +24,7 @@ def write_lines(decided: Decided) -> list[bytes]:
         decided.assigned.tolist(),
         decided.scores.tolist(),
         ranked.texts.tolist(),
-        (ranked.contributions <= 0).tolist(),
+        ranked.weak.tolist(),
         ranked.count.tolist(),
         range(0, len(numbers), width + MOST_REASONS),
         strict=True,

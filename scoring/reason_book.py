@@ -12,8 +12,10 @@ _STATES = ("high", "low", "missing")
 class FeatureEntry:
     """What is said about one feature.
 
-    `median` is that of the training applications to four significant digits, None where all were missing. A value above
-    it reads as high, below it as low, at it as `at_median` says ("high" or "low").
+    `median` is that of the applicants rated the best class, to four significant digits, None where all were missing. A
+    value above it reads as high, below it as low. `against` holds the states (of high, low, missing) that speak against
+    an applicant; in another state the feature is never named. Books of format 2 have None there: their median
+    is that of all applicants, every state may be named, and a value at the median reads as `at_median` says.
     """
 
     feature: str
@@ -23,6 +25,7 @@ class FeatureEntry:
     missing: str
     median: float | None
     at_median: str
+    against: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,16 @@ class ReasonBook:
 
     def to_json(self) -> dict[str, object]:
         """Return what `from_bytes` reads."""
-        return {"language": self.language, "unit": self.unit, "features": [asdict(entry) for entry in self.entries]}
+        features = [asdict(entry) for entry in self.entries]
+        for entry in features:
+            if entry["against"] is None:
+                del entry["against"]
+        return {"language": self.language, "unit": self.unit, "features": features}
+
+    @property
+    def directed(self) -> bool:
+        """Whether features are named only for values that speak against the applicant in their own direction."""
+        return all(entry.against is not None for entry in self.entries)
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str, features: list[str]) -> "ReasonBook":
@@ -73,4 +85,11 @@ def _entry(value: dict[str, object]) -> FeatureEntry:
         raise ValueError
     if median is not None and not isinstance(median, (int, float)):
         raise ValueError
-    return FeatureEntry(**texts, median=None if median is None else float(median))  # type: ignore[arg-type]
+    against = value.get("against")
+    if against is not None and not (isinstance(against, list) and set(against) <= set(_STATES)):
+        raise ValueError
+    return FeatureEntry(
+        **texts,  # type: ignore[arg-type]
+        median=None if median is None else float(median),
+        against=None if against is None else tuple(against),
+    )

@@ -20,23 +20,31 @@ MOST_REASONS = 4
 REASON = pl.Struct({"code": pl.String, "text": pl.String, "contribution": pl.Float32, "weak": pl.Boolean})
 _CHUNK_ROWS = 2048
 _HIGH, _LOW, _MISSING = range(3)
+_LAST = 1e6  # more than any contribution: what does not count stands behind what does
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """For each row its up to four reasons: index of the text, contribution; `count` of them are given."""
+    """For each row its up to four reasons: index of the text, contribution, whether weak; `count` of them are given."""
 
     texts: Indices
     contributions: NDArray[np.float32]
+    weak: NDArray[np.bool_]
     count: Indices
 
     @classmethod
     def none(cls, rows: int) -> "Ranked":
         """Return no reasons for each row."""
         shape = (rows, MOST_REASONS)
-        return cls(np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(rows, np.int64))
+        texts, contributions = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+        return cls(texts, contributions, np.ones(shape, np.bool_), np.zeros(rows, np.int64))
+
+
+def _order(against: NDArray[np.float64], strong: NDArray[np.bool_], own: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return by what codes are ranked: strong ones first, then those with a feature in its own direction."""
+    return np.where(strong, against, np.where(own, against - _LAST, against - 2 * _LAST))
 
 
 class Explainer:
@@ -60,6 +68,8 @@ class Explainer:
         medians = [-np.inf if entry.median is None else entry.median for entry in entries]
         self._medians = np.array(medians, dtype=np.float32)
         self._at_median = np.array([_HIGH if entry.at_median == "high" else _LOW for entry in entries])
+        states = [("high", "low", "missing") if entry.against is None else entry.against for entry in entries]
+        self._speaks = np.array([[state in named for state in ("high", "low", "missing")] for named in states])
         self._codes = pl.Series([entry.code for entry in entries for _ in range(3)], dtype=pl.String)
         self._texts = pl.Series([text for e in entries for text in (e.high, e.low, e.missing)], dtype=pl.String)
         pairs = zip(self._codes.to_list(), self._texts.to_list(), strict=True)
@@ -81,24 +91,46 @@ class Explainer:
                 some = rows[start : start + _CHUNK_ROWS]
                 found = self._rank(matrix[some], worse)
                 ranked.texts[some], ranked.contributions[some] = found.texts, found.contributions
-                ranked.count[some] = found.count
+                ranked.weak[some], ranked.count[some] = found.weak, found.count
         return ranked
 
     def _rank(self, matrix: NDArray[np.float32], assigned: int) -> Ranked:
         sums = self.tables.sums(matrix, self.tables.explained(assigned))
         by_code = np.add.reduceat(sums[:, self._members], self._starts, axis=1, dtype=np.int64)
         against = self.tables.weigh(by_code, assigned).astype(np.float32).T.copy()
-        count = np.clip((against > 0).sum(axis=1), 1, MOST_REASONS)
+        by_feature = self.tables.weigh(sums, assigned)
+        strong, order = against > 0, against.astype(np.float64)
+        if self.book.directed:
+            speaks = self.speaking(matrix)
+            strong &= self._any(speaks & (by_feature > 0))
+            by_feature = np.where(speaks, by_feature, by_feature - _LAST)
+            order = _order(order, strong, self._any(speaks))
+        count = np.clip(strong.sum(axis=1), 1, MOST_REASONS)
         rows, most = np.arange(len(matrix)), min(MOST_REASONS, against.shape[1])
         ranked = Ranked.none(len(matrix))
         chosen = np.zeros((len(matrix), MOST_REASONS), dtype=np.int64)
         for place in range(most):
-            chosen[:, place] = against.argmax(axis=1)  # the first of equals, and codes are sorted
+            chosen[:, place] = order.argmax(axis=1)  # the first of equals, and codes are sorted
             ranked.contributions[:, place] = against[rows, chosen[:, place]]
-            against[rows, chosen[:, place]] = -np.inf
-        features = self._largest_members(self.tables.weigh(sums, assigned), chosen)
+            ranked.weak[:, place] = ~strong[rows, chosen[:, place]]
+            order[rows, chosen[:, place]] = -np.inf
+        features = self._largest_members(by_feature, chosen)
         texts = features * 3 + self._states(matrix, features)
-        return Ranked(texts, ranked.contributions, count)
+        return Ranked(texts, ranked.contributions, ranked.weak, count)
+
+    def speaking(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return features x rows: whether the value speaks against the applicant in the feature's own direction."""
+        columns, medians = matrix.T, self._medians[:, None]
+        high, low, missing = self._speaks.T[:, :, None]
+        speaks: NDArray[np.bool_] = (columns > medians) & high
+        speaks |= (columns < medians) & low
+        speaks |= np.isnan(columns) & missing
+        return speaks
+
+    def _any(self, features: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return rows x codes: whether it holds for any feature of a code. `features` is features x rows."""
+        codes: NDArray[np.bool_] = np.logical_or.reduceat(features[self._members], self._starts, axis=0).T
+        return codes
 
     def _largest_members(self, against: NDArray[np.float64], codes: Indices) -> Indices:
         """Return for each row and code the feature that spoke against the applicant most, the first of equals."""
@@ -120,6 +152,6 @@ class Explainer:
         """Write reasons as a list of `REASON` for each row."""
         flat, values = ranked.texts.ravel(), ranked.contributions.ravel()
         columns = {"code": self._codes.gather(flat), "text": self._texts.gather(flat)}
-        reasons = pl.DataFrame({**columns, "contribution": values, "weak": values <= 0}).to_struct("reasons")
+        reasons = pl.DataFrame({**columns, "contribution": values, "weak": ranked.weak.ravel()}).to_struct("reasons")
         rows = pl.DataFrame({"reasons": reasons.reshape((len(ranked.count), MOST_REASONS)), "count": ranked.count})
         return rows.select(pl.col("reasons").arr.to_list().list.head(pl.col("count")))["reasons"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from features.matrix import build_features, list_features
 from features.spec import Spec
 from model_export.native_contributions import native_contributions
-from model_export.reasons import make_book
+from model_export.reasons import Applicants, make_book
 from model_export.tabulate import tabulate
 from model_export.trees import from_model
 from recipes.dataset import Dataset
@@ -37,17 +37,30 @@ def plainly(
         for entry, value in zip(entries, values, strict=True):
             sums[entry.code] += value
         ranked = sorted(sums, key=lambda code: (-float(np.float32(sums[code])), code))
-        positive = [code for code in ranked if np.float32(sums[code]) > 0]
-        result.append(
-            [] if best else [_told(code, sums, values, row, entries) for code in (positive or ranked[:1])[:4]]
-        )
+        own = [i for i, entry in enumerate(entries) if speaks(entry, row[i])]
+        holding = {entries[i].code for i in own if values[i] > 0}
+        strong = [code for code in ranked if np.float32(sums[code]) > 0 and code in holding]
+        nearest = [code for code in ranked if code in {entries[i].code for i in own}] or ranked
+        told = [(code, False) for code in strong[:4]] or [(nearest[0], True)]
+        result.append([] if best else [_told(code, sums, values, row, entries) | {"weak": weak} for code, weak in told])
     return result
+
+
+def speaks(entry: FeatureEntry, x: float) -> bool:
+    """Whether a value speaks against the applicant in the feature's own direction."""
+    if entry.against is None:
+        return True
+    if math.isnan(x):
+        return "missing" in entry.against
+    median = -math.inf if entry.median is None else np.float32(entry.median)
+    return (x > median and "high" in entry.against) or (x < median and "low" in entry.against)
 
 
 def _told(
     code: str, sums: dict[str, float], values: list[float], row: list[float], entries: tuple[FeatureEntry, ...]
 ) -> dict[str, Any]:
     members = [i for i, entry in enumerate(entries) if entry.code == code]
+    members = [i for i in members if speaks(entries[i], row[i])] or members
     largest = max(members, key=lambda i: values[i])
     entry, x = entries[largest], row[largest]
     if math.isnan(x):
@@ -58,7 +71,7 @@ def _told(
         text = entry.low
     else:
         text = getattr(entry, entry.at_median)
-    return {"code": code, "text": text, "contribution": sums[code], "weak": np.float32(sums[code]) <= 0}
+    return {"code": code, "text": text, "contribution": sums[code]}
 
 
 def close(found: Records, expected: Records, tolerance: float) -> None:
@@ -89,7 +102,7 @@ def test_each_class_below_the_best_has_one_to_four_reasons_and_the_best_none(sco
     assert by_class["Good"] == {0}
     assert by_class["Poor"] | by_class["Standard"] <= {1, 2, 3, 4}
     reasons = decisions.explode("reasons").drop_nulls("reasons").unnest("reasons")
-    assert ((reasons["contribution"] > 0) != reasons["weak"]).all()
+    assert (reasons.filter(~pl.col("weak"))["contribution"] > 0).all()
     assert set(reasons["code"]) <= {reason.code for reason in scorer.bundle.spec.reasons}
 
 
@@ -112,6 +125,7 @@ def explained(draw: st.DrawFn) -> tuple[Explainer, NDArray[np.float32]]:
     """Trees of single splits over few features and values, so that ties and missing values abound."""
     count = draw(st.integers(1, 7))
     codes = draw(st.lists(st.sampled_from("ABCDEF"), min_size=count, max_size=count))
+    directed = draw(st.booleans())
     entries = tuple(
         FeatureEntry(
             feature=f"f{i}",
@@ -121,6 +135,9 @@ def explained(draw: st.DrawFn) -> tuple[Explainer, NDArray[np.float32]]:
             missing=f"missing {i}",
             median=draw(st.sampled_from([None, 0.0, 1.0])),
             at_median=draw(st.sampled_from(["high", "low"])),
+            against=draw(st.sets(st.sampled_from(["high", "low", "missing"])).map(sorted).map(tuple))
+            if directed
+            else None,
         )
         for i, code in enumerate(codes)
     )
@@ -180,5 +197,6 @@ def test_the_reference_median_and_how_a_value_at_it_reads(
     if expected[0] == 2.0:
         matrix[:, column] *= 1000
         expected = (2000.0, "high")
-    entry = make_book(spec, tables, matrix, margins=True).entries[column]
+    everybody = Applicants(matrix, np.ones(len(matrix), dtype=bool))
+    entry = make_book(spec, tables, everybody, margins=True).entries[column]
     assert (entry.median, entry.at_median) == expected

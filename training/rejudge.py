@@ -18,6 +18,7 @@ from training.judged import Judged, evaluate_judged
 from training.recipe import Plan
 from training.report.content import Content
 from training.report.figures import judged_figures
+from training.report.reason_figures import reason_figures
 from training.report.files import content_of
 from training.run import CROSS_FITTED, HOLDOUT, fingerprint, hold_out
 
@@ -92,6 +93,9 @@ def content_on(bundle: Bundle, rejudged: Rejudged, fairness: dict[str, Any] | No
     """Return the content of a report on what was judged anew; what only the training knew stays as it was."""
     old = content_of(bundle)
     found = judged_figures(rejudged.judged, bundle.explainer.tables)
+    model = Model(bundle.model, len(list_features(bundle.spec)), len(bundle.spec.classes))
+    matrix = rejudged.judged.examples.matrix
+    found["reasons"] = reason_figures(bundle.explainer, matrix, model.probabilities, bundle.policy)
     figures = {**old.figures, **found, "data": {**old.figures["data"], **found["data"]}}
     if not rejudged.known:
         figures.pop("leaks", None)

@@ -7,6 +7,7 @@ from training.report import sections_curves as curves
 from training.report import sections_model as model
 from training.report.content import Content
 from training.report.sections_fairness import fairness
+from training.report.sections_reasons import reasons
 
 _SECTIONS = (
     ("purpose", "What it is for", model.about),
@@ -17,6 +18,7 @@ _SECTIONS = (
     ("calibration", "Calibration", curves.calibration),
     ("scores", "Scores", curves.scores),
     ("importance", "What decides", curves.importance),
+    ("reasons", "Reasons", reasons),
     ("months", "Months", curves.months),
     ("slices", "Slices", curves.slices),
     ("fairness", "Fairness", fairness),
