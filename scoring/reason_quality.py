@@ -61,8 +61,7 @@ def contradicting(judge: Explainer, matrix: Floats, ranked: Ranked) -> NDArray[n
     given = np.arange(ranked.texts.shape[1]) < ranked.count[:, None]
     speaks = judge.speaking(matrix).T
     named = np.take_along_axis(speaks, ranked.texts // len(_STATES), axis=1)
-    found: NDArray[np.bool_] = (given & ~named).any(axis=1)
-    return found
+    return np.asarray((given & ~named).any(axis=1), dtype=np.bool_)
 
 
 def put_right(judge: Explainer, matrix: Floats, ranked: Ranked) -> Floats:

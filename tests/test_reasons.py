@@ -53,7 +53,7 @@ def speaks(entry: FeatureEntry, x: float) -> bool:
     if math.isnan(x):
         return "missing" in entry.against
     median = -math.inf if entry.median is None else np.float32(entry.median)
-    return (x > median and "high" in entry.against) or (x < median and "low" in entry.against)
+    return bool((x > median and "high" in entry.against) or (x < median and "low" in entry.against))
 
 
 def _told(

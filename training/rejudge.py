@@ -18,8 +18,8 @@ from training.judged import Judged, evaluate_judged
 from training.recipe import Plan
 from training.report.content import Content
 from training.report.figures import judged_figures
-from training.report.reason_figures import reason_figures
 from training.report.files import content_of
+from training.report.reason_figures import reason_figures
 from training.run import CROSS_FITTED, HOLDOUT, fingerprint, hold_out
 
 
