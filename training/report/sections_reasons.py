@@ -21,9 +21,9 @@ def reasons(content: Content) -> str:
         heading,
         html.paragraph(
             f"Of {found['refused']:,} refused applicants of the data. A reason contradicts itself where it names a "
-            "feature for a value that does not speak against applicants in its own direction; it is weak where nothing "
-            "spoke against the applicant. The check puts the first reason right: its features are set to the medians of the "
-            f"applicants who are rated {best}, and the model scores again."
+            "feature for a value that does not speak against applicants in its own direction; it is weak where "
+            "nothing spoke against the applicant. The check puts the first reason right: its features are set to the "
+            f"medians of the applicants who are rated {best}, and the model scores again."
         ),
         html.bullets(
             [
