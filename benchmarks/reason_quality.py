@@ -1,7 +1,7 @@
 """Do reasons hold: contradicting and weak ones among the refused, and whether putting the first one right helps.
 
     python -m benchmarks.reason_quality synthetic
-    python -m benchmarks.reason_quality credit_score_panel.parquet
+    python -m benchmarks.reason_quality credit_score_panel.parquet 5000    # its first so many customers
 
 Before: the rule of bundles of format 2 (medians of all, every state may be named) on the same model. After: this code.
 Both are judged by the directions that the book freezes (declared, else by dependence) and the medians of the Good.
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from features.directions import feature_directions
 from features.spec_file import parse_spec
 from model_export.reasons import Applicants, make_book
 from model_export.tabulate import tabulate
@@ -29,17 +30,22 @@ from training.run import train
 CUSTOMERS = 4000
 
 
-def main(source: str) -> None:
+def main(source: str, customers: int) -> None:
     """Print the shares."""
-    dataset = synthetic(CUSTOMERS, seed=1) if source == "synthetic" else kaggle(pl.read_parquet(Path(source)))
+    dataset = synthetic(customers, seed=1) if source == "synthetic" else kaggle(pl.read_parquet(Path(source)))
     spec = parse_spec(dataset.spec_text)
-    trained = train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
+    chosen = dataset.applications.select("customer_id").unique().sort("customer_id").head(customers)
+    applications = dataset.applications.join(chosen, on="customer_id", how="semi", maintain_order="left")
+    events = dataset.events.join(chosen, on="customer_id", how="semi", maintain_order="left")
+    trained = train(TrainingData(applications, events, dataset.labels), spec)
     matrix, best = trained.features.matrix, len(spec.classes) - 1
     probabilities = trained.calibration.probabilities(trained.model.margins(matrix)).astype(np.float32)
     assigned = trained.policy.assign(probabilities)
     tables = tabulate(from_model(trained.model), trained.calibration.scale)
-    book = make_book(spec, tables, Applicants(matrix, assigned == best), margins=True)
-    everybody = make_book(spec, tables, Applicants(matrix, np.ones(len(matrix), dtype=bool)), margins=True)
+    book = make_book(spec, tables, Applicants(matrix, assigned == best, feature_directions(spec)), margins=True)
+    everybody = make_book(
+        spec, tables, Applicants(matrix, np.ones(len(matrix), dtype=bool), feature_directions(spec)), margins=True
+    )
     old = ReasonBook(book.language, book.unit, tuple(replace(entry, against=None) for entry in everybody.entries))
     refused = assigned < best
     print(  # noqa: T201
@@ -57,4 +63,4 @@ def main(source: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else CUSTOMERS)

@@ -11,8 +11,8 @@ def draft_reasons(spec: Spec) -> Iterator[str]:
     """Yield the lines of one code per attribute and one per RFM group of a spec that has none yet."""
     yield "# EDIT: what a refused applicant is told. Every feature needs a code; contributions under one code are"
     yield "# added, and those that spoke against the applicant most become the reasons. The text is chosen by the value"
-    yield "# against the median of the training data. Say it in words that an applicant understands; join in `of` what"
-    yield "# belongs together."
+    yield "# against the median of the applicants rated best. Say it in words that an applicant understands; join in `of`"
+    yield "# what belongs together."
     codes: list[str] = []
     for attribute in spec.attributes:
         texts = _attribute_texts(readable(attribute.name), categorical=bool(attribute.values))
@@ -40,8 +40,8 @@ def _attribute_texts(name: str, *, categorical: bool) -> tuple[str, str, str]:
 
 def _group_texts(what: str) -> tuple[str, str, str]:
     return (
-        f"The amounts of {what} on your account are too high.",
-        f"The amounts of {what} on your account are too low.",
+        f"By {what}, more money came into your account or less went out than for most well rated applicants.",
+        f"By {what}, less money came into your account or more went out than for most well rated applicants.",
         f"We saw no {what} on your account in the last months.",
     )
 
