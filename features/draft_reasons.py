@@ -11,8 +11,8 @@ def draft_reasons(spec: Spec) -> Iterator[str]:
     """Yield the lines of one code per attribute and one per RFM group of a spec that has none yet."""
     yield "# EDIT: what a refused applicant is told. Every feature needs a code; contributions under one code are"
     yield "# added, and those that spoke against the applicant most become the reasons. The text is chosen by the value"
-    yield "# against the median of the applicants rated best. Say it in words that an applicant understands; join in `of`"
-    yield "# what belongs together."
+    yield "# against the median of the applicants rated best. Say it in words that an applicant understands; join"
+    yield "# in `of` what belongs together."
     codes: list[str] = []
     for attribute in spec.attributes:
         texts = _attribute_texts(readable(attribute.name), categorical=bool(attribute.values))
