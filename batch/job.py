@@ -29,6 +29,7 @@ from batch.receipts import LogSettings, opened
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, refused, too_many_rejects, with_files
 from batch.score_partitions import Results, in_order, results, score_partitions
 from batch.spool import remove_spools
+from batch.spreadsheets import without_formulas
 from features.dialect import Dialect
 from scoring.decisions import decision_schema, flat_reasons
 from scoring.scorer import Scorer
@@ -55,6 +56,7 @@ class BatchJob:
     min_matched: float | None = None
     threads: int = 1
     partition_bytes: int = PARTITION_BYTES
+    spreadsheet_safe: bool = False
     log: LogSettings | None = None
     dialect: Dialect | None = None
 
@@ -64,6 +66,10 @@ class BatchJob:
         return Accepted(
             empty_events=self.allow_empty_events, degraded=self.allow_degraded, min_matched=self.min_matched
         )
+
+    def plain(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return rows as they are written to CSV."""
+        return without_formulas(frame) if self.spreadsheet_safe else frame
 
     @property
     def rejects_path(self) -> Path:
@@ -152,7 +158,7 @@ def _refuse(job: BatchJob, tables: Tables, scored: Results, night: Night, replac
     failed = job.rejects_path.with_name(job.rejects_path.name + ".failed")
     rejected = scored.rejected > job.max_reject_share * tables[0].rows
     if rejected or night.refusals:
-        rejects = _rejects(tables, scored)
+        rejects = _rejects(job, tables, scored)
         replacement.write(failed, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv"))
         replacement.commit()
         raise (
@@ -162,15 +168,17 @@ def _refuse(job: BatchJob, tables: Tables, scored: Results, night: Night, replac
         )
 
 
-def _rejects(tables: Tables, scored: Results) -> Iterator[pl.DataFrame]:
-    return (with_files(frame, *tables) for frame in in_order(scored.rejects, "row"))
+def _rejects(job: BatchJob, tables: Tables, scored: Results) -> Iterator[pl.DataFrame]:
+    return (job.plain(with_files(frame, *tables)) for frame in in_order(scored.rejects, "row"))
 
 
 def _write(job: BatchJob, tables: Tables, scored: Results, scorer: Scorer, replacement: Replacement) -> dict[Path, str]:
     """Write rejects and decisions beside their targets; return their hashes."""
-    rejects = _rejects(tables, scored)
-    shape = flat_reasons if job.out.suffix.lower() == ".csv" else pl.DataFrame.clone
-    decisions = (shape(frame.drop(ROW)) for frame in in_order(scored.decisions, ROW))
+    rejects = _rejects(job, tables, scored)
+    text = job.out.suffix.lower() == ".csv"
+    shape = flat_reasons if text else pl.DataFrame.clone
+    plain = job.plain if text else pl.DataFrame.clone
+    decisions = (plain(shape(frame.drop(ROW))) for frame in in_order(scored.decisions, ROW))
     schema = shape(pl.DataFrame(schema=decision_schema(scorer.bundle.spec))).schema
     return {
         job.rejects_path: replacement.write(

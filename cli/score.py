@@ -52,6 +52,9 @@ def score(  # noqa: PLR0917 - typer takes options by name
     pii_key: PiiKey = None,
     separator: Separator = None,
     encoding: Encoding = None,
+    spreadsheet_safe: Annotated[
+        bool, typer.Option("--spreadsheet-safe", help="Keep ids that begin with = + - @ from being formulas in CSV.")
+    ] = False,
 ) -> None:
     """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
     threads = len(os.sched_getaffinity(0))
@@ -67,6 +70,7 @@ def score(  # noqa: PLR0917 - typer takes options by name
         threads=threads,
         log=None if log is None else _log_settings(log, receipts, pii_key),
         dialect=csv_dialect(separator, encoding, scorer.bundle.spec.csv),
+        spreadsheet_safe=spreadsheet_safe,
     )
     with stages("Scoring", 3) as stage:
         manifest = run_batch(job, scorer, stage)

@@ -112,7 +112,12 @@ class StreamSettings(TopicSettings):
         GroupProtocol.CONSUMER, description="consumer for brokers from 4.0 on, classic for older ones."
     )
     max_messages: int = Field(2000, ge=1, le=100_000, description="Most messages in one transaction.")
-    max_seconds: float = Field(1.0, gt=0, le=30, description="Batches shrink when one takes longer than this.")
+    max_seconds: float = Field(
+        1.0,
+        gt=0,
+        le=30,
+        description="Batches shrink when their messages take longer than this, whatever a commit costs.",
+    )
     missing_offsets: MissingOffsets = Field(
         MissingOffsets.STOP, description="Where an offset is missing though decisions exist, or is gone: stop with "
         "instructions, or begin at the earliest message that is there.",

@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from cli.console import visible
@@ -83,3 +84,18 @@ def test_an_id_from_outside_reaches_no_terminal_as_it_is(
         done = credit(*command, "--bundle", bundle, *tables, "--application-id", evil)
         assert "\x9b" not in done.stdout + done.stderr
         assert "\u202e" not in done.stdout + done.stderr
+
+
+def test_ids_are_no_formulas_in_csv_where_that_is_asked_for(credit: Credit, bundle: Path, tonight: Path) -> None:
+    lines = (tonight / "applications.csv").read_text().splitlines()
+    first = lines[1].split(",")[0]
+    (tonight / "evil.csv").write_text("\n".join([lines[0], lines[1].replace(first, "=cmd()", 1), *lines[2:], ""]))
+    tables = ("--applications", tonight / "evil.csv", "--events", tonight / "events.csv")
+    for option, expected in (((), "=cmd()"), (("--spreadsheet-safe",), "'=cmd()")):
+        done = credit("score", "--bundle", bundle, *tables, "--out", tonight / "decisions.csv", *option)
+        assert done.returncode == 0, done.stderr
+        written = pl.read_csv(tonight / "decisions.csv", infer_schema=False)
+        rejected = pl.read_csv(tonight / "decisions.rejects.csv", infer_schema=False)
+        ids = {*written["application_id"], *rejected["application_id"]}
+        assert [name for name in ids if name and "cmd" in name] == [expected]
+        assert not any(value.startswith("'") for value in written["reason_1_contribution"].drop_nulls())

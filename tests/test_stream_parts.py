@@ -1,5 +1,7 @@
 """Parts of the stream that need no broker."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from scoring.message_decoder import Refusal
 from scoring.messages import Answer
 from stream.breaker import Breaker
 from stream.dead_letters import claims_of_redrive, dead_letter, redriven, take_apart
-from stream.pace import Pace
+from stream.pace import LEAST, Pace
 from stream.records import Batch, Message, Record
 from stream.routes import Routes
 
@@ -69,10 +71,39 @@ def test_batches_shrink_when_one_takes_longer_than_the_ceiling(seconds: float, m
     assert pace.most == most
 
 
+@pytest.mark.parametrize(
+    ("fixed_s", "each_s", "at_least", "at_most"),
+    [
+        (0.0, 0.0001, 2000, 2000),
+        (1.2, 0.0001, 2000, 2000),
+        (1.2, 0.0, 2000, 2000),
+        (10.0, 0.0002, 2000, 2000),
+        (0.0, 0.004, 120, 260),
+        (1.2, 0.004, 120, 260),
+        (10.0, 0.004, 110, 300),
+        (0.0, 0.5, LEAST, LEAST),
+    ],
+)
+@pytest.mark.parametrize("backlog", [True, False])
+def test_a_cost_that_no_smaller_batch_would_save_shrinks_none(
+    fixed_s: float, each_s: float, at_least: int, at_most: int, *, backlog: bool
+) -> None:
+    """Simulated: 60 batches with all that may be taken, or first 60 of a few messages and then so."""
+    pace, noise = Pace(2000, 1.0), random.Random(1)  # noqa: S311 - no secret
+    for few in ([] if backlog else [noise.randint(1, 9) for _ in range(60)]) + [0] * 60:
+        size = min(few or 2000, pace.most)
+        pace.took(size, (fixed_s + each_s * size) * noise.uniform(0.95, 1.05))
+    sizes = []
+    for _ in range(20):
+        sizes.append(pace.most)
+        pace.took(pace.most, fixed_s + each_s * pace.most)
+    assert at_least <= sorted(sizes)[10] <= at_most
+
+
 def test_batches_grow_back_and_never_vanish() -> None:
     pace = Pace(1000, 1.0)
     pace.took(1, 50.0)
-    assert pace.most == 1
+    assert pace.most == LEAST
     for _ in range(20):
         pace.took(pace.most, 0.01)
     assert pace.most == 1000
