@@ -8,6 +8,8 @@ import typer
 
 from cli.console import metric_rows, say, say_table
 from features.errors import BundleError
+from features.spec import Spec
+from metrics import Evaluation
 from scoring import links
 from scoring.bundle import read_bundle
 from scoring.machine import cpu_family
@@ -48,7 +50,7 @@ def _say_bundle(scorer: Scorer) -> None:
     say(f"Reasons     {len(codes)} codes; contributions differ from the native library's by {distance} at most")
     say(f"Bits        {_bits(scorer)}")
     say(f"Libraries   {', '.join(f'{name} {version}' for name, version in manifest['libraries'].items())}")
-    _say_evaluation(manifest["evaluation"])
+    _say_evaluation(scorer.bundle.evaluation, spec)
 
 
 def _rows(manifest: dict[str, Any]) -> int:
@@ -65,10 +67,14 @@ def _bits(scorer: Scorer) -> str:
     )
 
 
-def _say_evaluation(evaluation: dict[str, Any]) -> None:
+def _say_evaluation(evaluation: Evaluation, spec: Spec) -> None:
+    say(f"Origin      {evaluation.origin}. {evaluation.how}")
+    say()
+    for sentence in evaluation.sentences(spec.classes, spec.currency.code):
+        say(sentence)
     for title, part in (
-        ("Customers that the model never saw", evaluation["held_out_customers"]),
-        ("The same, trained before and tested from", evaluation["held_out_customers_and_later"]),
+        (f"Judged: {evaluation.judged_on}", evaluation.judged),
+        ("The same, as if the last periods had not come, judged from", evaluation.later),
     ):
         if part is None:
             continue
@@ -76,9 +82,10 @@ def _say_evaluation(evaluation: dict[str, Any]) -> None:
         say()
         since = part.get("from", "").removesuffix("T00:00:00+00:00")
         say(f"{' '.join(filter(None, (title, since)))}: {policy['applications']:,} applications")
-        baselines = [{row[0]: row[1] for row in metric_rows(part[name])} for name in ("argmax", "majority_class")]
-        rows = [(*row, baselines[0][row[0]], baselines[1][row[0]]) for row in metric_rows(policy)]
-        say_table(("metric", "policy", "95 % interval", "argmax", "majority class"), rows)
+        names = [name for name in ("argmax", "majority_class", "approve_all") if name in part]
+        others = [{row[0]: row[1] for row in metric_rows(part[name])} for name in names]
+        rows = [(*row, *[other.get(row[0], "") for other in others]) for row in metric_rows(policy)]
+        say_table(("metric", "policy", "95 % interval", *[name.replace("_", " ") for name in names]), rows)
 
 
 @app.command(epilog="Example: credit bundle schema demo/bundles/current")

@@ -17,6 +17,7 @@ from features.errors import InputError
 from features.reason_codes import translate
 from features.spec import Spec
 from features.spec_file import parse_spec
+from metrics import order
 
 _PIPE_WIDTH = 140
 _OUTPUT_FAILED = 4
@@ -179,7 +180,7 @@ def read_dictionary(path: Path, spec: Spec) -> Spec:
 def metric_rows(evaluation: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Format metrics as rows: name, value, 95 % interval."""
     rows = []
-    for name, figure in evaluation["metrics"].items():
+    for name, figure in sorted(evaluation["metrics"].items(), key=lambda item: order(item[0])):
         value, low, high = (figure[key] for key in ("value", "low", "high"))
         interval = "" if low is None else f"{low:.4f} to {high:.4f}"
         rows.append((name, "not defined" if value is None else f"{value:.4f}", interval))

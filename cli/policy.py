@@ -51,13 +51,13 @@ def say_costs(policy: Policy) -> None:
 
 
 def _say_points(bundle: Bundle) -> None:
-    part = bundle.manifest["evaluation"]["held_out_customers"]
-    confusion, total = part["policy"]["confusion"], part["policy"]["applications"]
+    policy = bundle.evaluation.policy
+    confusion, total = policy["confusion"], policy["applications"]
     classes = bundle.policy.classes
     mix = [sum(confusion[actual][name] for actual in classes) / max(total, 1) for name in classes]
     say(f"On {total:,} held-out applications:")
     rows: list[tuple[str, ...]] = [(f"called {n}", f"{100 * s:.1f} %") for n, s in zip(classes, mix, strict=True)]
-    found = part["policy"]["metrics"]
+    found = bundle.evaluation.metrics
     names = [f"{m.name}_{classes[-1]}" if m.by_class else m.name for m in listed(Place.POLICY)]
     rows += [(name, _value(found[name])) for name in names if name in found]
     say_table((), rows)

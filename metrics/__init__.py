@@ -1,6 +1,7 @@
 """Every figure about decisions, once: the table of metrics, how each is computed, and its interval by customer."""
 
-from metrics.evaluating import Outcome, against, class_curves, evaluate, evaluate_all
+from metrics.evaluating import Outcome, against, class_curves, evaluate, evaluate_all, with_interval
+from metrics.evaluation import Evaluation, Origin, Protocol
 from metrics.expected import (
     Linear,
     Sums,
@@ -43,15 +44,18 @@ __all__ = [
     "Cells",
     "Classes",
     "Decided",
+    "Evaluation",
     "Figure",
     "Floats",
     "Groups",
     "Linear",
     "Mean",
     "Metric",
+    "Origin",
     "Outcome",
     "Pair",
     "Place",
+    "Protocol",
     "Ranked",
     "Ranks",
     "Sums",
@@ -86,4 +90,5 @@ __all__ = [
     "share",
     "stated_parts",
     "variance",
+    "with_interval",
 ]

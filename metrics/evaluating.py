@@ -88,9 +88,9 @@ def _evaluate(outcome: Outcome, ranked: Drawn, seed: int) -> dict[str, Any]:
     figures = {}
     for metric in listed(Place.EVALUATION, outcome.classes):
         if metric.name in ranked:
-            figures[metric.name] = _with_interval(metric, *ranked[metric.name])
+            figures[metric.name] = with_interval(metric, *ranked[metric.name])
         elif (value := sums.value(metric, total)) is not None:
-            figures[metric.name] = _with_interval(metric, float(value[0]), sums.value(metric, drawn))
+            figures[metric.name] = with_interval(metric, float(value[0]), sums.value(metric, drawn))
     return {
         "applications": len(outcome.actual),
         "customers": len(own),
@@ -171,8 +171,11 @@ class _Sums:
         return Totals(confusion.reshape(-1, count, count), gaps.reshape(-1, count, CALIBRATION_BINS))
 
 
-def _with_interval(metric: Metric, value: float, drawn: Floats | None) -> dict[str, float | None]:
-    """Percentile interval, shifted by the bootstrap's own bias (noticeable for the calibration error alone)."""
+def with_interval(metric: Metric, value: float, drawn: Floats | None) -> dict[str, float | None]:
+    """Return value, low and high: percentiles, shifted by the bootstrap's own bias (noticeable for calibration alone).
+
+    The one interval of a figure that is resampled by customer; `drawn` may hold NaN where a resample defines none.
+    """
     known = np.empty(0) if drawn is None else drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or not len(known):
         return {"value": round(value, 6) if np.isfinite(value) else None, "low": None, "high": None}

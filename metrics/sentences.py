@@ -58,25 +58,22 @@ def _compared(against: dict[str, Any], currency: str | None) -> Iterator[str]:
         elif gain["low"] == gain["high"] == 0:
             yield f"The policy decides exactly as {words} would, so it adds nothing to it."
         else:
-            verdict = "is worse than" if gain["high"] < 0 else "does not beat"
-            yield f"The policy {verdict} {words}: {_difference(gain, currency)}."
+            verdict = "is worse than" if gain["high"] < 0 else "is not shown to beat"
+            chance = "" if gain["high"] < 0 else ", which may be chance"
+            yield f"The policy {verdict} {words}: {_gain(gain, currency)}{chance}."
     if beaten:
         yield f"The policy is better: {', and '.join(beaten)}."
 
 
 def _gain(gain: dict[str, Any], currency: str | None) -> str:
-    value, low, high = gain["gain"], gain["low"], gain["high"]
+    """Say what is saved, or, where the policy loses, what it costs more."""
+    sign = 1 if gain["gain"] >= 0 else -1
+    ends = sorted((sign * gain["low"], sign * gain["high"]))
     if gain["of"] == "accuracy":
-        return f"{100 * value:,.1f} ({100 * low:,.1f} to {100 * high:,.1f}) errors in a hundred fewer"
-    return f"{value:,.2f} ({low:,.2f} to {high:,.2f}) {currency} an application cheaper"
-
-
-def _difference(gain: dict[str, Any], currency: str | None) -> str:
-    """Say a gain that is none the other way round: as what the policy costs more."""
-    turned = {**gain, "gain": -gain["gain"], "low": -gain["high"], "high": -gain["low"]}
-    text = _gain(turned, currency).removesuffix(" fewer").removesuffix(" cheaper")
-    chance = ", which may be chance" if gain["inside_the_noise"] else ""
-    return f"{text} more{chance}" if gain["of"] == "accuracy" else f"{text} dearer{chance}"
+        value, low, high = (100 * v for v in (sign * gain["gain"], *ends))
+        return f"{value:,.1f} ({low:,.1f} to {high:,.1f}) errors in a hundred {'fewer' if sign > 0 else 'more'}"
+    money = f"{sign * gain['gain']:,.2f} {currency} ({ends[0]:,.2f} to {ends[1]:,.2f}) an application"
+    return f"{money} {'cheaper' if sign > 0 else 'dearer'}"
 
 
 def _refusals(confusion: dict[str, dict[str, int]], classes: tuple[str, ...]) -> Iterator[str]:

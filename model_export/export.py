@@ -12,6 +12,7 @@ from scipy.special import expit
 from features.directions import feature_directions
 from features.matrix import build_features, list_features
 from features.reason_codes import complete_reasons
+from metrics import Evaluation
 from model_export.adversarial import Case, adversarial_cases
 from model_export.gate import check_parity
 from model_export.golden_inputs import invent
@@ -90,6 +91,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
     }
     model_facts = {
         "trees": len(ensemble.trees),
+        "depth": max(tree.depth for tree in ensemble.trees),
         "features": names,
         "form": "ordinal" if ensemble.ordinal else "softmax",
     }
@@ -121,7 +123,7 @@ def _facts(trained: Trained, model: dict[str, object], certificate: dict[str, An
             **({"source": trained.source} if trained.source else {}),
         },
         "training_data": {"sha256": trained.fingerprint},
-        "evaluation": trained.evaluation,
+        "evaluation": {**trained.evaluation, "origin": str(Evaluation.of_facts(trained.evaluation).origin)},
         "parity": certificate,
         "cpu_family": cpu_family(),
         "libraries": library_versions("numpy", "polars", "onnxruntime", "xgboost-cpu", "scikit-learn", "skl2onnx"),

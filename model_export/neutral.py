@@ -30,6 +30,14 @@ class Tree:
     value: NDArray[np.float32]
     cover: NDArray[np.float32]
 
+    @property
+    def depth(self) -> int:
+        """The number of conditions on the longest path."""
+        level, depth = np.zeros(1, dtype=np.int64), 0
+        while len(inner := level[self.left[level] >= 0]):
+            level, depth = np.concatenate([self.left[inner], self.right[inner]]), depth + 1
+        return depth
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:

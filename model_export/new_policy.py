@@ -89,6 +89,7 @@ def _facts(bundle: Bundle, old: Content, policy: Policy, rejudged: Rejudged | No
     evaluation = {
         **old.facts["evaluation"],
         "held_out_customers": held_out,
+        "given": rejudged is not None and not rejudged.known,
         "held_out_customers_and_later": None,  # was judged under the former policy, by a model that was not kept
         "policy_changed": "from the stored histogram" if rejudged is None else "judged again",
     }
@@ -106,7 +107,9 @@ def _from_histogram(bundle: Bundle, old: Content, policy: Policy) -> dict[str, A
     """Evaluate on the histogram, without intervals: who belongs to which customer is not stored."""
     found = evaluate_judged(on_histogram(bundle, policy))
     for name, part in found.items():
-        former = old.evaluation[name]
+        former = old.evaluation.judged.get(name)
+        if former is None:  # of a release without this baseline
+            continue
         part["customers"] = former["customers"]
         for metric, figure in part["metrics"].items():
             known = find(metric)

@@ -13,6 +13,7 @@ from features.errors import BundleError, SpecError
 from features.matrix import list_features
 from features.spec import Spec
 from features.spec_file import parse_spec
+from metrics import Evaluation
 from scoring.policy import Policy
 from scoring.reason_book import ReasonBook
 from scoring.reasons import Explainer
@@ -45,6 +46,7 @@ class Bundle:
     policy: Policy
     explainer: Explainer
     golden: pl.DataFrame
+    evaluation: Evaluation
 
 
 def canonical_json(value: object) -> bytes:
@@ -88,6 +90,7 @@ def read_bundle(path: Path) -> Bundle:
             policy=Policy.from_toml(contents[POLICY].decode()),
             explainer=_explainer(contents, spec),
             golden=pl.read_parquet(io.BytesIO(contents[GOLDEN]), n_rows=_MOST_GOLDEN),
+            evaluation=Evaluation.of_manifest(manifest, str(folder / MANIFEST)),
         )
     except (SpecError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise BundleError(f"{folder}: {error}") from error

@@ -16,6 +16,7 @@ from training.judged import Judged
 from training.report.sections_fairness import MEASURES
 
 LEAST_CUSTOMERS = 50
+NOT_STATED = "not stated"
 _ROUNDS, _FOLDS, _SHOWN = 30, 5, 5
 _PROXY = {
     "max_depth": 6,
@@ -57,7 +58,8 @@ def read_groups(groups: pl.DataFrame, applications: pl.DataFrame) -> pl.DataFram
 def fairness(judged: Judged, application_ids: pl.Series, groups: pl.DataFrame) -> dict[str, Any]:
     """Return rates with 95 % intervals by group, ratios to the group that is refused least, and the proxy check.
 
-    Groups with fewer than 50 customers are named, without figures.
+    Groups with fewer than 50 customers are named, without figures. Applications without a group stand apart as "not
+    stated": they are nobody's group, so they are compared with none.
 
     Raises:
         InputError: fewer than two groups are large enough.
@@ -82,6 +84,9 @@ def fairness(judged: Judged, application_ids: pl.Series, groups: pl.DataFrame) -
         for i, ratio in _ratios(judged, member, large, reference, measure).items():
             rows[i][f"{measure}_ratio"] = ratio
     others = [i for i in large if i != reference]
+    unstated = member < 0
+    if len(np.unique(customers[unstated])) >= LEAST_CUSTOMERS:
+        rows.append(_rates(judged, NOT_STATED, unstated))
     return {
         "without_group": int((member < 0).sum()),
         "groups": rows,

@@ -101,12 +101,10 @@ def content_on(bundle: Bundle, rejudged: Rejudged, fairness: dict[str, Any] | No
         figures.pop("leaks", None)
     evaluation = {
         **old.facts["evaluation"],
+        "given": not rejudged.known,
         "held_out_customers": evaluate_judged(rejudged.judged),
         "rejected_applications": rejudged.rejected,
     }
     if not rejudged.known:
         evaluation["held_out_customers_and_later"] = None
-    judged = old.judged if rejudged.known else "applications that were given with this report"
-    return replace(
-        old, facts={**old.facts, "evaluation": evaluation}, figures=figures, judged=judged, fairness=fairness
-    )
+    return replace(old, facts={**old.facts, "evaluation": evaluation}, figures=figures, fairness=fairness)

@@ -9,10 +9,10 @@ from typing import Any
 
 from features.protected import declared_protected
 from metrics import Place, listed, order
-from training.report.content import Content, purpose
+from training.report.content import Content, purpose, verdict
 from training.report.sections_curves import LABELS, in_order
 from training.report.sections_fairness import verdicts
-from training.report.sections_model import SIDES, gains
+from training.report.sections_model import gains, sides
 from training.report.shown import cell, plain
 
 _NOT_STATED = "Not stated by the owner; set `about.{}` in the spec."
@@ -50,16 +50,17 @@ def _purpose(content: Content) -> Iterator[str]:
 
 def _design(content: Content) -> Iterator[str]:
     model = content.facts["model"]
+    depth = f" of depth {model['depth']} at most" if "depth" in model else ""
     yield "## Design and conceptual soundness  [SR 26-2: development, conceptual soundness; annex IV 1 (b), 2 (a), (b)]"
     yield _list(
         [
             (
-                f"{model['kind']}, {model['trees']} trees, on {len(model['features'])} features; "
-                "missing values are routed as the trees learned."
+                f"{model['kind']}, {content.evaluation.origin}: {model['trees']} trees{depth}, on "
+                f"{len(model['features'])} features; missing values are routed as the trees learned."
             ),
             (
-                "Probabilities are calibrated on customers that the models had not seen; the class is the one of "
-                "least expected cost; the score is scorecard points on the odds of the worst class."
+                f"Probabilities are calibrated, and the policy is chosen, on {content.evaluation.calibrated_on}. The "
+                "class is the one of least expected cost; the score is scorecard points on the odds of the worst class."
             ),
             (
                 "Features end at the instant of the application and are exact (integer sums), the same in batch, "
@@ -68,9 +69,9 @@ def _design(content: Content) -> Iterator[str]:
             "Reasons of adverse decisions are exact SHAP values of the exported model.",
         ]
     )
-    tuning = content.facts["evaluation"]["tuning"]
+    tuning = content.evaluation.tuning
     if tuning is None:
-        yield "Parameters: the recipe of docs/model.md; no search was run."
+        yield content.evaluation.parameters
     else:
         yield f"Parameters: candidate {tuning['winner']} of {tuning['trials']} (study in `study.csv`)."
         yield _list(gains(tuning, content.currency))
@@ -80,27 +81,31 @@ def _data(content: Content) -> Iterator[str]:
     yield "## Data  [SR 26-2: data quality and relevance; annex IV 2 (d)]"
     yield f"Origin: {content.spec.about.data or _NOT_STATED.format('data')}"
     rows = [
-        (SIDES[name], f"{side['applications']:,}", f"{side['customers']:,}", f"{side['from']} to {side['to']}")
-        for name, side in sorted(content.figures["data"].items(), key=lambda item: list(SIDES).index(item[0]))
+        (name, f"{side['applications']:,}", f"{side['customers']:,}", f"{side['from']} to {side['to']}")
+        for name, side in sides(content)
     ]
     yield _table(("side", "applications", "customers", "as of"), rows)
-    rejected = content.facts["evaluation"]["rejected_applications"]
     yield (
-        f"Split by customer; judged on {content.judged}. Rejected as unusable: {rejected:,} applications. Fingerprint "
+        f"{content.evaluation.how} Rejected as unusable: {content.evaluation.rejected:,} applications. Fingerprint "
         f"of features, labels and instants: `{content.facts['training_data']['sha256']}`."
     )
 
 
 def _performance(content: Content) -> Iterator[str]:
     yield "## Performance  [SR 26-2: outcomes analysis, benchmarking; annex IV 2 (g), 3, 4]"
-    columns = [name for name in ("policy", "argmax", "majority_class", "best_reachable") if name in content.evaluation]
+    columns = [
+        name
+        for name in ("policy", "argmax", "majority_class", "approve_all", "best_reachable")
+        if name in content.evaluation.judged
+    ]
     rows = [
-        (metric, *[plain(metric, content.evaluation[name]["metrics"].get(metric)) for name in columns])
+        (metric, *[plain(metric, content.evaluation.judged[name]["metrics"].get(metric)) for name in columns])
         for metric in sorted(content.metrics, key=order)
     ]
+    yield _list(verdict(content))
     yield _table(("metric", *[name.replace("_", " ") for name in columns]), rows)
     yield "In brackets: 95 % intervals of a bootstrap over customers. Curves, months and slices: `report.html`."
-    later = content.facts["evaluation"]["held_out_customers_and_later"]
+    later = content.evaluation.later
     if later is None:
         yield "Out of time: not judged (one label period, or a model or policy that did not come from this training)."
     else:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.spec import Spec
+from metrics import Evaluation, column_tells
 from scoring.policy import Policy
 
 
@@ -11,33 +12,36 @@ from scoring.policy import Policy
 class Content:
     """The facts of a manifest (name, model, evaluation, parity, libraries ...), figures and, if asked for, fairness.
 
-    `judged` says whose applications were judged; `trials` is the table of a search.
+    `trials` is the table of a search.
     """
 
     facts: dict[str, Any]
     spec: Spec
     policy: Policy
     figures: dict[str, Any]
-    judged: str = "customers of the training data that the model never saw"
     trials: tuple[dict[str, Any], ...] = ()
     fairness: dict[str, Any] | None = None
 
     @property
-    def evaluation(self) -> dict[str, Any]:
-        """The metrics of the judged applications, by `policy`, `argmax`, `majority_class`, `best_reachable`."""
-        found: dict[str, Any] = self.facts["evaluation"]["held_out_customers"]
-        return found
+    def evaluation(self) -> Evaluation:
+        """How the model was judged."""
+        return Evaluation.of_facts(self.facts["evaluation"])
 
     @property
     def metrics(self) -> dict[str, Any]:
         """The policy's metrics."""
-        found: dict[str, Any] = self.evaluation["policy"]["metrics"]
-        return found
+        return self.evaluation.metrics
 
     @property
     def currency(self) -> str:
         """The code of the currency of costs."""
         return self.policy.currency
+
+
+def verdict(content: Content) -> list[str]:
+    """Say how good the model is, whether the data can tell, and whether a feature tells the class by itself."""
+    alone = (content.figures.get("leaks") or {}).get("single_features", [])
+    return [*content.evaluation.sentences(content.spec.classes, content.currency), *column_tells(alone)]
 
 
 def purpose(content: Content) -> tuple[list[str], list[str]]:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from metrics import class_curves
 from scoring.shap_tables import ShapTables
 from training.data import Examples, Split
 from training.judged import Judged
@@ -34,6 +35,7 @@ def judged_figures(judged: Judged, tables: ShapTables) -> dict[str, Any]:
     return {
         "data": {"test": _describe(judged.examples, judged.spec.classes)},
         "thresholds": by_threshold(judged),
+        "curves": class_curves(judged.outcome(judged.assigned, judged.probabilities)),
         "calibration": calibration(judged),
         "scores": scores(judged),
         "trade_off": trade_off(judged),

@@ -2,17 +2,21 @@
 
 from html import escape
 
+from metrics import Unit, find
 from pages import html
 from training.report import sections_curves as curves
 from training.report import sections_model as model
-from training.report.content import Content
+from training.report.content import Content, verdict
 from training.report.sections_fairness import fairness
+from training.report.sections_ranking import ranking
 from training.report.sections_reasons import reasons
+from training.report.shown import cell
 
 _SECTIONS = (
     ("purpose", "What it is for", model.about),
     ("data", "Data and splits", model.data),
     ("metrics", "How good it is", model.metrics),
+    ("ranking", "How well it ranks", ranking),
     ("policy", "What lost good applicants cost", curves.policy),
     ("thresholds", "Thresholds", curves.thresholds),
     ("calibration", "Calibration", curves.calibration),
@@ -32,18 +36,19 @@ def render(content: Content) -> str:
     """Return the report. The same content gives the same bytes."""
     facts = content.facts
     kind = f"{facts['model']['kind']}, {facts['model']['trees']} trees, {len(facts['model']['features'])} features"
-    said = html.paragraph(f"{kind}. Judged on {content.judged}.")
+    said = html.paragraph(f"{kind}, {content.evaluation.origin}. {content.evaluation.how}")
+    notes = [curves.starved(content), _policy_note(content)]
     return html.Page(
         made_by="credit report",
         title=f"{facts['name']}: model report",
-        top=[said, _key_figures(content), curves.starved(content), _policy_note(content)],
+        top=[said, html.bullets(verdict(content)), _key_figures(content), *notes],
         sections=[(name, heading, make(content)) for name, heading, make in _SECTIONS],
         about=" from the bundle's own figures. Intervals are 95 %, by customer.",
     ).text()
 
 
 def _policy_note(content: Content) -> str:
-    if content.facts["evaluation"].get("policy_changed") != "from the stored histogram":
+    if content.evaluation.policy_changed != "from the stored histogram":
         return ""
     return html.note(
         "The policy was set after training, without data: figures under it come from the stored histogram of "
@@ -51,31 +56,32 @@ def _policy_note(content: Content) -> str:
     )
 
 
+_BASELINES = {"approve_all": "approving everybody", "argmax": "argmax"}
+
+
 def _key_figures(content: Content) -> str:
-    points, best = content.figures["trade_off"]["points"], content.spec.best_class
-    policy, argmax = points["policy"], points["argmax"]
-    shown = (
-        (
-            f"{best} called {content.spec.classes[0]}",
-            html.percent(policy["false_negative_rate"], 2),
-            html.percent(argmax["false_negative_rate"], 2),
-        ),
-        (f"Precision of {best}", html.percent(policy["precision"]), html.percent(argmax["precision"])),
-        (f"Recall of {best}", html.percent(policy["recall"]), html.percent(argmax["recall"])),
-        (
-            f"Cost of an application, {content.currency}",
-            html.number(policy["expected_cost"], 2),
-            html.number(argmax["expected_cost"], 2),
-        ),
-    )
-    boxes = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value.partition(' (')[0])}<small>{escape(_interval(value))}argmax "
-        f"{escape(other.partition(' (')[0])}</small></dd></div>"
-        for name, value, other in shown
-    )
-    return f'<dl class="key">{boxes}</dl>'
+    """Show the figures that decide, with their intervals, beside decisions without the policy; worse ones stand out."""
+    best = content.spec.best_class
+    names = ("auc", "gini", "expected_cost", "false_negative_rate", f"precision_{best}", f"recall_{best}")
+    boxes = [_tile(content, name) for name in names if name in content.metrics]
+    return f'<dl class="key">{"".join(boxes)}</dl>'
 
 
-def _interval(text: str) -> str:
-    inside = text.partition(" (")[2].removesuffix(")")
-    return f"{inside}; " if inside else ""
+def _tile(content: Content, name: str) -> str:
+    metric, figure = find(name), content.metrics[name]
+    if metric is None:
+        return ""
+    label = metric.called(content.spec.classes) + (f", {content.currency}" if metric.unit is Unit.MONEY else "")
+    value, _, span = cell(metric, figure).partition(" (")
+    lines = [span.removesuffix(")")] if span else []
+    worse = False
+    for other, words in _BASELINES.items() if metric.of_decisions else ():
+        beside = content.evaluation.judged.get(other, {}).get("metrics", {}).get(name)
+        if beside is not None and beside["value"] is not None and figure["value"] is not None:
+            loses = metric.loss(figure["value"], beside["value"]) > 0
+            worse = worse or (loses and metric.unit is Unit.MONEY)
+            shown = cell(metric, beside).partition(" (")[0]
+            lines.append(f"{words} {shown}{', which is better' if loses else ''}")
+    marked = ' class="worse"' if worse else ""
+    small = "".join(f"<small>{escape(line)}</small>" for line in lines)
+    return f"<div{marked}><dt>{escape(label)}</dt><dd>{escape(value)}{small}</dd></div>"

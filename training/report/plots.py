@@ -29,6 +29,31 @@ def thresholds(name: str, curve: dict[str, Any], number: int) -> str:
         return to_svg(figure, f"thresholds{number}", f"Precision and recall of {name} by threshold. At 0.5: {said}.")
 
 
+def roc(by_class: dict[str, dict[str, list[float]]], areas: dict[str, float | None]) -> str:
+    """True against false positives of each class; `areas` are the AUCs that are known."""
+    with canvas(height=3.6) as (figure, axes):
+        axes.plot((0, 1), (0, 1), color=MUTED, linewidth=1, label="chance")
+        for i, (name, curve) in enumerate(by_class.items()):
+            style: dict[str, Any] = {"color": SERIES[i % 6], "linestyle": STYLES[i % 6]}
+            axes.plot(curve["false_positive"], curve["recall"], label=f"{name} against the rest", **style)
+        axes.set(xlabel="false positives", ylabel="true positives", xlim=(0, 1), ylim=(0, 1.01))
+        axes.legend(loc="lower right")
+        said = ", ".join(f"{name} {'not defined' if area is None else f'{area:.3f}'}" for name, area in areas.items())
+        return to_svg(figure, "roc", f"ROC curves of {len(by_class)} classes. Areas: {said}.")
+
+
+def precision_recall(by_class: dict[str, dict[str, list[float]]], averages: dict[str, float | None]) -> str:
+    """Precision against recall of each class, with the average precision of each."""
+    with canvas(height=3.6) as (figure, axes):
+        for i, (name, curve) in enumerate(by_class.items()):
+            style: dict[str, Any] = {"color": SERIES[i % 6], "linestyle": STYLES[i % 6]}
+            axes.plot(curve["recall"], curve["precision"], label=f"{name} against the rest", **style)
+        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
+        axes.legend(loc="lower left")
+        said = ", ".join(f"{n} {'not defined' if a is None else f'{a:.3f}'}" for n, a in averages.items())
+        return to_svg(figure, "precision-recall", f"Precision-recall curves. Average precision: {said}.")
+
+
 def calibration(bins_by_class: dict[str, list[dict[str, Any]]]) -> str:
     """Stated against actual shares of all classes."""
     with canvas(height=3.6) as (figure, axes):

@@ -30,7 +30,8 @@ def fairness(content: Content) -> str:
         "Fairness",
         html.paragraph(
             f"Groups came with this report alone. Ratios compare with {found['reference']}, the group that is refused "
-            f"least. Applications without a group: {found['without_group']:,}. Small groups have no figures."
+            f"least. Applications without a group, which are not compared: {found['without_group']:,}. Small groups "
+            "have no figures."
         ),
         html.table(header, rows, "By group, with 95 % intervals by customer"),
         *[html.note(text) for text in verdicts(content)],
@@ -67,7 +68,7 @@ def cells(row: dict[str, Any]) -> tuple[object, ...]:
     for metric in listed(Place.GROUPS):
         found.append(cell(metric, row.get(metric.name)))
         if (ratio := ratio_of(metric)) is not None:
-            found.append(html.number(row[ratio], 3))
+            found.append(html.number(row.get(ratio), 3))
     return tuple(found)
 
 

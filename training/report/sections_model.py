@@ -1,5 +1,6 @@
 """Sections of the report: purpose, data, metrics, search, leak checks, parity."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,13 +10,14 @@ from training.report import plots
 from training.report.content import Content, purpose
 from training.report.shown import plain
 
-_TITLES = {
+TITLES = {
     "policy": "policy",
     "argmax": "argmax",
     "majority_class": "majority class",
+    "approve_all": "approve all",
     "best_reachable": "best reachable",
 }
-SIDES = {"train": "training", "calibration": "calibration and policy", "test": "judged"}
+_SIDES = ("train", "calibration", "test")
 
 
 def about(content: Content) -> str:
@@ -36,16 +38,9 @@ def data(content: Content) -> str:
     """Describe data and splits."""
     classes = content.spec.classes
     rows = [
-        (
-            SIDES[name],
-            side["applications"],
-            side["customers"],
-            f"{side['from']} to {side['to']}",
-            *_shares(side, classes),
-        )
-        for name, side in sorted(content.figures["data"].items(), key=lambda item: list(SIDES).index(item[0]))
+        (name, side["applications"], side["customers"], f"{side['from']} to {side['to']}", *_shares(side, classes))
+        for name, side in sides(content)
     ]
-    rejected = content.facts["evaluation"]["rejected_applications"]
     origin = content.spec.about.data or "Not stated by the owner: set about.data in the spec."
     return html.section(
         "data",
@@ -53,11 +48,17 @@ def data(content: Content) -> str:
         html.paragraph(f"Origin: {origin}"),
         html.table(("side", "applications", "customers", "as_of", *classes), rows, "Who learned, who judged"),
         html.paragraph(
-            f"Split by customer: nobody is on two sides, so nothing is judged by memory. Judged: {content.judged}. "
-            f"Applications that were rejected as unusable before: {rejected:,}."
+            f"Judged: {content.evaluation.judged_on}. {content.evaluation.how} "
+            f"Applications that were rejected as unusable before: {content.evaluation.rejected:,}."
         ),
         _fingerprint(content),
     )
+
+
+def sides(content: Content) -> list[tuple[str, dict[str, Any]]]:
+    """Return the sides of the data with what they were used for."""
+    names, found = content.evaluation.sides, content.figures["data"]
+    return [(names.get(name, name), found[name]) for name in _SIDES if name in found]
 
 
 def _shares(side: dict[str, Any], classes: tuple[str, ...]) -> list[str]:
@@ -72,8 +73,8 @@ def _fingerprint(content: Content) -> str:
 
 def metrics(content: Content) -> str:
     """Show metrics with intervals beside baselines, in and out of time, and the confusion matrix."""
-    later = content.facts["evaluation"]["held_out_customers_and_later"]
-    parts = [_metric_table(content.evaluation, "Metrics with 95 % intervals (bootstrap over customers)")]
+    later = content.evaluation.later
+    parts = [_metric_table(content.evaluation.judged, "Metrics with 95 % intervals (bootstrap over customers)")]
     if later is not None:
         parts.append(
             _metric_table(later, f"The same, trained as if {later['from'][:10]} had not come, judged from then on")
@@ -90,20 +91,20 @@ def metrics(content: Content) -> str:
     return html.section("metrics", "How good it is", *parts, confusion(content))
 
 
-def _metric_table(evaluation: dict[str, Any], caption: str) -> str:
-    names = [name for name in _TITLES if name in evaluation]
+def _metric_table(evaluation: Mapping[str, Any], caption: str) -> str:
+    names = [name for name in TITLES if name in evaluation]
     found = evaluation["policy"]["metrics"]
     rows = [
         (metric.replace("_", " "), *[plain(metric, evaluation[name]["metrics"].get(metric)) for name in names])
         for metric in sorted(found, key=order)
     ]
     count = evaluation["policy"]["applications"]
-    return html.table(("metric", *[_TITLES[n] for n in names]), rows, f"{caption}; {count:,} applications")
+    return html.table(("metric", *[TITLES[n] for n in names]), rows, f"{caption}; {count:,} applications")
 
 
 def confusion(content: Content) -> str:
     """Show what was assigned to applicants of each class, as counts and as shares of the row."""
-    table = content.evaluation["policy"]["confusion"]
+    table = content.evaluation.policy["confusion"]
     classes = content.spec.classes
     rows = []
     for actual in classes:
@@ -116,10 +117,9 @@ def confusion(content: Content) -> str:
 
 def search(content: Content) -> str:
     """Show the search for parameters, its gain and its noise; empty without one."""
-    tuning = content.facts["evaluation"]["tuning"]
+    tuning = content.evaluation.tuning
     if tuning is None:
-        text = "The recipe was used as it is; docs/model.md says how it was found. `--trials` searches around it."
-        return html.section("tuning", "Search for parameters", html.paragraph(text))
+        return html.section("tuning", "Search for parameters", html.paragraph(content.evaluation.parameters))
     rows = [(name, f"{value:g}") for name, value in sorted(tuning["parameters"].items())]
     rows += [("trees x depth (serving cost)", f"{tuning['serving_cost']:,}")]
     parts = [
@@ -137,7 +137,7 @@ def search(content: Content) -> str:
     return html.section("tuning", "Search for parameters", *parts)
 
 
-def gains(tuning: dict[str, Any], currency: str) -> list[str]:
+def gains(tuning: Mapping[str, Any], currency: str) -> list[str]:
     """Say what a search gained against the default, and whether that is more than noise."""
     if tuning["winner"] == 0:
         return ["The recipe was kept as it is: no candidate was better, or as good and cheaper to serve."]

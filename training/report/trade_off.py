@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metrics import INTERVAL, Asked, Floats, Metric, Place, by_customer, listed, resamples
+from metrics import Asked, Floats, Metric, Place, by_customer, listed, resamples, with_interval
 from scoring.policy import Policy
 from training.judged import Classes, Judged
 
@@ -98,8 +98,4 @@ def _figure(metric: Metric, asked: Asked, total: Floats, drawn: Floats) -> dict[
     part, whole = (weights.ravel() for weights in metric.cells(asked) or (np.zeros(0), np.zeros(0)))
     with np.errstate(divide="ignore", invalid="ignore"):
         value, resampled = float((total @ part / (total @ whole))[0]), drawn @ part / (drawn @ whole)
-    low = high = None
-    known = resampled[np.isfinite(resampled)]
-    if len(known):
-        low, high = (round(float(v), 6) for v in np.percentile(known, INTERVAL))
-    return {"value": round(value, 6) if np.isfinite(value) else None, "low": low, "high": high}
+    return with_interval(metric, value, resampled)
