@@ -19,6 +19,7 @@ from features.dialect import Dialect
 from features.errors import InputError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
+from metrics import Evaluation
 
 if TYPE_CHECKING:
     from training.data import TrainingData
@@ -207,13 +208,21 @@ def training_data(folder: Path, spec: Spec, dialect: Dialect | None = None) -> "
 
 
 def _say_trained(evaluation: dict[str, Any], published: Path) -> None:
+    from scoring.bundle import read_bundle
+    from training.report.content import verdict
+    from training.report.files import content_of
+
     say_tuning(evaluation)
     policy = evaluation["held_out_customers"]["policy"]
-    say(f"Held-out customers: {policy['applications']:,} applications; all figures: credit bundle show")
+    judged_on = Evaluation.of_facts(evaluation).judged_on
+    say(f"Judged: {judged_on}; {policy['applications']:,} applications. All figures: credit bundle show")
     say_table(("metric", "value", "95 % interval"), metric_rows(policy))
     starved = [name for name in policy["confusion"] if not any(row[name] for row in policy["confusion"].values())]
     if starved:
         warn(never_assigned(starved))
+    say()
+    for sentence in verdict(content_of(read_bundle(published))):
+        say(sentence)
     say(str(published))
 
 

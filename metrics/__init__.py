@@ -1,6 +1,6 @@
 """Every figure about decisions, once: the table of metrics, how each is computed, and its interval by customer."""
 
-from metrics.evaluating import Outcome, against, class_curves, evaluate, evaluate_all, with_interval
+from metrics.evaluating import Outcome, against, class_curves, evaluate, evaluate_all, not_certain, with_interval
 from metrics.evaluation import Evaluation, Origin, Protocol
 from metrics.expected import (
     Linear,
@@ -81,6 +81,7 @@ __all__ = [
     "mean",
     "monitored",
     "named",
+    "not_certain",
     "order",
     "paired_by_customer",
     "resamples",

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from metrics.kinds import Asked, Cells, Classes, Floats, Mean, Metric, Place, Ranks, Totals
+from metrics.intervals import Decided, figure
+from metrics.kinds import Asked, Cells, Classes, Floats, Mean, Metric, Place, Ranks, Totals, Unit
 from metrics.paired import paired_by_customer
 from metrics.probabilities import CALIBRATION_BINS, calibration_gaps
 from metrics.ranking import Ranked, curves
@@ -32,6 +33,17 @@ class Outcome:
     probabilities: Floats
     customers: Classes
     costs: Floats | None = None
+
+    @property
+    def decided(self) -> Decided:
+        """The decisions without their probabilities."""
+        return Decided(
+            count=len(self.classes),
+            actual=self.actual,
+            assigned=self.assigned,
+            customers=self.customers,
+            costs=self.costs,
+        )
 
 
 def evaluate(outcome: Outcome, seed: int = 0) -> dict[str, Any]:
@@ -85,12 +97,14 @@ def _evaluate(outcome: Outcome, ranked: Drawn, seed: int) -> dict[str, Any]:
     own = by_customer(sums.rows, customers)
     drawn = np.concatenate([draws @ own for draws in resamples(len(own), seed)]) if len(own) else own
     total = own.sum(axis=0)[None, :]
+    decided = outcome.decided
     figures = {}
     for metric in listed(Place.EVALUATION, outcome.classes):
         if metric.name in ranked:
             figures[metric.name] = with_interval(metric, *ranked[metric.name])
         elif (value := sums.value(metric, total)) is not None:
-            figures[metric.name] = with_interval(metric, float(value[0]), sums.value(metric, drawn))
+            found = with_interval(metric, float(value[0]), sums.value(metric, drawn))
+            figures[metric.name] = not_certain(metric, found, decided)
     return {
         "applications": len(outcome.actual),
         "customers": len(own),
@@ -169,6 +183,18 @@ class _Sums:
         ends = count * count, count * count + count * CALIBRATION_BINS
         confusion, gaps = sums[:, : ends[0]], sums[:, ends[0] : ends[1]]
         return Totals(confusion.reshape(-1, count, count), gaps.reshape(-1, count, CALIBRATION_BINS))
+
+
+def not_certain(metric: Metric, found: dict[str, float | None], decided: Decided) -> dict[str, float | None]:
+    """Return the figure; where no resample can tell a share from 0 or 1, with Wilson's interval by customer.
+
+    Not for decisions that are the same for everybody: what they make of a class is certain.
+    """
+    same = found["low"] is None or found["low"] != found["high"]
+    if same or metric.unit is not Unit.SHARE or len(np.unique(decided.assigned)) < 2:
+        return found
+    wilson = figure(metric, decided)
+    return {name: wilson[name] for name in ("value", "low", "high")}
 
 
 def with_interval(metric: Metric, value: float, drawn: Floats | None) -> dict[str, float | None]:

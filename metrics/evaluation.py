@@ -166,7 +166,8 @@ class Evaluation:
     def sides(self) -> dict[str, str]:
         """Name the sides of the data by what they were used for."""
         if self.protocol is Protocol.CROSS_FITTED:
-            return {"train": "fitted, calibrated and judged, by folds", "test": "judged, by folds"}
+            own = {"train": "fitted, calibrated and judged, by folds"}
+            return {**own, "test": "given and judged"} if self.given else own
         return {"train": "training", "calibration": "calibration and policy", "test": "judged"}
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-TELLS = 0.98  # AUC of one column alone from which it is taken to tell the class by itself
 _FEW, _TOO_FEW = 200, 50  # judged applications of the rarest class
 _WIDE = 0.10  # an interval of the AUC that says little
 _BASELINES = {"approve_all": "approving everybody", "argmax": "taking the most probable class"}
@@ -20,14 +19,13 @@ def sentences(found: dict[str, Any], classes: tuple[str, ...], currency: str | N
     yield from _sample(found, classes)
 
 
-def column_tells(features: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a sentence for each feature (`feature`, `class`, `auc`) that tells a class by itself, out of fold."""
-    for row in features:
-        if row["auc"] >= TELLS:
-            yield (
-                f"{row['feature']} alone tells {row['class']} from the rest (AUC {row['auc']:.3f}): it is probably "
-                "known only after the decision. Leave it out of the spec, unless it is known at as_of."
-            )
+def column_tells(alone: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a sentence for each column (`column`, `auc` out of fold) that tells the class by itself."""
+    for row in alone:
+        yield (
+            f"{row['column']} alone tells the class (AUC {row['auc']:.3f}, out of fold): it was probably written after "
+            "the decision. Leave it out of the spec, unless it is known at as_of."
+        )
 
 
 def _how_good(metrics: dict[str, Any], best: str, currency: str | None) -> str:

@@ -68,8 +68,8 @@ def test_the_report_and_the_card_come_from_the_bundle_again_to_the_byte(
 def test_the_report_holds_what_a_validator_asks_for(text: str, elements: Elements) -> None:
     ids = [attributes.get("id") for tag, attributes in elements.found if tag == "section"]
     assert ids == [
-        *("purpose", "data", "metrics", "policy", "thresholds", "calibration", "scores", "importance", "months"),
-        *("slices", "fairness", "leaks", "tuning", "parity"),
+        *("purpose", "data", "metrics", "ranking", "policy", "thresholds", "calibration", "scores", "importance"),
+        *("months", "slices", "fairness", "leaks", "tuning", "parity"),
     ]
     for said in ("Not for", "Confusion matrix", "majority class", "argmax", "Leak", "adversarial", "by month"):
         assert said.lower() in text.lower(), said

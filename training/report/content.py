@@ -40,7 +40,7 @@ class Content:
 
 def verdict(content: Content) -> list[str]:
     """Say how good the model is, whether the data can tell, and whether a feature tells the class by itself."""
-    alone = (content.figures.get("leaks") or {}).get("single_features", [])
+    alone = (content.figures.get("leaks") or {}).get("telling", [])
     return [*content.evaluation.sentences(content.spec.classes, content.currency), *column_tells(alone)]
 
 

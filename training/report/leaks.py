@@ -1,17 +1,19 @@
 """Signs of a leak: shared customers, equal rows on both sides, a feature that decides alone, a gap to the training."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.matrix import list_features
+from features.telling import TELLING, telling
 from metrics import auc, log_losses
 from training.data import Examples, Split
 from training.judged import Judged
 
 _SUSPICIOUS = 0.95
-_SHOWN = 5
+_SHOWN, _MOST_ROWS = 5, 20_000
 
 
 def leaks(
@@ -23,6 +25,7 @@ def leaks(
         **(_between_folds(split.train, fold_of) if by_folds and fold_of is not None else _between_sides(split)),
         "single_features": _single_features(judged),
         "suspicious_from": _SUSPICIOUS,
+        "telling": list(_telling(judged)),
         "log_loss": {
             "train": _log_loss(train_probabilities, split.train),
             "test": _log_loss(judged.probabilities, judged.examples),
@@ -48,6 +51,22 @@ def _between_folds(examples: Examples, fold_of: NDArray[np.int64]) -> dict[str, 
         "shared_customers": {"two folds": len(pairs) - len(np.unique(examples.customers))},
         "test_rows_equal_to_a_training_row": sum(len(folds_of_row[row.tobytes()]) > 1 for row in examples.matrix),
     }
+
+
+def _telling(judged: Judged) -> Iterator[dict[str, Any]]:
+    """Yield the columns that tell a class by themselves, out of fold; the categories of an attribute are one column."""
+    every = max(1, -(-len(judged.examples) // _MOST_ROWS))
+    matrix, actual = judged.examples.matrix[::every], judged.examples.actual[::every]
+    customers = judged.examples.customers[::every]
+    columns: dict[str, list[int]] = {}
+    for i, feature in enumerate(list_features(judged.spec)):
+        columns.setdefault(feature.name.partition("=")[0], []).append(i)
+    for name, own in columns.items():
+        some = matrix[:, own]
+        column = some[:, 0] if len(own) == 1 else np.where((some == 1).any(axis=1), (some == 1).argmax(axis=1), -1)
+        area = telling(column, actual, customers) if len(actual) else 0.5
+        if area >= TELLING:
+            yield {"column": name, "auc": round(area, 4)}
 
 
 def _single_features(judged: Judged) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The report as one page: works offline, on a phone, on paper, in light and dark; no script, nothing loaded."""
 
 from html import escape
+from typing import Any
 
 from metrics import Unit, find
 from pages import html
@@ -60,9 +61,9 @@ _BASELINES = {"approve_all": "approving everybody", "argmax": "argmax"}
 
 
 def _key_figures(content: Content) -> str:
-    """Show the figures that decide, with their intervals, beside decisions without the policy; worse ones stand out."""
+    """Show the figures that decide, with their intervals, beside decisions without it; a dearer one stands out."""
     best = content.spec.best_class
-    names = ("auc", "gini", "expected_cost", "false_negative_rate", f"precision_{best}", f"recall_{best}")
+    names = ("auc", "expected_cost", "false_negative_rate", f"precision_{best}", f"recall_{best}")
     boxes = [_tile(content, name) for name in names if name in content.metrics]
     return f'<dl class="key">{"".join(boxes)}</dl>'
 
@@ -73,15 +74,23 @@ def _tile(content: Content, name: str) -> str:
         return ""
     label = metric.called(content.spec.classes) + (f", {content.currency}" if metric.unit is Unit.MONEY else "")
     value, _, span = cell(metric, figure).partition(" (")
+    beside = _beside(content, name) if metric.of_decisions else {"Gini": content.metrics.get("gini")}
+    known = {words: other for words, other in beside.items() if other is not None and other["value"] is not None}
+    dearer = [
+        words
+        for words, other in known.items()
+        if metric.unit is Unit.MONEY and figure["value"] is not None and figure["value"] > other["value"]
+    ]
     lines = [span.removesuffix(")")] if span else []
-    worse = False
-    for other, words in _BASELINES.items() if metric.of_decisions else ():
-        beside = content.evaluation.judged.get(other, {}).get("metrics", {}).get(name)
-        if beside is not None and beside["value"] is not None and figure["value"] is not None:
-            loses = metric.loss(figure["value"], beside["value"]) > 0
-            worse = worse or (loses and metric.unit is Unit.MONEY)
-            shown = cell(metric, beside).partition(" (")[0]
-            lines.append(f"{words} {shown}{', which is better' if loses else ''}")
-    marked = ' class="worse"' if worse else ""
+    lines += [f"{words} {cell(metric, other).partition(' (')[0]}" for words, other in known.items()]
+    lines += [f"dearer than {' and '.join(dearer)}"] if dearer else []
     small = "".join(f"<small>{escape(line)}</small>" for line in lines)
-    return f"<div{marked}><dt>{escape(label)}</dt><dd>{escape(value)}{small}</dd></div>"
+    return f"<div{WORSE if dearer else ''}><dt>{escape(label)}</dt><dd>{escape(value)}{small}</dd></div>"
+
+
+WORSE = ' class="worse"'
+
+
+def _beside(content: Content, name: str) -> dict[str, Any]:
+    judged = content.evaluation.judged
+    return {words: judged[other]["metrics"].get(name) for other, words in _BASELINES.items() if other in judged}

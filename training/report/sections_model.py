@@ -58,7 +58,7 @@ def data(content: Content) -> str:
 def sides(content: Content) -> list[tuple[str, dict[str, Any]]]:
     """Return the sides of the data with what they were used for."""
     names, found = content.evaluation.sides, content.figures["data"]
-    return [(names.get(name, name), found[name]) for name in _SIDES if name in found]
+    return [(names[name], found[name]) for name in _SIDES if name in found and name in names]
 
 
 def _shares(side: dict[str, Any], classes: tuple[str, ...]) -> list[str]:

@@ -16,4 +16,6 @@ def cell(metric: Metric, figure: dict[str, Any] | None, digits: int = 1) -> str:
 def plain(name: str, figure: dict[str, Any] | None) -> str:
     """Format a figure of an evaluation by its name there, shares as numbers from 0 to 1."""
     metric = find(name)
+    if figure is not None and figure["low"] is not None and figure["low"] == figure["high"]:
+        figure = {**figure, "low": None, "high": None}  # fixed by how it is decided, as of approving everybody
     return html.number(figure, 2 if metric is not None and metric.unit is Unit.MONEY else 4)

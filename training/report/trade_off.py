@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metrics import Asked, Floats, Metric, Place, by_customer, listed, resamples, with_interval
+from metrics import Asked, Decided, Floats, Metric, Place, by_customer, listed, not_certain, resamples, with_interval
 from scoring.policy import Policy
 from training.judged import Classes, Judged
 
@@ -81,11 +81,16 @@ def _points(judged: Judged, all_assigned: list[Classes], *, intervals: bool) -> 
     sums = np.concatenate([by_customer(_cells(judged, assigned), customers) for assigned in all_assigned], axis=1)
     drawn = np.concatenate([draws @ sums for draws in resamples(len(sums))]) if intervals else sums[:0]
     parts = np.split(sums.sum(axis=0)[None, :], len(all_assigned), axis=1), np.split(drawn, len(all_assigned), axis=1)
-    asked = Asked(len(judged.spec.classes), costs=judged.costs)
+    asked, decided = Asked(len(judged.spec.classes), costs=judged.costs), judged.decided
     return [
-        {metric.name: _figure(metric, asked, total, resampled) for metric in listed(Place.POLICY)}
-        for total, resampled in zip(*parts, strict=True)
+        _point(asked, total, resampled, replace(decided, assigned=assigned))
+        for total, resampled, assigned in zip(*parts, all_assigned, strict=True)
     ]
+
+
+def _point(asked: Asked, total: Floats, drawn: Floats, decided: Decided) -> dict[str, Any]:
+    figures = ((metric, _figure(metric, asked, total, drawn)) for metric in listed(Place.POLICY))
+    return {metric.name: not_certain(metric, found, decided) for metric, found in figures}
 
 
 def _cells(judged: Judged, assigned: Classes) -> Floats:
