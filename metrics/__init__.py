@@ -34,7 +34,7 @@ from metrics.probabilities import CALIBRATION_BINS, excess_log_losses, log_losse
 from metrics.ranking import Ranked, auc, curves
 from metrics.resampling import INTERVAL, by_customer, resamples
 from metrics.sentences import column_tells, sentences
-from metrics.table import find, listed, named, order
+from metrics.table import find, listed, markdown, named, order
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -78,6 +78,7 @@ __all__ = [
     "find",
     "listed",
     "log_losses",
+    "markdown",
     "mean",
     "monitored",
     "named",

@@ -169,7 +169,9 @@ class Metric:
     def enough_in_words(self) -> str:
         """The smallest loss that matters, as people say it."""
         size = self.matters or 0.0
-        return f"{size:.0%} of it" if self.relative else f"{100 * size:.0f} points"
+        if self.relative:
+            return f"{size:.0%} of it"
+        return f"{100 * size:.0f} points" if self.unit is Unit.SHARE else f"{size:g}"
 
     def shown(self, value: float | None, digits: int = 2) -> str:
         """Format a value: shares in percent, money with cents, others with four digits."""

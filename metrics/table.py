@@ -5,7 +5,7 @@ and is printed and shown in every place that the entry names.
 """
 
 from metrics.decisions import DECISIONS
-from metrics.kinds import Metric, Place
+from metrics.kinds import Metric, Place, Worse
 from metrics.probabilities import PROBABILITIES
 from metrics.ranking import RANKING
 
@@ -39,3 +39,18 @@ def order(name: str) -> tuple[int, str]:
     """Sort the names of an evaluation by their place in the table; those of another release come last."""
     metric = find(name)
     return (len(METRICS) if metric is None else METRICS.index(metric)), name
+
+
+def markdown() -> str:
+    """Return the table as Markdown, for the documentation."""
+    head = "| metric | what it is | unit | worse when | loss that matters | where | source |\n|" + "---|" * 7 + "\n"
+    rows = (" | ".join(cell.replace("|", r"\|") for cell in _row(metric)) for metric in METRICS)
+    return head + "".join(f"| {row} |\n" for row in rows)
+
+
+def _row(metric: Metric) -> tuple[str, ...]:
+    name = f"`{metric.name}{'_CLASS' if metric.by_class else ''}`"
+    matters = metric.enough_in_words if metric.matters is not None else "-"
+    places = ", ".join(place for place in Place if place in metric.places)
+    worse = metric.worse if metric.worse is not Worse.NEITHER else "-"
+    return name, metric.formula, metric.unit, worse, matters, places, metric.source or "-"

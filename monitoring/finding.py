@@ -111,6 +111,8 @@ def most_moved(labels: tuple[str, ...], before: Counts, now: Counts) -> str:
 def ranked(findings: list[Finding]) -> list[Finding]:
     """Return one finding per thing, the one that says most about it, and the likeliest cause of trouble first.
 
+    Shares that are shown as the same at training and now are not ranked.
+
     What raises an alarm in the whole window is ranked by it: small parts stray further, and dirt has no parts.
 
     Alarms come first, then what lies outside its noise band, each by drift weighted with importance. What concerns all
@@ -119,12 +121,19 @@ def ranked(findings: list[Finding]) -> list[Finding]:
     then the features moved with the mix and not the mix with a feature.
     """
     best: dict[tuple[Kind, str, str], Finding] = {}
-    for finding in findings:
+    for finding in filter(_differs, findings):
         cause = finding.detail if finding.kind in (Kind.DIRT, Kind.UNSEEN) else ""
         key = finding.kind, finding.name, cause
         if key not in best or _telling(finding) > _telling(best[key]):
             best[key] = finding
     return sorted(best.values(), key=lambda f: (*[-x for x in _urgency(f)], f.kind == Kind.SCORE, f.name))
+
+
+def _differs(finding: Finding) -> bool:
+    """Tell whether a share is shown as another one than at training: 0.0 % to 0.0 % is no news, whatever its PSI."""
+    if finding.share is None or finding.reference_share is None or finding.alarm:
+        return True
+    return f"{finding.share:.1%}" != f"{finding.reference_share:.1%}"
 
 
 def _urgency(finding: Finding) -> tuple[int, int, float]:

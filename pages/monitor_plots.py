@@ -20,13 +20,25 @@ def ranking(found: Sequence[Mapping[str, Any]]) -> str:
         colours = [ACCENT if f["alarm"] else SERIES[0] for f in shown]
         axes.barh(places, [f["psi"] for f in shown], color=colours, height=0.6)
         bands = [(i, f["band"]) for i, f in enumerate(shown) if f["band"] is not None]
-        axes.plot([b for _, b in bands], [i for i, _ in bands], "|", color=INK, markersize=9, label="chance reaches")
+        end = axis_end([f["psi"] for f in shown])
+        inside, beyond = [(i, b) for i, b in bands if b <= end], [i for i, b in bands if b > end]
+        axes.plot([b for _, b in inside], [i for i, _ in inside], "|", color=INK, markersize=9, label="chance reaches")
+        if beyond:
+            axes.plot(
+                [0.99 * end] * len(beyond), beyond, ">", color=MUTED, markersize=5, label="chance reaches further"
+            )
+        axes.set_xlim(0, end)
         axes.set_yticks(places, [short(f"{f['name']} ({f['kind']})", 34) for f in shown])
         axes.set(xlabel="PSI against training")
         _legend(figure)
         first = shown[-1]
         said = f"Drift of {len(shown)} things. First: {first['name']}, {first['kind']}, PSI {first['psi']:.3f}."
         return to_svg(figure, "ranking", said)
+
+
+def axis_end(values: Sequence[float]) -> float:
+    """Return where the axis of a PSI ends: by what moved, not by how far chance reaches where rows are few."""
+    return max(0.12, 1.25 * max(values, default=0.0))
 
 
 def bins(course: Mapping[str, Any], number: int) -> str:
@@ -57,8 +69,11 @@ def over_parts(courses: Sequence[Mapping[str, Any]], measure: str, label: str) -
             axes.lines[-1].set_label(short(course["name"], 26))
         if measure == "psi":
             known = [c["parts"][name]["band"] for c in courses for name in names]
-            reach = max([band for band in known if band is not None], default=0.0)
-            axes.axhline(max(reach, 0.1), color=ACCENT, linewidth=1, linestyle=":", label="alarm from here")
+            reach = max([0.1, *[band for band in known if band is not None]])
+            end = axis_end([c["parts"][name][measure] or 0.0 for c in courses for name in names])
+            where = "here" if reach <= end else f"{reach:.2f}, beyond the plot"
+            axes.axhline(min(reach, end), color=ACCENT, linewidth=1, linestyle=":", label=f"alarm from {where}")
+            axes.set_ylim(0, 1.02 * end)
         _names(axes, names)
         axes.set(ylabel=label)
         _legend(figure)

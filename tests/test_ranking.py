@@ -8,8 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from metrics import Metric, Outcome, Ranked, auc, class_curves, curves, evaluate, find, listed, named, resamples
+from metrics import (
+    Metric,
+    Outcome,
+    Ranked,
+    auc,
+    class_curves,
+    curves,
+    evaluate,
+    find,
+    listed,
+    markdown,
+    named,
+    resamples,
+)
 from metrics.kinds import Ranks
+from tests.conftest import PROJECT
 
 CLASSES = ("Poor", "Standard", "Good")
 
@@ -119,6 +133,10 @@ def test_what_cannot_be_ranked_is_null_and_two_classes_have_one_target() -> None
     assert found["auc"]["value"] == pytest.approx(
         reference.roc_auc_score(two.actual, two.probabilities[:, 1]), abs=1e-6
     )
+
+
+def test_the_documentation_holds_the_table() -> None:
+    assert markdown() in (PROJECT / "docs/metrics.md").read_text()
 
 
 def test_every_metric_says_what_it_is() -> None:

@@ -98,10 +98,19 @@ def trade_off(found: dict[str, Any], rate: str, label: str) -> str:
                 place = point["precision"]["value"], point[rate]["value"]
                 axes.plot(*place, marker=marker, markersize=size, linestyle="", color=SERIES[series], label=text)
         axes.set(xlabel="precision of the best class", ylabel=label)
+        known = [found["points"][name][rate]["value"] for name in POINTS]
+        axes.set_ylim(*limits([p[rate]["value"] for p in curve] + [v for v in known if v is not None]))
         figure.legend(loc="outside lower center", ncols=2, fontsize=7.5)
         said = ", ".join(f"{POINTS[n][0]} {_at(found['points'][n], rate)}" for n in ("policy", "argmax"))
         name = f"trade-{rate}".replace("_", "-")
         return to_svg(figure, name, f"{label} against precision of the best class: {said}.")
+
+
+def limits(values: list[float]) -> tuple[float, float]:
+    """Return the ends of an axis by its points: a band of chance is cut off there rather than squash them."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = max(0.35 * (high - low), 0.02 * abs(high), 1e-3)
+    return max(0.0, low - room) if low >= 0 else low - room, high + room
 
 
 def _at(point: dict[str, Any], rate: str) -> str:
@@ -121,6 +130,7 @@ def cost(found: dict[str, Any], currency: str) -> str:
         chosen, argmax = (found["points"][n]["expected_cost"]["value"] for n in ("policy", "argmax"))
         axes.axhline(argmax, color=SERIES[1], linestyle="--", label="argmax")
         axes.plot(1, chosen, marker="*", markersize=12, linestyle="", color=ACCENT, label="chosen policy")
+        axes.set_ylim(*limits([argmax, chosen, *[c["value"] for c in costs]]))
         axes.set_xscale("log", base=2)
         axes.set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8], ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
         axes.minorticks_off()
