@@ -105,7 +105,17 @@ class Evaluation:
 
     def sentences(self, classes: tuple[str, ...], currency: str) -> Iterator[str]:
         """Yield how good the model is, in plain sentences."""
-        yield from sentences(self.policy, classes, currency)
+        yield from sentences({"against": self._against(), **self.policy}, classes, currency)
+
+    def _against(self) -> dict[str, Any]:
+        """Compare costs without an interval, where a release before paired comparisons judged the model."""
+        costs = {name: part["metrics"].get("expected_cost", {}).get("value") for name, part in self.judged.items()}
+        own = costs["policy"]
+        return {
+            name: {"of": "expected_cost", "gain": costs[name] - own, "low": None, "high": None}
+            for name in ("approve_all", "argmax")
+            if own is not None and costs.get(name) is not None
+        }
 
     @property
     def judged_on(self) -> str:

@@ -51,7 +51,9 @@ def _compared(against: dict[str, Any], currency: str | None) -> Iterator[str]:
         if name not in against:
             continue
         gain = against[name]
-        if gain["low"] > 0:
+        if gain["low"] is None:
+            yield f"The policy is {_gain(gain, currency)} than {words}; how certain that is was not kept."
+        elif gain["low"] > 0:
             beaten.append(f"{_gain(gain, currency)} than {words}")
         elif gain["low"] == gain["high"] == 0:
             yield f"The policy decides exactly as {words} would, so it adds nothing to it."
@@ -66,6 +68,8 @@ def _compared(against: dict[str, Any], currency: str | None) -> Iterator[str]:
 def _gain(gain: dict[str, Any], currency: str | None) -> str:
     """Say what is saved, or, where the policy loses, what it costs more."""
     sign = 1 if gain["gain"] >= 0 else -1
+    if gain["low"] is None:
+        return f"{abs(gain['gain']):,.2f} {currency} an application {'cheaper' if sign > 0 else 'dearer'}"
     ends = sorted((sign * gain["low"], sign * gain["high"]))
     if gain["of"] == "accuracy":
         value, low, high = (100 * v for v in (sign * gain["gain"], *ends))

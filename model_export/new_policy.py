@@ -106,6 +106,9 @@ def _facts(bundle: Bundle, old: Content, policy: Policy, rejudged: Rejudged | No
 def _from_histogram(bundle: Bundle, old: Content, policy: Policy) -> dict[str, Any]:
     """Evaluate on the histogram, without intervals: who belongs to which customer is not stored."""
     found = evaluate_judged(on_histogram(bundle, policy))
+    found["policy"]["against"] = {
+        name: {**gain, "low": None, "high": None} for name, gain in found["policy"]["against"].items()
+    }
     for name, part in found.items():
         former = old.evaluation.judged.get(name)
         if former is None:  # of a release without this baseline

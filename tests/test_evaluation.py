@@ -13,6 +13,7 @@ import xgboost
 from features.errors import BundleError
 from features.matrix import list_features
 from metrics import Evaluation, Origin, Outcome, Protocol, against, column_tells, evaluate, sentences
+from model_export.new_policy import on_histogram, publish_policy
 from scoring.bundle import read_bundle, sha256
 from tests.conftest import PROJECT, Credit
 from training.fairness import NOT_STATED, fairness, read_groups
@@ -82,7 +83,8 @@ def test_an_evaluation_is_frozen_and_reads_every_format(bundle: Path) -> None:
     old = read_bundle(folder)
     assert (old.evaluation.origin, old.evaluation.protocol) == (Origin.TRAINED_HERE, Protocol.SPLIT)
     assert "a fifth of the customers" in render(content_of(old))
-    assert "EUR" in " ".join(old.evaluation.sentences(old.spec.classes, "EUR"))
+    said_of_it = " ".join(old.evaluation.sentences(old.spec.classes, "EUR"))
+    assert "7.64 EUR an application dearer than taking the most probable class; how certain" in said_of_it
     facts = json.loads((folder / "manifest.json").read_bytes())["evaluation"]
     halves = {**facts, "rows": {"calibration": 1, "test": 1}}
     assert Evaluation.of_facts(halves).origin is Origin.ADOPTED
@@ -114,6 +116,17 @@ def test_a_policy_that_loses_to_approving_everybody_is_told_so() -> None:
     assert "dearer" in text
     assert "Only 20 of 200 judged applications are Poor: the sample is too small" in text
     assert "errors in a hundred more" in said(outcome([0, 0, 1, 1] * 50, actual, [0.9] * 200, None), None)
+
+
+def test_a_policy_set_without_data_states_no_certainty(bundle: Path) -> None:
+    spec, old = read_bundle(bundle).spec, read_bundle(bundle)
+    dearer = tuple(tuple(2 * cost if i == 0 else cost for cost in row) for i, row in enumerate(spec.costs))
+    judged = on_histogram(old, replace(old.policy, costs=dearer))
+    assert against(judged.outcome(judged.assigned, judged.probabilities))["argmax"]["low"] is not None
+    new = publish_policy(old, replace(old.policy, costs=dearer), bundle.parent, None)
+    found = read_bundle(new).evaluation
+    assert found.policy["against"]["argmax"]["low"] is None
+    assert "how certain that is was not kept" in " ".join(found.sentences(spec.classes, "EUR"))
 
 
 def test_a_policy_that_refuses_nobody_or_everybody_is_told_so() -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from features.errors import ExportError
 from features.spec import Spec
+from metrics import log_losses
 from training.calibrate import fit_calibration
 
 _ALL_ORDERS_UP_TO = 5  # classes; beyond, only the reverse, the alphabetical order and exchanges of two
@@ -46,8 +47,7 @@ def check_class_order(margins: NDArray[np.float64], actual: NDArray[np.int64], s
 
 def _losses(margins: NDArray[np.float64], actual: NDArray[np.int64]) -> NDArray[np.float64]:
     probabilities = fit_calibration(margins, actual).probabilities(margins)
-    losses: NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(actual)), actual], 1e-12))
-    return losses
+    return log_losses(probabilities, actual)
 
 
 def _orders(classes: tuple[str, ...]) -> Iterator[list[int]]:
