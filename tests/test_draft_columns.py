@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.draft_speed import measure
 from features.draft import Tables, draft_spec
 from features.draft.apart import stands_apart
 from features.draft.attribute import Drafted, draft_attribute
@@ -187,7 +188,14 @@ def test_quantities_that_are_all_different_are_no_identifiers(name: str) -> None
         *[("Personal.Status.and.Sex", "sex"), ("foreign_worker", "nationality"), ("ForeignWorker", "nationality")],
         *[("age", "age"), ("person_age", "age"), ("dateOfBirth", "age"), ("DAYS_BIRTH", "age"), ("Geschlecht", "sex")],
         *[("estado_civil", "marital status"), ("NAME_FAMILY_STATUS", "marital status"), ("married", "marital status")],
-        *[("nationalité", "nationality"), ("Religion", "religion"), ("płeć", "sex"), ("afam", "race or ethnicity")],
+        *[
+            ("nationalité", "nationality"),
+            ("Religion", "religion"),
+            ("płeć", "sex"),
+            ("SEXCD", "sex"),
+            ("MARSTAT", "marital status"),
+            ("afam", "race or ethnicity"),
+        ],
         *[("OWN_CAR_AGE", None), ("Credit_History_Age", None), ("percentage", None), ("number_of_dependents", None)],
         *[("foreign_transactions", None), ("language_score", "language"), ("average_balance", None), ("stage", None)],
     ],
@@ -282,3 +290,9 @@ def test_the_case_of_own_data_is_drafted_right() -> None:
     assert '# [attributes."born"]\n# kind = "date"' in draft.text
     made = build_features(table, NO_EVENTS, spec)
     assert made.dirt.filter(~pl.col("cause").is_in(["missing", "missing_token"])).is_empty()
+
+
+def test_the_benchmark_of_drafting_runs_at_a_hundredth() -> None:
+    found = measure(1000, 20)
+    assert found["columns"] == 20
+    assert found["mebibytes"] < 2048

@@ -130,3 +130,28 @@ def test_generated_lenders_draft_train_and_score_without_a_traceback(
     done = credit("score", "--bundle", bundle, *tables, "--out", tmp_path / "decisions.csv")
     assert done.returncode == 0, done.stderr
     assert pl.read_csv(tmp_path / "decisions.csv").height == ROWS
+
+
+def test_a_flag_scores_to_the_same_bits_in_every_spelling(tmp_path: Path, credit: Credit) -> None:
+    generator = np.random.default_rng(2)
+    flag = generator.integers(0, 2, 3 * ROWS)
+    ids = [f"A{i}" for i in range(len(flag))]
+    own = {"application_id": ids, "customer_id": ids, "as_of": "2024-01-01", "past_default": flag.astype(float)}
+    table = pl.DataFrame({**own, "noise": generator.random(len(flag))})
+    classes = np.where(generator.random(len(flag)) < 0.1 + 0.8 * flag, "bad", "good")
+    table.write_csv(tmp_path / "applications.csv")
+    pl.DataFrame({"application_id": ids, "credit_class": classes}).write_csv(tmp_path / "labels.csv")
+    tables = ("--applications", tmp_path / "applications.csv", "--labels", tmp_path / "labels.csv")
+    assert credit("spec", "draft", *tables, "--out", tmp_path / "spec.toml").returncode == 0
+    done = credit("train", tmp_path, "--bundles", tmp_path / "bundles", "--model", "decision-tree")
+    assert done.returncode == 0, done.stderr
+    table.write_parquet(tmp_path / "floats.parquet")
+    table.with_columns(pl.col("past_default").cast(pl.Int64)).write_csv(tmp_path / "digits.csv")
+    table.with_columns(pl.col("past_default").cast(pl.Boolean)).write_parquet(tmp_path / "booleans.parquet")
+    made = set()
+    for name in ("applications.csv", "floats.parquet", "digits.csv", "booleans.parquet"):
+        files = ("--applications", tmp_path / name, "--out", tmp_path / "decisions.csv")
+        scored = credit("score", "--bundle", done.stdout.splitlines()[-1], *files)
+        assert scored.returncode == 0, scored.stderr
+        made.add((tmp_path / "decisions.csv").read_bytes())
+    assert len(made) == 1

@@ -12,7 +12,19 @@ _PHRASES = {
     _BAD: (
         *("default", "defaulted", "defaulter", "bad", "bankrupt", "bankruptcy", "fraud", "foreclosed", "foreclosure"),
         *("repossessed", "non performing", "npl", "npa", "high risk", "very high risk", "risky", "worst", "failed"),
-        *("failure", "schlecht", "ausfall", "mauvais", "malo", "impago", "ruim", "cattivo", "zly", "insolvent"),
+        *(
+            "failure",
+            "schlecht",
+            "ausfall",
+            "ausgefallen",
+            "mauvais",
+            "malo",
+            "impago",
+            "ruim",
+            "cattivo",
+            "zly",
+            "insolvent",
+        ),
     ),
     _POOR: (
         *("refused", "refuse", "reject", "rejected", "declined", "decline", "denied", "deny", "poor", "delinquent"),
@@ -26,7 +38,20 @@ _PHRASES = {
     _GOOD: (
         *("good", "current", "approved", "approve", "accepted", "accept", "granted", "low risk", "very low risk", "ok"),
         *("performing", "on time", "ontime", "timely", "up to date", "clean", "healthy", "satisfactory", "safe"),
-        *("regular", "prime", "no risk", "gut", "bon", "bueno", "bom", "buono", "dobry", "solvent", "favorable"),
+        *(
+            "regular",
+            "prime",
+            "no risk",
+            "gut",
+            "bezahlt",
+            "bon",
+            "bueno",
+            "bom",
+            "buono",
+            "dobry",
+            "solvent",
+            "favorable",
+        ),
         *("favourable", "in good standing", "good standing", "non defaulter"),
     ),
     _BEST: (
