@@ -10,16 +10,16 @@ import typer
 from batch.inputs import NO_EVENTS, check_needs_no_events
 from batch.table_files import find_tables
 from batch.tables import read_table
-from cli.console import metric_rows, note, read_dictionary, read_spec, say, say_table, stages, warn
+from cli.console import note, read_dictionary, read_spec, say, stages, warn
+from cli.directions import say_proposals
 from cli.given import say_given, say_notes
 from cli.options import DictionaryOption, Encoding, Separator, csv_dialect
-from cli.policy import never_assigned
-from cli.tuning import make_search, say_tuning, search_limits
+from cli.trained import say_trained
+from cli.tuning import make_search, search_limits
 from features.dialect import Dialect
-from features.errors import InputError
+from features.errors import InputError, SettingsError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
-from metrics import Evaluation
 
 if TYPE_CHECKING:
     from training.data import TrainingData
@@ -45,7 +45,9 @@ def train(  # noqa: PLR0917 - typer takes options by name
             show_default=False,
         ),
     ],
-    bundles: Annotated[Path, typer.Option("--bundles", help="Where bundles are published.", show_default=False)],
+    bundles: Annotated[
+        Path | None, typer.Option("--bundles", help="Where bundles are published.", show_default=False)
+    ] = None,
     model: Annotated[Kind, typer.Option("--model", help="Kind of model.")] = Kind.XGBOOST,
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="Decides the folds of the customers, and the fits.")
@@ -75,6 +77,10 @@ def train(  # noqa: PLR0917 - typer takes options by name
             help="Share of the customers to judge by and never to train on; 0: judge by folds, train on all.",
         ),
     ] = 0.0,
+    propose_directions: Annotated[
+        bool,
+        typer.Option("--propose-directions", help="Print directions that the data proposes, with prices; train none."),
+    ] = False,
     dictionary: DictionaryOption = None,
     separator: Separator = None,
     encoding: Encoding = None,
@@ -88,6 +94,11 @@ def train(  # noqa: PLR0917 - typer takes options by name
     limits = search_limits(trials, tune_minutes)
     spec = _complete(read_spec(folder / "spec.toml"), dictionary)
     csv = csv_dialect(separator, encoding, spec.csv)
+    if propose_directions:
+        say_proposals(training_data(folder, spec, csv), spec, model, seed)
+        return
+    if bundles is None:
+        raise SettingsError("--bundles: missing. Expected the folder where bundles are published.")
     with stages("Training", 8 if limits else 7) as stage:
         stage("read")
         search = None if limits is None else make_search(limits, study or bundles / "study.jsonl", spec, stage)
@@ -98,7 +109,7 @@ def train(  # noqa: PLR0917 - typer takes options by name
         published = publish(trained, bundles)
     say_given(trained.evaluation, data, spec)
     say_notes(trained, data)
-    _say_trained(trained.evaluation, published)
+    say_trained(trained.evaluation, published)
 
 
 @app.command(
@@ -150,7 +161,7 @@ def export(  # noqa: PLR0917 - typer takes options by name
         published = publish(trained, bundles)
     say_notes(trained, data)
     _say_source(trained.source or {}, proven=expected is not None)
-    _say_trained(trained.evaluation, published)
+    say_trained(trained.evaluation, published)
 
 
 def _say_source(source: dict[str, Any], *, proven: bool) -> None:
@@ -205,25 +216,6 @@ def training_data(folder: Path, spec: Spec, dialect: Dialect | None = None) -> "
     applications, labels = read("applications"), read("labels")
     truth = folder / "truth.parquet"  # which synthetic data brings along
     return TrainingData(applications, events, labels, read_table(truth, "truth") if truth.exists() else None)
-
-
-def _say_trained(evaluation: dict[str, Any], published: Path) -> None:
-    from scoring.bundle import read_bundle
-    from training.report.content import verdict
-    from training.report.files import content_of
-
-    say_tuning(evaluation)
-    policy = evaluation["held_out_customers"]["policy"]
-    judged_on = Evaluation.of_facts(evaluation).judged_on
-    say(f"Judged: {judged_on}; {policy['applications']:,} applications. All figures: credit bundle show")
-    say_table(("metric", "value", "95 % interval"), metric_rows(policy))
-    starved = [name for name in policy["confusion"] if not any(row[name] for row in policy["confusion"].values())]
-    if starved:
-        warn(never_assigned(starved))
-    say()
-    for sentence in verdict(content_of(read_bundle(published))):
-        say(sentence)
-    say(str(published))
 
 
 def _only_file(folder: Path, name: str) -> Path:

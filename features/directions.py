@@ -21,7 +21,7 @@ def check_directions(spec: Spec) -> None:
 
     """
     for attribute in spec.attributes:
-        if attribute.direction and not _is_ordered(attribute):
+        if attribute.direction and not is_ordered(attribute):
             raise SpecError(
                 f"attributes.{attribute.name}.direction: a {attribute.kind} without an order has no more and no less. "
                 "Leave it out, or list the values from the least to the most and set ordered = true."
@@ -34,7 +34,8 @@ def check_directions(spec: Spec) -> None:
             )
 
 
-def _is_ordered(attribute: Attribute) -> bool:
+def is_ordered(attribute: Attribute) -> bool:
+    """Tell whether there is more and less of an attribute: one feature that is its value or rank."""
     kind = kind_of(attribute)
     names = [feature.name for feature in kind.features(attribute)]
     return names == [attribute.name] and kind.indicators(attribute) == 0
@@ -44,7 +45,7 @@ def _is_ordered(attribute: Attribute) -> bool:
 def feature_directions(spec: Spec) -> tuple[int, ...]:
     """Return 1 (more is better), -1 (less is better) or 0 for each column of the feature matrix."""
     attributes = [a.direction for a in spec.attributes for _ in kind_of(a).features(a)]
-    groups = [group.direction * more for group in spec.groups for more in _more(group)]
+    groups = [group.direction * more for group in spec.groups for more in more_of(group)]
     return (*attributes, *groups)
 
 
@@ -56,11 +57,11 @@ def missing_ends(spec: Spec) -> tuple[int, ...]:
     the least of it, or the longest ago.
     """
     attributes = [-a.direction or -1 for a in spec.attributes for _ in kind_of(a).features(a)]
-    groups = [-more or -1 for group in spec.groups for more in _more(group)]
+    groups = [-more or -1 for group in spec.groups for more in more_of(group)]
     return (*attributes, *groups)
 
 
-def _more(group: RfmGroup) -> Iterator[int]:
+def more_of(group: RfmGroup) -> Iterator[int]:
     """Yield for each feature of a group whether it rises (1) or falls (-1) where there is more; 0: it says neither."""
     if group.recency:
         yield -1  # fewer days since the last one

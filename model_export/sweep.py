@@ -47,7 +47,7 @@ def sweep(
     directed = [i for i, direction in enumerate(directions) if direction]
     if not directed:
         return None
-    monge = is_monge(proof.policy)
+    monge = proof.policy.is_monge()
     count = 0
     for feature in directed:
         values = _values(ensemble, feature)
@@ -70,12 +70,6 @@ NOT_MONGE = (
     "b, c worse than d), so a better applicant may be called by a worse class; probabilities and score follow all the "
     "same."
 )
-
-
-def is_monge(policy: Policy) -> bool:
-    """Tell whether the cheapest class never gets worse as the chances of better classes rise."""
-    costs = policy.effective_costs()
-    return bool((costs[:-1, :-1] + costs[1:, 1:] <= costs[:-1, 1:] + costs[1:, :-1] + 1e-9).all())
 
 
 def _values(ensemble: Ensemble, feature: int) -> Floats:

@@ -42,6 +42,14 @@ class Policy:
             expected += wide[:, actual : actual + 1] * costs[actual]
         return expected
 
+    def is_monge(self) -> bool:
+        """Tell whether the cheapest class never gets worse as the chances of better classes rise.
+
+        That is so where costs[a][c] + costs[b][d] <= costs[a][d] + costs[b][c] for a worse than b and c worse than d.
+        """
+        costs = self.effective_costs()
+        return bool((costs[:-1, :-1] + costs[1:, 1:] <= costs[:-1, 1:] + costs[1:, :-1] + 1e-9).all())
+
     def assign(self, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the index of the cheapest class of each row; ties go to the worse class, which stands first."""
         cheapest: NDArray[np.int64] = np.argmin(self.expected_costs(probabilities), axis=1)

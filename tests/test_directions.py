@@ -13,12 +13,13 @@ from features.matrix import list_features
 from features.spec import Spec
 from features.spec_file import parse_spec
 from model_export.export import export
-from model_export.sweep import Proof, is_monge, sweep
+from model_export.sweep import Proof, sweep
 from model_export.trees import from_model
 from recipes.dataset import Dataset
 from scoring.bundle import read_bundle
 from scoring.model import Model
 from scoring.policy import Policy
+from tests.conftest import Credit
 from training.data import TrainingData
 from training.fit import ModelKind
 from training.run import train
@@ -111,9 +112,9 @@ def test_the_sweep_sees_a_model_without_directions(dataset: Dataset, bundle: Pat
 
 def test_the_class_is_left_out_where_costs_do_not_order_it() -> None:
     ordered = Policy(classes=("Poor", "Standard", "Good"), currency="EUR", costs=((0, 2, 5), (2, 0, 1), (6, 1, 0)))
-    assert is_monge(ordered)
+    assert ordered.is_monge()
     odd = replace(ordered, costs=((0, 9, 5), (2, 0, 1), (6, 1, 0)))
-    assert not is_monge(odd)
+    assert not odd.is_monge()
     generator = np.random.default_rng(0)
     worse = generator.dirichlet((1, 1, 1), 5000)
     better, moved = worse.copy(), worse[:, 0] * generator.random(5000)
@@ -131,3 +132,28 @@ def test_directions_are_priced(dataset: Dataset, contrary: Spec) -> None:
     assert {row["name"] for row in prices["each"]} == {*_ATTRIBUTES, *_GROUPS}
     assert prices["all"]["log_loss"]["low"] > 0, "the data says the opposite"
     assert prices["all"]["cost"]["low"] > 0
+
+
+def test_the_command_proposes_directions_with_prices_and_lines_that_the_spec_takes(
+    training_folder: Path, dataset: Dataset, credit: Credit
+) -> None:
+    done = credit("train", training_folder, "--propose-directions", "--model", "decision-tree")
+    assert done.returncode == 0, done.stderr
+    table, _, pasted = done.stdout.partition("\n# Keep what is common sense")
+    assert "attributes.annual_income" in table
+    assert "attributes.occupation" not in done.stdout
+    text = dataset.spec_text.replace("spec_version = 1", "spec_version = 2")
+    for part in pasted.split("[")[1:]:
+        name, _, lines = part.partition("]\n")
+        text = text.replace(f"[{name}]\n", f"[{name}]\n{lines}\n")
+    proposed = dict(
+        zip([f.name for f in list_features(parse_spec(text))], feature_directions(parse_spec(text)), strict=True)
+    )
+    assert proposed["annual_income"] == 1
+    assert proposed["outstanding_debt"] == proposed["trouble_count_365d"] == -1
+
+
+def test_without_a_place_for_the_bundle_nothing_is_trained(training_folder: Path, credit: Credit) -> None:
+    done = credit("train", training_folder)
+    assert done.returncode == 2
+    assert "--bundles: missing" in done.stderr

@@ -17,7 +17,7 @@ from training.folds import FEWER_FOLDS, assign_folds, sample_customers
 from training.judged import Judged
 from training.recipe import Plan
 
-_ROWS = 4_000  # on which single directions are priced
+ROWS = 4_000  # on which single directions are priced
 _MOST_PRICED = 24
 
 
@@ -29,7 +29,7 @@ def price_directions(spec: Spec, examples: Examples, plan: Plan, fold_of: Folds,
     """
     bound = judge_folds(spec, examples, margins, fold_of)
     free = judge_folds(spec, examples, out_of_fold(examples, replace(plan, directions=()), fold_of), fold_of)
-    some = examples.only(sample_customers(examples, _ROWS, plan.seed))
+    some = examples.only(sample_customers(examples, ROWS, plan.seed))
     few_folds = assign_folds(some, FEWER_FOLDS, plan.seed)
     sampled = judge_folds(spec, some, out_of_fold(some, plan, few_folds), few_folds)
     each = []

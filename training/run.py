@@ -156,7 +156,12 @@ def train(
         **account(data, table, spec),
         "held_out_customers": evaluate_judged(judged),
         "tuning": None if tuned is None else tuned.summary,
-        "directions": price_directions(spec, known, plan, fold_of, margins) if plan.directions else None,
+        "directions": None
+        if not plan.directions
+        else {
+            **price_directions(spec, known, plan, fold_of, margins),
+            "class_follows": crossed.policy.is_monge(),
+        },
         "held_out_customers_and_later": _out_of_time(task, plan),
     }
     return Trained(
