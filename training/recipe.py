@@ -1,6 +1,6 @@
 """The recipe: how each ensemble of the ordinal form is grown. docs/model.md says how the figures were found.
 
-Three shapes of XGBoost ensembles are compared by folds. `min_child_weight` is a count in disguise (hessians add up to
+Four shapes of XGBoost ensembles are compared by folds. `min_child_weight` is a count in disguise (hessians add up to
 about n p (1 - p)), so it follows the count of the rarer outcome.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from training.fit import ModelKind, Parameters
 
 MOST_TREES = 200  # of a model: serving time follows trees x depth
-SHAPES = ("S", "M", "L")  # the gentlest first
+SHAPES = ("S", "P", "M", "L")  # the gentlest first
 FEW = 100  # of the rarer outcome: below, folds cannot tell shapes apart
 
 FOREST: Parameters = {"n_estimators": 100, "max_depth": 6, "min_samples_leaf": 10, "max_features": 0.4}
@@ -85,6 +85,14 @@ def shape(name: str, rarer: int, trees: int) -> dict[str, float]:
             "subsample": 0.8,
             "colsample_bytree": 0.5,
             "min_child_weight": float(np.clip(weight, 0.3, 10)),
+        },
+        "P": {  # each tree sees all columns, for features that act in pairs
+            "max_depth": 4,
+            "max_leaves": 16,
+            "learning_rate": 0.08 * MOST_TREES / trees,
+            "subsample": 0.8,
+            "colsample_bytree": 1.0,
+            "min_child_weight": float(np.clip(weight, 0.3, 5)),
         },
         "M": {
             "max_depth": 6,
