@@ -29,13 +29,18 @@ def _attribute_texts(name: str, *, categorical: bool) -> tuple[str, str, str]:
         return (
             f"What we know about your {name} counted against you.",
             f"What we know about your {name} is not what most often leads to a better decision.",
-            f"We do not know your {name}.",
+            _not_usable(name),
         )
     return (
         f"Your {name} is too high.",
         f"Your {name} is too low.",
-        f"We do not know your {name}.",
+        _not_usable(name),
     )
+
+
+def _not_usable(name: str) -> str:
+    """Say what is true of a value that was never given and of one that was given and could not be used."""
+    return f"We could not use your {name}: it was not stated, or not in a form that we can use."
 
 
 def _group_texts(what: str) -> tuple[str, str, str]:

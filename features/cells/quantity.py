@@ -90,8 +90,8 @@ def definition(
     slowly = bare_reader(attribute, value_of, typed=typed)
     if _part_of_numbers(attribute):
         return slowly
-    # A plain number has nothing around it, and is a missing token only by its value, which `judge` looks at.
-    return lambda cell: value_of(cell) if _is_plain(cell) else slowly(cell)
+    tokens = tokens_of(attribute)  # a plain number has nothing around it
+    return lambda cell: value_of(cell) if _is_plain(cell) and cell not in tokens else slowly(cell)
 
 
 def _part_of_numbers(attribute: Attribute) -> bool:
