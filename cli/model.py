@@ -208,12 +208,12 @@ def training_data(folder: Path, spec: Spec, dialect: Dialect | None = None) -> "
             _only_file(folder, name), name, may_be_empty=may_be_empty, dialect=dialect or spec.csv, tell=note
         )
 
+    applications, labels = read("applications"), read("labels")  # what every training needs is asked for first
     if find_tables(folder, "events"):
         events = read("events")
     else:
         check_needs_no_events(spec)
         events = NO_EVENTS
-    applications, labels = read("applications"), read("labels")
     truth = folder / "truth.parquet"  # which synthetic data brings along
     return TrainingData(applications, events, labels, read_table(truth, "truth") if truth.exists() else None)
 
