@@ -90,7 +90,8 @@ def refuse_overwriting(source: Path, targets: list[Path]) -> None:
     """
     for target in targets:
         place = target.resolve()
-        if source.resolve() in (place, *place.parents):
+        around = place.parents if source.is_dir() else ()  # below a file nothing can lie
+        if source.resolve() in (place, *around):
             raise SettingsError(
                 f"{target}: is or lies in the input or bundle {source}. Choose another place for the output."
             )

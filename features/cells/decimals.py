@@ -74,9 +74,11 @@ def parse_minor_units(digits: int) -> Parse:
 def normal_number(decimal: str, code: str) -> Normal:
     """Return what turns a number as people write it into the grammar of programs; None where it is no such number.
 
-    `decimal` is the point or comma before the decimals, `code` the currency's, which may stand beside the number.
+    `decimal` is the point or comma before the decimals, `code` the currency's, which may stand beside the number
+    (empty: none).
     """
-    sign = rf"(?:[A-Z]{{0,2}}[{_SIGNS}]|{re.escape(code)})"
+    named = f"|{re.escape(code)}" if code else ""  # an empty alternative would stand on every side of a number
+    sign = rf"(?:[A-Z]{{0,2}}[{_SIGNS}]{named})"
     between = re.escape(_BETWEEN + (COMMA if decimal == POINT else POINT))
     point = re.escape(decimal)
     match = re.compile(
