@@ -63,7 +63,7 @@ def attributes(a: pd.DataFrame) -> list[Floats]:
     job = a["occupation"]
     employed = job.isin(OCCUPATIONS).to_numpy()
     return [
-        number(a["age"], 18, 100),
+        number(a["months_employed"], 0, 600),
         number(a["annual_income"], 0, 1e7),
         *[np.where(employed, (job == name).to_numpy(), np.nan) for name in OCCUPATIONS],
         np.where(history <= 900, history, np.nan),

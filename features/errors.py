@@ -22,7 +22,7 @@ class SettingsError(CreditError):
 
 
 class SpecError(SettingsError):
-    """The spec is at fault. The message starts with the key, as in `attributes.age.range`."""
+    """The spec is at fault. The message starts with the key, as in `attributes.months_employed.range`."""
 
 
 class BundleError(CreditError):

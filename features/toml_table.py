@@ -41,7 +41,7 @@ class Table:
         self.values = cast("Mapping[str, object]", value)
 
     def key(self, name: str) -> str:
-        """Return the full key of a member, as in `attributes.age.range`."""
+        """Return the full key of a member, as in `attributes.months_employed.range`."""
         return f"{self.path}.{name}" if self.path else name
 
     def allow(self, names: Collection[str]) -> None:

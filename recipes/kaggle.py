@@ -34,7 +34,6 @@ _FLAGS = {
 }
 _CATEGORIES = ("Occupation", "Credit_Mix", "Payment_of_Min_Amount", "Payment_Behaviour")
 _NUMBERS = (
-    "Age",
     "Annual_Income",
     "Monthly_Inhand_Salary",
     "Num_Bank_Accounts",

@@ -21,6 +21,7 @@ _HISTORY_DAYS = 400
 _CUTS = (-0.55, 0.75)  # of the later state: below Poor, above Good
 _MOVE = 0.6  # standard deviation of what happens to z after as_of
 _OCCUPATIONS = ("clerk", "engineer", "nurse", "retail", "self-employed", "teacher", "other")
+_NUMERIC = ("months_employed", "annual_income", "credit_utilisation", "credit_enquiries", "outstanding_debt")
 _LOANS = ("car loan", "mortgage", "payday loan", "student loan")
 
 Floats = NDArray[np.float64]
@@ -79,7 +80,7 @@ def _attributes(z: Floats, generator: np.random.Generator) -> dict[str, Texts]:
     loans = [", ".join(np.array(_LOANS)[mask]) or "none" for mask in generator.random((n, 4)) < _loan_odds(z)]
     mix = np.digitize(sign(0.7), (-0.6, 0.6))
     return {
-        "age": np.clip(np.rint(42 + 13 * sign(0.15)), 18, 95).astype(int).astype(str),
+        "months_employed": np.clip(np.rint(42 + 13 * sign(0.15)), 18, 95).astype(int).astype(str),
         "annual_income": _money(np.exp(10.4 + 0.5 * sign(0.45))),
         "occupation": np.array(_OCCUPATIONS)[generator.integers(0, len(_OCCUPATIONS), n)],
         "credit_history": np.array([f"{m // 12} Years and {m % 12} Months" for m in months]),
@@ -104,7 +105,7 @@ def _dirty(attributes: dict[str, Texts], generator: np.random.Generator) -> dict
     dirty = {}
     for name, values in attributes.items():
         cells, luck = values.astype("U64"), generator.random(len(values))
-        numeric = name in ("age", "annual_income", "credit_utilisation", "credit_enquiries", "outstanding_debt")
+        numeric = name in _NUMERIC
         cells[luck < 0.02] = ""
         cells[(luck >= 0.02) & (luck < 0.03)] = "_______"
         cells[(luck >= 0.03) & (luck < 0.04)] = "-500" if numeric else "!@9#%8"

@@ -14,7 +14,6 @@ _AS_OF = "2005-10-01"
 _STATUS = ("PAY_0", "PAY_2", "PAY_3", "PAY_4", "PAY_5", "PAY_6")  # September back to April
 _ATTRIBUTES = (
     "LIMIT_BAL",
-    "AGE",
     "EDUCATION",
     *_STATUS,
     *[f"BILL_AMT{i}" for i in range(1, 7)],

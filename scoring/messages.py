@@ -89,7 +89,7 @@ def feature_rows(matrix: NDArray[np.float32]) -> list[bytes]:
 
 
 def _pointer(reject: dict[str, Any], first_event: int) -> str:
-    """Point at the field: `/as_of`, `/attributes/age`, `/events/3/amount`."""
+    """Point at the field: `/as_of`, `/attributes/months_employed`, `/events/3/amount`."""
     column = reject["column"]
     if reject["event_row"] is not None:
         return f"/events/{reject['event_row'] - 1 - first_event}/{column.removeprefix('events.')}"

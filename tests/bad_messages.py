@@ -43,7 +43,11 @@ def _no_messages(example: dict[str, Any]) -> Iterator[Bad]:
     for number in (b"NaN", b"Infinity", b"-Infinity", b"01", b"+1", b".5", b"1.", b"0x10"):
         yield whole.replace(b'"-34.50"', number), "message_not_json", ""
     yield whole.replace(b'"-34.50"', b"9" * 5000), "field_wrong_type", "/events/0/amount"
-    yield whole.replace(b'"attributes": {', b'"attributes": {"age": ' + b"[" * 100_000), "message_too_deep", ""
+    yield (
+        whole.replace(b'"attributes": {', b'"attributes": {"months_employed": ' + b"[" * 100_000),
+        "message_too_deep",
+        "",
+    )
     yield encoded(changed(example, schema_version=2)), "message_version_unknown", "/schema_version"
     yield encoded(changed(example, surprise=1)), "field_unknown", ""
     yield encoded(changed(example, attributes={"surprise": 1})), "field_unknown", "/attributes"
@@ -60,11 +64,15 @@ def _wrong_fields(example: dict[str, Any]) -> Iterator[Bad]:
         rest = {k: v for k, v in good.items() if k != name}
         yield encoded(changed(example, events=[good, rest])), "field_missing", "/events/1"
     for wrong_type in (True, [1], {"a": 1}):
-        yield encoded(changed(example, attributes={"age": wrong_type})), "field_wrong_type", "/attributes/age"
+        yield (
+            encoded(changed(example, attributes={"months_employed": wrong_type})),
+            "field_wrong_type",
+            "/attributes/months_employed",
+        )
         for name in ("occurred_at", "kind", "amount", "recorded_at"):
             yield encoded(changed(example, events=event(**{name: wrong_type}))), "field_wrong_type", f"/events/1/{name}"
     yield whole.replace(b'"kind"', b'"kind": "salary", "k\\u0069nd"'), "field_repeated", ""
-    yield whole.replace(b'"age"', b'"age": 5, "age"'), "field_repeated", ""
+    yield whole.replace(b'"months_employed"', b'"months_employed": 5, "months_employed"'), "field_repeated", ""
     yield whole.replace(b'"amount"', b'"amount": 5, "amount"'), "field_repeated", ""
 
 

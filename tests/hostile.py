@@ -27,7 +27,7 @@ APPLICATION = {
     "application_id": "A1",
     "customer_id": "C1",
     "as_of": "2025-06-30",
-    "age": "41",
+    "months_employed": "41",
     "annual_income": "30000.50",
     "occupation": "nurse",
     "credit_history": "10 Years and 3 Months",
@@ -44,7 +44,7 @@ TYPED = {
     "applications": (
         "application_id",
         "as_of",
-        "age",
+        "months_employed",
         "annual_income",
         "credit_mix",
         "loans",
@@ -98,7 +98,7 @@ def structure_case(name: str, change: Callable[[str], bytes]) -> Case:
 CELLS: list[tuple[str, str, str, dict[str, str]]] = [
     ("cells of a number", "applications", "credit_utilisation", NUMBERS),
     ("cells of money", "applications", "annual_income", NUMBERS),
-    ("cells of an integer", "applications", "age", NUMBERS),
+    ("cells of an integer", "applications", "months_employed", NUMBERS),
     ("cells of a category", "applications", "credit_mix", TEXTS),
     ("cells of a duration", "applications", "credit_history", TEXTS),
     ("cells of a list", "applications", "loans", TEXTS),

@@ -48,7 +48,11 @@ BAD_FILES: list[tuple[str, Callable[[Path], None], str]] = [
         spoil("applications", lambda c: c[: c.index(b"\n") + 1]),
         r"the applications have a header but no rows",
     ),
-    ("column missing", spoil("applications", header(lambda h: h.replace("age", "years"))), r"column 'age' is missing"),
+    (
+        "column missing",
+        spoil("applications", header(lambda h: h.replace("months_employed", "years"))),
+        r"column 'months_employed' is missing",
+    ),
     (
         "identity missing",
         spoil("applications", header(lambda h: h.replace("as_of", "date"))),
@@ -66,10 +70,14 @@ BAD_FILES: list[tuple[str, Callable[[Path], None], str]] = [
     ),
     (
         "column doubled",
-        spoil("applications", header(lambda h: h.replace("occupation", "age"))),
-        r"column 'age' appears twice",
+        spoil("applications", header(lambda h: h.replace("occupation", "months_employed"))),
+        r"column 'months_employed' appears twice",
     ),
-    ("column without name", spoil("applications", header(lambda h: h.replace("age", ""))), r"column 4 has no name"),
+    (
+        "column without name",
+        spoil("applications", header(lambda h: h.replace("months_employed", ""))),
+        r"column 4 has no name",
+    ),
     ("cut in a line", spoil("applications", lambda c: cut(c, 40) + b"\n"), r"line 201 has \d+ fields, expected 12"),
     ("cut in the last field", spoil("applications", lambda c: cut(c, 3)), r"the last line has no line end"),
     ("cut in quotes", spoil("applications", lambda c: c + b'X,"C9\n'), r"a quote opened on line 202 is never closed"),

@@ -17,7 +17,7 @@ from tests.test_features import EVENT, GOOD, SPEC, TEXT
 from tests.test_plain_cells import HOSTILE, SPECS, USUAL, cells, few_rows
 
 PHONE = '[attributes.phone]\nkind = "text"\nmissing_tokens = ["none", " n/a", "nurse"]\nstrip = "_"\n\n'
-NOTED = parse_spec(TEXT.replace("[attributes.age]", PHONE + "[attributes.age]"))
+NOTED = parse_spec(TEXT.replace("[attributes.months_employed]", PHONE + "[attributes.months_employed]"))
 ROW: dict[str, Any] = {**GOOD, "phone": "0151-555"}
 ONE: dict[str, Any] = {name: cell for name, cell in EVENT.items() if name != "customer_id"} | {"recorded_at": None}
 rows = st.fixed_dictionaries({name: st.just(value) | cells for name, value in ROW.items()})
@@ -100,7 +100,7 @@ def test_a_text_moves_no_other_attribute_to_another_column() -> None:
         row = dict(
             zip([f.name for f in list_features(spec)], build_features(*carried.frames(), spec).matrix[0], strict=True)
         )
-        assert (row["age"], row["occupation=nurse"], row["occupation=other"]) == (41, 1, 0)
+        assert (row["months_employed"], row["occupation=nurse"], row["occupation=other"]) == (41, 1, 0)
         assert (
             build_carried(carried, spec).matrix.tobytes()
             == build_carried(carry([ROW], [[ONE]], SPEC), SPEC).matrix.tobytes()

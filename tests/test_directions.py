@@ -24,7 +24,7 @@ from training.data import TrainingData
 from training.fit import ModelKind
 from training.run import train
 
-_ATTRIBUTES = {"annual_income": "up", "outstanding_debt": "down", "credit_mix": "up", "age": "up"}
+_ATTRIBUTES = {"annual_income": "up", "outstanding_debt": "down", "credit_mix": "up", "months_employed": "up"}
 _GROUPS = {"income": ("up", "in"), "trouble": ("down", "out")}
 
 
@@ -69,7 +69,11 @@ def test_a_direction_says_something_about_each_feature(dataset: Dataset) -> None
             "occupation.direction: a category",
         ),
         ("[attributes.loans]\n", '[attributes.loans]\ndirection = "up"\n', "loans.direction: a list"),
-        ("[attributes.age]\n", '[attributes.age]\ndirection = "more"\n', "age.direction: expected up or down"),
+        (
+            "[attributes.months_employed]\n",
+            '[attributes.months_employed]\ndirection = "more"\n',
+            "months_employed.direction: expected up or down",
+        ),
         ("[rfm.income]\n", '[rfm.income]\ndirection = "up"\n', "income.flow: missing beside direction"),
         ("[rfm.income]\n", '[rfm.income]\nflow = "sideways"\n', "income.flow: expected in or out"),
     ],
@@ -82,8 +86,10 @@ def test_a_direction_that_says_nothing_is_refused(dataset: Dataset, before: str,
 
 def test_directions_came_with_version_2(dataset: Dataset) -> None:
     if "spec_version = 1" in dataset.spec_text:
-        text = dataset.spec_text.replace("[attributes.age]\n", '[attributes.age]\ndirection = "up"\n')
-        with pytest.raises(SpecError, match=r"age\.direction: unknown key"):
+        text = dataset.spec_text.replace(
+            "[attributes.months_employed]\n", '[attributes.months_employed]\ndirection = "up"\n'
+        )
+        with pytest.raises(SpecError, match=r"months_employed\.direction: unknown key"):
             parse_spec(text)
 
 

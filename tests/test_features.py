@@ -16,12 +16,12 @@ from scoring.decisions import decision_schema
 
 TEXT = (SPECS / "synthetic.toml").read_text()
 SPEC = parse_spec(TEXT)
-STRICT = parse_spec(TEXT.replace('description = "age of the applicant"', 'description = "age"\nrequired = true'))
+STRICT = parse_spec(TEXT.replace("range = [0, 600]", "range = [0, 600]\nrequired = true"))
 GOOD = {
     "application_id": "A1",
     "customer_id": "C1",
     "as_of": "2025-06-30T12:00:00Z",
-    "age": "41",
+    "months_employed": "41",
     "annual_income": "30000.50",
     "occupation": "nurse",
     "credit_history": "10 Years and 3 Months",
@@ -72,12 +72,12 @@ REJECTED: list[tuple[dict[str, str | None], str]] = [
     ({"as_of": "yesterday"}, "as_of_unreadable"),
     ({"as_of": "2025-02-30"}, "as_of_unreadable"),
     ({"as_of": "1969-12-31"}, "as_of_out_of_range"),
-    ({"age": None}, "attribute_missing"),
-    ({"age": "_______"}, "attribute_missing_token"),
-    ({"age": "old"}, "attribute_unreadable"),
-    ({"age": "-500"}, "attribute_out_of_range"),
-    ({"age": "41.5"}, "attribute_not_a_whole_number"),
-    ({"age": "1e400"}, "attribute_not_finite"),
+    ({"months_employed": None}, "attribute_missing"),
+    ({"months_employed": "_______"}, "attribute_missing_token"),
+    ({"months_employed": "old"}, "attribute_unreadable"),
+    ({"months_employed": "-500"}, "attribute_out_of_range"),
+    ({"months_employed": "41.5"}, "attribute_not_a_whole_number"),
+    ({"months_employed": "1e400"}, "attribute_not_finite"),
 ]
 
 
@@ -152,10 +152,10 @@ def test_a_required_category_and_money_break_with_their_own_codes() -> None:
 
 
 def test_the_same_table_typed_and_as_text_gives_the_same_bits() -> None:
-    text = applications({}, {"age": "50", "annual_income": "1234.56"}, {"credit_utilisation": "0.1"})
+    text = applications({}, {"months_employed": "50", "annual_income": "1234.56"}, {"credit_utilisation": "0.1"})
     typed = text.with_columns(
         pl.col("as_of").str.to_datetime(time_zone="UTC"),
-        pl.col("age", "credit_enquiries").cast(pl.Int16),
+        pl.col("months_employed", "credit_enquiries").cast(pl.Int16),
         pl.col("annual_income").cast(pl.Decimal(18, 2)),
         pl.col("outstanding_debt").cast(pl.Float64),
         pl.col("credit_utilisation").cast(pl.Float64),
@@ -171,10 +171,10 @@ def test_the_same_table_typed_and_as_text_gives_the_same_bits() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ((pl.col("age") == "41").alias("age"), ["age", "Boolean"]),
+        ((pl.col("months_employed") == "41").alias("months_employed"), ["months_employed", "Boolean"]),
         (pl.lit(1.5).alias("customer_id"), ["customer_id", "Float64", "text"]),
         (pl.lit(3).alias("as_of"), ["as_of", "Int32", "timestamp"]),
-        (pl.struct("age").alias("credit_utilisation"), ["credit_utilisation", "Struct"]),
+        (pl.struct("months_employed").alias("credit_utilisation"), ["credit_utilisation", "Struct"]),
     ],
 )
 def test_a_column_of_the_wrong_type_is_refused_by_name(change: pl.Expr, words: list[str]) -> None:
@@ -184,8 +184,8 @@ def test_a_column_of_the_wrong_type_is_refused_by_name(change: pl.Expr, words: l
 
 
 def test_missing_columns_are_named() -> None:
-    with pytest.raises(InputError, match="'age', 'loans' is missing"):
-        build_features(applications({}).drop("age", "loans"), events({}), SPEC)
+    with pytest.raises(InputError, match="'months_employed', 'loans' is missing"):
+        build_features(applications({}).drop("months_employed", "loans"), events({}), SPEC)
     with pytest.raises(InputError, match="events: column 'amount' is missing"):
         build_features(applications({}), events({}).drop("amount"), SPEC)
 
@@ -210,7 +210,7 @@ def test_every_missing_cell_is_counted_once(rows: list[dict[str, str | None]]) -
 
 def test_equal_rows_are_equal_bytes() -> None:
     table = build_features(
-        applications({"credit_utilisation": "-0"}, {"credit_utilisation": "0"}, {"age": ""}), events(), SPEC
+        applications({"credit_utilisation": "-0"}, {"credit_utilisation": "0"}, {"months_employed": ""}), events(), SPEC
     )
     assert table.matrix[0].tobytes() == table.matrix[1].tobytes()
     nan = table.matrix[2][np.isnan(table.matrix[2])]

@@ -101,9 +101,9 @@ def test_calibration_bins_and_scores_add_up(judged: Judged) -> None:
 
 
 def test_slices_cover_every_application_once_per_attribute_and_small_ones_are_kept_back(judged: Judged) -> None:
-    found = slices(judged, ["age", "income_mean_365d"])
+    found = slices(judged, ["months_employed", "income_mean_365d"])
     total = len(judged.examples)
-    for feature in ("age", "income_mean_365d"):
+    for feature in ("months_employed", "income_mean_365d"):
         assert sum(row["n"] for row in found if row["feature"] == feature) == total
     kept = [row for row in found if row["customers"] < 50]
     assert all("suppressed" in row and "precision" not in row for row in kept)
@@ -142,7 +142,7 @@ def test_planted_leaks_are_found(judged: Judged, trained: Trained) -> None:
     matrix = judged.examples.matrix.copy()
     matrix[:, 0] = np.where(judged.examples.actual == 2, 1, np.nan)
     told = leaks(split, replace(judged, examples=replace(judged.examples, matrix=matrix)), judged.probabilities)
-    assert told["single_features"][0] == {"auc": 1.0, "feature": "age", "class": "Good"}
+    assert told["single_features"][0] == {"auc": 1.0, "feature": "months_employed", "class": "Good"}
     doubled = leaks(Split(split.train, split.calibration, split.train), judged, judged.probabilities)
     assert doubled["shared_customers"]["learned and judged"] == len(np.unique(split.train.customers))
     assert doubled["test_rows_equal_to_a_training_row"] == len(split.train)

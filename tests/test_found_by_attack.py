@@ -77,13 +77,13 @@ def test_decisions_that_are_none_are_refused(change: pl.Expr, scorer: Scorer, da
 
 def test_a_model_without_any_split_is_exported(dataset: Dataset, tmp_path: Path) -> None:
     text = dataset.spec_text
-    attributes, policy = text.index("[attributes.age]"), text.index("# What each mistake costs")
-    age = '[attributes.age]\nkind = "integer"\n[events]\nkinds = []\nignored = ["salary"]\n'
-    reason = text[text.index("[reasons.AGE]") : text.index("[reasons.INCOME]")]
-    only_age = text[:attributes] + age + text[policy : text.index("# Reasons: ")] + reason
-    constant = dataset.applications.with_columns(age=pl.lit("30"))
+    attributes, policy = text.index("[attributes.months_employed]"), text.index("# What each mistake costs")
+    attribute = '[attributes.months_employed]\nkind = "integer"\n[events]\nkinds = []\nignored = ["salary"]\n'
+    reason = text[text.index("[reasons.EMPLOYMENT]") : text.index("[reasons.INCOME]")]
+    only_one = text[:attributes] + attribute + text[policy : text.index("# Reasons: ")] + reason
+    constant = dataset.applications.with_columns(months_employed=pl.lit("30"))
     no_events = dataset.events.head(0)
-    trained = train(TrainingData(constant, no_events, dataset.labels), parse_spec(only_age))
+    trained = train(TrainingData(constant, no_events, dataset.labels), parse_spec(only_one))
     scorer = Scorer.open(export(trained, tmp_path))
     decisions = scorer.score(constant, no_events).decisions
     assert decisions["p_good"].n_unique() == 1
@@ -106,7 +106,7 @@ def test_specs_that_no_bundle_could_hold_are_refused() -> None:
         ("base_score = 600", f"base_score = 1{'0' * 400}"),
         ("base_score = 600", f"base_score = 1{'0' * 5000}"),
         ("spec_version = 1", "spec_version = " + "[" * 5000),
-        ("[attributes.age]", '[attributes."*"]'),
+        ("[attributes.months_employed]", '[attributes."*"]'),
     ):
         assert old in text
         with pytest.raises(SpecError):

@@ -20,7 +20,7 @@ def messages(scorer: Scorer, cell: Any) -> dict[str, bytes]:
     example = example_application(scorer.bundle.spec)
     event = example["events"][0]
     return {
-        "/attributes/age": json.dumps({**example, "attributes": {"age": cell}}).encode(),
+        "/attributes/months_employed": json.dumps({**example, "attributes": {"months_employed": cell}}).encode(),
         "/events/1/amount": json.dumps({**example, "events": [event, {**event, "amount": cell}]}).encode(),
     }
 

@@ -27,7 +27,7 @@ OTHER = "0f" * 32
 def mixed(scorer: Scorer, dataset: Dataset, tmp_path: Path) -> Path:
     """Receipts of a bundle, and of another whose spec lacks a feature."""
     receipts = some_receipts(scorer, dataset)
-    other = receipts.drop("feature:age").with_columns(bundle_id=pl.lit(OTHER))
+    other = receipts.drop("feature:months_employed").with_columns(bundle_id=pl.lit(OTHER))
     write_log(tmp_path / "log", [receipts, other.head(5)])
     return tmp_path / "log"
 

@@ -110,8 +110,8 @@ def test_a_required_attribute_is_pointed_at(door: MessageScorer, example: dict[s
 
 
 def test_numbers_are_read_as_text_and_money_exactly(door: MessageScorer, example: dict[str, Any]) -> None:
-    def scored(amount: str, age: str = "41") -> object:
-        text = json.dumps(changed(example, attributes={"age": "AGE"})).replace('"AGE"', age)
+    def scored(amount: str, months: str = "41") -> object:
+        text = json.dumps(changed(example, attributes={"months_employed": "MONTHS"})).replace('"MONTHS"', months)
         (answer,) = door.answer([text.replace('"-34.50"', amount).encode()])
         return answer.decision
 
@@ -224,8 +224,8 @@ def test_the_command_prints_both_schemas(credit: Credit, bundle: Path, spec: Spe
 
 
 def test_tables_that_cannot_become_messages_are_refused_by_name(dataset: Dataset, spec: Spec) -> None:
-    with pytest.raises(InputError, match="'age' is missing"):
-        list(to_messages(dataset.applications.drop("age"), dataset.events, spec))
+    with pytest.raises(InputError, match="'months_employed' is missing"):
+        list(to_messages(dataset.applications.drop("months_employed"), dataset.events, spec))
     with pytest.raises(InputError, match="'amount' is missing"):
         list(to_messages(dataset.applications, dataset.events.drop("amount"), spec))
 
@@ -238,7 +238,7 @@ def test_the_documented_codes_are_those_of_the_product() -> None:
 def test_depth_that_a_repeated_field_hides_is_refused_at_every_number_of_levels(
     door: MessageScorer, example: dict[str, Any]
 ) -> None:
-    whole, hidden = encoded(example), b'{"attributes": {"age": %b%b},'
+    whole, hidden = encoded(example), b'{"attributes": {"months_employed": %b%b},'
     messages = [whole.replace(b"{", hidden % (b"[" * n, b"]" * n), 1) for n in range(500, 1001)]
     codes = {answer.refusal.code for answer in door.answer(messages) if answer.refusal}
     assert codes == {"field_repeated", "message_too_deep"}

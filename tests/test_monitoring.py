@@ -48,7 +48,7 @@ def test_noise_bands_hold_as_often_as_they_say(pool: Scored) -> None:
     assert 0.005 < np.mean(outside) < 0.07
 
 
-@pytest.mark.parametrize("feature", ["age", "credit_utilisation", "spending_mean_90d"])
+@pytest.mark.parametrize("feature", ["months_employed", "credit_utilisation", "spending_mean_90d"])
 def test_a_psi_of_a_fifth_in_one_feature_is_found(pool: Scored, scorer: Scorer, feature: str) -> None:
     item = next(i for i in read_reference(scorer.bundle).items if i.name == feature)
     columns = [pool.frame[name].to_numpy() for name in pool.frame.columns if name.startswith("feature:")]

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from features.errors import SpecError
+from features.protected import declared_protected
 from features.reason_codes import complete_reasons, translate
 from features.spec import Spec
 from features.spec_file import parse_spec
@@ -30,10 +31,10 @@ def test_a_spec_without_a_code_for_a_feature_is_not_exported(trained: Trained, t
 
 
 def test_training_refuses_such_a_spec_before_it_trains(tmp_path: Path, dataset: Dataset, credit: Credit) -> None:
-    (tmp_path / "spec.toml").write_text(dataset.spec_text[: dataset.spec_text.index("[reasons.AGE]")])
+    (tmp_path / "spec.toml").write_text(dataset.spec_text[: dataset.spec_text.index("[reasons.EMPLOYMENT]")])
     done = credit("train", tmp_path, "--bundles", tmp_path / "bundles")
     assert done.returncode == 2
-    assert "reasons: no code for age, annual_income" in done.stderr
+    assert "reasons: no code for months_employed, annual_income" in done.stderr
     assert "58 features" not in done.stderr
     assert "and 53 more" in done.stderr
 
@@ -51,7 +52,11 @@ WRONG = [
     ('of = ["outstanding_debt"]', "", "reasons.DEBT.of: missing"),
     ('of = ["outstanding_debt"]', "of = []", "reasons.DEBT.of: expected attributes, RFM groups or features"),
     ('of = ["outstanding_debt"]', 'of = ["outstanding_det"]', "reasons.DEBT.of: 'outstanding_det' is no attribute"),
-    ('of = ["outstanding_debt"]', 'of = ["outstanding_debt", "age"]', "reasons: age has two codes, AGE and DEBT"),
+    (
+        'of = ["outstanding_debt"]',
+        'of = ["outstanding_debt", "months_employed"]',
+        "reasons: months_employed has two codes, EMPLOYMENT and DEBT",
+    ),
     (DEBT, DEBT + DEBT, "Cannot declare ('reasons', 'DEBT') twice"),
     (DEBT, DEBT + DEBT.replace("DEBT", "Debt"), "reasons.Debt: the same code as DEBT. Give each code once"),
     ("[reasons.DEBT]", '[reasons."MUCH DEBT"]', "reasons.MUCH DEBT: expected a code of up to 40 letters"),
@@ -66,7 +71,7 @@ WRONG = [
     ('high = "You owe too much to other lenders."', "", "reasons.DEBT.high: missing, expected text"),
     ('high = "You owe too much to other lenders."', "high = 3", "reasons.DEBT.high: expected text"),
     ('except."loans=mortgage"', 'except."loans=morgage"', "reasons.RUNNING_LOANS.except: 'loans=morgage' is no"),
-    ('except."loans=mortgage"', 'except."age"', "reasons.RUNNING_LOANS.except: 'age' is no"),
+    ('except."loans=mortgage"', 'except."months_employed"', "reasons.RUNNING_LOANS.except: 'months_employed' is no"),
     (
         'name = "synthetic-lender"',
         'name = "synthetic-lender"\nlanguage = "English"',
@@ -112,6 +117,11 @@ def test_every_recipe_has_a_complete_dictionary_of_sentences(path: Path) -> None
             assert "_" not in text, "an applicant does not know our column names"
 
 
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.toml")), ids=lambda p: p.stem)
+def test_no_recipe_decides_by_a_protected_attribute(path: Path) -> None:
+    assert not list(declared_protected(parse_spec(path.read_text())))
+
+
 def told(decisions: pl.DataFrame) -> pl.DataFrame:
     return decisions.select("application_id", "reasons").explode("reasons").drop_nulls().unnest("reasons")
 
@@ -143,15 +153,15 @@ def test_another_language_has_other_words_and_nothing_else(
     [
         ("[reasons.DEBT]", "[reasons.DEPT]", "reasons.DEBT: missing"),
         (
-            "[reasons.AGE]",
-            '[reasons.MORE]\nhigh = "a"\nlow = "b"\nmissing = "c"\n[reasons.AGE]',
+            "[reasons.EMPLOYMENT]",
+            '[reasons.MORE]\nhigh = "a"\nlow = "b"\nmissing = "c"\n[reasons.EMPLOYMENT]',
             "reasons.MORE: the spec",
         ),
         ('except."loans=none"', 'except."loans=car loan"', "reasons.RUNNING_LOANS.except.loans=none: missing"),
-        ("[reasons.DEBT]", '[reasons.DEBT]\nof = ["age"]', "reasons.DEBT.of: unknown key"),
+        ("[reasons.DEBT]", '[reasons.DEBT]\nof = ["months_employed"]', "reasons.DEBT.of: unknown key"),
         ('language = "de"', "", "language: missing"),
-        ("Sie sind älter", "x" * 200, "characters, expected at most 200"),
-        ("[reasons.DEBT]", "[reasons.AGE]", "Cannot declare"),
+        ("Sie arbeiten länger", "x" * 200, "characters, expected at most 200"),
+        ("[reasons.DEBT]", "[reasons.EMPLOYMENT]", "Cannot declare"),
     ],
 )
 def test_a_dictionary_that_does_not_fit_is_refused(old: str, new: str, named: str, spec: Spec) -> None:

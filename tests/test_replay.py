@@ -84,7 +84,7 @@ def another(column: str, receipts: pl.DataFrame) -> pl.DataFrame:
         "credit_class": pl.lit("Poor"),
         "credit_score": pl.col("credit_score") + 1,
         "reasons": pl.col("reasons").list.head(0),
-        "feature:age": pl.col("feature:age") + 1,
+        "feature:months_employed": pl.col("feature:months_employed") + 1,
         "application_id": pl.col("application_id") + "x",
         "decision_id": pl.col("decision_id").str.replace(".$", "x"),
     }
@@ -105,10 +105,10 @@ def test_another_bit_is_named_by_its_column(lab: Lab, column: str, *, full: bool
 
 @FULL
 def test_a_feature_row_that_was_changed_shows_in_what_is_made_of_it(lab: Lab, *, full: bool) -> None:
-    write_log(lab.folder / "log", [another("feature:age", lab.receipts(full=full))])
+    write_log(lab.folder / "log", [another("feature:months_employed", lab.receipts(full=full))])
     _, report = lab.report()
     assert report["different"] == 1
-    assert ("feature:age" if full else "decision_id") in report["by_column"]
+    assert ("feature:months_employed" if full else "decision_id") in report["by_column"]
 
 
 def test_an_application_that_is_refused_now_is_a_difference(lab: Lab) -> None:

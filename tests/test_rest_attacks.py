@@ -212,8 +212,11 @@ JUNK = {  # elements of a batch that take many times their bytes once they are r
     "lists": (b"[]", "batch_too_long"),
     "texts": (b'"a"', "batch_too_long"),
     "objects": (b"{}", "batch_too_long"),
-    "a large application": (b'{"attributes":{"age":[' + b'"a",' * (3 << 20) + b"0]}}", "batch_element_too_large"),
-    "applications": (b'{"attributes":{"age":[' + b'"a",' * 200_000 + b"0]}}", ""),
+    "a large application": (
+        b'{"attributes":{"months_employed":[' + b'"a",' * (3 << 20) + b"0]}}",
+        "batch_element_too_large",
+    ),
+    "applications": (b'{"attributes":{"months_employed":[' + b'"a",' * 200_000 + b"0]}}", ""),
 }
 
 

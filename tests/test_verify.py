@@ -30,7 +30,7 @@ def write(dataset: Dataset, folder: Path) -> tuple[Path, Path]:
     """A folder of two part files of applications, of which some share their id, and events with unusable ones."""
     applications = dataset.applications
     odd = [
-        {**applications.row(0, named=True), "application_id": "", "age": "41"},
+        {**applications.row(0, named=True), "application_id": "", "months_employed": "41"},
         {**applications.row(1, named=True), "application_id": None},
         {**applications.row(2, named=True), "application_id": " spaced ", "customer_id": "odd"},
         {**applications.row(3, named=True), "application_id": "späte\t", "customer_id": "odd"},
