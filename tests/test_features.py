@@ -126,6 +126,7 @@ def test_every_reject_code_but_repeats_was_seen_above() -> None:
         "event_customer_id_unusable",
         "attribute_too_many_decimals",
         "attribute_unknown_category",
+        "attribute_after_as_of",
     }
     assert seen | elsewhere == set(EXPECTED)
 
@@ -172,7 +173,7 @@ def test_the_same_table_typed_and_as_text_gives_the_same_bits() -> None:
     ("change", "words"),
     [
         ((pl.col("months_employed") == "41").alias("months_employed"), ["months_employed", "Boolean"]),
-        (pl.lit(1.5).alias("customer_id"), ["customer_id", "Float64", "text"]),
+        (pl.lit(value=True).alias("customer_id"), ["customer_id", "Boolean", "text"]),
         (pl.lit(3).alias("as_of"), ["as_of", "Int32", "timestamp"]),
         (pl.struct("months_employed").alias("credit_utilisation"), ["credit_utilisation", "Struct"]),
     ],

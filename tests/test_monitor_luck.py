@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from features.applications import CUSTOMER
 from features.matrix import FeatureTable
 from metrics import monitored
 from model_export.reference import make_reference
@@ -72,7 +73,7 @@ class Population:
             probabilities=self.probabilities[held_out],
             prior=self.trained.judged.prior,
         )
-        own = ids.with_columns(customer=pl.Series(self.customers)).filter(pl.Series(training))
+        own = ids.with_columns(pl.Series(CUSTOMER, self.customers)).filter(pl.Series(training))
         table = FeatureTable(own, matrix[training], self.trained.features.rejects.clear(), [])
         return with_reference(bundle, make_reference(table, judged, bundle.explainer.tables), folder)
 
