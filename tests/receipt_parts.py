@@ -57,7 +57,7 @@ def some_lines(scorer: Scorer, example: dict[str, Any], count: int) -> list[byte
     messages = [encoded(example, application_id=f"A{i}") for i in range(count)]
     head = line_head("rest", 1.8e9)
     answers = MessageScorer(scorer).answer(messages)
-    sources = [f'{{"request_id":"r{i}"}}'.encode() for i in range(count)]
+    sources = [f'{{"request_id":"r{i}","row":1}}'.encode() for i in range(count)]
     return [receipt_line(head, s, m, a) for s, m, a in zip(sources, messages, answers, strict=True)]
 
 

@@ -18,6 +18,10 @@ from tests.conftest import Credit
 from tests.monitored import changed
 
 Door = Literal["rest", "stream"]
+SOURCES: dict[Door, bytes] = {
+    "rest": b'{"request_id":"r","row":1}',
+    "stream": b'{"topic":"applications","partition":0,"offset":1}',
+}
 
 
 def log_of_messages(
@@ -27,7 +31,7 @@ def log_of_messages(
     bodies = [m.body for m in to_messages(applications, night.events, scorer.bundle.spec)]
     head = line_head(door, 1.8e9)
     pairs = zip(bodies, MessageScorer(scorer).answer(bodies), strict=True)
-    lines = [receipt_line(head, b"{}", body, answer) for body, answer in pairs if answer.refusal is None]
+    lines = [receipt_line(head, SOURCES[door], body, answer) for body, answer in pairs if answer.refusal is None]
     assert len(lines) > 1000
     with Chain.open(log, f"{door}-test") as chain:
         for _, frame in receipt_frames(lines, lambda _id: scorer.bundle.spec):
