@@ -100,7 +100,8 @@ def test_a_category_that_was_never_seen_is_ranked_first(scorer: Scorer, tonight:
 def test_a_class_mix_that_moves_with_all_features_is_ranked_before_them(scorer: Scorer, tonight: Dataset) -> None:
     scored = score(scorer, tonight)
     kept = np.random.default_rng(5).random(scored.frame.height)
-    fewer = scored.frame.filter((pl.col("credit_class") != "Good") | pl.Series(kept < 0.25))
+    # By the data processing inequality no feature moves more than the class by which rows were left out, but for noise.
+    fewer = scored.frame.filter((pl.col("credit_class") != "Good") | pl.Series(kept < 0.1))
     first = scored.figures(fewer).ranking[0]
     assert (first.kind, first.alarm) == (Kind.CLASSES, True)
 

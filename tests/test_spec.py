@@ -47,7 +47,6 @@ WRONG = [
     ("minor_digits = 2", "minor_digits = true", "currency.minor_digits"),
     ('kind = "integer"', 'kind = "int"', "attributes.age.kind"),
     ("[attributes.age]", "[attributes.as_of]", "attributes.as_of"),
-    ("[attributes.age]", "[attributes.row]", "attributes.row"),
     ("[attributes.age]", '[attributes."^.*$"]', "attributes.^.*$"),
     ("[attributes.age]", "[attributes.payments_count_30d]", "both make a feature payments_count_30d"),
     ('kind = "integer"\nrange = [18, 100]', 'kind = "category"\nvalues = [" a"]', "attributes.age.values"),
