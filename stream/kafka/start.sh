@@ -6,7 +6,10 @@ lib=${KAFKA_LIB:-.kafka/lib} data=${KAFKA_DATA:-.kafka/data}
 here=$(dirname "$0")
 mkdir -p "$data"
 if ! ls "$lib"/kafka_*.jar >/dev/null 2>&1; then
-    mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$(realpath -m "$lib")"
+    mkdir -p "$lib"
+    part=$(realpath "$lib").$$ # two that start at once must not see each other's halves
+    mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$part"
+    mv -f "$part"/* "$lib" && rmdir "$part"
 fi
 sed -e "s|@DATA@|$data|; s|@BIND@|${KAFKA_BIND:-127.0.0.1}|; s|@HOST@|${KAFKA_HOST:-127.0.0.1}|" \
     -e "s|@PORT@|${KAFKA_PORT:-9092}|; s|@CONTROLLER_PORT@|${KAFKA_CONTROLLER_PORT:-9093}|" \
