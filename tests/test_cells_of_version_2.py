@@ -359,3 +359,19 @@ def test_a_golden_cell_of_each_kind_is_usable_and_a_dirty_one_is_not() -> None:
         golden = [kind.golden(of, generator) for _ in range(50)]
         assert all(cause is None for _, cause in read([*golden], of)), name
         assert name == "text" or all(cause for _, cause in read([*kind.dirty(of)], of)[:1]), name
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "token"),
+    [
+        ("money", "$5.00"),
+        ("percent", "5%"),
+        ("duration", "1 Years and 0 Months"),
+        ("duration", "3 yrs"),
+        ("number", "1,234"),
+    ],
+)
+def test_a_missing_token_that_could_be_read_is_missing_in_bulk_too(kind: str, token: str, version: int) -> None:
+    of = attribute(kind, version=max(version, KINDS[kind].since), missing_tokens=(token,))
+    assert read([token, "7"], of)[0] == (None, "missing_token")
