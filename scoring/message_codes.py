@@ -5,6 +5,11 @@ from features.rejects import EXPECTED
 MESSAGE_EXPECTED = {
     "message_not_utf8": "UTF-8 text",
     "message_not_json": "one JSON object as RFC 8259 has it, without NaN, lone surrogates or text behind it",
+    "message_tombstone": "an application; a record without a value deletes something elsewhere, and decides nothing here",
+    "message_framed": "JSON from its first byte on. This begins with the frame of a schema registry (a zero byte and a "
+    "schema id): run the stream's worker with --framed-json, which takes it off, or have the producer send none",
+    "message_bom": "UTF-8 text without a byte order mark in front",
+    "message_gzip": "the text itself; gzip it by the producer's compression.type, if at all, not by hand",
     "message_too_deep": "at most the nesting of the schema: objects in a list in an object",
     "message_nul_character": "text without the character U+0000",
     "message_version_unknown": "schema_version 1, or none",

@@ -14,12 +14,14 @@ from msgspec import UNSET, UnsetType
 from features.carried import Carried
 from features.spec import Spec
 from scoring.message_cells import MessageCells
+from scoring.framing import is_framed
 from scoring.message_codes import CODES
 
 SCHEMA_VERSION = 1
 _OPENINGS = (b"[", b"{")
 _WHERE = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.(\w+)|\[([0-9]+)\]")
+_WRAPPED = {b"\xef\xbb\xbf": "message_bom", b"\x1f\x8b": "message_gzip"}
 _VALIDATION = {
     "Object contains unknown field": "field_unknown",
     "Object missing required field": "field_missing",
@@ -146,14 +148,21 @@ class MessageDecoder:
                 _refuse_containers(self._raw.decode(message))
             return self._decoder.decode(message)
         except UnicodeDecodeError:
-            code, pointer = "message_not_utf8", ""
+            code, pointer = _wrapped(message) or "message_not_utf8", ""
         except RecursionError:
             code, pointer = "message_too_deep", ""
         except msgspec.ValidationError as error:
             code, pointer = _place(str(error))
         except (msgspec.DecodeError, ValueError):  # a number of thousands of digits is a ValueError
-            code, pointer = "message_not_json", ""
+            code, pointer = _wrapped(message) or "message_not_json", ""
         raise _RefusedError(code, pointer)
+
+
+def _wrapped(message: bytes) -> str | None:
+    """Return the code for what is no JSON since something stands in front of it, or around it."""
+    if is_framed(message):
+        return "message_framed"
+    return next((code for start, code in _WRAPPED.items() if message.startswith(start)), None)
 
 
 def _refuse_containers(application: _RawApplication) -> None:

@@ -13,26 +13,40 @@ from stream.records import Message
 log = logging.getLogger(__name__)
 
 AnswerMessages = Callable[[Sequence[bytes]], list[Answer]]
+Body = Callable[[bytes], bytes]
+TOMBSTONE = Answer(refusal=Refusal.of("message_tombstone"))
 FAULT = Refusal(
     code="fault",
     pointer="",
     expected="a message on which this version does not fail; the worker's log says where it failed. Please report it, "
     "and send the message back (redrive) once a version is deployed that can score it",
 )
+
+
+def plain(value: bytes) -> bytes:
+    """Return a value that is the body itself."""
+    return value
+
+
 _FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
-def answer_all(answer: AnswerMessages, messages: Sequence[Message]) -> list[Answer]:
+def answer_all(answer: AnswerMessages, messages: Sequence[Message], body: Body = plain) -> list[Answer]:
     """Return one answer for each message, in order. A message on which `answer` fails is refused with the code `fault`.
 
-    It is found by halving; the others are answered as if it were not there.
+    It is found by halving; the others are answered as if it were not there. `body`: what a message's value holds.
     """
+    answers = _answered(answer, messages, body)
+    return [TOMBSTONE if m.value is None else a for m, a in zip(messages, answers, strict=True)]
+
+
+def _answered(answer: AnswerMessages, messages: Sequence[Message], body: Body) -> list[Answer]:
     try:
-        return answer([m.value or b"" for m in messages])
+        return answer([body(m.value or b"") for m in messages])
     except (*_FAULTS, PolarsError, PanicException) as error:
         if len(messages) > 1:
             middle = len(messages) // 2
-            return answer_all(answer, messages[:middle]) + answer_all(answer, messages[middle:])
+            return _answered(answer, messages[:middle], body) + _answered(answer, messages[middle:], body)
         _report(messages[0], error)
         return [Answer(refusal=FAULT)]
 

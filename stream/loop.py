@@ -93,7 +93,7 @@ class Worker:
     def _settle(self, batch: Batch) -> None:
         messages, began = batch.messages, self.clock()
         self.watchdog.alive("score")
-        answers = answer_all(self.answer, messages)
+        answers = answer_all(self.answer, messages, self.routes.body)
         scored = self.clock()
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from features.errors import BundleError
 from receipts.lines import is_receipt_of, line_head, receipt_parts
 from scoring.messages import Answer
+from stream.answers import Body, plain
 from stream.dead_letters import dead_letter
 from stream.proofs import prove
 from stream.records import Batch, Message, Record
@@ -22,7 +23,8 @@ def _no_key(_partition: int) -> bytes:
 class Routes:
     """Where records go, the id of the bundle that decides, and the group that reads. `receipts` empty: none.
 
-    `key`: the secret of a partition, by which its records prove what they settle; empty: there is none.
+    `key`: the secret of a partition, by which its records prove what they settle; empty: there is none. `body`: what
+    a message's value holds; receipts keep that, dead letters the whole value.
     """
 
     output: str
@@ -31,6 +33,7 @@ class Routes:
     group: str
     receipts: str = ""
     key: Callable[[int], bytes] = _no_key
+    body: Body = plain
 
     def records(self, batch: Batch, answers: Sequence[Answer], now: float) -> list[Record]:
         """Return the one record for each message, and behind them the receipts of decisions made `now` (since 1970).
@@ -66,7 +69,7 @@ class Routes:
 
     def _receipt(self, message: Message, answer: Answer, decision: Record, head: bytes) -> Record:
         source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
-        parts = receipt_parts(head, source, message.value or b"", answer)
+        parts = receipt_parts(head, source, self.body(message.value or b""), answer)
         headers = [header for header in decision.headers if header[0] != _PROOF]
         return self._proving(message, Record(self.receipts, message.partition, message.key, None, headers, parts))
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from features.errors import DeliveryError, SettingsError
 from monitoring.doors import StreamMetrics
+from scoring.framing import unframed
 from scoring.machine import spare_the_collector
-from stream.answers import AnswerMessages
+from stream.answers import AnswerMessages, plain
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, producer_config
@@ -113,6 +114,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         group=s.group,
         receipts=s.receipts,
         key=positions.key,
+        body=unframed if s.framed_json else plain,
     )
     control.consumer = consumer = brokers.consumer(name, positions)
     consumer.false_claims = positions.false_claims

@@ -111,6 +111,11 @@ class StreamSettings(TopicSettings):
     group_protocol: GroupProtocol = Field(
         GroupProtocol.CONSUMER, description="consumer for brokers from 4.0 on, classic for older ones."
     )
+    framed_json: bool = Field(
+        default=False,
+        description="Take the frame of a schema registry (a zero byte and a schema id, as Confluent's JSON serializer "
+        "writes it) off messages that have one.",
+    )
     max_messages: int = Field(2000, ge=1, le=100_000, description="Most messages in one transaction.")
     max_seconds: float = Field(
         1.0,

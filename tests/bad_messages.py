@@ -1,5 +1,6 @@
 """Every kind of message that cannot be scored, with the code and the place that it is refused with."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -30,8 +31,11 @@ def bad_messages(example: dict[str, Any]) -> Iterator[Bad]:
 
 def _no_messages(example: dict[str, Any]) -> Iterator[Bad]:
     whole, good = encoded(example), GOOD
-    for junk in (b"", b" ", b"{", b"{]", whole + b"x", whole[:-1], b"\xef\xbb\xbf" + whole, b"x" * 1_000_000):
+    for junk in (b"", b" ", b"{", b"{]", whole + b"x", whole[:-1], b"x" * 1_000_000):
         yield junk, "message_not_json", ""
+    yield b"\xef\xbb\xbf" + whole, "message_bom", ""
+    yield gzip.compress(whole), "message_gzip", ""
+    yield b"\0\0\0\x01\x07" + whole, "message_framed", ""
     for wrong in (b"null", b"[]", b"5", b'"text"', b"[" + whole + b"]", b"[" * 100_000):
         yield wrong, "field_wrong_type", ""
     yield whole.replace(b"A-1001", b"A-\xff"), "message_not_utf8", ""

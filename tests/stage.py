@@ -46,12 +46,14 @@ class Stage:
     folder: Path
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     workers: list[Running] = field(default_factory=list)
+    server: KafkaServer = field(init=False)
 
     @property
     def topics(self) -> tuple[str, str, str]:
         return f"in-{self.name}", f"out-{self.name}", f"dead-{self.name}"
 
     def create(self, server: KafkaServer) -> "Stage":
+        self.server = server
         server.create(*self.topics[:2])
         server.create(self.topics[2], largest_message=INPUT_LIMIT + HEADROOM_BYTES)
         return self
@@ -72,7 +74,7 @@ class Stage:
             worker.process.kill()
             worker.process.wait()
 
-    def publish(self, *values: bytes, partition: int = 0) -> None:
+    def publish(self, *values: bytes | None, partition: int = 0) -> None:
         """Up to 10,000 small ones arrive at once, in one batch of the client."""
         settings = {"bootstrap.servers": self.address, "message.max.bytes": 10_000_000, "compression.type": "gzip"}
         producer, errors = ck.Producer({**settings, "linger.ms": 60_000}), []

@@ -111,6 +111,8 @@ def test_bad_messages_between_good_ones_are_dead_letters_byte_for_byte(
     assert codes[kinds["duplicate key"]] == "field_repeated"
     assert codes[kinds["NUL"]] == "message_nul_character"
     assert codes[kinds["bad UTF-8"]] == "message_not_utf8"
+    assert codes[kinds["tombstone"]] == "message_tombstone"
+    assert codes[kinds["empty"]] == "message_not_json"
     assert codes[kinds["missing field"]] == "field_missing"
     assert not any(b"shoe" in r.headers["__connect.errors.exception.message"] for r in dead)
 
