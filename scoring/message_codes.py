@@ -5,7 +5,7 @@ from features.rejects import EXPECTED
 MESSAGE_EXPECTED = {
     "message_not_utf8": "UTF-8 text",
     "message_not_json": "one JSON object as RFC 8259 has it, without NaN, lone surrogates or text behind it",
-    "message_tombstone": "an application; a record without a value deletes something elsewhere, and decides nothing here",
+    "message_tombstone": "an application; a record without a value deletes elsewhere, and decides nothing here",
     "message_framed": "JSON from its first byte on. This begins with the frame of a schema registry (a zero byte and a "
     "schema id): run the stream's worker with --framed-json, which takes it off, or have the producer send none",
     "message_bom": "UTF-8 text without a byte order mark in front",

@@ -13,8 +13,8 @@ from msgspec import UNSET, UnsetType
 
 from features.carried import Carried
 from features.spec import Spec
-from scoring.message_cells import MessageCells
 from scoring.framing import is_framed
+from scoring.message_cells import MessageCells
 from scoring.message_codes import CODES
 
 SCHEMA_VERSION = 1

@@ -166,8 +166,9 @@ class Place:
 
     def copies(self, batch: Batch, key: Callable[[int], bytes]) -> list[Record]:
         """The records of a worker that copies, and their receipts."""
-        names = {"output": self.output, "dead_letters": "", "receipts": self.receipts}
-        routes = Routes(bundle_id="0", group=self.group, key=key, **names)
+        routes = Routes(
+            output=self.output, dead_letters="", receipts=self.receipts, bundle_id="0", group=self.group, key=key
+        )
         return routes.records(batch, [Answer(decision=m.value) for m in batch.messages], 0.0)
 
     def send(self, *records: tuple[bytes | None, bytes | None], partition: int = 0) -> None:
