@@ -1,8 +1,8 @@
-# make setup | demo | demo-stream | kafka | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
+# make setup | demo | demo-stream | kafka | kafka-cluster | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stream kafka test soak fuzz lint bench bench-full lock clean
+.PHONY: help setup demo demo-stream kafka kafka-cluster test soak fuzz lint bench bench-full lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ demo-stream: setup ## embedded broker: publish, score, print decisions and dead 
 
 kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (Java 17, Maven)
 	./stream/kafka/start.sh
+
+kafka-cluster: ## three real brokers on loopback from 19092 on, three copies of everything, in the foreground
+	./stream/kafka/cluster.sh
 
 soak: setup ## the kill test of the stream with 200 kills, ten brokers killed behind a commit, 30 hostile links (about 70 minutes)
 	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_kills.py

@@ -4,6 +4,7 @@ A message that begins with `bad` is refused; `hang` hangs, `slow` takes 5 s and 
 model might.
 """
 
+import faulthandler
 import logging
 import signal
 import sys
@@ -35,6 +36,7 @@ def copy(messages: Sequence[bytes]) -> list[Answer]:
 
 
 def main() -> None:
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     flags = dict(argument.removeprefix("--").split("=", 1) for argument in sys.argv[1:])
     try:

@@ -1,11 +1,12 @@
 """A real Apache Kafka for the tests, started by the lines that `make kafka` runs, and a view of its topics."""
 
 import os
+import shutil
 import signal
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.waiting import PATIENCE_S, free_port
 
 PROJECT = Path(__file__).parents[1]
+_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # none outlives the tests
 
 
 @dataclass
@@ -26,6 +28,8 @@ class KafkaServer:
     extra: Path | None = None
     port: int = field(default_factory=free_port)
     controller_port: int = field(default_factory=free_port)
+    version: str = ""  # another than that of `make kafka`
+    among: Mapping[str, str] = field(default_factory=dict)  # what start.sh must know of a node among others
 
     @classmethod
     def steady(cls, data: Path) -> "KafkaServer":
@@ -57,16 +61,18 @@ class KafkaServer:
     def begin(self) -> None:
         environment = {
             **os.environ,
-            "KAFKA_LIB": str(PROJECT / ".kafka/lib"),
+            "KAFKA_LIB": str(PROJECT / (f".kafka/lib-{self.version}" if self.version else ".kafka/lib")),
+            "KAFKA_VERSION": self.version,
             "KAFKA_DATA": str(self.data),
             "KAFKA_PORT": str(self.port),
             "KAFKA_CONTROLLER_PORT": str(self.controller_port),
             "KAFKA_EXTRA": "" if self.extra is None else str(self.extra),
+            **self.among,
         }
         self.data.mkdir(exist_ok=True, parents=True)
         with (self.data / "server.log").open("a") as said:
             self.process = subprocess.Popen(
-                [str(PROJECT / "stream/kafka/start.sh")], env=environment, stdout=said, stderr=said
+                [*_WITH_US, str(PROJECT / "stream/kafka/start.sh")], env=environment, stdout=said, stderr=said
             )
 
     def wait(self) -> None:

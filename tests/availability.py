@@ -1,0 +1,147 @@
+"""Workers under a steady load on three brokers, and how long each partition is without a committed decision."""
+
+import itertools
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import confluent_kafka as ck
+
+from tests.account import source
+from tests.crowd import Crowd, Load
+from tests.kafka import PROJECT
+from tests.kafka_cluster import KafkaCluster, Silence
+from tests.waiting import PATIENCE_S, wait_until
+
+
+def copies() -> Iterator[tuple[bytes, bytes]]:
+    """Messages that the worker which copies takes; every eleventh is refused."""
+    for i in itertools.count():
+        yield b"customer %d" % (i % 997), b"%s %d" % (b"bad" if i % 11 == 0 else b"good", i)
+
+
+@dataclass
+class Watch:
+    """Reads the committed records of the targets while they come, from a thread of its own."""
+
+    cluster: KafkaCluster
+    topics: tuple[str, ...]
+    silence: Silence
+    arrived: dict[tuple[int, int], float] = field(default_factory=dict)  # by place of the message: when first seen
+    doubled: int = 0
+
+    def __enter__(self) -> "Watch":
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        settings = {"bootstrap.servers": self.cluster.address, "group.id": "watch", "enable.auto.commit": False}
+        settings |= {"isolation.level": "read_committed", "fetch.wait.max.ms": 50, "reconnect.backoff.max.ms": 500}
+        consumer = ck.Consumer({**settings, "auto.offset.reset": "earliest", "log_level": 0})
+        partitions = self.silence.last
+        consumer.assign([ck.TopicPartition(t, p, 0) for t in self.topics for p in partitions])
+        while not self._ended.is_set():
+            message = consumer.poll(0.2)
+            if message is None or message.error() is not None:
+                continue
+            self.silence.came(message.partition() or 0)
+            headers = {name: bytes(value or b"") for name, value in message.headers() or []}  # type: ignore[str-unpack]
+            place = source(_Placed(headers))  # type: ignore[arg-type]
+            self.doubled += place in self.arrived
+            self.arrived.setdefault(place, time.monotonic())
+        consumer.close()
+
+
+@dataclass
+class _Placed:
+    headers: dict[str, bytes]
+
+
+@dataclass
+class Acked(Load):
+    """A load that notes when each partition takes a message: how long Kafka itself needs."""
+
+    silence: Silence = field(default_factory=lambda: Silence.of(0))
+    began: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def _note(self, error: ck.KafkaError | None, message: ck.Message) -> None:
+        super()._note(error, message)
+        if error is None:
+            self.silence.came(message.partition() or 0)
+            place = message.partition() or 0, message.offset() or 0
+            self.began[place] = time.monotonic() - (message.latency() or 0.0)
+
+
+@dataclass
+class Availability:
+    """A cluster, a load, workers that copy, and a watch of what they decide."""
+
+    cluster: KafkaCluster
+    folder: Path
+    per_second: int = 300
+    partitions: int = 4
+    workers: int = 2
+    topics: tuple[str, str, str, str] = ("applications", "decisions", "dead", "receipts")
+    group: str = "credit"
+    flags: tuple[str, ...] = ()
+
+    def __enter__(self) -> "Availability":
+        source_topic, output, dead, receipts = self.topics
+        self.cluster.create(source_topic, output, partitions=self.partitions)
+        self.cluster.create(dead, receipts, partitions=self.partitions, roomy=True)
+        acks = Silence.of(self.partitions)
+        self.load = Acked(self.cluster.address, source_topic, copies(), self.per_second, silence=acks)
+        self.crowd = Crowd(self._command(), self.folder / "workers", self._environment(), PROJECT)
+        self.watch = Watch(self.cluster, (output, dead), Silence.of(self.partitions))
+        for _ in range(self.workers):
+            self.crowd.start()
+        self.watch.__enter__()
+        self.load.start()
+        assert wait_until(lambda: {p for p, _ in self.watch.arrived} == set(range(self.partitions)))
+        self.silences()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.load.cancel()
+        for worker in self.crowd.alive:
+            worker.kill()
+            worker.wait()
+        self.watch.__exit__()
+
+    def _command(self) -> list[str]:
+        source_topic, output, dead, receipts = self.topics
+        values = {"brokers": self.cluster.address, "input": source_topic, "output": output, "dead-letters": dead}
+        values |= {"receipts": receipts, "group": self.group}
+        return [sys.executable, "-m", "tests.copy_worker", *(f"--{k}={v}" for k, v in values.items()), *self.flags]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(self.folder)}
+
+    def silences(self) -> tuple[dict[int, float], dict[int, float]]:
+        """By partition, the longest time without a decision and without a message that Kafka took; begins anew."""
+        return self.watch.silence.end(), self.load.silence.end()
+
+    def caught_up(self, seconds: float = PATIENCE_S) -> bool:
+        """Wait until all that was sent by now is decided."""
+        sent = dict(self.load.sent)
+        return wait_until(lambda: self.watch.arrived.keys() >= sent.keys(), seconds, 0.1)
+
+    def says(self, fault: str) -> dict[int, float]:
+        """Print the silences since the last call; return those of decisions beyond Kafka's own."""
+        decided, taken = self.silences()
+        own = max(taken.values())
+        each = ", ".join(f"{p}: {seconds:.1f}" for p, seconds in sorted(decided.items()))
+        sys.stderr.write(
+            f"\n{fault}: longest time without a decision by partition {each} s; Kafka took none for {own:.1f} s\n"
+        )
+        return {p: seconds - own for p, seconds in decided.items()}
