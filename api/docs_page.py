@@ -89,7 +89,7 @@ _NOT_HERE = {"application_id_repeated", "message_tombstone"}  # of files, and of
 def problem_rows() -> list[tuple[str, int, str]]:
     """List every code: those of the door, then those of applications."""
     door = [(code, kind.status, kind.remedy) for code, kind in PROBLEMS.items()]
-    own = [(code, status_of(code), expected) for code, expected in CODES.items() if code not in _NOT_HERE]
+    own = [(code, status_of(code), expected) for code, expected in CODES.items() if code not in {*_NOT_HERE, *PROBLEMS}]
     return door + own
 
 

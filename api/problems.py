@@ -67,6 +67,9 @@ PROBLEMS = {
     "receipts_unwritable": Kind(
         503, "The receipt could not be written, so there is no decision", "a repair by the operator; see the log"
     ),
+    "history_behind": Kind(
+        503, "The history store is behind", "another try after Retry-After; the operator looks after its consumer"
+    ),
     "stopping": Kind(503, "This process is stopping", "another try; another process will answer"),
 }
 _UNSCORABLE = "The application cannot be scored"
@@ -89,7 +92,9 @@ def refused(refusal: Refusal) -> dict[str, object]:
 
 
 def status_of(code: str) -> int:
-    """Return 422 where the data is at fault, 400 where the bytes are no usable JSON."""
+    """Return 422 where the data is at fault, 400 where the bytes are no usable JSON; 503 where nothing of it is."""
+    if code in PROBLEMS:
+        return PROBLEMS[code].status
     return 400 if code.startswith("message_") else 422
 
 
@@ -99,7 +104,8 @@ def answer_response(answer: Answer, request_id: str) -> Response:
         return Response(200, fixed_headers(JSON, request_id), answer.decision or b"")
     body = refused(answer.refusal) | {"request_id": request_id}
     code = answer.refusal.code
-    return Response(status_of(code), fixed_headers(PROBLEM_JSON, request_id), msgspec.json.encode(body), code)
+    headers = fixed_headers(PROBLEM_JSON, request_id) + ((("Retry-After", "1"),) if code in PROBLEMS else ())
+    return Response(status_of(code), headers, msgspec.json.encode(body), code)
 
 
 def batch_response(answers: list[Answer], request_id: str) -> Response:

@@ -106,4 +106,5 @@ class Recorder:
 def _lines(one: Answered, head: bytes) -> Iterator[bytes]:
     for row, (message, answer) in enumerate(zip(one.messages, one.answers, strict=True), start=1):
         if answer.refusal is None:
-            yield receipt_line(head, f'{{"request_id":"{one.request_id}","row":{row}}}'.encode(), message, answer)
+            source = f'{{"request_id":"{one.request_id}","row":{row}}}'.encode()
+            yield receipt_line(head, source, message, answer)

@@ -29,7 +29,7 @@ from scoring.messages import Answer
 MOST_IN_BATCH = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _RETRY: tuple[Header, ...] = (("Retry-After", "1"),)
-_PASSING = ("deadline_exceeded", "overloaded", "receipts_unwritable")
+_PASSING = ("deadline_exceeded", "overloaded", "receipts_unwritable", "history_behind")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,10 +49,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """What turns messages into answers, one each, and what keeps the receipts of decisions; None: nothing does."""
+    """What turns messages into answers, one each, and what keeps the receipts of decisions; None: nothing does.
+
+    `behind` tells whether the history store is behind; None: there is none.
+    """
 
     answer: Answering
     recorder: Recorder | None = None
+    behind: Callable[[], bool] | None = None
 
 
 class Service:
@@ -61,7 +65,7 @@ class Service:
     def __init__(self, scoring: Scoring, documents: Documents, gate: Gate, settings: Settings, watch: Watch) -> None:
         """Start the scoring thread."""
         self.settings = settings
-        self._recorder = scoring.recorder
+        self._recorder, self._behind = scoring.recorder, scoring.behind
         self._watch = watch
         self.stopping = False
         self._documents = documents
@@ -113,7 +117,9 @@ class Service:
     def _not_ready(self) -> str | None:
         if self.stopping:
             return "stopping"
-        return "receipts_unwritable" if self._receipts_fail() else None
+        if self._receipts_fail():
+            return "receipts_unwritable"
+        return "history_behind" if self._behind is not None and self._behind() else None
 
     def _receipts_fail(self) -> bool:
         return self._recorder is not None and self._recorder.failing

@@ -49,6 +49,16 @@ class Settings(BaseSettings):
     pii_key: Path | None = Field(
         None, description="Key file of what the spec declares as pii, which the log stores keyed."
     )
+    history: str = Field(
+        "", description="History store: a folder as `credit history init` makes it. Applications may come without "
+        "`events`, and get those of the store; empty: each must carry them.",
+    )  # fmt: skip
+    history_max_age: float = Field(
+        30, gt=0, description="A store whose consumer was last alive so many seconds ago is behind: 503."
+    )
+    history_wait_ms: float = Field(
+        0, ge=0, le=10_000, description="How long an application waits for the event that its `history` names."
+    )
     seal_seconds: float = Field(60, ge=1, le=86_400, description="Receipts are sealed into the log after so long.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest body of one application.")
     max_batch_bytes: int = Field(16 << 20, ge=1024, description="Largest body of a batch.")

@@ -7,7 +7,7 @@ from api.settings import Settings
 
 FLAGS = (
     *("bundle", "framework", "host", "port", "workers", "keys", "no_auth", "rate_limit"),
-    *("log", "receipts", "pii_key"),
+    *("log", "receipts", "pii_key", "history"),
 )
 PAGE = Path(__file__).parents[1] / "docs/rest.md"
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api.documents import Documents
 from api.gate import Gate
@@ -28,6 +29,9 @@ from scoring.machine import spare_the_collector
 from scoring.messages import MessageScorer
 from scoring.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
+
+if TYPE_CHECKING:
+    from history import Histories
 
 _SWITCH_SECONDS = 0.0005  # the event loop waits at most this long for the scoring thread's Python
 
@@ -74,10 +78,28 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
     elif not live.compared:
         log.write("inputs_not_compared", reason=NOT_COMPARED)
     watch = Watch(log, RestMetrics(live))
-    messages = MessageScorer(scorer, watch.metrics.observe)
-    documents = Documents(scorer, make_contract(MessageScorer(scorer)), settings, watch.metrics.text)
+    histories = _histories(settings, scorer, log)
+    messages = MessageScorer(scorer, watch.metrics.observe, histories)
+    documents = Documents(
+        scorer, make_contract(MessageScorer(scorer), history=histories is not None), settings, watch.metrics.text
+    )
     gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
-    return Service(Scoring(messages.answer, _recorder(settings, scorer, watch)), documents, gate, settings, watch)
+    behind = None if histories is None else histories.behind
+    scoring = Scoring(messages.answer, _recorder(settings, scorer, watch), behind)
+    return Service(scoring, documents, gate, settings, watch)
+
+
+def _histories(settings: Settings, scorer: Scorer, log: JsonLog) -> "Histories | None":
+    """Open the history store of this process, if one is configured."""
+    if not settings.history or not scorer.bundle.spec.groups:
+        return None
+    from history import Histories, Limits, open_store  # noqa: PLC0415 - needs the extra `history`
+
+    store = open_store(settings.history)
+    if not store.state().heartbeat:
+        log.write("history_static", reason="nothing consumes the topic of events into this store")
+    limits = Limits(max_age_s=settings.history_max_age, wait_s=settings.history_wait_ms / 1000)
+    return Histories(store, scorer.bundle.spec, limits)
 
 
 def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | None:
@@ -89,7 +111,7 @@ def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | No
     return Recorder(outbox, settings.seal_seconds, time.time, watch)
 
 
-def make_contract(messages: MessageScorer) -> Contract:
+def make_contract(messages: MessageScorer, *, history: bool = False) -> Contract:
     """Describe the messages of the bundle; the example's answer is computed, and warms the scorer up."""
     bundle = messages.scorer.bundle
     spec, medians = bundle.spec, bundle.explainer.book.medians
@@ -98,7 +120,7 @@ def make_contract(messages: MessageScorer) -> Contract:
     return Contract(
         name=spec.name,
         bundle_id=bundle.bundle_id,
-        application=application_schema(spec, medians),
+        application=application_schema(spec, medians, history=history),
         decision=decision_json_schema(spec),
         example=example,
         example_decision=json.loads(answer.decision or b"{}"),

@@ -17,6 +17,7 @@ from cli import check as check_commands
 from cli import dataset as dataset_commands
 from cli import explain as explain_commands
 from cli import features as features_commands
+from cli import history as history_commands
 from cli import key as key_commands
 from cli import log as log_commands
 from cli import model as model_commands
@@ -60,6 +61,7 @@ app.add_typer(policy_commands.app, name="policy")
 app.add_typer(report_commands.app)
 app.add_typer(log_commands.app, name="log")
 app.add_typer(outcomes_commands.app, name="outcomes")
+app.add_typer(history_commands.app, name="history")
 app.add_typer(monitor_commands.app)
 app.add_typer(replay_commands.app)
 if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") is not None:
@@ -119,6 +121,7 @@ def evaluate(  # noqa: PLR0917 - typer takes options by name
 
 
 _EXTRAS = {
+    "history": {"lmdb", "psycopg"},
     "api": {"fastapi", "flask", "prometheus_client", "pydantic_settings", "uvicorn", "waitress"},
     "lime": {"lime"},
     "train": {"matplotlib", "onnx", "optuna", "scipy", "skl2onnx", "sklearn", "xgboost"},

@@ -51,6 +51,10 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         typer.Option(help="What an answer waits for: durable (the disk; the default) or relaxed.", show_default=False),
     ] = None,
     pii_key: PiiKey = None,
+    history: Annotated[
+        str | None,
+        typer.Option("--history", help="History store: applications may come without events.", show_default=False),
+    ] = None,
 ) -> None:
     """Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment."""
     from api.settings import make_settings
@@ -67,6 +71,7 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         "log": log,
         "receipts": receipts,
         "pii_key": pii_key,
+        "history": history,
     }
     settings = make_settings(**{name: value for name, value in given.items() if value is not None})
     # The link is resolved once, so that all workers serve the same bundle, also those that start later.

@@ -16,10 +16,10 @@ from features.rejects import APPLICATIONS, Dirt, count_dirt, rejects_frame
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
 
 ROW, CUSTOMER = "|row", "|customer"  # beside attributes, none of which can have such a name
-_MOST_ID_BYTES = 256
+MOST_ID_BYTES = 256
 _MOST_SHOWN = 10
 _PLAIN_ID = r"^[!-~]+$"
-is_plain_id = re.compile(rf"[!-~]{{1,{_MOST_ID_BYTES}}}").fullmatch
+is_plain_id = re.compile(rf"[!-~]{{1,{MOST_ID_BYTES}}}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +132,13 @@ def identifier(schema: Mapping[str, pl.DataType], table: str, column: str) -> pl
 
 def is_plain_identifier(text: pl.Expr) -> pl.Expr:
     """Tell which trimmed identifiers can be used without a closer look."""
-    return text.str.contains(_PLAIN_ID) & (text.str.len_bytes() <= _MOST_ID_BYTES)
+    return text.str.contains(_PLAIN_ID) & (text.str.len_bytes() <= MOST_ID_BYTES)
 
 
 def identifier_code(column: str, prefix: str = "") -> pl.Expr:
     """Return the reject code of an identifier, or null where it can be used."""
     text = pl.col(column)
-    unusable = (text.str.len_bytes() > _MOST_ID_BYTES) | text.str.contains(r"[\x00-\x1f\x7f]")
+    unusable = (text.str.len_bytes() > MOST_ID_BYTES) | text.str.contains(r"[\x00-\x1f\x7f]")
     blank = text.is_null() | (text.str.strip_chars() == "")
     return (
         pl.when(blank)

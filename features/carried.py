@@ -15,20 +15,25 @@ import polars as pl
 from features.applications import is_plain_id, text_reader
 from features.cells import AFTER, FEW_ROWS, MISSING, PLAIN_ROWS, Kind, Reader, kind_of
 from features.events import APPLICATION_ROW, IGNORED, IGNORED_KIND, event_reader
-from features.history import Float64s, History, Int64s
+from features.history import Float64s, History, Int64s, concatenated
 from features.rejects import APPLICATIONS, EVENTS, Dirt, count_dirt
 from features.spec import Spec
+from features.stored import Stored
 
 Texts = list[str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """Cells by column; `counts` says how many events each application has, in order. `recorded_at` may lack."""
+    """Cells by column; `counts` says how many events each application has, in order. `recorded_at` may lack.
+
+    `stored`: the events of applications that carry none, from a history store; None: there is no such application.
+    """
 
     applications: Mapping[str, Texts]
     events: Mapping[str, Texts]
     counts: list[int]
+    stored: Stored | None = None
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the canonical tables: applications, and events with their 1-based `application_row`."""
@@ -59,6 +64,8 @@ class _Rejected(Exception):  # noqa: N818 - an outcome, not a fault
 def read_plainly(carried: Carried, spec: Spec) -> PlainRows | None:
     """Read few applications without frames; None where there are many, or where one may be rejected."""
     if len(carried.counts) > PLAIN_ROWS or len(carried.events["kind"]) > FEW_ROWS:
+        return None
+    if carried.stored is not None and carried.stored.unusable:
         return None
     cells, reader = carried.applications, text_reader(spec)
     try:
@@ -116,7 +123,11 @@ def _events(carried: Carried, spec: Spec) -> tuple[History, int]:
     )
     counting = kinds != IGNORED
     ignored = len(kinds) - int(np.count_nonzero(counting))
-    return history.only(counting) if ignored else history, ignored
+    usable = history.only(counting) if ignored else history
+    if carried.stored is None:
+        return usable, ignored
+    stored, more = carried.stored.counting()
+    return concatenated(usable, stored), ignored + more
 
 
 def _integers(reader: Reader, name: str, cells: Texts) -> Int64s:

@@ -63,14 +63,19 @@ def read_carried_events(table: pl.DataFrame, accepted: pl.DataFrame, rows: int, 
     `accepted` has the columns |row and |customer, `rows` counts the applications before any was rejected. Events of
     rejected applications are left out.
     """
-    customer_of = np.full(rows, _STRANGER)
-    customer_of[accepted[ROW].to_numpy() - 1] = accepted[CUSTOMER].to_numpy()
-    customers = customer_of[table[APPLICATION_ROW].to_numpy() - 1]
+    customers = customers_by_row(accepted, rows)[table[APPLICATION_ROW].to_numpy() - 1]
     numbers = np.arange(1, table.height + 1)
     if (customers == _STRANGER).any():
         own = customers != _STRANGER
         table, customers, numbers = table.filter(own), customers[own], numbers[own]
     return _account(table, (customers, numbers), rejects_frame(), spec)
+
+
+def customers_by_row(accepted: pl.DataFrame, rows: int) -> Int64s:
+    """Return the number of the customer of each input row, -1 where the application was rejected."""
+    customer_of = np.full(rows, _STRANGER)
+    customer_of[accepted[ROW].to_numpy() - 1] = accepted[CUSTOMER].to_numpy()
+    return customer_of
 
 
 def _account(own: pl.DataFrame, places: tuple[Int64s, Int64s], rejects: pl.DataFrame, spec: Spec) -> Events:
@@ -79,7 +84,7 @@ def _account(own: pl.DataFrame, places: tuple[Int64s, Int64s], rejects: pl.DataF
     schema = own.schema
     cells = event_reader(spec, tuple((name, schema[name]) for name in _READ if name in schema)).read(own)
     ignored, codes = cells["kind"].values.to_numpy() == IGNORED, _codes(cells)
-    bad, usable = _NO_BAD, ~ignored
+    bad, usable = NO_UNUSABLE, ~ignored
     dirt = count_dirt(EVENTS, {"kind": [IGNORED_KIND] * int(ignored.sum())})
     if codes is not None:
         usable &= codes.is_null().to_numpy()
@@ -103,7 +108,7 @@ def _history(customers: Int64s, cells: Mapping[str, Cells], usable: NDArray[np.b
 
 
 _READ = ("kind", "occurred_at", "amount", "recorded_at")
-_NO_BAD = pl.DataFrame(schema={"customer": pl.Int64, "code": pl.String, "column": pl.String, "event_row": pl.Int64})
+NO_UNUSABLE = pl.DataFrame(schema={"customer": pl.Int64, "code": pl.String, "column": pl.String, "event_row": pl.Int64})
 
 
 @lru_cache(maxsize=64)

@@ -43,6 +43,18 @@ class History:
         )
 
 
+def concatenated(first: History, second: History) -> History:
+    """Return the events of both, with what is known of when they were recorded."""
+    known_at = None
+    if first.known_at is not None or second.known_at is not None:
+        known_at = np.concatenate([_known_at(first), _known_at(second)])
+    return replace(first.joined(second), known_at=known_at)
+
+
+def _known_at(events: History) -> Float64s:
+    return np.full(len(events.customers), np.nan) if events.known_at is None else events.known_at
+
+
 def own_histories(customers: Int64s, as_of: Int64s, events: History) -> tuple[Int64s, History]:
     """Give each application that must not see some event of its customer a customer of its own, who lacks it.
 

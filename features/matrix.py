@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from features.applications import CUSTOMER, ROW, read_applications
 from features.attribute_columns import attribute_columns, attribute_features, plain_attribute_columns
 from features.carried import Carried, read_plainly
-from features.events import APPLICATION_ROW, Events, read_carried_events, read_events
+from features.events import APPLICATION_ROW, Events, customers_by_row, read_carried_events, read_events
 from features.history import Float64s
 from features.matches import NO_MATCHES, Matches, Matching, match
 from features.rejects import APPLICATIONS, Dirt, dirt_frame, rejects_frame
 from features.rfm import rfm_columns, rfm_features
 from features.spec import Feature, Spec
+from features.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,14 @@ def list_features(spec: Spec) -> list[Feature]:
     return attribute_features(spec) + rfm_features(spec)
 
 
-def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) -> FeatureTable:
+def build_features(
+    applications: pl.DataFrame, events: pl.DataFrame, spec: Spec, stored: Stored | None = None
+) -> FeatureTable:
     """Clean, check and compute. Rows in = rows of `matrix` + rejects of the table "applications".
 
     Events belong to customers; or, where their frame has a column application_row (1-based row of `applications`), to
-    the application that carries them, as in a message: then no application sees another one's events.
+    the application that carries them, as in a message: then no application sees another one's events, and `stored` may
+    hold those of applications that carry none.
 
     Raises:
         InputError: a table lacks a column or holds one of a type that cannot be read.
@@ -67,6 +71,8 @@ def build_features(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec)
         numbers = np.arange(read.accepted.height, dtype=np.int64)
         accepted = read.accepted.hstack([pl.Series(CUSTOMER, numbers)])
         account = read_carried_events(events, accepted, applications.height, spec)
+        if stored is not None:
+            account = stored.added_to(account, customers_by_row(accepted, applications.height))
     else:
         accepted, customers = _number_customers(read.accepted)
         account = read_events(events, customers, spec)
@@ -93,7 +99,7 @@ def build_carried(carried: Carried, spec: Spec) -> FeatureTable:
     """
     rows = read_plainly(carried, spec)
     if rows is None:
-        return build_features(*carried.frames(), spec)
+        return build_features(*carried.frames(), spec, carried.stored)
     numbers = np.arange(len(rows.as_of), dtype=np.int64)
     columns = [*plain_attribute_columns(rows.values, spec), *rfm_columns(numbers, rows.as_of, rows.events, spec)]
     ids = [pl.Series("application_id", rows.application_ids), pl.Series("customer_id", rows.customer_ids)]

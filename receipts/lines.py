@@ -6,7 +6,7 @@ Writing joins bytes that exist already. Reading is strict: what is not a whole r
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from features.spec import Spec
 from receipts.frame import receipts_of
 from receipts.line_checks import check_receipts
 from receipts.line_parts import BROKEN, VERSION, ReceiptError, applications_of, decisions_of, instants
+from scoring.histories import completed
 from scoring.messages import Answer
 
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -30,7 +31,13 @@ def receipt_line(head: bytes, source: bytes, message: bytes, answer: Answer) -> 
 
 
 def receipt_parts(head: bytes, source: bytes, message: bytes, answer: Answer) -> tuple[bytes, ...]:
-    """Return what `receipt_line` joins, so that the message's bytes are copied only where the receipt is written."""
+    """Return what `receipt_line` joins, so that the message's bytes are copied only where the receipt is written.
+
+    A message whose events came from a history store is completed with those that were used; `source` says as of when.
+    """
+    if answer.history is not None:
+        message = completed(message, answer.history.events())
+        source = source[:-1] + b',"history":' + answer.history.watermark + b"}"
     features = b2a_base64(answer.features or b"", newline=False)
     return (
         head,
@@ -65,6 +72,7 @@ class _Source(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     topic: str | None = None
     partition: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     offset: _Number | None = None
+    history: dict[str, Any] | None = None
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -5,17 +5,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import msgspec
 import polars as pl
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from features.carried import Carried
 from features.spec import Spec
 from scoring.framing import is_framed
 from scoring.message_cells import MessageCells
 from scoring.message_codes import CODES
+from scoring.message_shape import Application, Event, RawApplication, Seen
 
 SCHEMA_VERSION = 1
 _OPENINGS = (b"[", b"{")
@@ -42,34 +42,7 @@ class Refusal:
         return cls(code=code, pointer=pointer, expected=CODES[code])
 
 
-class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    occurred_at: str | None
-    kind: str | None
-    amount: Any
-    recorded_at: str | UnsetType | None = UNSET
-
-
-class _Application(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    application_id: str | None
-    customer_id: str | None
-    as_of: str | None
-    attributes: dict[str, Any]
-    events: list[_Event]
-    schema_version: int | UnsetType = UNSET
-
-
-class _RawEvent(msgspec.Struct, gc=False):
-    amount: msgspec.Raw = msgspec.Raw(b"0")
-
-
-class _RawApplication(msgspec.Struct, gc=False):
-    """The cells as they are sent: a list in the place of one is not built."""
-
-    attributes: dict[str, msgspec.Raw] = {}
-    events: list[_RawEvent] = []
-
-
-_FIELDS, _FIELDS_OF_EVENT = 5, 3  # that are always there
+_FIELDS, _FIELDS_OF_EVENT, _FIELDS_OF_HISTORY = 4, 3, 3  # that are always there; `history` itself and two in it
 _LARGE = 16 << 10  # bytes; a list in the place of a cell may hold hundreds of thousands
 
 
@@ -79,12 +52,26 @@ class _RefusedError(Exception):
         self.refusal = Refusal.of(code, pointer)
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """An application that carries no events: its row among those that were carried, and its cells as they were sent."""
+
+    row: int
+    customer_id: str | None
+    as_of: str | None
+    seen: Seen | None
+
+
 @dataclass(frozen=True)
 class Decoded:
-    """`places[i]` is the row of message i among the applications that were carried, or why it has none."""
+    """`places[i]` is the row of message i among the applications that were carried, or why it has none.
+
+    `lacking`: those whose events are to be looked up.
+    """
 
     places: list[int | Refusal]
     carried: Carried
+    lacking: tuple[Lacking, ...] = ()
 
     @property
     def applications(self) -> pl.DataFrame:
@@ -104,13 +91,15 @@ class Decoded:
 class MessageDecoder:
     """Decodes messages of one spec. Safe to share between threads."""
 
-    def __init__(self, spec: Spec) -> None:
-        """Prepare the columns of the spec."""
+    def __init__(self, spec: Spec, *, history: bool = False) -> None:
+        """Prepare the columns of the spec. `history`: events may lack, since they can be looked up."""
+        self._looks_up = history and bool(spec.groups)
+        self._events_may_lack = history or not spec.groups
         self._names = [attribute.name for attribute in spec.attributes]
         self._known = frozenset(self._names)
         self._cells = MessageCells(spec)
-        self._decoder = msgspec.json.Decoder(_Application, float_hook=self._cells.number)  # a number stays its text
-        self._raw = msgspec.json.Decoder(_RawApplication)
+        self._decoder = msgspec.json.Decoder(Application, float_hook=self._cells.number)  # a number stays its text
+        self._raw = msgspec.json.Decoder(RawApplication)
 
     def decode(self, messages: Sequence[bytes]) -> Decoded:
         """Decode in bulk. Nothing in a message raises."""
@@ -123,12 +112,16 @@ class MessageDecoder:
                 places.append(table.add(application))
             except _RefusedError as error:
                 places.append(error.refusal)
-        return Decoded(places, table.carried())
+        return Decoded(places, table.carried(), table.lacking() if self._looks_up else ())
 
-    def _check(self, application: _Application, message: bytes) -> None:
-        attributes, events = application.attributes, application.events
+    def _check(self, application: Application, message: bytes) -> None:
+        attributes, events = application.attributes, application.carried
         if application.schema_version not in (UNSET, SCHEMA_VERSION):
             raise _RefusedError("message_version_unknown", "/schema_version")
+        if application.events is UNSET and not self._events_may_lack:
+            raise _RefusedError("field_missing")
+        if application.history is not UNSET and (application.events is not UNSET or not self._looks_up):
+            raise _RefusedError("history_unexpected", "/history")
         if attributes.keys() - self._known:
             raise _RefusedError("field_unknown", "/attributes")
         for name, value in attributes.items():
@@ -140,7 +133,7 @@ class MessageDecoder:
         if not _has_each_field_once(application, message):
             _look_closely(message)
 
-    def _parse(self, message: bytes) -> _Application:
+    def _parse(self, message: bytes) -> Application:
         try:
             if not message.isascii():
                 message.decode()
@@ -165,7 +158,7 @@ def _wrapped(message: bytes) -> str | None:
     return next((code for start, code in _WRAPPED.items() if message.startswith(start)), None)
 
 
-def _refuse_containers(application: _RawApplication) -> None:
+def _refuse_containers(application: RawApplication) -> None:
     """Refuse what is no cell before it is built, which would take a hundred times as long as to pass over it."""
     for name, cell in application.attributes.items():
         if bytes(memoryview(cell)[:1]) in _OPENINGS:
@@ -190,12 +183,12 @@ class _Columns:
 
     def __init__(self, names: list[str], cells: MessageCells) -> None:
         self._names, self._cells = names, cells
-        self._applications: list[_Application] = []
-        self._events: list[_Event] = []
+        self._applications: list[Application] = []
+        self._events: list[Event] = []
 
-    def add(self, application: _Application) -> int:
+    def add(self, application: Application) -> int:
         self._applications.append(application)
-        self._events += application.events
+        self._events += application.carried
         return len(self._applications) - 1
 
     def carried(self) -> Carried:
@@ -215,7 +208,14 @@ class _Columns:
         late = [event.recorded_at or None for event in events]
         if any(late):
             carried["recorded_at"] = late
-        return Carried(applications, carried, [len(row.events) for row in rows])
+        return Carried(applications, carried, [len(row.carried) for row in rows])
+
+    def lacking(self) -> tuple[Lacking, ...]:
+        return tuple(
+            Lacking(row, a.customer_id, a.as_of, None if a.history is UNSET else a.history)
+            for row, a in enumerate(self._applications)
+            if a.events is UNSET
+        )
 
 
 def escape(name: str) -> str:
@@ -223,13 +223,15 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _has_each_field_once(application: _Application, message: bytes) -> bool:
+def _has_each_field_once(application: Application, message: bytes) -> bool:
     """Tell by counting, without looking into texts: names stand before `":`, and without escapes nothing else does."""
     if b"\\" in message:
         return False
-    late = sum([event.recorded_at is not UNSET for event in application.events])
-    versioned = application.schema_version is not UNSET
-    fields = _FIELDS + len(application.attributes) + versioned + _FIELDS_OF_EVENT * len(application.events) + late
+    events = application.carried
+    late = sum([event.recorded_at is not UNSET for event in events])
+    optional = (application.schema_version is not UNSET) + (application.events is not UNSET)
+    optional += _FIELDS_OF_HISTORY * (application.history is not UNSET)
+    fields = _FIELDS + len(application.attributes) + optional + _FIELDS_OF_EVENT * len(events) + late
     return message.translate(None, b" \t\r\n").count(b'":') == fields
 
 

@@ -3,8 +3,8 @@
 Stream and REST share this, so that they cannot disagree; what they add is transport.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from features.errors import InputError
 from features.matrix import FeatureTable
 from features.rejects import APPLICATIONS
 from scoring.decisions import Decided
+from scoring.histories import Found, LookUp, Used
 from scoring.lines import write_lines
 from scoring.message_decoder import Decoded, MessageDecoder, Refusal, escape
 from scoring.scorer import Scorer
@@ -25,12 +26,14 @@ class Answer:
     """What becomes of one message: a decision as one line of UTF-8 JSON with its class, or a refusal.
 
     `features`: the row that was scored, float32 little-endian in the order of `list_features`; a receipt keeps it.
+    `history`: what it has seen in a history store; None where the message carries its events.
     """
 
     decision: bytes | None = None
     features: bytes | None = None
     credit_class: str | None = None
     refusal: Refusal | None = None
+    history: Used | None = None
 
 
 Observe = Callable[[Decided, FeatureTable], None]
@@ -39,30 +42,48 @@ Observe = Callable[[Decided, FeatureTable], None]
 class MessageScorer:
     """Scores messages with a `Scorer`. No I/O, no clock, no state; safe to share between threads."""
 
-    def __init__(self, scorer: Scorer, observe: Observe | None = None) -> None:
-        """Prepare the decoder for the spec of the scorer's bundle. `observe` is shown whatever is scored."""
+    def __init__(self, scorer: Scorer, observe: Observe | None = None, look_up: LookUp | None = None) -> None:
+        """Prepare the decoder for the spec of the scorer's bundle. `observe` is shown whatever is scored.
+
+        `look_up`: asks a history store for the events that messages lack; None: each message must carry them.
+        """
         self.scorer = scorer
-        self._observe = observe
-        self._decoder = MessageDecoder(scorer.bundle.spec)
+        self._observe, self._look_up = observe, look_up
+        self._decoder = MessageDecoder(scorer.bundle.spec, history=look_up is not None)
 
     def answer(self, messages: Sequence[bytes]) -> list[Answer]:
         """Return one answer per message, in order. Nothing in a message can raise."""
+        decoded = self._decoder.decode(messages)
+        found = self._look_up(decoded.lacking) if self._look_up is not None and decoded.lacking else None
+        if found is not None and found.refusals:
+            return self._answer_others(messages, decoded.places, found.refusals)
         try:
-            return self._answer(self._decoder.decode(messages))
+            return self._answer(decoded, found)
         except InputError:  # one message has more events than can be summed; it must not spoil the others
             if len(messages) == 1:
                 return [Answer(refusal=Refusal.of("events_too_many", "/events"))]
             return [answer for message in messages for answer in self.answer([message])]
 
-    def _answer(self, decoded: Decoded) -> list[Answer]:
-        decided, table = self.scorer.decide_carried(decoded.carried)
+    def _answer_others(
+        self, messages: Sequence[bytes], places: Sequence[int | Refusal], refusals: Mapping[int, Refusal]
+    ) -> list[Answer]:
+        """Refuse those for which the store has no answer; the others as if these were not there."""
+        refused = [None if isinstance(place, Refusal) else refusals.get(place) for place in places]
+        others = iter(self.answer([m for m, refusal in zip(messages, refused, strict=True) if refusal is None]))
+        return [next(others) if refusal is None else Answer(refusal=refusal) for refusal in refused]
+
+    def _answer(self, decoded: Decoded, found: Found | None) -> list[Answer]:
+        carried, used = decoded.carried, {} if found is None else found.used
+        if found is not None:
+            carried = replace(carried, stored=found.stored)
+        decided, table = self.scorer.decide_carried(carried)
         if self._observe is not None:
             self._observe(decided, table)
         refusals = _refusals(table.rejects, decoded.carried.counts)
         classes = [decided.rules.policy.classes[index] for index in decided.assigned.tolist()]
         decisions = zip(write_lines(decided), classes, feature_rows(table.matrix), strict=True)
         rows = range(1, len(decoded.carried.counts) + 1)
-        answers = [refusals.get(row) or _decided(*next(decisions)) for row in rows]
+        answers = [refusals.get(row) or _decided(*next(decisions), used.get(row - 1)) for row in rows]
         return [Answer(refusal=p) if isinstance(p, Refusal) else answers[p] for p in decoded.places]
 
 
@@ -78,8 +99,8 @@ def _refusals(rejects: pl.DataFrame, counts: list[int]) -> dict[int, Answer]:
     }
 
 
-def _decided(line: bytes, credit_class: str, features: bytes) -> Answer:
-    return Answer(decision=line, credit_class=credit_class, features=features)
+def _decided(line: bytes, credit_class: str, features: bytes, history: Used | None) -> Answer:
+    return Answer(decision=line, credit_class=credit_class, features=features, history=history)
 
 
 def feature_rows(matrix: NDArray[np.float32]) -> list[bytes]:
@@ -93,4 +114,6 @@ def _pointer(reject: dict[str, Any], first_event: int) -> str:
     column = reject["column"]
     if reject["event_row"] is not None:
         return f"/events/{reject['event_row'] - 1 - first_event}/{column.removeprefix('events.')}"
+    if column.startswith("events."):  # of the store
+        return "/events"
     return f"/{column}" if column in ("application_id", "customer_id", "as_of") else f"/attributes/{escape(column)}"

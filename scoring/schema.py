@@ -6,7 +6,7 @@ from typing import Any
 from features.cells import NUMBER, kind_of
 from features.instants import TEXT
 from features.reason_codes import LONGEST_TEXT
-from features.spec import Attribute, Monetary, Spec
+from features.spec import IDENTITY, Attribute, Monetary, Spec
 from scoring.message_decoder import SCHEMA_VERSION
 from scoring.reasons import MOST_REASONS
 
@@ -16,21 +16,31 @@ _INSTANT = {
     "pattern": TEXT,
     "description": "RFC 3339, as in 2026-08-31T00:00:00Z; without an offset UTC; a date means 00:00 UTC; 1970 to 2199",
 }
+_SEEN = {
+    "type": "object",
+    "additionalProperties": False,
+    "description": "the event that the decision must have seen, by its place in the topic of events",
+    "required": ["partition", "offset"],
+    "properties": {"partition": {"type": "integer", "minimum": 0}, "offset": {"type": "integer", "minimum": 0}},
+}
 _ID = {"type": "string", "minLength": 1, "maxLength": 256}
 
 
-def application_schema(spec: Spec, medians: Mapping[str, float] | None = None) -> dict[str, Any]:
+def application_schema(
+    spec: Spec, medians: Mapping[str, float] | None = None, *, history: bool = False
+) -> dict[str, Any]:
     """Return the schema of an application of this spec, with an example as `example_application` makes it.
 
-    A cell that breaks an optional attribute is dirt, no error.
+    A cell that breaks an optional attribute is dirt, no error. `history`: events may lack, they are looked up.
     """
+    looks_up = history and bool(spec.groups)
     attributes = {attribute.name: _attribute(attribute) for attribute in spec.attributes}
     return {
         "$schema": _DIALECT,
         "title": f"Application for {spec.name}",
         "type": "object",
         "additionalProperties": False,
-        "required": ["application_id", "customer_id", "as_of", "attributes", "events"],
+        "required": [*IDENTITY, "attributes", *([] if looks_up or not spec.groups else ["events"])],
         "properties": {
             "schema_version": {"const": SCHEMA_VERSION},
             "application_id": _ID,
@@ -44,9 +54,11 @@ def application_schema(spec: Spec, medians: Mapping[str, float] | None = None) -
             },
             "events": {
                 "type": "array",
-                "description": "all events of the customer that may count",
+                "description": "all events of the customer that may count"
+                + ("; absent: those of the history store" if looks_up else ""),
                 "items": _event(spec),
             },
+            **({"history": _SEEN} if looks_up else {}),
         },
         "examples": [example_application(spec, medians)],
     }

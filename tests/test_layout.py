@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import PROJECT
 
-DOORS = {"features", "metrics", "scoring", "monitoring", "receipts", "batch", "stream", "api"}
+DOORS = {"features", "metrics", "scoring", "monitoring", "receipts", "history", "batch", "stream", "api"}
 MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
@@ -18,9 +18,10 @@ MAY_IMPORT = {
     "pages": set(),
     "monitoring": {"features", "metrics", "scoring", "pages"},
     "receipts": {"features", "metrics", "scoring"},
+    "history": {"features", "metrics", "scoring"},
     "batch": {"features", "metrics", "scoring", "monitoring", "receipts"},
-    "stream": {"features", "metrics", "scoring", "monitoring", "receipts"},
-    "api": {"features", "metrics", "scoring", "monitoring", "receipts"},
+    "stream": {"features", "metrics", "scoring", "monitoring", "receipts", "history"},
+    "api": {"features", "metrics", "scoring", "monitoring", "receipts", "history"},
     "training": {"features", "metrics", "scoring", "pages"},
     "model_export": {"features", "metrics", "scoring", "pages", "training"},
     "verify": DOORS,
@@ -38,6 +39,8 @@ ONLY_IN = {
     "fastapi": {"api"},
     "flask": {"api"},
     "prometheus_client": {"monitoring"},
+    "lmdb": {"history"},
+    "psycopg": {"history"},
 }
 MODULES = [path for package in MAY_IMPORT for path in sorted((PROJECT / package).rglob("*.py"))]
 

@@ -1,0 +1,202 @@
+"""What a door asks a store: the events of applications that carry none, checked and in the spec's numbers.
+
+An application is decided on what one snapshot of the store holds, or it is refused with a code; never on less.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from features.applications import MOST_ID_BYTES, text_reader
+from features.errors import DeliveryError
+from features.events import IGNORED
+from features.history import History
+from features.spec import MICROSECONDS_PER_DAY, Spec
+from features.stored import Stored, Unusable
+from history.records import NEVER, Customer, Snapshot, State, visible
+from history.store import HistoryStore, window_microseconds
+from history.texts import message_events
+from scoring.histories import Found, Used
+from scoring.message_decoder import Lacking, Refusal
+
+MOST_EVENTS = 200_000  # of a customer
+_UNKNOWN = -2
+_RETRY_S = 0.005
+_UNKNOWN_KIND = "event_kind_unknown_category"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`max_age_s`: a store whose filler was last alive longer ago is behind. `wait_s`: for what must have been seen."""
+
+    max_age_s: float = 30.0
+    wait_s: float = 0.0
+    most_events: int = MOST_EVENTS
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many applications were looked up, and how many of their customers the store does not know."""
+
+    looked_up: int = 0
+    unknown: int = 0
+
+
+class Histories:
+    """Looks up what messages lack. Safe to share between threads."""
+
+    def __init__(self, store: HistoryStore, spec: Spec, limits: Limits, now: Clock = time.time) -> None:
+        """Hold the store against the spec. `now`: seconds since 1970.
+
+        Raises:
+            SettingsError: the store was made for another spec.
+
+        """
+        store.settings.check(spec, store.where)
+        self.store, self._spec, self._limits, self._now = store, spec, limits, now
+        self._window = window_microseconds(spec)
+        self._retention = store.settings.retention_days * MICROSECONDS_PER_DAY
+        self._index = {kind: i for i, kind in enumerate(spec.event_kinds)} | dict.fromkeys(spec.ignored_kinds, IGNORED)
+        self._table = lru_cache(maxsize=4)(self._kind_table)
+        self._lock, self.counts = threading.Lock(), Counts()
+
+    def behind(self) -> bool:
+        """Return whether the store cannot be read, or whoever fills it is no longer alive."""
+        try:
+            return self._is_old(self.store.state())
+        except DeliveryError:
+            return True
+
+    def __call__(self, lacking: Sequence[Lacking]) -> Found:
+        """Look up all of them at once; see `scoring.histories`."""
+        as_of = self._as_of([one.as_of for one in lacking])
+        try:
+            snapshot = self._read([_name(one.customer_id) for one in lacking], lacking)
+        except DeliveryError:
+            return Found(_NOTHING, refusals=dict.fromkeys((one.row for one in lacking), _BEHIND))
+        refusals = {}
+        for one, instant, customer in zip(lacking, as_of, snapshot.customers, strict=True):
+            refusal = self._refusal(one, instant, customer, snapshot.state)
+            if refusal is not None:
+                refusals[one.row] = refusal
+        if refusals:
+            return Found(_NOTHING, refusals=refusals)
+        return self._found(lacking, snapshot)
+
+    def _read(self, names: Sequence[str], lacking: Sequence[Lacking]) -> Snapshot:
+        """Read once, and again while something lacks that must have been seen and there is time."""
+        until = time.monotonic() + self._limits.wait_s
+        while True:
+            snapshot = self.store.read(names)
+            if all(_has_seen(one, snapshot.state) for one in lacking) or time.monotonic() >= until:
+                visible_ones = [visible(customer, None) for customer in snapshot.customers]
+                return Snapshot(snapshot.state, visible_ones)
+            time.sleep(_RETRY_S)
+
+    def _refusal(self, one: Lacking, as_of: int | None, customer: Customer, state: State) -> Refusal | None:
+        if self._is_old(state):
+            return _BEHIND
+        if not _has_seen(one, state):
+            return Refusal.of("history_behind", "/history")
+        if state.complete_since is None or (as_of is not None and as_of - self._window < state.complete_since):
+            return Refusal.of("history_incomplete", "/as_of")
+        if len(customer.records) > self._limits.most_events:
+            return Refusal.of("history_too_long", "/customer_id")
+        return None
+
+    def _is_old(self, state: State) -> bool:
+        return state.heartbeat > 0 and self._now() - state.heartbeat > self._limits.max_age_s
+
+    def _as_of(self, cells: list[str | None]) -> list[int | None]:
+        values, _ = text_reader(self._spec).read_texts("as_of", cells)
+        return values
+
+    def _found(self, lacking: Sequence[Lacking], snapshot: Snapshot) -> Found:
+        state, table = snapshot.state, self._table(snapshot.state.kinds)
+        records = np.concatenate([customer.records for customer in snapshot.customers])
+        rows = np.repeat([one.row for one in lacking], [len(customer.records) for customer in snapshot.customers])
+        kinds = table[records["kind"]]
+        late = records["recorded_at"]
+        known_at = None if (late == NEVER).all() else np.where(late == NEVER, np.nan, late)
+        history = History(
+            customers=rows.astype(np.int64),
+            occurred_at=records["occurred_at"].astype(np.int64),
+            kinds=kinds,
+            amounts=records["amount"].astype(np.int64),
+            known_at=known_at,
+        )
+        unusable, ignored = self._unusable(lacking, snapshot, table)
+        if unusable:
+            history = history.only(kinds != _UNKNOWN)
+        self._count(snapshot.customers)
+        return Found(Stored(history, unusable, ignored), self._used(lacking, snapshot.customers, state))
+
+    def _unusable(
+        self, lacking: Sequence[Lacking], snapshot: Snapshot, table: NDArray[np.int64]
+    ) -> tuple[list[Unusable], int]:
+        """Return the first event of each customer that cannot be used, in the order of places."""
+        found, ignored = [], 0
+        for one, customer in zip(lacking, snapshot.customers, strict=True):
+            records = customer.records
+            strange = records[table[records["kind"]] == _UNKNOWN][:1]
+            bad = [((r["partition"], r["offset"]), _UNKNOWN_KIND, "kind") for r in strange]
+            for mark in customer.notes.marks:
+                kind = (mark.cells.get("kind") or "").strip()
+                ignored += self._index.get(kind) == IGNORED
+                if kind and kind not in self._index:
+                    bad.append(((mark.partition, mark.offset), _UNKNOWN_KIND, "kind"))
+                elif self._index.get(kind) != IGNORED:
+                    bad.append(((mark.partition, mark.offset), mark.code, mark.column))
+            found += [Unusable(one.row, code, column) for _, code, column in sorted(bad)[:1]]
+        return found, ignored
+
+    def _kind_table(self, kinds: tuple[str, ...]) -> NDArray[np.int64]:
+        """Return by the store's number of a kind its index in the spec."""
+        return np.array([self._index.get(kind, _UNKNOWN) for kind in kinds], dtype=np.int64)
+
+    def _count(self, customers: Sequence[Customer]) -> None:
+        unknown = sum(not len(customer.records) and not customer.notes.marks for customer in customers)
+        with self._lock:
+            self.counts.looked_up += len(customers)
+            self.counts.unknown += unknown
+
+    def _used(self, lacking: Sequence[Lacking], customers: Sequence[Customer], state: State) -> Mapping[int, Used]:
+        watermark = msgspec.json.encode(
+            {"topic": state.topic, "topic_id": state.topic_id, "positions": state.positions}
+        )
+        digits = self._spec.currency.minor_digits
+        return {
+            one.row: Used(watermark, partial(message_events, customer.records, state.kinds, digits))
+            for one, customer in zip(lacking, customers, strict=True)
+        }
+
+
+def _name(cell: str | None) -> str:
+    """Return the id under which events are kept; nobody's where the application is rejected for it."""
+    name = (cell or "").strip()
+    return "" if len(name.encode()) > MOST_ID_BYTES or _CONTROL.search(name) else name
+
+
+def _has_seen(one: Lacking, state: State) -> bool:
+    seen = one.seen
+    return seen is None or state.positions.get(str(seen.partition), 0) > seen.offset
+
+
+_BEHIND = Refusal.of("history_behind", "")
+_NOTHING = Stored(
+    History(
+        customers=np.empty(0, np.int64),
+        occurred_at=np.empty(0, np.int64),
+        kinds=np.empty(0, np.int64),
+        amounts=np.empty(0, np.int64),
+    )
+)

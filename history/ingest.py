@@ -1,0 +1,156 @@
+"""Events as they come, cleaned once by the doors' own reader: records, marks for those that cannot be used, orphans.
+
+Kinds are kept as numbers of the store's own list, also those that the spec ignores or does not know: the next bundle
+may use them. What a kind means is decided when a door reads.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from features.applications import identifier, identifier_code, require_columns
+from features.cells import Cells
+from features.cells.texts import WHITE_SPACE
+from features.errors import SettingsError
+from features.events import event_reader
+from features.history import Int64s
+from features.rejects import EVENTS
+from features.spec import EVENT_COLUMNS, Spec
+from history.records import NEVER, RECORD, Mark, Records
+from history.store import MOST_KINDS
+
+_CELLS = ("kind", "occurred_at", "amount", "recorded_at")
+_MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where events come from: partition and offset of each, and when it arrived (microseconds since 1970)."""
+
+    partitions: Int64s
+    offsets: Int64s
+    at: Int64s
+
+    def only(self, wanted: NDArray[np.bool_]) -> "Places":
+        """Select places by mask."""
+        return Places(self.partitions[wanted], self.offsets[wanted], self.at[wanted])
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """Events by customer; marks of customers; places of events without a customer, with the code; the list of kinds."""
+
+    events: dict[str, Records]
+    marks: list[tuple[str, Mark]]
+    orphans: list[tuple[int, int, str]]
+    kinds: tuple[str, ...]
+
+
+def clean(table: pl.DataFrame, places: Places, spec: Spec, kinds: tuple[str, ...]) -> Cleaned:
+    """Clean a canonical table of events. Rows in = records + marks + orphans.
+
+    Raises:
+        InputError: a column is missing or of a type that cannot be read.
+        SettingsError: there are more kinds than a store takes.
+
+    """
+    require_columns(table, EVENTS, EVENT_COLUMNS)
+    names = table.select(identifier(table.schema, EVENTS, "customer_id"))
+    lost = names.select(identifier_code("customer_id", "event_").alias("code")).to_series()
+    known = lost.is_null()
+    own = known.to_numpy()
+    orphans = _orphans(places, lost)
+    if not own.all():
+        table, names, places = table.filter(known), names.filter(known), places.only(own)
+    cells = _read(table, spec)
+    texts = table["kind"].cast(pl.String).str.strip_chars(WHITE_SPACE).fill_null("")
+    codes = _codes(cells, texts)
+    usable = (
+        np.array([code is None for code in codes.to_list()], dtype=bool) if codes.null_count() < len(codes) else None
+    )
+    numbers, kinds = _numbered(texts if usable is None else texts.filter(pl.Series(usable)), kinds)
+    records = _records(cells, places, numbers, usable)
+    customers = names.to_series()
+    marks = [] if usable is None else list(_marks(table, customers, places, codes))
+    if usable is not None:
+        customers = customers.filter(pl.Series(usable))
+    return Cleaned(dict(_by_customer(customers, records)), marks, orphans, kinds)
+
+
+def _orphans(places: Places, codes: pl.Series) -> list[tuple[int, int, str]]:
+    lost = codes.is_not_null().arg_true().to_list()
+    return [(int(places.partitions[i]), int(places.offsets[i]), codes[i]) for i in lost]
+
+
+def _read(table: pl.DataFrame, spec: Spec) -> Mapping[str, Cells]:
+    schema = table.schema
+    return event_reader(spec, tuple((name, schema[name]) for name in _CELLS if name in schema)).read(table)
+
+
+def _codes(cells: Mapping[str, Cells], kinds: pl.Series) -> pl.Series:
+    """Return why each event cannot be used whatever the kinds of the spec are; null where it can."""
+    found = pl.select(pl.when(kinds == "").then(pl.lit("event_kind_missing"))).to_series()
+    for name in ("occurred_at", "amount", "recorded_at"):
+        if name not in cells or cells[name].values.null_count() == 0:
+            continue
+        causes = cells[name].causes
+        if name == "recorded_at":
+            causes = causes.set(causes == _MISSING, None)
+        found = found.zip_with(found.is_not_null(), f"event_{name}_" + causes)
+    return found
+
+
+def _numbered(kinds: pl.Series, known: tuple[str, ...]) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
+    new = [kind for kind in kinds.unique(maintain_order=True).to_list() if kind not in set(known)]
+    listed = (*known, *new)
+    if len(listed) > MOST_KINDS:
+        raise SettingsError(
+            f"events: more than {MOST_KINDS:,} kinds. A producer writes something else into `kind`; correct it."
+        )
+    numbers = (
+        kinds.replace_strict(listed, range(len(listed)), return_dtype=pl.UInt16) if listed else kinds.cast(pl.UInt16)
+    )
+    return numbers.to_numpy(), listed
+
+
+def _records(
+    cells: Mapping[str, Cells], places: Places, kinds: NDArray[np.uint16], usable: NDArray[np.bool_] | None
+) -> Records:
+    chosen = slice(None) if usable is None else usable
+    records = np.empty(len(kinds), RECORD)
+    records["partition"], records["offset"], records["kind"] = places.partitions[chosen], places.offsets[chosen], kinds
+    for name in ("occurred_at", "amount"):
+        records[name] = cells[name].values.fill_null(0).to_numpy()[chosen]
+    late = cells["recorded_at"].values.fill_null(NEVER).to_numpy() if "recorded_at" in cells else None
+    records["recorded_at"] = NEVER if late is None else late[chosen]
+    return records
+
+
+def _marks(table: pl.DataFrame, customers: pl.Series, places: Places, codes: pl.Series) -> Iterator[tuple[str, Mark]]:
+    rows = codes.is_not_null().arg_true()
+    texts = table[rows].select(pl.col(name).cast(pl.String) for name in _CELLS if name in table.columns).to_dicts()
+    for i, row in zip(rows.to_list(), texts, strict=True):
+        column = codes[i].removeprefix("event_")
+        named = next(name for name in _CELLS if column.startswith(name))
+        place = int(places.partitions[i]), int(places.offsets[i])
+        yield customers[i], Mark(*place, codes[i], named, row, int(places.at[i]))
+
+
+def _by_customer(customers: pl.Series, records: Records) -> Iterator[tuple[str, Records]]:
+    """Group by customer, in the order of arrival."""
+    if customers.is_empty():
+        return
+    order = _stable_order(customers)
+    names, sorted_records = customers[order], records[order]
+    starts = np.flatnonzero((names != names.shift(1)).fill_null(value=True).to_numpy())
+    ends = [*starts[1:].tolist(), len(names)]
+    for start, end, name in zip(starts.tolist(), ends, names[starts].to_list(), strict=True):
+        yield name, sorted_records[start:end]
+
+
+def _stable_order(customers: pl.Series) -> Int64s:
+    frame = customers.alias("customer").to_frame().with_row_index("row")
+    return frame.sort("customer", maintain_order=True)["row"].to_numpy().astype(np.int64)

@@ -1,0 +1,42 @@
+"""What the scorer of messages asks a history store, and what it gets. Which store that is, it does not know."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from features.stored import Stored
+from scoring.message_decoder import Lacking, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What one decision has seen: `watermark` is a JSON object; `events` renders those of its message, a JSON list."""
+
+    watermark: bytes
+    events: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a store holds of applications that carry no events, by their row.
+
+    `refusals`: of those that cannot be decided now, or never. All others have their events in `stored`.
+    """
+
+    stored: Stored
+    used: Mapping[int, Used] = field(default_factory=dict)
+    refusals: Mapping[int, Refusal] = field(default_factory=dict)
+
+
+LookUp = Callable[[Sequence[Lacking]], Found]
+
+
+def completed(message: bytes, events: bytes) -> bytes:
+    """Return a message with these events in the place of what it said of its history; all else byte for byte."""
+    body = message.rstrip()
+    if b'"history"' not in body:
+        return body[:-1] + b',"events":' + events + b"}"
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    fields = {name: value for name, value in fields.items() if name != "history"}
+    return msgspec.json.encode(fields | {"events": msgspec.Raw(events)})
