@@ -54,6 +54,7 @@ def _no_messages(example: dict[str, Any]) -> Iterator[Bad]:
     )
     yield encoded(changed(example, schema_version=2)), "message_version_unknown", "/schema_version"
     yield encoded(changed(example, surprise=1)), "field_unknown", ""
+    yield encoded(changed(example, history={"partition": 0, "offset": 0})), "history_unexpected", "/history"
     yield encoded(changed(example, attributes={"surprise": 1})), "field_unknown", "/attributes"
     yield encoded(changed(example, events=[{**good, "surprise": 1}])), "field_unknown", "/events/0"
 

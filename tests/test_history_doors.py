@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from recipes.dataset import Dataset
+from scoring.message_codes import HISTORY_EXPECTED
 from scoring.messages import MessageScorer
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
-from tests.conftest import Credit
+from tests.conftest import PROJECT, Credit
 from tests.rest_door import FRAMEWORKS, running
 
 
@@ -49,3 +50,8 @@ def test_without_a_store_events_are_required(good: bytes, scorer: Scorer) -> Non
     (answer,) = MessageScorer(scorer).answer([bare(good)])
     assert answer.refusal is not None
     assert answer.refusal.code == "field_missing"
+
+
+def test_the_documented_codes_are_those_of_the_product() -> None:
+    page = (PROJECT / "docs/history.md").read_text()
+    assert all(f"| `{code}` | {text} |\n" in page for code, text in HISTORY_EXPECTED.items())
