@@ -13,8 +13,8 @@ MESSAGE_EXPECTED = {
     "message_too_deep": "at most the nesting of the schema: objects in a list in an object",
     "message_nul_character": "text without the character U+0000",
     "message_version_unknown": "schema_version 1, or none",
-    "field_missing": "the fields application_id, customer_id, as_of, attributes and events, each there; events may lack "
-    "only where the door has a history store, or the spec no RFM groups",
+    "field_missing": "the fields application_id, customer_id, as_of, attributes and events, each there; events may "
+    "lack only where the door has a history store, or the spec no RFM groups",
     "field_unknown": "only fields of the schema; print it with `credit bundle schema`",
     "field_repeated": "each field once",
     "field_wrong_type": "the type of the schema: text or null for ids, instants and kinds, a number, text or null for "
