@@ -17,11 +17,14 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
+from scoring.bundle import read_bundle
 from scoring.schema import example_application
 from scoring.scorer import Scorer
+from tests.gate import pytest_collection_modifyitems, pytest_runtest_protocol  # noqa: F401 - hooks of pytest
 from tests.kafka import KafkaServer
 from tests.kafka_wire import TAKE_ANYTHING
-from tests.shell import shell
+from tests.shelf import Shelf
+from tests.shell import call, shell
 from tests.stage import Stage
 from training.data import TrainingData
 from training.run import Trained, train
@@ -29,15 +32,17 @@ from training.run import Trained, train
 PROJECT = Path(__file__).parents[1]
 CUSTOMERS = 700
 
-# Derandomized: the same commit gives the same verdict. CREDIT_TEST_EXAMPLES=2000 searches further.
-settings.register_profile(
-    "credit",
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no fault of a test
-    derandomize=True,
-    max_examples=int(os.environ.get("CREDIT_TEST_EXAMPLES", "60")),
-)
-settings.load_profile("credit")
+# Derandomized: the same commit gives the same verdict. --hypothesis-profile=soak searches further, on another path
+# each time.
+for name, examples in (("quick", 20), ("gate", 60), ("soak", 2000)):
+    settings.register_profile(
+        name,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no fault of a test
+        derandomize=name != "soak",
+        max_examples=examples,
+    )
+settings.load_profile("gate")
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +71,19 @@ def trained(dataset: Dataset, spec: Spec) -> Trained:
 
 
 @pytest.fixture(scope="session")
-def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(trained, tmp_path_factory.mktemp("bundles"))
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shelf"
+    root.mkdir(exist_ok=True)
+    return Shelf(root)
+
+
+@pytest.fixture(scope="session")
+def bundle(shelf: Shelf, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The bundle of `trained`, for all workers of the run."""
+    (made,) = shelf.take("bundle", lambda folder: export(request.getfixturevalue("trained"), folder)).iterdir()
+    yield made
+    read_bundle(made)  # fails if a test has changed it
 
 
 @pytest.fixture(scope="session")
@@ -100,21 +116,23 @@ def job(tonight: Path) -> BatchJob:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the demo ran, with `credit` on the PATH as `make demo` has it."""
-    folder = tmp_path_factory.mktemp("demo")
-    done = shell(f"sh {PROJECT / 'demo.sh'}", folder)
-    assert done.returncode == 0, done.stderr
-    (folder / "said.txt").write_text(done.stdout)
-    return folder
+def demo(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo ran, with `credit` on the PATH as `make demo` has it; a copy of this worker."""
+
+    def run(folder: Path) -> None:
+        done = shell(f"sh {PROJECT / 'demo.sh'}", folder)
+        assert done.returncode == 0, done.stderr
+        (folder / "said.txt").write_text(done.stdout)
+
+    return Path(shutil.copytree(shelf.take("demo", run), tmp_path_factory.mktemp("demo") / "copy", symlinks=True))
 
 
 Credit = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
-def credit() -> Credit:
-    """The command as a user runs it: a process of its own."""
+def credit_process() -> Credit:
+    """The command as a user runs it: a process of its own, for what signals, imports or the hash seed decide."""
 
     def run(*arguments: object, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
@@ -122,6 +140,18 @@ def credit() -> Credit:
         return subprocess.run(
             command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=900, check=False
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def credit(credit_process: Credit) -> Credit:
+    """The command: what it does, prints and returns. In this process, which has its libraries loaded; doors are not."""
+
+    def run(*arguments: object, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
+        if arguments[0] in {"serve", "stream"} or arguments[:2] == ("log", "consume"):
+            return credit_process(*arguments, cwd=cwd)
+        return call(arguments, cwd)
 
     return run
 

@@ -96,12 +96,14 @@ def test_every_metric_is_shown_or_watched() -> None:
     assert series == {metric.name for metric in (*LIVE, *STREAM, *REST)}
 
 
+@pytest.mark.process
 def test_promtool_accepts_rules_and_configuration() -> None:
     for arguments in (("check", "rules", FOLDER / "rules.yml"), ("check", "config", FOLDER / "prometheus.yml")):
         done = promtool(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.process
 def test_each_alert_fires_in_its_story_and_is_silent_in_the_others() -> None:
     done = promtool("test", "rules", FOLDER / "rules_test.yml")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -113,6 +115,7 @@ def test_each_alert_fires_in_its_story_and_is_silent_in_the_others() -> None:
     assert watched == usual, "the usual day, on which nothing fires, has all that is watched"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [

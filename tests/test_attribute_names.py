@@ -31,6 +31,7 @@ def lender(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.process
 def test_names_of_our_own_columns_draft_train_and_score_alike_at_every_door(lender: Path, credit: Credit) -> None:
     tables = ("--applications", lender / "applications.csv", "--events", lender / "events.csv")
     done = credit("spec", "draft", *tables, "--labels", lender / "labels.csv", "--out", lender / "spec.toml")

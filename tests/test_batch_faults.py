@@ -42,6 +42,7 @@ def python(*arguments: object) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("partition_bytes", [SMALL, 1 << 26], ids=["several partitions", "one partition"])
 def test_killed_at_every_step_the_output_is_old_or_new(
     partition_bytes: int, job: BatchJob, scorer: Scorer, bundle: Path
@@ -190,6 +191,7 @@ main()
 """
 
 
+@pytest.mark.process
 def test_sigterm_leaves_the_old_output_and_no_litter(job: BatchJob, bundle: Path) -> None:
     job.out.write_text("yesterday")
     arguments = ("score", "--bundle", bundle, "--applications", job.applications, "--events", job.events)

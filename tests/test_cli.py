@@ -134,6 +134,7 @@ def test_train_refuses_a_folder_without_its_files(tmp_path: Path, credit: Credit
     assert credit("train", tmp_path, "--bundles", tmp_path).returncode == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("absent", "words"),
     [

@@ -24,6 +24,7 @@ def shell(line: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("stream", "code", "said"),
     [

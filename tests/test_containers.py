@@ -26,6 +26,7 @@ BUILT = {name: service for name, service in COMPOSE["services"].items() if "buil
 CREDIT = {name: service for name, service in BUILT.items() if service["build"]["target"] == "app"}
 
 
+@pytest.mark.process
 def test_the_compose_file_fits_the_schema_of_compose_files(tmp_path: Path) -> None:
     check = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run([*check, "docker-compose.yml"], cwd=PROJECT, capture_output=True, text=True, check=False)

@@ -25,6 +25,7 @@ from scoring.schema import application_schema
 from tests.conftest import Credit
 from tests.test_spec import MINIMAL
 from training.data import TrainingData
+from training.fit import ModelKind
 from training.run import train
 
 TEXT = MINIMAL.replace("spec_version = 1", "spec_version = 2").replace(
@@ -232,10 +233,11 @@ def dated(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
         at.str.replace(day + r"[T ]([0-9:]{8}\.\d+)(?:Z|\+00:00)?$", "${3}.${2}.${1} ${4}")
     )
     assert events["occurred_at"].str.contains(r"^\d\d\.").mean() > 0.5  # type: ignore[operator]
-    trained = train(TrainingData(own, events, dataset.labels), parse_spec(text))
+    trained = train(TrainingData(own, events, dataset.labels), parse_spec(text), ModelKind.DECISION_TREE)
     return export(trained, folder), own.head(60), events
 
 
+@pytest.mark.process
 def test_a_date_and_local_forms_give_the_same_bits_at_all_doors(
     dated: tuple[Path, pl.DataFrame, pl.DataFrame], credit: Credit, tmp_path: Path
 ) -> None:

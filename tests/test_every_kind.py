@@ -14,6 +14,7 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from scoring.scorer import Scorer
 from training.data import TrainingData
+from training.fit import ModelKind
 from training.run import train
 from verify.doors import Question
 from verify.run import verify
@@ -146,7 +147,8 @@ def as_programs_write(applications: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(train(TrainingData(*as_people_write()), SPEC), tmp_path_factory.mktemp("bundles"))
+    trained = train(TrainingData(*as_people_write()), SPEC, ModelKind.DECISION_TREE)
+    return export(trained, tmp_path_factory.mktemp("bundles"))
 
 
 def test_every_kind_is_there() -> None:

@@ -51,6 +51,7 @@ def test_receipts_replay_to_the_bit(old: Path, credit: Credit) -> None:
     assert credit("log", "verify", old / "log").returncode == 0
 
 
+@pytest.mark.process
 def test_the_doors_agree_on_it(old: Path, credit: Credit) -> None:
     tables = ["--applications", old / "applications.csv", "--events", old / "events.csv"]
     done = credit("verify", "--bundle", _bundle(old), *tables)

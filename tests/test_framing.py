@@ -37,6 +37,7 @@ def test_a_framed_message_is_refused_by_its_code_and_decided_as_ever_without_its
     assert door.answer([unframed(FRAME + good)]) == [plain]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("told", [True, False])
 def test_a_worker_takes_frames_off_only_where_it_is_told_so(stage: Stage, told: bool) -> None:  # noqa: FBT001
     receipts = f"receipts-{stage.name}"
@@ -52,6 +53,7 @@ def test_a_worker_takes_frames_off_only_where_it_is_told_so(stage: Stage, told: 
     assert [r["application"] for r in kept] == ([{"good": 1}, {"good": 2}] if told else [])
 
 
+@pytest.mark.process
 def test_a_tombstone_is_a_dead_letter_without_a_value(stage: Stage) -> None:
     stage.publish(None, b"", partition=1)
     stage.worker(stop_when_idle=1).ended()

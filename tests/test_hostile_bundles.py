@@ -169,6 +169,7 @@ def test_a_manifest_of_anything_is_a_bundle_error(copy: Path, text: bytes) -> No
         Scorer.open(copy)
 
 
+@pytest.mark.process
 def test_a_command_ends_with_2_and_what_it_reads_takes_little_memory(
     copy: Path, credit: Credit, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_csv_and_parquet_of_the_same_table_give_the_same_bytes(
     assert found[1].replace(b".parquet", b".csv") == expected[1]
 
 
+@pytest.mark.process
 def test_the_bytes_do_not_depend_on_the_threads_of_polars(
     whole: Any, lender: Path, bundle: Path, tmp_path: Path
 ) -> None:

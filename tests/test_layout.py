@@ -78,6 +78,7 @@ def test_every_top_level_package_is_in_the_agreement() -> None:
     assert packages == {*MAY_IMPORT, "tests", "benchmarks"}
 
 
+@pytest.mark.process
 def test_serving_never_loads_training_libraries() -> None:
     code = (
         "import sys, cli.main; "

@@ -84,6 +84,7 @@ def test_the_window_holds_the_last_decisions_in_memory_of_fixed_size() -> None:
         assert ever[0] == number
 
 
+@pytest.mark.process
 def test_workers_count_together_and_a_dead_ones_window_ends_with_it(tmp_path: Path) -> None:
     own = SharedWindow(2, 1000, tmp_path)
     own.add(np.array([1, 2]), 10)

@@ -21,6 +21,8 @@ from tests.live_doors import SHIFTED, Metrics, shift, worker
 from tests.rest_door import running
 from tests.waiting import PATIENCE_S, free_port, wait_until
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def usual(dataset: Dataset, spec: Spec) -> list[bytes]:

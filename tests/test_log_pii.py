@@ -18,6 +18,7 @@ from scoring.publish import to_messages
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from training.data import TrainingData
+from training.fit import ModelKind
 from training.run import train
 
 PHONE = '\n[attributes.phone]\nkind = "text"\nmissing_tokens = ["none"]\n'
@@ -38,7 +39,9 @@ def pii_spec(dataset: Dataset) -> Spec:
 
 @pytest.fixture(scope="module")
 def pii_bundle(dataset: Dataset, pii_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    trained = train(TrainingData(with_phone(dataset), dataset.events, dataset.labels), pii_spec)
+    trained = train(
+        TrainingData(with_phone(dataset), dataset.events, dataset.labels), pii_spec, ModelKind.DECISION_TREE
+    )
     return export(trained, tmp_path_factory.mktemp("pii"))
 
 

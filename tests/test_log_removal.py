@@ -105,6 +105,7 @@ def test_the_commands_say_what_went(log: Path, credit: Credit) -> None:
     assert credit("log", "verify", log).returncode == 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("action", ["erase", "expire"])
 def test_killed_at_every_step_a_removal_is_done_or_can_be_repeated(
     log: Path, tmp_path_factory: pytest.TempPathFactory, action: str

@@ -40,6 +40,7 @@ def seal(log: Path) -> None:
     seal_outboxes(log, None, lambda _head: None, lambda _writer, error: pytest.fail(str(error)))
 
 
+@pytest.mark.process
 def test_a_decision_of_just_now_is_found_while_the_door_serves(
     bundle: Path, example: dict[str, Any], credit: Credit, tmp_path: Path
 ) -> None:

@@ -173,6 +173,7 @@ def test_a_bundle_without_frozen_rates_is_not_compared_and_says_so_once(tmp_path
     assert len(json.loads((tmp_path / "decisions.run.json").read_text())["notes"]) == 1
 
 
+@pytest.mark.process
 def test_verify_features_and_monitor_say_how_many_match(
     job: BatchJob, bundle: Path, tmp_path: Path, credit: Credit
 ) -> None:

@@ -56,6 +56,7 @@ def mine(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.process
 def test_the_guide_runs_with_only_the_edits_it_asks_for(mine: Path) -> None:
     steps = re.findall(r"```sh\n(.*?)```", (PROJECT / "docs/your-data.md").read_text(), flags=re.DOTALL)
     assert len(steps) == 4

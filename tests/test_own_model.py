@@ -73,7 +73,7 @@ def test_a_binary_model_is_exported_with_two_classes(folder: Path, credit: Credi
     order = decisions["p_good"].to_numpy().argsort()
     native = booster.predict(data)
     assert (np.diff(native[order]) >= -1e-6).all(), "calibration keeps the order of a binary model"
-    trained = credit("train", folder, "--bundles", folder / "b")
+    trained = credit("train", folder, "--bundles", folder / "b", "--model", "decision-tree")
     assert trained.returncode == 0, trained.stderr
 
 
@@ -115,10 +115,12 @@ def test_features_wants_one_source_and_one_result(folder: Path, credit: Credit) 
 
 
 def test_promote_and_rollback_switch_the_link(folder: Path, credit: Credit) -> None:
-    bundles = [
-        Path(credit("train", folder, "--bundles", folder / "b", "--model", kind).stdout.splitlines()[-1])
-        for kind in ("decision-tree", "random-forest")
-    ]
+    bundles, spec = [], folder / "spec.toml"
+    for name in ("synthetic-lender", "another-lender"):
+        spec.write_text(spec.read_text().replace('name = "synthetic-lender"', f'name = "{name}"'))
+        done = credit("train", folder, "--bundles", folder / "b", "--model", "decision-tree")
+        bundles.append(Path(done.stdout.splitlines()[-1]))
+    assert bundles[0] != bundles[1]
     link = folder / "b/current"
     assert credit("bundle", "rollback", "--bundles", folder / "b").returncode == 2
     assert "no such link" in credit("bundle", "rollback", "--bundles", folder / "elsewhere").stderr

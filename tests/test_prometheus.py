@@ -25,6 +25,8 @@ from tests.rest_door import Door, running
 from tests.test_alerts import ALERTS, FOLDER, PANELS, expressions, tool
 from tests.waiting import PATIENCE_S, free_port, wait_until
 
+pytestmark = pytest.mark.process
+
 NOTHING_TO_SHOW = {"Alerts that fire"}
 
 

@@ -80,7 +80,7 @@ def test_the_tables_attribute_example_is_all_that_a_new_attribute_needs(
     dataset.events.write_parquet(tmp_path / "events.parquet")
     dataset.labels.write_parquet(tmp_path / "labels.parquet")
     (tmp_path / "spec.toml").write_text(dataset.spec_text + "\n" + example)
-    done = credit("train", tmp_path, "--bundles", tmp_path / "bundles")
+    done = credit("train", tmp_path, "--bundles", tmp_path / "bundles", "--model", "decision-tree")
     assert done.returncode == 0, done.stderr
     bundle = Path(done.stdout.splitlines()[-1])
     arguments = ("--applications", tmp_path / "applications.parquet", "--events", tmp_path / "events.parquet")

@@ -14,6 +14,8 @@ import pytest
 from tests.rest_door import Door, read_reply, running
 from tests.waiting import PATIENCE_S, wait_until
 
+pytestmark = pytest.mark.process
+
 DEADLINE_SECONDS = 20
 MOST_GROWTH_BYTES = 150 << 20
 

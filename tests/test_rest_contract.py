@@ -14,6 +14,8 @@ from scoring.scorer import Scorer
 from tests.rest_door import FRAMEWORKS, Door, Reply, running
 from tests.rest_requests import RAW, Case, body_cases, head_cases
 
+pytestmark = pytest.mark.process
+
 CODES = {code for code, _, _ in problem_rows()}
 NOT_OURS = ("date", "connection")
 

@@ -20,6 +20,8 @@ from tests.conftest import PROJECT, Credit
 from tests.rest_door import Door, running
 from tests.waiting import PATIENCE_S, free_port
 
+pytestmark = pytest.mark.process
+
 COMMANDS = {"python": (sys.executable, "client.py"), "javascript": ("node", "client.mjs"), "shell": ("sh", "client.sh")}
 
 

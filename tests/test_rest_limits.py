@@ -10,6 +10,7 @@ from tests.conftest import Credit
 from tests.rest_door import FRAMEWORKS, Door, running
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_key_that_is_revoked_is_refused_from_the_next_request_on(
     framework: str, bundle: Path, tmp_path: Path, good: bytes, credit: Credit
@@ -35,6 +36,7 @@ def test_a_key_that_is_revoked_is_refused_from_the_next_request_on(
         assert door.ask("GET", "/healthz").status == 200
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_too_many_requests_with_a_key_get_429(framework: str, bundle: Path, tmp_path: Path, good: bytes) -> None:
     with running(bundle, tmp_path, framework, "--rate-limit", 0.02) as door:  # one in 50 s
@@ -67,6 +69,7 @@ def test_a_batch_counts_as_many_as_it_has_and_may_owe_once() -> None:
     assert limit.wait("a") == 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_rate_counts_the_applications_of_batches(framework: str, bundle: Path, tmp_path: Path, good: bytes) -> None:
     batch = b"[" + b",".join([good] * 200) + b"]"
@@ -77,6 +80,7 @@ def test_the_rate_counts_the_applications_of_batches(framework: str, bundle: Pat
         assert 90 <= int(reply.headers["retry-after"]) <= 100
 
 
+@pytest.mark.process
 def test_the_deadline_of_a_request_that_waits_is_kept(bundle: Path, tmp_path: Path, good: bytes) -> None:
     batch = b"[" + b",".join([good] * 1000) + b"]"
     for framework in FRAMEWORKS:
@@ -85,6 +89,7 @@ def test_the_deadline_of_a_request_that_waits_is_kept(bundle: Path, tmp_path: Pa
             assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (503, "deadline_exceeded", "1")
 
 
+@pytest.mark.process
 def test_requests_beyond_the_queue_get_503_with_retry_after(bundle: Path, tmp_path: Path, good: bytes) -> None:
     batch = b"[" + b",".join([good] * 1000) + b"]"
     for framework in FRAMEWORKS:

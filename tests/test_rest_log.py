@@ -20,6 +20,8 @@ from tests.receipt_parts import encoded, rest_receipts
 from tests.rest_door import FRAMEWORKS, running
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def example(scorer: Scorer) -> dict[str, Any]:

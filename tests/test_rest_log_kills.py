@@ -23,6 +23,8 @@ from scoring.schema import example_application
 from scoring.scorer import Scorer
 from tests.rest_door import Door, start
 
+pytestmark = pytest.mark.process
+
 KILLS = int(os.environ.get("CREDIT_KILLS", "50"))
 CLIENTS = 4
 SETTINGS = {"rate_limit": 0, "seal_seconds": 1}

@@ -42,6 +42,7 @@ def sealed(log: Path, key: bytes | None = None) -> list[tuple[str, CreditError]]
     return troubles
 
 
+@pytest.mark.process
 def test_a_sealer_killed_at_any_step_seals_each_receipt_once(
     scorer: Scorer, made_by: Maker, example: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ from scoring.scorer import Scorer
 from tests.rest_door import FRAMEWORKS, Door, running, start
 from tests.waiting import PATIENCE_S, wait_until
 
+pytestmark = pytest.mark.process
+
 LONG_S = 40  # longer than what is waited for takes on a busy machine
 
 

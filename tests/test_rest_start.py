@@ -9,6 +9,8 @@ from tests.conftest import Credit
 from tests.rest_door import running
 from tests.test_bundle import republish, shift_golden
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_golden_rows_that_differ_in_one_bit_are_never_served(

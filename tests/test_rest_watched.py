@@ -12,6 +12,8 @@ from scoring.schema import example_application
 from scoring.scorer import Scorer
 from tests.rest_door import FRAMEWORKS, running
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_no_value_of_a_request_is_in_an_error_or_a_log(

@@ -13,6 +13,8 @@ import pytest
 
 from tests.rest_door import FRAMEWORKS, Door, running
 
+pytestmark = pytest.mark.process
+
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 

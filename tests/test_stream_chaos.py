@@ -23,6 +23,8 @@ from tests.slow_link import Chance, Link
 from tests.test_stream_kills import TOPICS, messages
 from tests.waiting import free_port
 
+pytestmark = pytest.mark.process
+
 FIRST, LAST = (int(n) for n in os.environ.get("CREDIT_CHAOS", "6-6").split("-"))
 LONG = "CREDIT_CHAOS" in os.environ
 PER_SECOND = 100

@@ -88,6 +88,7 @@ def bad_kinds(good: bytes) -> dict[str, bytes | None]:
     }
 
 
+@pytest.mark.process
 def test_bad_messages_between_good_ones_are_dead_letters_byte_for_byte(
     door: Door, dataset: Dataset, scorer: Scorer
 ) -> None:
@@ -117,6 +118,7 @@ def test_bad_messages_between_good_ones_are_dead_letters_byte_for_byte(
     assert not any(b"shoe" in r.headers["__connect.errors.exception.message"] for r in dead)
 
 
+@pytest.mark.process
 def test_publish_decide_list_correct_and_redrive(door: Door, tonight: Path, scorer: Scorer, credit: Credit) -> None:
     tables = ("--applications", tonight / "applications.csv", "--events", tonight / "events.csv")
     published = credit("stream", "publish", *tables, "--brokers", door.address, "--topic", door.input)
@@ -166,6 +168,7 @@ def body_of(door: Door, partition: int, offset: int) -> bytes:
     return record.value or b""
 
 
+@pytest.mark.process
 def test_sigterm_ends_the_command_with_0(door: Door) -> None:
     command = [sys.executable, "-m", "cli.main", "stream", "run", "--bundle", str(door.bundle), *door.where]
     worker = subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
@@ -177,6 +180,7 @@ def test_sigterm_ends_the_command_with_0(door: Door) -> None:
     assert worker.returncode == 0, "within 5 s, else the watchdog ends it with 5"
 
 
+@pytest.mark.process
 def test_the_examples_of_help_run(kafka: KafkaServer, bundle: Path, tonight: Path, credit: Credit) -> None:
     """In the order in which a user needs them, in a folder like the demo's, on this test's broker."""
     (tonight / "demo/bundles").mkdir(parents=True)
@@ -212,6 +216,7 @@ def test_flags_go_before_the_environment_and_that_before_the_file(
     assert "s3" not in repr(settings)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("environment", "flags", "said"),
     [

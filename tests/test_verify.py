@@ -18,6 +18,8 @@ from tests.kafka import KafkaServer
 from verify.doors import Question
 from verify.run import verify
 
+pytestmark = pytest.mark.process
+
 DOORS = {"stream", "FastAPI", "Flask"}
 
 

@@ -71,6 +71,7 @@ def test_no_command_asks_for_events_that_the_spec_does_not_measure(lender: Path,
         assert done.returncode == 0, (command, done.stderr)
 
 
+@pytest.mark.process
 def test_the_doors_agree_without_events(lender: Path, credit: Credit) -> None:
     done = credit("verify", "--bundle", lender / "current", "--applications", lender / "applications.csv")
     assert done.returncode == 0, done.stderr
