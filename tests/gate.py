@@ -42,7 +42,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
     def said(self: object, command: object, *rest: object, **options: object) -> None:
         assert _DECODER in str(command), f"mark this test with process, kafka or browser: it starts {command}"
-        start(self, command, *rest, **options)  # type: ignore[arg-type, call-overload]
+        start(self, command, *rest, **options)  # type: ignore[call-overload]
 
     with mock.patch.object(subprocess.Popen, "__init__", said):
         return (yield)
