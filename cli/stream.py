@@ -34,7 +34,7 @@ def run(settings: StreamSettings) -> None:
     from stream.watchdog import Watchdog
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    control = Control(Watchdog(settings.deadline_seconds))
+    control = Control(Watchdog(settings.deadline_s))
     _on_signal(control.stop)
     scorer = Scorer.open(settings.bundle)
     tell = logging.getLogger(__name__).warning

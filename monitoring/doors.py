@@ -97,9 +97,14 @@ class StreamMetrics(DoorMetrics):
         """Count a record that claims to settle a message and does not prove it."""
         self.registry["credit_stream_false_claims_total"].inc()
 
-    def held(self, count: int) -> None:
-        """Note how many partitions cannot be read on."""
+    def held(self, count: int, waiting: int) -> None:
+        """Note how many partitions cannot be read on, and how many cannot begin yet."""
         self.registry["credit_stream_held_partitions"].set(count)
+        self.registry["credit_stream_waiting_partitions"].set(waiting)
+
+    def unassigned(self, seconds: float) -> None:
+        """Note for how long the group has given no partition to this worker."""
+        self.registry["credit_stream_unassigned_seconds"].set(seconds)
 
     def aborted(self) -> None:
         """Count a batch that is read again."""

@@ -96,7 +96,16 @@ STREAM = (
         "credit_stream_held_partitions",
         "Partitions of this worker that cannot be read on, since a batch there cannot be unpacked; the log says where.",
     ),
+    _gauge(
+        "credit_stream_waiting_partitions",
+        "Partitions of this worker that cannot begin yet, as where a topic that is written to has no such partition "
+        "or a transaction is open; the log and /readyz say why.",
+    ),
     _gauge("credit_stream_assigned_partitions", "Partitions that this worker reads now."),
+    _gauge(
+        "credit_stream_unassigned_seconds",
+        "Seconds since the group last gave a partition to this worker; 0 while it has one. The log says likely causes.",
+    ),
     _gauge(
         "credit_stream_refused_share", "Share of refused messages among the last ones, as the circuit breaker sees it."
     ),

@@ -6,18 +6,27 @@ Nothing here decides: what to do about an error is in `stream.delivery`, where t
 import logging
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from features.errors import DeliveryError
 from stream.client import Config, Consumer, TopicPartition, positions, translate
-from stream.errors import HANGING, RetriableError, UnreadableError
-from stream.group import CALL_S, Group, Start
+from stream.errors import (
+    HANGING,
+    FatalError,
+    LackingError,
+    OpenTransactionError,
+    RetriableError,
+    UnreadableError,
+)
+from stream.group import Group, Start
 from stream.records import Batch, Message
 from stream.standstill import Standstill
 
 log = logging.getLogger(__name__)
 
 _PATIENCE_S = 60.0
+_SOONEST_S, _LATEST_S = 0.1, 5.0  # between two tries to begin
+_SAY_S, _SAY_AGAIN_S = 5.0, 30.0
 
 
 class GroupConsumer(Group):
@@ -42,6 +51,9 @@ class GroupConsumer(Group):
         super().__init__(config, topic, start)
         self.assigned: dict[int, int] = {}  # where each partition began that can be read from
         self.waiting: dict[int, float] = {}  # since when the others wait for the answer where to begin
+        self.why: dict[int, str] = {}  # what these wait for
+        self._due: dict[int, float] = {}  # when they are tried again
+        self._say: dict[int, float] = {}  # when to say so again
         self.held: dict[int, UnreadableError] = {}  # those with a batch that cannot be unpacked; the others go on
         self._next: dict[int, int] = {}  # what is older was taken; whoever returns it went back by itself
         self._patience_s, self._standstill = patience_s, standstill
@@ -61,7 +73,7 @@ class GroupConsumer(Group):
         if self.held and not (self.assigned or self.waiting):
             self.refuse_held()
         if self._standstill is not None:
-            self._standstill.look(self.assigned, self._heard)
+            self._standstill.look(self.assigned, self._heard, [*self.waiting, *self.held])
         rebalances, membership = self.rebalances, self.membership()
         messages = [m for m in self.arrived(most, wait_s) if m.offset >= self._next.get(m.partition, math.inf)]
         if messages and self.rebalances != rebalances:
@@ -91,6 +103,7 @@ class GroupConsumer(Group):
         """Begin again in all partitions, where `start` says with what is committed now."""
         super().rewind()
         self.waiting.update(dict.fromkeys(self.assigned, time.monotonic()))
+        self._due.clear()
         self._stop(self.assigned)
 
     def idle(self) -> bool:
@@ -98,10 +111,13 @@ class GroupConsumer(Group):
         return bool(self.assigned) and not self.waiting and self.at_end(self.assigned)
 
     def lag(self) -> dict[int, int]:
-        """Return by partition how many offsets lie ahead, as far as the last fetch saw."""
+        """Return by partition how many offsets lie ahead, as far as the last fetch or look saw."""
         positions = self._consumer.position([TopicPartition(self.topic, p) for p in self.assigned])
         at = {p.partition: p.offset if p.offset >= 0 else self.assigned[p.partition] for p in positions}
-        return {p: max(0, self._heard(p) - at[p]) for p in at}
+        reading = {p: max(0, self._heard(p) - at[p]) for p in at}
+        ends = self._standstill.aside if self._standstill else {}
+        aside = {p: max(0, ends[p] - self._place.get(p, 0)) for p in (*self.waiting, *self.held) if p in ends}
+        return {**aside, **reading}
 
     def _heard(self, partition: int) -> int:
         """Return where a partition ends as far as the last fetch saw."""
@@ -110,15 +126,42 @@ class GroupConsumer(Group):
 
     def _begin_waiting(self) -> None:
         """Let partitions begin that wait for it. Outside the client's callbacks, since an answer may take its time."""
-        if not self.waiting:
+        now = time.monotonic()
+        due = sorted(p for p in self.waiting if self._due.get(p, 0.0) <= now)
+        if not due:
             return
         try:
-            for partition, offset in self.begin(sorted(self.waiting)).items():
-                self._go_on(partition, offset)
-        except RetriableError as error:
-            if time.monotonic() - min(self.waiting.values()) > self._patience_s:
-                raise DeliveryError(f"{error}. {HANGING}") from error
-            time.sleep(CALL_S / 10)
+            begun, why = self.begin(due), self.waits
+        except (RetriableError, FatalError) as error:
+            begun, why = {}, dict.fromkeys(due, error)
+        for partition, offset in begun.items():
+            self._go_on(partition, offset)
+        for partition, reason in why.items():
+            self._put_off(partition, reason)
+        if why and not self.assigned:
+            self._refuse_when_long(why)
+
+    def _put_off(self, partition: int, error: DeliveryError) -> None:
+        """Note why a partition waits, and when it is its turn again: the longer it waits, the less it holds up."""
+        if not isinstance(error, RetriableError | FatalError):
+            raise error
+        now = time.monotonic()
+        waited = now - self.waiting.get(partition, now)
+        self._due[partition] = now + min(_LATEST_S, max(_SOONEST_S, waited / 4))
+        self.why[partition] = str(error)
+        if now >= self._say.get(partition, 0.0) and (waited > _SAY_S or isinstance(error, LackingError)):
+            self._say[partition] = now + _SAY_AGAIN_S
+            log.warning(
+                "partition %s of %s waits, for %.0f s now: %s. All others go on; it is tried again",
+                *(partition, self.topic, waited, error),
+            )
+
+    def _refuse_when_long(self, why: Mapping[int, DeliveryError]) -> None:
+        """End a worker of which no partition could begin for too long: another may be able to."""
+        errors = [error for error in why.values() if not isinstance(error, LackingError)]
+        if errors and time.monotonic() - min(self.waiting.values()) > self._patience_s:
+            hanging = f" {HANGING}" if isinstance(errors[0], OpenTransactionError) else ""
+            raise DeliveryError(f"{errors[0]}.{hanging}") from errors[0]
 
     def _go_on(self, partition: int, offset: int) -> None:
         """Read from there on. Never from a place that the client must ask for.
@@ -129,11 +172,13 @@ class GroupConsumer(Group):
             self._consumer.incremental_assign(positions(self.topic, {partition: offset}))
         self._ended.discard(partition)
         self.assigned[partition] = self._next[partition] = offset
-        del self.waiting[partition]
+        for waiting in (self.waiting, self.why, self._due, self._say):
+            waiting.pop(partition, None)
 
     def _stop(self, partitions: Collection[int]) -> None:
         """Read no further in those of these partitions that have begun."""
         begun = {p: self.assigned.pop(p) for p in list(partitions) if p in self.assigned}
+        self._place.update({p: self._next.get(p, begun[p]) for p in begun})
         self._next = {p: offset for p, offset in self._next.items() if p not in begun}
         self._consumer.incremental_unassign(positions(self.topic, begun))
 
@@ -147,12 +192,13 @@ class GroupConsumer(Group):
         self.rebalances += 1
         client.incremental_assign([])  # nothing yet, else the client would begin where it thinks best
         self.waiting.update({p.partition: time.monotonic() for p in partitions})
+        self._due.update(dict.fromkeys(self.waiting, 0.0))  # a rebalance may be what they wait for
         log.info("assigned: partitions %s of %s", sorted(p.partition for p in partitions), self.topic)
 
     def _on_revoke(self, _client: Consumer, partitions: list[TopicPartition]) -> None:
         self.rebalances += 1
         self._stop([p.partition for p in partitions])
         for p in partitions:
-            self.waiting.pop(p.partition, None)
-            self.held.pop(p.partition, None)
+            for known in (self.waiting, self.why, self._due, self._say, self.held, self._place):
+                known.pop(p.partition, None)
         log.info("given up: partitions %s of %s", sorted(p.partition for p in partitions), self.topic)

@@ -1,6 +1,7 @@
 """The only file that imports confluent_kafka: its classes as the rest knows them, clients built, errors translated."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ __all__ = [
     "TopicPartition",
     "build",
     "library_log",
+    "newest_versions",
     "positions",
     "to_message",
     "topic_settings",
@@ -52,6 +54,7 @@ log = logging.getLogger(__name__)
 
 Config = Mapping[str, Any]
 _QUIET_S = 5.0
+_API = re.compile(r"ApiKey (\w+) \(\d+\) Versions \d+\.\.(\d+)")
 
 
 @contextmanager
@@ -97,7 +100,7 @@ def library_log() -> logging.Logger:
     return logger
 
 
-def build(kind: Callable[..., Any], config: Config) -> Any:
+def build(kind: Callable[..., Any], config: Config, logger: logging.Logger | None = None) -> Any:
     """Build a client.
 
     Raises:
@@ -105,10 +108,41 @@ def build(kind: Callable[..., Any], config: Config) -> Any:
 
     """
     try:
-        return kind({"error_cb": Notes(), **config}, logger=library_log())
+        return kind({"error_cb": Notes(), **config}, logger=library_log() if logger is None else logger)
     except KafkaException as error:  # its text may hold the value, which may be a secret
         name = next((name for name in config if f'"{name}"' in error.args[0].str()), "one of them")
         raise SettingsError(f"client settings: {name} is unknown, or its value is refused by the client.") from None
+
+
+def newest_versions(config: Config, seconds: float) -> dict[str, int]:
+    """Return by API the newest version that all brokers know which were heard of within so many seconds.
+
+    No call of the client library tells, but its log does, whatever the connection's security.
+    """
+    lines, logger = _Lines(), logging.getLogger(f"{__name__}.versions")
+    logger.handlers, logger.propagate = [lines], False
+    logger.setLevel(logging.DEBUG)
+    settings = {**config, "error_cb": lambda _error: None, "debug": "feature", "log_level": 7}
+    client: AdminClient = build(AdminClient, settings, logger)
+    end = time.monotonic() + seconds
+    with translate("ask the brokers for their versions"):
+        client.list_topics(timeout=seconds)
+    while not lines.newest and time.monotonic() < end:
+        client.poll(0.05)
+    client.poll(0)
+    return lines.newest
+
+
+class _Lines(logging.Handler):
+    """Reads versions of APIs from the client library's log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.newest: dict[str, int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for name, newest in _API.findall(record.getMessage()):
+            self.newest[name] = min(int(newest), self.newest.get(name, int(newest)))
 
 
 def positions(topic: str, offsets: Mapping[int, int], marks: Mapping[int, str] | None = None) -> list[TopicPartition]:

@@ -3,16 +3,27 @@
 from typing import Any
 
 from stream.client import Config
+from stream.patience import Times
 from stream.settings import MAX_POLL_S, GroupProtocol, StreamSettings
 
 _BATCH_BYTES = 1_000_000
-_DELIVERY_MS = 15_000
+
+
+def link_config(times: Times) -> dict[str, Any]:
+    """Return how long a client waits for a broker, and for the next try to connect to one that is away."""
+    return {
+        "socket.timeout.ms": times.request_ms,
+        "socket.connection.setup.timeout.ms": min(10_000, times.request_ms),
+        "reconnect.backoff.max.ms": 1_000,
+        "topic.metadata.refresh.interval.ms": 30_000,  # partitions that were added are heard of
+    }
 
 
 def consumer_config(settings: StreamSettings, name: str, *, embedded: bool) -> Config:
     """Return a worker's consumer settings; `name` is said to the brokers."""
     classic = settings.group_protocol is GroupProtocol.CLASSIC
     tunable = {
+        **link_config(settings.times),
         "queued.max.messages.kbytes": 8_192,  # bounds memory
         "fetch.queue.backoff.ms": 5,  # else a full queue stops fetching for a second
         "check.crcs": True,
@@ -44,20 +55,24 @@ def member_config(connection: Config, group: str) -> Config:
 
 
 def producer_config(
-    connection: Config, batch_bytes: int = _BATCH_BYTES, transactional_id: str | None = None
+    connection: Config,
+    batch_bytes: int = _BATCH_BYTES,
+    transactional_id: str | None = None,
+    times: Times = Times(),  # noqa: B008 - it never changes
 ) -> dict[str, Any]:
     """Return a producer's settings. `batch_bytes`: the smallest size limit of the topics that are written to."""
     tunable: dict[str, Any] = {
+        **link_config(times),
         "linger.ms": 5,
         "compression.type": "lz4",
         "retry.backoff.ms": 5,  # else each transaction that follows another waits out 100 ms
         "retry.backoff.max.ms": 100,
-        "delivery.timeout.ms": _DELIVERY_MS,
+        "delivery.timeout.ms": times.transaction_ms,
         "batch.size": min(batch_bytes, _BATCH_BYTES),
         "partitioner": "murmur2_random",  # as Java clients do
     }
     own: dict[str, Any] = {"enable.idempotence": True, "message.max.bytes": 1_000_000_000}  # the topics' limits hold
     if transactional_id is not None:
-        tunable["transaction.timeout.ms"] = _DELIVERY_MS  # an orphan blocks readers no longer than this
+        tunable["transaction.timeout.ms"] = times.transaction_ms  # an orphan blocks readers no longer than this
         own["transactional.id"] = transactional_id
     return {**tunable, **connection, **own}

@@ -18,16 +18,17 @@ from stream.client import (
     TopicPartition,
     build,
     library_log,
+    newest_versions,
     positions,
     to_message,
     topic_settings,
     translate,
 )
 from stream.errors import RetriableError, translated
+from stream.patience import CALL_S
 from stream.records import Cluster, Message, Target
 
 ANSWER_S = 10.0
-_CALL_S = 2.0  # for questions that are asked again when time is up
 
 
 class Admin:
@@ -35,6 +36,7 @@ class Admin:
 
     def __init__(self, config: Config) -> None:
         """Connect in the background."""
+        self._config = config
         self._brokers, self._problems = config["bootstrap.servers"], list[KafkaError]()
         self._admin: AdminClient = build(AdminClient, {**config, "error_cb": self._problems.append})
 
@@ -63,6 +65,24 @@ class Admin:
                 "Check the address, and TLS and SASL settings."
             ) from error
 
+    def consumer_protocol(self) -> bool:
+        """Return whether all brokers know the group protocol of Kafka 4.0 as this client speaks it.
+
+        Older ones know a draft of it, take no notice of this client's, and would leave it without partitions.
+        """
+        with self._explained():
+            return newest_versions(self._config, ANSWER_S).get("ConsumerGroupHeartbeat", 0) >= 1
+
+    def partitions(self) -> dict[str, int]:
+        """Return the number of partitions of each topic, as the brokers say now.
+
+        Raises:
+            DeliveryError: no answer now.
+
+        """
+        with translate("ask the brokers for their topics"):
+            return {name: len(t.partitions) for name, t in self._admin.list_topics(timeout=CALL_S).topics.items()}
+
     def largest_message(self, topic: str) -> int:
         """Return the topic's max.message.bytes."""
         return int(self._setting(topic, "max.message.bytes"))
@@ -80,8 +100,10 @@ class Admin:
     def ends(self, targets: Collection[Target], *, committed: bool) -> dict[Target, int]:
         """Return the offset behind the last record; with `committed`, behind the last outside open transactions.
 
+        Partitions of which there is no answer now are left out.
+
         Raises:
-            RetriableError: no answer now.
+            RetriableError: no answer at all.
 
         """
         if not targets:
@@ -89,13 +111,22 @@ class Admin:
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(topic, partition): latest for topic, partition in targets}
+        found: dict[Target, int] = {}
         try:
-            found = self._admin.list_offsets(asked, isolation_level=level, request_timeout=_CALL_S)
-            return {(p.topic, p.partition): answer.result().offset for p, answer in found.items()}
+            answers = self._admin.list_offsets(asked, isolation_level=level, request_timeout=CALL_S)
         except KafkaException as error:
+            raise translated(error.args[0], "ask for the ends of topics") from error
+        for p, answer in answers.items():
+            try:
+                found[p.topic, p.partition] = answer.result().offset
+            except KafkaException as error:
+                failed = error
+        if len(found) < len(asked):
             with translate("ask the brokers for their topics"):
-                self._admin.list_topics(timeout=_CALL_S)  # this client learns of new leaders in no other way
-            raise RetriableError(f"ask for the ends of topics: {error.args[0].name()}") from error
+                self._admin.list_topics(timeout=CALL_S)  # this client learns of new leaders in no other way
+        if not found:
+            raise RetriableError(f"ask for the ends of topics: {failed.args[0].name()}") from failed
+        return found
 
     def create_topic(self, topic: str, partitions: int, replicas: int, settings: dict[str, str]) -> None:
         """Create a topic."""

@@ -9,22 +9,19 @@
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from features.errors import DeliveryError
-from stream.errors import RetriableError
 from stream.forgotten import Forgotten
 from stream.group import Group
+from stream.patience import Patience
 from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.records import Record, Target
 
 log = logging.getLogger(__name__)
 
-Clock = Callable[[], float]
-_PAUSE_S = 0.02
 _FLUSH_S = 5.0
 
 
@@ -43,46 +40,6 @@ class Delivery(Protocol):
 
     def tend(self) -> None:
         """Do what is due between batches."""
-
-
-class Patience:
-    """Makes calls again while they are retriable, and ends what has failed for too long."""
-
-    def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
-        """`seconds`: how long an outage may last before the worker gives up."""
-        self._seconds, self._clock = seconds, clock
-        self._failing_since: float | None = None
-
-    def retry(self, call: Callable[[], None]) -> None:
-        """Make the call again until it succeeds, or raise its RetriableError when patience ends."""
-        end = self._clock() + self._seconds
-        while True:
-            try:
-                return call()
-            except RetriableError:
-                if self._clock() >= end:
-                    raise
-                time.sleep(_PAUSE_S)
-
-    def succeeded(self) -> None:
-        """Forget earlier failures."""
-        self._failing_since = None
-
-    def failed(self, error: DeliveryError) -> None:
-        """Note that a batch was not delivered.
-
-        Raises:
-            DeliveryError: this has been so for too long.
-
-        """
-        log.warning("the batch is read again: %s", error)
-        now = self._clock()
-        self._failing_since = now if self._failing_since is None else self._failing_since
-        if now - self._failing_since > self._seconds:
-            raise DeliveryError(
-                f"no batch could be delivered for {self._seconds:.0f} s: {error}. Nothing was committed. Check the "
-                "brokers, this worker's rights, and that no other host uses the same --instance; then start again."
-            ) from error
 
 
 class ExactlyOnce:
@@ -123,7 +80,7 @@ class ExactlyOnce:
             self.failures += 1
             self._recover()
             if self._forgotten:
-                self._forgotten.suspect_own()
+                self._forgotten.suspect_own(offsets)
             self._patience.failed(error)
             return False
         if self._positions:

@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol
 
 from features.errors import DeliveryError, RejectLimitError
+from stream.error_table import FOR_EVER, HEALS, REPLACE
 
 RESET_OFFSETS = (
     "To go on, decide where, with all workers of the group stopped: start once with --missing-offsets earliest, which "
@@ -73,19 +74,21 @@ class ClientError(Protocol):
         """Return whether the transaction must be aborted."""
 
 
-_FOR_EVER = {  # no retry changes them
-    *("INVALID_TRANSACTION_TIMEOUT", "INVALID_GROUP_ID", "INVALID_CONFIG", "INVALID_TOPIC_EXCEPTION"),
-    *("TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "UNSUPPORTED_VERSION", "INCONSISTENT_GROUP_PROTOCOL"),
-}
-_FATAL = {"_FENCED", "_FATAL"}
-_AGAIN = {"_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_WAIT_COORD", "UNSTABLE_OFFSET_COMMIT"}
+class OpenTransactionError(RetriableError):
+    """A transaction that is open now may still change what is asked for."""
+
+
+class LackingError(RetriableError):
+    """A topic that is written to does not have the partition yet."""
 
 
 def translated(error: ClientError, doing: str) -> DeliveryError:
-    """Return the error of ours that says what to do next."""
-    text = f"{doing}: {error.name()} ({error.str()})"
-    if error.name() in _FOR_EVER:
+    """Return the error of ours that says what to do next; see `stream.error_table`."""
+    name, text = error.name(), f"{doing}: {error.name()} ({error.str()})"
+    if name in FOR_EVER:
         return PersonNeededError(text)
-    if error.fatal() or error.name() in _FATAL or error.txn_requires_abort():
+    if error.fatal() or name in REPLACE or error.txn_requires_abort():
         return FatalError(text)
-    return RetriableError(text) if error.retriable() or error.name() in _AGAIN else DeliveryError(text)
+    if name == "UNSTABLE_OFFSET_COMMIT":
+        return OpenTransactionError(text)
+    return RetriableError(text) if error.retriable() or name in HEALS else DeliveryError(text)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from features.errors import DeliveryError
 from stream.client import Config, TopicPartition, translate
 from stream.errors import RESET_OFFSETS, RetriableError, translated
 from stream.proofs import FalseClaims
@@ -27,6 +28,8 @@ class Group(Reading):
         super().__init__(config, topic, RESET_OFFSETS)
         self._start = start
         self.false_claims = FalseClaims()
+        self.waits: dict[int, DeliveryError] = {}  # why partitions cannot begin
+        self._place: dict[int, int] = {}  # where partitions go on that are not read now, as far as is known
         self._left_out: dict[int, dict[int, About]] = {}  # decided, and still ahead
         self._halves: dict[int, dict[int, Half]] = {}  # decided in half, and still ahead
 
@@ -43,16 +46,25 @@ class Group(Reading):
         return True
 
     def begin(self, partitions: Collection[int]) -> dict[int, int]:
-        """Ask where partitions begin.
+        """Ask where partitions begin; return those of which it is known. `waits` tells why the others cannot.
 
         Raises:
-            RetriableError: that is not known yet. `start` may raise its own.
+            RetriableError: it is known of none. `start` may raise its own.
 
         """
-        found = {} if self._start is None else self._start(self, self._ask(partitions, CALL_S))
-        for p, beginning in found.items():
+        committed, self.waits = self._ask_each(partitions, CALL_S)
+        self._place.update({p: c.offset for p, c in committed.items() if c.offset is not None})
+        found = {} if self._start is None else self._start(self, committed)
+        begun = {p: beginning for p, beginning in found.items() if isinstance(beginning, Beginning)}
+        self.waits.update({p: error for p, error in found.items() if isinstance(error, DeliveryError)})
+        for p, beginning in begun.items():
             self._left_out[p], self._halves[p] = dict(beginning.decided), dict(beginning.halves)
-        return {p: beginning.offset for p, beginning in found.items()}
+        return {p: beginning.offset for p, beginning in begun.items()}
+
+    def refuse_waiting(self) -> None:
+        """Raise why the first of those cannot begin that were asked for last, if there is one."""
+        for error in self.waits.values():
+            raise error
 
     def undecided(self, messages: list[Message]) -> list[Message]:
         """Leave out what is decided already, and forget it."""
@@ -87,13 +99,26 @@ class Group(Reading):
         return self._consumer.consumer_group_metadata()
 
     def _ask(self, partitions: Iterable[int], seconds: float) -> dict[int, Committed]:
+        found, errors = self._ask_each(partitions, seconds)
+        for error in errors.values():
+            raise error
+        return found
+
+    def _ask_each(
+        self, partitions: Iterable[int], seconds: float
+    ) -> tuple[dict[int, Committed], dict[int, DeliveryError]]:
         asked = [TopicPartition(self.topic, p) for p in partitions]
         with translate(f"ask for the committed offsets of {self.topic}"):
             answered = self._consumer.committed(asked, seconds) if asked else []
-        for p in answered:
-            if p.error is not None:
-                raise translated(p.error, f"ask for the committed offset of {self.topic} partition {p.partition}")
-        return {p.partition: Committed(p.offset if p.offset >= 0 else None, p.metadata or "") for p in answered}
+        doing = f"ask for the committed offset of {self.topic} partition"
+        errors = {p.partition: translated(p.error, f"{doing} {p.partition}") for p in answered if p.error is not None}
+        found = {
+            p.partition: Committed(p.offset if p.offset >= 0 else None, p.metadata or "")
+            for p in answered
+            if p.error is None
+        }
+        return found, errors
 
 
-Start = Callable[[Group, Mapping[int, Committed]], Mapping[int, Beginning]]  # where to begin
+# where to begin, or why that is not known
+Start = Callable[[Group, Mapping[int, Committed]], Mapping[int, Beginning | DeliveryError]]

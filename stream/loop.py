@@ -38,11 +38,13 @@ from scoring.messages import Answer
 from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
-from stream.delivery import Clock, Delivery
+from stream.delivery import Delivery
 from stream.errors import CircuitOpenError
 from stream.pace import Pace
+from stream.patience import Clock
 from stream.records import Batch, Message
 from stream.routes import Routes
+from stream.unassigned import Unassigned
 from stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class Worker:
     metrics: StreamMetrics
     clock: Clock
     now: Clock
+    unassigned: Unassigned
     settled: int = 0
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
@@ -80,8 +83,7 @@ class Worker:
             self.delivery.tend()
             self.watchdog.alive("read")
             batch = self.consumer.take(self.pace.most, WAIT_S)
-            self.metrics.position(self.consumer.assigned, self.consumer.lag)
-            self.metrics.held(len(self.consumer.held))
+            self._look(stop_when_idle_s)
             if batch.messages:
                 self._settle(batch)
             if batch.messages or not self.consumer.idle():
@@ -89,6 +91,14 @@ class Worker:
             elif stop_when_idle_s is not None and self.clock() - busy > stop_when_idle_s:
                 self.consumer.refuse_held()
                 return
+
+    def _look(self, stop_when_idle_s: float | None) -> None:
+        """Show what the group gave to this worker, and speak where that is nothing."""
+        consumer = self.consumer
+        given = bool(consumer.assigned or consumer.waiting or consumer.held)
+        self.metrics.position(consumer.assigned, consumer.lag)
+        self.metrics.held(len(consumer.held), len(consumer.why))
+        self.metrics.unassigned(self.unassigned.look(given=given, stop_when_idle_s=stop_when_idle_s))
 
     def _settle(self, batch: Batch) -> None:
         messages, began = batch.messages, self.clock()

@@ -19,18 +19,30 @@ transaction that its producer aborts. So the records themselves are asked:
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 
+from features.errors import DeliveryError
 from stream.client import Config
 from stream.cluster import read_records
-from stream.errors import RESET_OFFSETS, OffsetGoneError, PersonNeededError, RetriableError
+from stream.errors import (
+    RESET_OFFSETS,
+    LackingError,
+    OffsetGoneError,
+    OpenTransactionError,
+    PersonNeededError,
+    RetriableError,
+)
 from stream.evidence import Evidence
 from stream.group import Group
 from stream.marks import Span, Written
 from stream.proofs import FalseClaims
 from stream.records import About, Beginning, Committed, Half, Message, Target
+from stream.targets import Targets
 
 log = logging.getLogger(__name__)
+
+_TURNS_S = 5.0
 
 Ends = Callable[..., dict[Target, int]]  # see `stream.cluster.Admin.ends`
 
@@ -45,18 +57,48 @@ class Positions:
         self.false_claims = FalseClaims()
         self._begun: dict[int, Span] = {}  # where this process began
         self._spans: dict[int, Span] = {}  # of the next transaction
-        self._asked: object = None  # for which rebalance and targets
-        self._before: dict[Target, int] = {}  # ends when they were first asked for
+        self._before: dict[int, tuple[int, dict[Target, int]]] = {}  # at which rebalance, ends as first asked for
+        self._turns: dict[int, float] = {}  # when partitions were last tried alone
+        self._lacks: Callable[[int], str | None] = lambda _partition: None
 
-    def __call__(self, group: Group, committed: Mapping[int, Committed]) -> dict[int, Beginning]:
-        """Return where each partition begins.
+    def __call__(self, group: Group, committed: Mapping[int, Committed]) -> dict[int, Beginning | DeliveryError]:
+        """Return where each partition begins, or why that is not known: it holds back only itself.
 
         Raises:
-            RetriableError: an open transaction must end before that is known.
             DeliveryError: going on would jump over messages or decide them again.
 
         """
-        ends = self._settled_ends(committed, group.rebalances)
+        lacking = {p: self._lacks(p) for p in committed}
+        ends, waits = self._settled_ends([p for p, text in lacking.items() if not text], group.rebalances)
+        waits.update({p: LackingError(text) for p, text in lacking.items() if text})
+        ready = {p: c for p, c in committed.items() if p not in waits}
+        try:
+            found = self._begin(group, ready, ends) if ready else {}
+        except RetriableError as error:
+            found = self._one_by_one(group, ready, ends, error)
+        for p in found:
+            self._before.pop(p, None)
+        return {**waits, **found}
+
+    def _one_by_one(
+        self, group: Group, ready: Mapping[int, Committed], ends: Mapping[Target, int], error: RetriableError
+    ) -> dict[int, Beginning | DeliveryError]:
+        """Let those begin that can, for as long as there is time: the one that had its turn first comes last."""
+        found: dict[int, Beginning | DeliveryError] = dict.fromkeys(ready, error)
+        until = time.monotonic() + _TURNS_S
+        for p in sorted(ready, key=lambda p: self._turns.get(p, 0.0)) if len(ready) > 1 else ():
+            if time.monotonic() > until:
+                break
+            self._turns[p] = time.monotonic()
+            try:
+                found.update(self._begin(group, {p: ready[p]}, ends))
+            except RetriableError as own:
+                found[p] = own
+        return found
+
+    def _begin(
+        self, group: Group, committed: Mapping[int, Committed], ends: Mapping[Target, int]
+    ) -> dict[int, Beginning | DeliveryError]:
         spans = {p: self._known(p, c, ends) for p, c in committed.items()}
         known = {p: span for p, span in spans.items() if span is not None and ends}
         evidence = Evidence(
@@ -71,7 +113,11 @@ class Positions:
         found = {p: self._beginning(place, decided[p], gone[p], halves[p]) for p, place in places.items()}
         for p, beginning in found.items():
             self._note(p, beginning, committed[p].offset, known.get(p), ends)
-        return found
+        return {**found}
+
+    def grow_with(self, targets: Targets) -> None:
+        """Let partitions wait until all topics that are written to have them."""
+        self._lacks = targets.lacks
 
     def mark(self, partition: int) -> str:
         """Return the mark of the next transaction."""
@@ -89,19 +135,30 @@ class Positions:
                 now = tuple(ends.get((t, p), b) for t, b in zip(self._written.targets, before, strict=True))
                 self._spans[p] = self._spans[p]._replace(first=offset, ends=now)
 
-    def _settled_ends(self, partitions: Collection[int], rebalance: int) -> dict[Target, int]:
+    def _settled_ends(
+        self, partitions: Collection[int], rebalance: int
+    ) -> tuple[dict[Target, int], dict[int, DeliveryError]]:
+        """Return where the targets end, and of which partitions that may still change."""
         if self._ends is None:
-            return {}
-        targets = [(t, p) for t in self._written.targets for p in sorted(partitions)]
-        if self._asked != (rebalance, targets):
-            self._before = self._ends(targets, committed=False)
-            self._asked = (rebalance, targets)
-        ends = self._ends(targets, committed=True)
-        held = [f"{t} partition {p}" for t, p in targets if ends[t, p] < self._before[t, p]]
-        if held:
-            raise RetriableError(f"{', '.join(held)}: an open transaction holds back what was decided")
-        self._asked = None
-        return ends
+            return {}, {}
+        new = [p for p in partitions if self._before.get(p, (None,))[0] != rebalance]
+        first = self._ends([(t, p) for t in self._written.targets for p in new], committed=False)
+        for p in new:
+            mine = {(t, p): first[t, p] for t in self._written.targets if (t, p) in first}
+            if len(mine) == len(self._written.targets):
+                self._before[p] = rebalance, mine
+        ends = self._ends([(t, p) for t in self._written.targets for p in sorted(partitions)], committed=True)
+        errors = {p: self._unsettled(p, rebalance, ends) for p in partitions}
+        return ends, {p: error for p, error in errors.items() if error is not None}
+
+    def _unsettled(self, partition: int, rebalance: int, ends: Mapping[Target, int]) -> DeliveryError | None:
+        asked, before = self._before.get(partition, (None, {}))
+        if asked != rebalance or not before.keys() <= ends.keys():
+            return RetriableError(f"partition {partition}: no broker leads it in all topics that are written to")
+        held = [f"{t} partition {p}" for (t, p), end in before.items() if ends[t, p] < end]
+        if not held:
+            return None
+        return OpenTransactionError(f"{', '.join(held)}: an open transaction holds back what was decided")
 
     def _known(self, partition: int, committed: Committed, ends: Mapping[Target, int]) -> Span | None:
         """Return the last transaction that is known of; where none was committed, what this process began with."""

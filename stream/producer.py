@@ -1,14 +1,15 @@
 """A producer as the loop needs it. Nothing here decides: what to do about an error is in `stream.delivery`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from stream.bounded import Bounded
 from stream.client import ClientMessage, Config, KafkaError, Producer, build, positions, translate
 from stream.errors import RetriableError, translated
+from stream.patience import CALL_S
 from stream.records import Record, Target
 
-_ANSWER_S = 10.0  # for questions
-_CALL_S = 1.0  # for calls that are made again when time is up: a signal is seen in between
+_HANGS_S = CALL_S + 3
 
 
 class RecordProducer:
@@ -24,12 +25,12 @@ class RecordProducer:
         self._producer: Producer = build(Producer, config)
         self.ends: dict[Target, int] = {}  # by partition: the offset behind the last record that arrived
         self._undelivered: list[KafkaError] = []
+        self._bounded = Bounded(_HANGS_S)
         self._transactional = "transactional.id" in config  # there, commit tells whether records arrived
 
     def init(self) -> None:
         """End what a producer of the same transactional id left open, and fence it."""
-        with translate("begin as a transactional producer"):
-            self._producer.init_transactions(_ANSWER_S)
+        self._call("begin as a transactional producer", lambda: self._producer.init_transactions(CALL_S))
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -60,17 +61,24 @@ class RecordProducer:
 
         `marks`: by partition, a text that is kept with the offset.
         """
-        with translate("write offsets"):
-            self._producer.send_offsets_to_transaction(positions(topic, offsets, marks), membership, _CALL_S)
+        places = positions(topic, offsets, marks)
+        self._call("write offsets", lambda: self._producer.send_offsets_to_transaction(places, membership, CALL_S))
 
     def commit(self) -> None:
         """Commit; may be called again after RetriableError."""
-        with translate("commit"):
-            self._producer.commit_transaction(_CALL_S)
+        self._call("commit", lambda: self._producer.commit_transaction(CALL_S))
+
+    def _call(self, doing: str, call: Callable[[], None]) -> None:
+        def translating() -> None:
+            with translate(doing):
+                call()
+
+        self._bounded(doing, translating)
 
     def discard(self) -> None:
         """Forget what is still to be written; the producer is of no use any more."""
         self._producer.purge()
+        self._bounded.end()
 
     def flush(self, wait_s: float) -> None:
         """Wait until all records have arrived.

@@ -7,6 +7,7 @@ from stream.client import (
     ClientMessage,
     Config,
     Consumer,
+    KafkaError,
     Notes,
     TopicPartition,
     build,
@@ -14,7 +15,7 @@ from stream.client import (
     to_message,
     translate,
 )
-from stream.errors import OffsetGoneError, UnreadableError
+from stream.errors import OffsetGoneError, PersonNeededError, UnreadableError
 from stream.records import MOST_HEADERS, Message
 
 ANSWER_S = 10.0  # for questions
@@ -36,7 +37,8 @@ class Reading:
         self.topic = topic
         self._gone, self._notes = gone, Notes()
         self._ended: set[int] = set()  # partitions of which nothing lies ahead
-        self._consumer: Consumer = build(Consumer, config)
+        self._fatal: KafkaError | None = None
+        self._consumer: Consumer = build(Consumer, {"error_cb": self._told, **config})
 
     def arrived(self, most: int, wait_s: float) -> list[Message]:
         """Wait for a message, then return what has arrived with it, at most `most` and about `MOST_BYTES`.
@@ -47,7 +49,23 @@ class Reading:
         """
         with translate(f"read {self.topic}"):
             first = self._consumer.poll(wait_s)
+            self._refuse_fatal()
             return [] if first is None else self._with_what_arrived(first, most)
+
+    def _told(self, error: KafkaError) -> None:
+        """Take note of what the client says outside of any answer."""
+        if error.fatal():
+            self._fatal = error
+        self._notes(error)
+
+    def _refuse_fatal(self) -> None:
+        """Raise what the client said last: it goes on without a word, and reads nothing any more."""
+        if self._fatal is not None:
+            raise PersonNeededError(
+                f"read {self.topic}: the client ended its membership: {self._fatal.name()} ({self._fatal.str()}). "
+                "Is a static id (group.instance.id) used twice, or is an assignor or group protocol set that the "
+                "brokers or the group's other members do not know?"
+            )
 
     def _with_what_arrived(self, first: ClientMessage, most: int) -> list[Message]:
         """Take a few at a time: the client's headers, of which one message may have 80,000, go when they are read."""

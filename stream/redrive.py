@@ -8,19 +8,19 @@ the next redrive finds out what a broker forgot of this one (see `stream.positio
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from features.errors import DeliveryError
 from stream.client_settings import member_config, producer_config
 from stream.cluster import Admin, read_records
 from stream.dead_letters import DeadLetter, claims_of_redrive, redriven, take_apart
-from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
-from stream.errors import HANGING, RetriableError
+from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from stream.errors import HANGING
 from stream.forgotten import OTHERS_S, Forgotten
 from stream.group import Group
 from stream.marks import Written
+from stream.patience import Patience
 from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.records import Message, Record
@@ -116,11 +116,12 @@ class DeadLetters:
         def begin() -> None:
             delivery.tend()
             starts.update(self._group.begin(self._partitions))
+            self._group.refuse_waiting()
 
         try:
             Patience(_PATIENCE_S + self._others_s).retry(begin)
-        except RetriableError as error:
-            raise DeliveryError(f"{error}. {HANGING}") from error
+        except DeliveryError as error:
+            raise DeliveryError(f"{error.__cause__ or error}. {HANGING}") from error
         first = [p for p, offset in self._group.committed(self._partitions).items() if offset is None]
         if first:  # else nothing would tell what the first transaction did
             self._deliver(delivery, [], {p: starts[p] for p in first})
@@ -149,9 +150,11 @@ class DeadLetters:
             return AtLeastOnce(self._group, RecordProducer(producer_config(connection)), patience, _PATIENCE_S)
         config = producer_config(connection, transactional_id=self._name)
         written = [(topic, p) for topic in self._topics for p in self._partitions]
-        settled = partial(self._group.settled, self._partitions)
-        forgotten = Forgotten(written, self._admin.ends, settled, others_s=self._others_s)
+        forgotten = Forgotten(written, self._admin.ends, self._settled, others_s=self._others_s)
         return ExactlyOnce(self._group, lambda: RecordProducer(config), patience, self._positions, forgotten)
+
+    def _settled(self, partitions: Collection[int] | None) -> bool:
+        return self._group.settled(self._partitions if partitions is None else partitions)
 
     def close(self) -> None:
         """Disconnect."""

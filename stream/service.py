@@ -13,22 +13,25 @@ from scoring.machine import spare_the_collector
 from stream.answers import AnswerMessages, plain
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer
-from stream.client_settings import consumer_config, producer_config
+from stream.client_settings import consumer_config, link_config, producer_config
 from stream.cluster import Admin
-from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce, Patience
-from stream.forgotten import OTHERS_S, Forgotten
+from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from stream.forgotten import Forgotten
 from stream.health import HealthServer
 from stream.instance import Slot
 from stream.loop import Worker
 from stream.marks import Written, claims_of_worker
 from stream.pace import Pace
+from stream.patience import Patience, Times
 from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.records import Cluster
 from stream.routes import Routes
-from stream.settings import DeliveryMode, MissingOffsets, StreamSettings
+from stream.settings import DeliveryMode, GroupProtocol, MissingOffsets, StreamSettings
 from stream.standstill import Standstill
 from stream.start import check_sizes, check_topics
+from stream.targets import Targets
+from stream.unassigned import Unassigned
 from stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -64,7 +67,10 @@ class Control:
         """Return why the worker cannot work now, or None. The bundle was verified before anything else."""
         if self.stopping:
             return "stopping"
-        return None if self.consumer is not None and self.consumer.assigned else "no partition assigned"
+        if self.consumer is None or self.consumer.assigned:
+            return "starting" if self.consumer is None else None
+        waits = "; ".join(f"partition {p} waits: {why}" for p, why in sorted(self.consumer.why.items()))
+        return waits or "no partition assigned"
 
 
 def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str, control: Control) -> None:
@@ -91,7 +97,7 @@ def _named(settings: StreamSettings, bundle_id: str, control: Control) -> Iterat
     slot = Slot(f"{settings.group}/{settings.host}")
     name = f"{settings.group}-{settings.host}-{slot.number}"
     metrics, watchdog = control.metrics, control.watchdog
-    metrics.limits(settings.max_reject_share, settings.deadline_seconds, watchdog.standing_s)
+    metrics.limits(settings.max_reject_share, settings.deadline_s, watchdog.standing_s)
     port = settings.health_port + slot.number if settings.health_port else 0
     health = HealthServer(settings.health_host, port, metrics.text, control.not_ready)
     log.info("worker %s: %s, bundle %s, health at http://%s", name, settings.delivery, bundle_id, health.address)
@@ -130,6 +136,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         metrics=control.metrics,
         clock=time.monotonic,
         now=time.time,
+        unassigned=Unassigned(s.input, s.group),
     )
 
 
@@ -141,10 +148,11 @@ class _Brokers:
     admin: Admin
     cluster: Cluster
     batch_bytes: int
+    targets: Targets
 
     @classmethod
     def check(cls, settings: StreamSettings) -> "_Brokers":
-        admin = Admin(settings.connection)
+        admin = Admin({**link_config(settings.times), **settings.connection})
         topics = (settings.input, *settings.targets)
         cluster = admin.cluster(*topics)
         if cluster.embedded and settings.delivery is DeliveryMode.EXACTLY_ONCE:
@@ -152,9 +160,12 @@ class _Brokers:
                 f"{settings.brokers} is the embedded broker, without transactions: exactly-once is not possible there. "
                 "Use Apache Kafka, or --delivery at-least-once."
             )
-        check_topics(cluster, *topics)
+        check_topics(cluster, *topics, growing=True)
         size = _ANY_SIZE if cluster.embedded else check_sizes(admin, *topics)
-        return cls(settings=settings, admin=admin, cluster=cluster, batch_bytes=size)
+        targets = Targets(settings.input, settings.targets, lambda: _partitions(admin, topics))
+        protocol = _protocol(settings, admin, cluster)
+        settings = settings.model_copy(update={"group_protocol": protocol})
+        return cls(settings=settings, admin=admin, cluster=cluster, batch_bytes=size, targets=targets)
 
     @property
     def transactions(self) -> bool:
@@ -170,22 +181,49 @@ class _Brokers:
             receipts=s.receipts,
             lasting=self.transactions and not any(map(self.admin.compacted, topics)),
         )
-        return Positions(s.connection, written, ends, earliest=s.missing_offsets is MissingOffsets.EARLIEST)
+        earliest = s.missing_offsets is MissingOffsets.EARLIEST
+        positions = Positions({**link_config(s.times), **s.connection}, written, ends, earliest=earliest)
+        positions.grow_with(self.targets)
+        return positions
 
     def consumer(self, name: str, positions: Positions) -> GroupConsumer:
         s = self.settings
         config = consumer_config(s, name, embedded=self.cluster.embedded)
-        patience_s = s.retry_seconds + OTHERS_S
+        patience_s = s.retry_seconds + self._others_s
         standstill = Standstill(s.input, self.admin.ends, patience_s) if self.transactions else None
         return GroupConsumer(config, s.input, positions, patience_s, standstill)
+
+    @property
+    def _others_s(self) -> float:
+        """How long a transaction may last that another worker of the group left open: all have the same settings."""
+        config = producer_config(self.settings.connection, transactional_id="any", times=self.settings.times)
+        return Times.others_s(int(config["transaction.timeout.ms"]))
 
     def delivery(self, name: str, consumer: GroupConsumer, positions: Positions) -> Delivery:
         s, patience = self.settings, Patience(self.settings.retry_seconds)
         if not self.transactions:
-            config = producer_config(s.connection, self.batch_bytes)
+            config = producer_config(s.connection, self.batch_bytes, times=s.times)
             return AtLeastOnce(consumer, RecordProducer(config), patience, _FLUSH_S)
-        config = producer_config(s.connection, self.batch_bytes, transactional_id=name)
-        partitions = range(self.cluster.partitions[s.input])
-        written = [(topic, p) for topic in s.targets for p in partitions]
-        forgotten = Forgotten(written, self.admin.ends, lambda: consumer.settled(partitions))
+        config = producer_config(s.connection, self.batch_bytes, transactional_id=name, times=s.times)
+        forgotten = Forgotten(
+            lambda: self.targets.all,
+            self.admin.ends,
+            lambda some: consumer.settled(self.targets.partitions if some is None else some),
+            others_s=self._others_s,
+        )
         return ExactlyOnce(consumer, lambda: RecordProducer(config), patience, positions, forgotten)
+
+
+def _partitions(admin: Admin, topics: tuple[str, ...]) -> dict[str, int]:
+    found = admin.partitions()
+    return {topic: found[topic] for topic in topics if topic in found}
+
+
+def _protocol(settings: StreamSettings, admin: Admin, cluster: Cluster) -> GroupProtocol:
+    """Return the group protocol to use, and say which."""
+    protocol, asked = settings.group_protocol, settings.group_protocol is GroupProtocol.AUTO
+    if asked:
+        new = cluster.embedded or admin.consumer_protocol()
+        protocol = GroupProtocol.CONSUMER if new else GroupProtocol.CLASSIC
+    log.info("group protocol: %s (%s)", protocol, "the brokers were asked" if asked else "as set")
+    return protocol

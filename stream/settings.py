@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from features.errors import SettingsError
+from stream.patience import DEFAULT_S, Times
 
 PREFIX = "CREDIT_STREAM_"
 FILE_VARIABLE = PREFIX + "SETTINGS"
@@ -43,6 +44,7 @@ class DeliveryMode(StrEnum):
 class GroupProtocol(StrEnum):
     """How workers share partitions."""
 
+    AUTO = "auto"
     CONSUMER = "consumer"
     CLASSIC = "classic"
 
@@ -109,7 +111,7 @@ class StreamSettings(TopicSettings):
         DeliveryMode.EXACTLY_ONCE, description="exactly-once needs transactions; at-least-once is for brokers without."
     )
     group_protocol: GroupProtocol = Field(
-        GroupProtocol.CONSUMER, description="consumer for brokers from 4.0 on, classic for older ones."
+        GroupProtocol.AUTO, description="consumer for brokers from 4.0 on, classic for older ones; auto asks them."
     )
     framed_json: bool = Field(
         default=False,
@@ -130,8 +132,18 @@ class StreamSettings(TopicSettings):
     reject_window: int = Field(200, ge=200, description="The circuit breaker looks at so many last messages.")
     max_reject_share: float = Field(0.5, gt=0, le=1, description="A larger share of refused ones among them stops it.")
     accept_rejects: int = Field(0, ge=0, description="Let so many more refused messages pass the circuit breaker.")
-    retry_seconds: float = Field(45, gt=0, description="Longest outage of the brokers that one batch waits for.")
-    deadline_seconds: float = Field(90, gt=0, le=MAX_POLL_S, description="The watchdog ends a step that takes longer.")
+    retry_seconds: float = Field(
+        DEFAULT_S,
+        gt=0,
+        description="The patience: the longest outage of the brokers that is waited for. All other times are derived "
+        "from it.",
+    )
+    deadline_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_POLL_S,
+        description="The watchdog ends a step that takes longer; empty: twice `retry_seconds`, at most 90.",
+    )
     stop_when_idle: float | None = Field(
         None, ge=0, description="End when all is read and nothing has arrived for so many seconds."
     )
@@ -146,9 +158,19 @@ class StreamSettings(TopicSettings):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.retry_seconds >= self.deadline_seconds:
+        if self.retry_seconds >= self.deadline_s:
             raise ValueError("retry_seconds must be below deadline_seconds")
         return self
+
+    @property
+    def times(self) -> Times:
+        """What is derived from the patience."""
+        return Times(self.retry_seconds)
+
+    @property
+    def deadline_s(self) -> float:
+        """When the watchdog ends a step."""
+        return self.times.deadline_s if self.deadline_seconds is None else self.deadline_seconds
 
     @property
     def host(self) -> str:

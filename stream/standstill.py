@@ -17,10 +17,13 @@ class Standstill:
         self._topic, self._ends, self._ask_s = topic, ends, ask_s
         self._most = max(2, round(patience_s / ask_s))
         self._next = time.monotonic()
+        self.aside: dict[int, int] = {}
         self._unheard: dict[int, tuple[int, int]] = {}  # an end that was not heard of, and in how many answers running
 
-    def look(self, partitions: Collection[int], heard: Callable[[int], int]) -> None:
+    def look(self, partitions: Collection[int], heard: Callable[[int], int], aside: Collection[int] = ()) -> None:
         """Ask when it is due. `heard`: the end of a partition as far as the client has heard by reading it.
+
+        `aside`: partitions that are not read now; where they end is kept in the field of that name.
 
         Raises:
             DeliveryError: a partition has been standing still for too long.
@@ -29,12 +32,13 @@ class Standstill:
         if time.monotonic() < self._next:
             return
         try:
-            ends = self._ends([(self._topic, p) for p in partitions], committed=True)
+            ends = self._ends([(self._topic, p) for p in (*partitions, *aside)], committed=True)
         except DeliveryError:  # the brokers are away; asked again
             return
         finally:
             self._next = time.monotonic() + self._ask_s
-        self._unheard = {p: self._after(p, end, heard(p)) for (_, p), end in ends.items()}
+        self.aside = {p: end for (_, p), end in ends.items() if p in aside}
+        self._unheard = {p: self._after(p, end, heard(p)) for (_, p), end in ends.items() if p not in aside}
         still = [p for p, (_, answers) in self._unheard.items() if answers > self._most]
         if still:
             raise DeliveryError(

@@ -7,8 +7,10 @@ from stream.records import Cluster
 from stream.settings import TopicSettings
 
 
-def check_topics(cluster: Cluster, source: str, *targets: str) -> None:
+def check_topics(cluster: Cluster, source: str, *targets: str, growing: bool = False) -> None:
     """Check that the topics exist, differ, and have the same number of partitions.
+
+    `growing`: targets may have more, or fewer: partitions that they lack begin once they are there.
 
     Raises:
         SettingsError: naming the topic and what to do.
@@ -22,7 +24,7 @@ def check_topics(cluster: Cluster, source: str, *targets: str) -> None:
     for topic in topics:
         if not cluster.partitions.get(topic):
             raise SettingsError(f"topic {topic} does not exist. Create it, for example with `credit stream topics`.")
-        if cluster.partitions[topic] != cluster.partitions[source]:
+        if cluster.partitions[topic] != cluster.partitions[source] and not growing:
             raise SettingsError(
                 f"topic {topic} has {cluster.partitions[topic]} partitions, {source} has {cluster.partitions[source]}: "
                 "expected as many, since a decision goes to the partition number of its application. Add partitions."

@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka as ck
+import numpy as np
 
 from tests.account import source
 from tests.crowd import Crowd, Load
@@ -55,7 +57,8 @@ class Watch:
             if message is None or message.error() is not None:
                 continue
             self.silence.came(message.partition() or 0)
-            headers = {name: bytes(value or b"") for name, value in message.headers() or []}  # type: ignore[str-unpack]
+            pairs: Any = message.headers() or []
+            headers = {name: bytes(value or b"") for name, value in pairs}
             place = source(_Placed(headers))  # type: ignore[arg-type]
             self.doubled += place in self.arrived
             self.arrived.setdefault(place, time.monotonic())
@@ -145,3 +148,13 @@ class Availability:
             f"\n{fault}: longest time without a decision by partition {each} s; Kafka took none for {own:.1f} s\n"
         )
         return {p: seconds - own for p, seconds in decided.items()}
+
+    def says_waits(self, fault: str, since: float) -> None:
+        """Print how long what was published since then waited for its decision."""
+        arrived = dict(self.watch.arrived)
+        waits = [arrived[p] - at for p, at in dict(self.load.began).items() if at > since and p in arrived]
+        p50, p99, longest = np.percentile(waits, (50, 99, 100))
+        sys.stderr.write(
+            f"{fault}: from publishing to the committed decision p50 {p50:.2f} s, p99 {p99:.2f} s, longest "
+            f"{longest:.2f} s of {len(waits)}\n"
+        )

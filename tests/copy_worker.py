@@ -42,7 +42,7 @@ def main() -> None:
     try:
         named = {name.replace("-", "_"): value for name, value in flags.items()}
         settings = load_settings(StreamSettings, {"bundle": Path(), **named}, None)
-        control = Control(Watchdog(settings.deadline_seconds))
+        control = Control(Watchdog(settings.deadline_s))
         signal.signal(signal.SIGTERM, lambda *_: control.stop())
         run_worker(settings, copy, "0" * 64, control)
     except CreditError as error:

@@ -16,10 +16,11 @@ from scoring.messages import Answer
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, member_config, producer_config
 from stream.cluster import Admin, read_records
-from stream.delivery import AtLeastOnce, ExactlyOnce, Patience
+from stream.delivery import AtLeastOnce, ExactlyOnce
 from stream.forgotten import Forgotten
 from stream.group import Group
 from stream.marks import Span, Written, claims_of_worker
+from stream.patience import Patience
 from stream.position import Positions
 from stream.producer import RecordProducer
 from stream.reading import Reading
@@ -96,7 +97,7 @@ class Place:
         positions = Positions(settings.connection, written, admin.ends, earliest=False)
         consumer = GroupConsumer(consumer_config(settings, "test", embedded=False), self.input, positions)
         targets = [(topic, p) for topic in written.targets for p in range(4)]
-        forgotten = Forgotten(targets, admin.ends, lambda: consumer.settled(range(4)), others_s=others_s)
+        forgotten = Forgotten(targets, admin.ends, lambda _some: consumer.settled(range(4)), others_s=others_s)
         delivery = ExactlyOnce(consumer, new_producer, Patience(PATIENCE_S), positions, forgotten)
         self.positions = positions
         return self._opened(consumer), delivery

@@ -9,8 +9,9 @@ import pytest
 from features.errors import DeliveryError, SettingsError
 from stream.broker import GroupConsumer
 from stream.cluster import Admin, EmbeddedBroker, read_records
-from stream.delivery import ExactlyOnce, Patience
+from stream.delivery import ExactlyOnce
 from stream.errors import FatalError
+from stream.patience import Patience
 from stream.records import Record
 from tests.kafka import KafkaServer, read_topic
 from tests.places import Place, patiently, take, topics

@@ -74,7 +74,7 @@ class Cluster:
         self.now, self.settled = 0.0, True
         self.last = dict.fromkeys(targets, 10)
         self.stable = dict.fromkeys(targets, 10)
-        self.forgotten = Forgotten(targets, self.ends, lambda: self.settled, lambda: self.now)
+        self.forgotten = Forgotten(targets, self.ends, lambda _some: self.settled, lambda: self.now)
 
     def ends(self, targets: list[Target], *, committed: bool) -> dict[Target, int]:
         return {t: (self.stable if committed else self.last)[t] for t in targets}

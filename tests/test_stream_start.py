@@ -8,14 +8,14 @@ from pathlib import Path
 
 import confluent_kafka as ck
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from stream.cluster import EmbeddedBroker
 from tests.account import source
 from tests.kafka import KafkaServer, read_topic
 from tests.places import Place
 from tests.stage import Stage, bad, good
-from tests.waiting import PATIENCE_S, free_port
+from tests.waiting import PATIENCE_S, free_port, wait_until
 
 
 def test_decisions_whose_offset_the_broker_forgot_are_not_made_again_by_the_service(stage: Stage) -> None:
@@ -85,7 +85,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(kafka: KafkaServer
     kafka.create(f"small-{stage.name}")
     for flags, message in (
         ({"output": "not-there"}, "topic not-there does not exist"),
-        ({"output": f"few-{stage.name}"}, "has 2 partitions"),
         ({"output": stage.topics[0]}, "expected different topics"),
         ({"dead_letters": f"small-{stage.name}"}, "expected at least 1114124"),
         ({"retry_seconds": 100}, "retry_seconds must be below deadline_seconds"),
@@ -97,6 +96,23 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(kafka: KafkaServer
     assert (code, "no answer from the brokers" in said) == (4, True)
     assert "Check the address" in said
     assert len(said.splitlines()) == 1, "the client library's own lines stay out of sight"
+
+
+def test_partitions_that_a_target_lacks_wait_and_all_others_go_on(kafka: KafkaServer, stage: Stage) -> None:
+    few = f"few-{stage.name}"
+    kafka.create(few, partitions=2)
+    for partition in range(4):
+        stage.publish(*good(5), partition=partition)
+    worker = stage.worker(output=few, health_port=free_port())
+    assert worker.says(f"Add partitions: kafka-topics --alter --topic {few} --partitions 4")
+    assert wait_until(lambda: {r.partition for r in read_topic(stage.address, few)} == {0, 1})
+    admin = AdminClient({"bootstrap.servers": stage.address})
+    for future in admin.create_partitions([NewPartitions(few, 4)]).values():
+        future.result(PATIENCE_S)
+    assert wait_until(
+        lambda: sorted(map(source, read_topic(stage.address, few))) == [(p, i) for p in range(4) for i in range(5)]
+    )
+    assert worker.stop()[0] == 0
 
 
 def test_exactly_once_on_the_embedded_broker_is_refused_and_at_least_once_works(tmp_path: Path) -> None:

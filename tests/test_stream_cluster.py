@@ -1,0 +1,88 @@
+"""Workers on three real brokers: how long partitions are without decisions when brokers die, restart, or grow.
+
+CREDIT_CLUSTER_KILLS=30 (`make soak`) kills more often, workers as well. What is printed are the longest silences.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.account import account, source
+from tests.availability import Availability
+from tests.kafka import read_topic
+from tests.kafka_cluster import NODES, KafkaCluster, three_brokers
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def cluster(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:  # noqa: ARG001
+    with three_brokers(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+def whole_again(cluster: KafkaCluster) -> None:
+    assert wait_until(cluster.whole, pause_s=0.5), "all copies are in sync again"
+
+
+def accounted(run: Availability) -> None:
+    """All that was sent is decided once, in order, with one receipt each, and no worker ended by itself."""
+    run.crowd.replace_dead(run.workers)
+    run.load.end()
+    assert run.caught_up(), f"{len(run.load.sent.keys() - run.watch.arrived.keys())} are not decided"
+    records = {t: read_topic(run.cluster.address, t) for t in run.topics[1:3]}
+    report = account(run.load.sent, records)
+    assert {name: report[name] for name in ("lost", "doubled", "invented", "out_of_order")} == dict.fromkeys(
+        ("lost", "doubled", "invented", "out_of_order"), 0
+    )
+    receipts = read_topic(run.cluster.address, run.topics[3])
+    assert sorted(map(source, receipts)) == sorted(map(source, records[run.topics[1]])), "one receipt each"
+    assert run.crowd.own_exits == [], "no worker ends: " + run.crowd.logs[0].read_text()[-2000:]
+
+
+def test_brokers_that_are_killed_or_restarted_end_no_worker_and_lose_nothing(
+    cluster: KafkaCluster, tmp_path: Path
+) -> None:
+    with Availability(cluster, tmp_path) as run:
+        for fault in ("leader", "coordinator"):
+            node = cluster.nodes[
+                cluster.leader(run.topics[1], 0) if fault == "leader" else cluster.coordinator(run.group)
+            ]
+            run.silences()
+            node.kill()
+            assert run.caught_up(), f"decisions go on after kill -9 of a {fault}"
+            run.says(f"kill -9 of a {fault}")
+            node.begin()
+            whole_again(cluster)
+            assert run.caught_up()
+        began = time.monotonic()
+        for n in NODES:
+            cluster.nodes[n].process.terminate()
+            cluster.nodes[n].process.wait(120)
+            cluster.nodes[n].begin()
+            whole_again(cluster)
+        assert run.caught_up()
+        run.says("rolling restart")
+        run.says_waits("rolling restart", began)
+        accounted(run)
+
+
+@pytest.mark.parametrize("first", ["applications", "targets"])
+def test_topics_grow_in_either_order_while_workers_run(cluster: KafkaCluster, tmp_path: Path, first: str) -> None:
+    names = tuple(f"{name}-{first}" for name in ("applications", "decisions", "dead", "receipts"))
+    with Availability(cluster, tmp_path, topics=names, group=f"grows-{first}", per_second=50, partitions=2) as run:  # type: ignore[arg-type]
+        for topics in (names[:1], names[1:]) if first == "applications" else (names[1:], names[:1]):
+            for topic in topics:
+                cluster.grow(topic, 4)
+            if topics == names[:1] and first == "applications":
+                assert wait_until(lambda: any("waits, for" in log.read_text() for log in run.crowd.logs))
+                said = "".join(log.read_text() for log in run.crowd.logs)
+                assert f"--alter --topic {names[1]} --partitions 4" in said
+                run.silences()
+                assert wait_until(
+                    lambda: min(t for p, t in run.watch.silence.last.items() if p < 2) > time.monotonic() - 2
+                )
+        assert wait_until(lambda: {p for p, _ in run.load.sent} == {0, 1, 2, 3}), "the load uses them"
+        run.says(f"growth, {first} first")
+        accounted(run)
