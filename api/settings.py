@@ -50,8 +50,8 @@ class Settings(BaseSettings):
         None, description="Key file of what the spec declares as pii, which the log stores keyed."
     )
     history: str = Field(
-        "", description="History store: a folder as `credit history init` makes it. Applications may come without "
-        "`events`, and get those of the store; empty: each must carry them.",
+        "", description="History store, as `credit history init` makes it: a folder, or postgresql://... Applications "
+        "may come without `events`, and get those of the store; empty: each must carry them.",
     )  # fmt: skip
     history_max_age: float = Field(
         30, gt=0, description="A store whose consumer was last alive so many seconds ago is behind: 503."

@@ -14,7 +14,10 @@ from features.instants import read_instant
 app = typer.Typer(no_args_is_help=True, help="Keep customers' account events, so that applications may come without.")
 
 StoreOption = Annotated[
-    str, typer.Option("--store", help="The history store: a folder on a local disk.", show_default=False)
+    str,
+    typer.Option(
+        "--store", help="The history store: a folder on a local disk, or postgresql://...", show_default=False
+    ),
 ]
 _OFFSETS = re.compile(r"[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*")
 

@@ -31,7 +31,9 @@ class Tables:
         self._salt = salt
 
     def customer(self, transaction: lmdb.Transaction, name: str) -> Customer:
-        """Return what is there of a customer."""
+        """Return what is there of a customer; nobody has an empty name."""
+        if not name:
+            return NOBODY
         chunks = [value for _, value in self._chunks(transaction, name.encode())]
         notes = transaction.get(name.encode(), db=self._notes)
         erased = self._erasure(transaction, name)

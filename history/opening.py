@@ -24,7 +24,9 @@ def create_store(address: str, spec: Spec, map_gib: int | None = None) -> Histor
         raise SettingsError(f"spec {spec.name}: has no RFM groups, so its applications need no events and no store.")
     settings = StoreSettings.of(spec, secrets.token_hex(_SALT_BYTES))
     if address.startswith(_SCHEMES):
-        raise SettingsError(_NO_SERVER)
+        from history.postgres_store import PostgresStore  # noqa: PLC0415 - needs the extra `history`
+
+        return PostgresStore.create(address, settings, State())
     from history.lmdb_store import MAP_GIB, LmdbStore  # noqa: PLC0415 - needs the extra `history`
 
     return LmdbStore.create(Path(address), settings, State(), map_gib or MAP_GIB)
@@ -39,10 +41,9 @@ def open_store(address: str) -> HistoryStore:
 
     """
     if address.startswith(_SCHEMES):
-        raise SettingsError(_NO_SERVER)
+        from history.postgres_store import PostgresStore  # noqa: PLC0415 - needs the extra `history`
+
+        return PostgresStore(address)
     from history.lmdb_store import LmdbStore  # noqa: PLC0415 - needs the extra `history`
 
     return LmdbStore(Path(address))
-
-
-_NO_SERVER = "--store: expected a folder."
