@@ -43,11 +43,13 @@ lint: setup ## style and types
 test: lint ## lint, types and all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder # on two cores; a file stays together, in its order
 
-bench: setup ## speed and memory against DuckDB, pandas and XGBoost at a tenth of the size, about 2 minutes
+bench: setup ## speed and memory against DuckDB, pandas and XGBoost, quality against plain models, at a tenth of the size
 	$(BIN)/python -m benchmarks tenth
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.against_plain --size 0.1 --folds 3
 
-bench-full: setup ## the same with 1M applications and 40M events; needs 16 GB of memory for the baselines
+bench-full: setup ## the same with 1M applications and 40M events; needs 16 GB of memory for the baselines; DATA=FOLDER adds public sets
 	$(BIN)/python -m benchmarks full
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.against_plain $(if $(DATA),--data $(DATA))
 
 lock: ## resolve requirements.txt anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \

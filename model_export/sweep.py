@@ -21,6 +21,7 @@ from scoring.policy import Policy
 
 COMPARISONS = 200_000
 _LEAST_ROWS, _MOST_VALUES = 4, 60
+_END = 1e30  # no value lies beyond
 
 Floats = NDArray[np.float32]
 
@@ -74,11 +75,12 @@ NOT_MONGE = (
 
 def _values(ensemble: Ensemble, feature: int) -> Floats:
     """Return values of a feature in rising order: both sides of its thresholds (at most 60), and the ends."""
-    found = [t.threshold[(t.left >= 0) & (t.feature == feature) & np.isfinite(t.threshold)] for t in ensemble.trees]
+    found = [t.threshold[(t.left >= 0) & (t.feature == feature)] for t in ensemble.trees]
     thresholds = np.unique(np.concatenate(found)) if found else np.zeros(0, np.float32)
     if len(thresholds) > _MOST_VALUES:
         thresholds = thresholds[np.linspace(0, len(thresholds) - 1, _MOST_VALUES).astype(int)]
-    ends = np.array([-1e30, 1e30], dtype=np.float32)
+    thresholds = thresholds[np.abs(thresholds) < _END]  # beyond are those that part missing values from all others
+    ends = np.array([-_END, _END], dtype=np.float32)
     below = np.nextafter(thresholds, np.float32(-np.inf))
     above = np.nextafter(thresholds, np.float32(np.inf))
     return np.unique(np.concatenate([ends, below, above]))

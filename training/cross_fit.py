@@ -15,8 +15,9 @@ from training.calibrate import Calibration, fit_ordinal
 from training.choose_policy import FloorsError, choose_policy
 from training.data import Examples
 from training.fit import Margins
-from training.grow import grow, grown, in_parallel
+from training.grow import grow, grown
 from training.judged import Judged
+from training.parallel import in_parallel
 from training.recipe import Plan
 
 Folds = NDArray[np.int64]

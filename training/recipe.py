@@ -13,8 +13,9 @@ import numpy as np
 from training.fit import ModelKind, Parameters
 
 MOST_TREES = 200  # of a model: serving time follows trees x depth
-SHAPES = ("S", "P", "M", "L")  # the gentlest first
-FEW = 100  # of the rarer outcome: below, folds cannot tell shapes apart
+SHAPES = ("R", "S", "P", "M", "L")  # the gentlest first
+FEW = 100  # of the rarer outcome: below, folds cannot tell all shapes apart
+FOR_FEW = ("R", "S")
 
 FOREST: Parameters = {"n_estimators": 100, "max_depth": 6, "min_samples_leaf": 10, "max_features": 0.4}
 TREE: Parameters = {"max_depth": 6, "min_samples_leaf": 25}
@@ -75,7 +76,7 @@ def cap(ensembles: int) -> int:
 
 
 def shape(name: str, rarer: int, trees: int) -> dict[str, float]:
-    """Return XGBoost's parameters of a shape, for an ensemble with `rarer` rows of its rarer outcome."""
+    """Return the parameters of a shape of at most so many trees, with `rarer` rows of the rarer outcome."""
     weight = rarer / 100
     shapes: dict[str, dict[str, float]] = {
         "S": {
@@ -111,4 +112,7 @@ def shape(name: str, rarer: int, trees: int) -> dict[str, float]:
             "min_child_weight": float(np.clip(weight, 0.3, 1)),
         },
     }
-    return {**shapes[name], "reg_lambda": 1.0}
+    if name != "R":
+        return {**shapes[name], "reg_lambda": 1.0, "rounds": trees}
+    own = trees // 2  # gentle trees from a linear start, which has trees of its own, one for each feature
+    return {**shapes["S"], "reg_lambda": 1.0, "rounds": trees - own, "ridge": 10.0, "linear_features": own}
