@@ -1,8 +1,8 @@
-# make setup | demo | demo-stream | kafka | kafka-cluster | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
+# make setup | demo | demo-stream | kafka | kafka-cluster | quick | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stream kafka kafka-cluster test soak fuzz lint bench bench-full lock clean
+.PHONY: help setup demo demo-stream kafka kafka-cluster quick test soak fuzz lint bench bench-full lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ lint: setup ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+quick: lint ## lint, types and the tests that start no process, broker or browser and train little: about 3 minutes
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=quick \
+		-m "not process and not kafka and not browser and not slow"
 
 test: lint ## lint, types and all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder # on two cores; a file stays together, in its order

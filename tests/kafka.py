@@ -66,6 +66,7 @@ class KafkaServer:
             "KAFKA_DATA": str(self.data),
             "KAFKA_PORT": str(self.port),
             "KAFKA_CONTROLLER_PORT": str(self.controller_port),
+            "KAFKA_CLUSTER_ID": f"credit-tests-{self.port}",  # else a Java process makes one up
             "KAFKA_EXTRA": "" if self.extra is None else str(self.extra),
             **self.among,
         }

@@ -58,9 +58,10 @@ def test_help_explains_each_option(command: tuple[str, ...]) -> None:
         assert not isinstance(parameter.show_default, str), f"{parameter.name}: would be shown in parentheses"
 
 
-def test_the_examples_of_help_run(demo: Path, tmp_path: Path, credit: Credit) -> None:
-    """Those that need no file from elsewhere, in a copy of the demo, with a model and a second bundle made here."""
+def test_the_examples_of_help_run(demo: Path, training_folder: Path, tmp_path: Path, credit: Credit) -> None:
+    """Those that need no file from elsewhere, in a copy of the demo, with less to train on and a second bundle."""
     demo = Path(shutil.copytree(demo, tmp_path / "copy", symlinks=True))
+    shutil.copytree(training_folder, demo / "demo/train", dirs_exist_ok=True)
     inputs = ("--applications", "demo/train/applications.parquet", "--events", "demo/train/events.parquet")
     credit("features", "--spec", "demo/train/spec.toml", *inputs, "--out", "matrix.parquet", cwd=demo)
     matrix = pl.read_parquet(demo / "matrix.parquet").drop("application_id", "customer_id", "as_of").to_numpy()

@@ -14,6 +14,7 @@ if ! ls "$lib"/kafka_*.jar >/dev/null 2>&1; then
         dependency:copy-dependencies -DoutputDirectory="$part"
     mv -f "$part"/* "$lib" && rmdir "$part"
 fi
+if [ "${1:-}" = jars ]; then exit; fi # no more than to fetch them
 sed -e "s|@DATA@|$data|; s|@BIND@|${KAFKA_BIND:-127.0.0.1}|; s|@HOST@|${KAFKA_HOST:-127.0.0.1}|" \
     -e "s|@PORT@|${KAFKA_PORT:-9092}|; s|@CONTROLLER_PORT@|$controller|; s|@NODE@|$node|" \
     -e "s|@VOTERS@|${KAFKA_VOTERS:-$node@127.0.0.1:$controller}|" \
@@ -22,6 +23,6 @@ sed -e "s|@DATA@|$data|; s|@BIND@|${KAFKA_BIND:-127.0.0.1}|; s|@HOST@|${KAFKA_HO
 if [ -n "${KAFKA_EXTRA:-}" ]; then cat "$KAFKA_EXTRA" >>"$data/server.properties"; fi
 if [ ! -d "$data/log" ]; then
     id=${KAFKA_CLUSTER_ID:-$(java -cp "$lib/*" kafka.tools.StorageTool random-uuid)}
-    java -cp "$lib/*" kafka.tools.StorageTool format -t "$id" -c "$data/server.properties" >/dev/null
+    java -XX:TieredStopAtLevel=1 -cp "$lib/*" kafka.tools.StorageTool format -t "$id" -c "$data/server.properties" >/dev/null
 fi
 exec java -Xmx512m -cp "$lib/*" kafka.Kafka "$data/server.properties"
