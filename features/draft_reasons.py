@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from features.names import readable
-from features.spec import Spec
+from features.spec import Attribute, Spec
 from features.toml_table import toml_text
+
+_BESIDE, _BESIDE_MOST = " compared with well rated applicants.", " than for most well rated applicants."
 
 
 def draft_reasons(spec: Spec) -> Iterator[str]:
@@ -15,55 +17,57 @@ def draft_reasons(spec: Spec) -> Iterator[str]:
     yield "# in `of` what belongs together."
     codes: list[str] = []
     for attribute in spec.attributes:
-        texts = _attribute_texts(readable(attribute.name), categorical=bool(attribute.values))
-        yield from _table(_code(attribute.name, codes), attribute.name, texts)
+        yield from _table(_code(attribute.name, codes), attribute.name, _attribute_texts(attribute))
     for group in spec.groups:
-        code, what = _code(group.name, codes), readable(group.name.removeprefix("events "))
+        code, what = _code(group.name, codes), _quoted(group.name.removeprefix("events "))
         yield from _table(code, group.name, _group_texts(what))
         yield from _exception(code, f"{group.name}_days_since_last_*", _recency_texts(what))
         yield from _exception(code, f"{group.name}_count_*", _frequency_texts(what))
 
 
-def _attribute_texts(name: str, *, categorical: bool) -> tuple[str, str, str]:
-    if categorical:
-        return (
-            f"What we know about your {name} counted against you.",
-            f"What we know about your {name} is not what most often leads to a better decision.",
-            _not_usable(name),
-        )
-    return (
-        f"Your {name} is too high.",
-        f"Your {name} is too low.",
-        _not_usable(name),
-    )
+def _quoted(name: str) -> str:
+    """Quote a name: whatever its words are, the sentence around it stays grammatical."""
+    return f"\u201c{readable(name)}\u201d"
 
 
-def _not_usable(name: str) -> str:
-    """Say what is true of a value that was never given and of one that was given and could not be used."""
-    return f"We could not use your {name}: it was not stated, or not in a form that we can use."
+def _attribute_texts(attribute: Attribute) -> tuple[str, str, str]:
+    """Say what is true of any value; a value that was never given and one that could not be used read alike."""
+    name = _quoted(attribute.name)
+    missing = f"We could not use a value for {name}: none was stated, or not in a form that we can use."
+    if attribute.kind == "date":
+        far, near = f"The date for {name} lies far back", f"The date for {name} is recent"
+    elif attribute.kind == "duration":
+        far, near = f"The time for {name} is long", f"The time for {name} is short"
+    elif attribute.kind == "boolean":
+        return (f"The answer to {name} counted against you.",) * 2 + (missing,)
+    elif attribute.values and not attribute.ordered:
+        return (f"What was stated for {name} counted against you.",) * 2 + (missing,)
+    else:
+        far, near = f"The value for {name} is high", f"The value for {name} is low"
+    return (f"{far}{_BESIDE}", f"{near}{_BESIDE}", missing)
 
 
 def _group_texts(what: str) -> tuple[str, str, str]:
     return (
-        f"By {what}, more money came into your account or less went out than for most well rated applicants.",
-        f"By {what}, less money came into your account or more went out than for most well rated applicants.",
-        f"We saw no {what} on your account in the last months.",
+        f"By movements of the kind {what}, more money came into your account or less went out{_BESIDE_MOST}",
+        f"By movements of the kind {what}, less money came into your account or more went out{_BESIDE_MOST}",
+        f"We saw no movement of the kind {what} on your account in the last months.",
     )
 
 
 def _recency_texts(what: str) -> tuple[str, str, str]:
     return (
-        f"The last {what} on your account was too long ago.",
-        f"The last {what} on your account was too recent.",
-        f"We saw no {what} on your account in the last year.",
+        f"The last movement of the kind {what} on your account was long ago{_BESIDE}",
+        f"The last movement of the kind {what} on your account was recent{_BESIDE}",
+        f"We saw no movement of the kind {what} on your account in the last year.",
     )
 
 
 def _frequency_texts(what: str) -> tuple[str, str, str]:
     return (
-        f"There was {what} on your account too often.",
-        f"There was {what} on your account too rarely.",
-        f"We saw no {what} on your account in the last months.",
+        f"Movements of the kind {what} were frequent on your account{_BESIDE}",
+        f"Movements of the kind {what} were rare on your account{_BESIDE}",
+        f"We saw no movement of the kind {what} on your account in the last months.",
     )
 
 

@@ -89,6 +89,7 @@ _PHRASES = {
     "political opinion or union membership": ("trade union", "union member", "party membership"),
 }
 _WHOLE = {  # columns that are called just so, as flags are
+    "age": {"old", "isold", "young", "isyoung", "elderly", "senior", "issenior", "under25", "over65"},
     "sex": {"male", "female", "man", "woman", "ismale", "isfemale"},
     "marital status": {"single", "issingle", "unmarried"},
     "race or ethnicity": {
@@ -98,6 +99,21 @@ _WHOLE = {  # columns that are called just so, as flags are
 }
 _THINGS_WITH_AN_AGE = {
     *("account", "accounts", "acct", "asset", "building", "business", "car", "collateral", "company", "credit", "debt"),
+    *(
+        "acc",
+        "accs",
+        "cr",
+        "cred",
+        "product",
+        "policy",
+        "revol",
+        "rev",
+        "il",
+        "instal",
+        "installment",
+        "card",
+        "bureau",
+    ),
     *("file", "firm", "history", "home", "house", "inquiry", "line", "lines", "loan", "loans", "mortgage", "property"),
     *("relationship", "trade", "trades", "tradeline", "vehicle", "tl", "oldest", "newest", "average", "avg"),
 }

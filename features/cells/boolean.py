@@ -11,8 +11,14 @@ from features.cells.reading import Reading
 from features.cells.texts import bare_reader, number_text, plain_text, tokens_of, unreadable_type
 from features.spec import Attribute
 
-TRUE_WORDS = ("true", "t", "yes", "y", "1")
-FALSE_WORDS = ("false", "f", "no", "n", "0")
+TRUE_WORDS = (
+    *("true", "t", "yes", "y", "1", "ja", "j", "oui", "si", "s", "s\u00ed", "sim", "tak", "wahr", "vrai", "verdadero"),
+    *("verdadeiro", "vero", "prawda", "ano", "evet", "igen", "kyll\u00e4"),
+)
+FALSE_WORDS = (
+    *("false", "f", "no", "n", "0", "nein", "non", "nao", "n\u00e3o", "nee", "nie", "nej", "falsch", "faux", "falso"),
+    *("fa\u0142sz", "ne", "hayir", "nem", "ei"),
+)
 _VALUES = {**dict.fromkeys(TRUE_WORDS, 1.0), **dict.fromkeys(FALSE_WORDS, 0.0)}
 
 
@@ -20,7 +26,10 @@ class Boolean(Kind):
     """A flag."""
 
     name = "boolean"
-    meaning = "`TRUE`/`false`, `T`/`F`, `Yes`/`no`, `Y`/`N`, `1`/`0`, `1.0`/`0.0` in any case: one feature, 1 or 0"
+    meaning = (
+        "`TRUE`/`false`, `T`/`F`, `Yes`/`no`, `Y`/`N`, `1`/`0`, `1.0`/`0.0`, `ja`/`nein` and the like of other "
+        "languages, in any case: one feature, 1 or 0"
+    )
     since = 2
     takes_booleans = True
 

@@ -9,7 +9,7 @@ from features.cells.by_value import equal_values, lookup, spellings_of
 from features.cells.causes import IS_MISSING, IS_TOKEN, IS_UNKNOWN
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, ToNumber
-from features.cells.ranges import is_ranges, lower_bound
+from features.cells.ranges import are_mostly_ranges, is_ranges, lower_bound
 from features.cells.reading import Definition, Reading
 from features.cells.texts import around_of, bare_reader, plain_text, tokens_of, unreadable_type, whole_text
 from features.errors import SpecError
@@ -53,12 +53,15 @@ class Category(Kind):
             values = tuple(sorted(found.text.unique(), key=lower_bound))
             keys = (("ordered", True),)
             return Guess(kind="category", note="ranges", values=values, tokens=found.tokens, keys=keys, look=look)
+        look = ""
+        if are_mostly_ranges(found):
+            look = "most of its values are ranges: list them worst first, the others among them, and add ordered = true"
         strip = "".join(c for c in STRIPPED if stands_around_texts(found.text, c))
         values = spellings_of(listable(found.text.str.strip_chars(strip).unique() if strip else found.text, strip))
         if not 0 < len(values) <= MOST_VALUES:
             return None
         note = "codes, no quantity" if found.names_things else "its values as found"
-        return Guess(kind="category", note=note, values=values, tokens=found.tokens, strip=strip)
+        return Guess(kind="category", note=note, values=values, tokens=found.tokens, strip=strip, look=look)
 
     def features(self, attribute: Attribute) -> Iterator[Feature]:
         """See `Kind.features`."""

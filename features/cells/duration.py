@@ -19,10 +19,15 @@ _ONLY_MONTHS = r"^([0-9]{1,5}) Months?$"
 _PLAIN = r"^([0-9]{1,4}) Years and ([0-9]|1[01]) Months$"
 _DURATION = f"{_MONTHS}|{_ONLY_MONTHS}"
 # As people write it: 36 months, 10+ years, < 1 year, 3 yrs 2 mos.
-_YEARS_WORD, _MONTHS_WORD = r"(?:years?|yrs?|y)\.?", r"(?:months?|mths?|mos?|m)\.?"
+_YEARS_WORD = r"(?:years?|yrs?|y|jahre?n?|j|ans?|ann[e\u00e9]es?|a[n\u00f1]os?|anni|anno|jaar|jaren|lat|lata|rok)\.?"
+_MONTHS_WORD = (
+    r"(?:months?|mths?|mos?|m|monate?n?|mon|mtl|mois|mes|meses|mese|mesi|maand|maanden"
+    r"|miesi\u0105c|miesi\u0105ce|miesi\u0119cy)\.?"
+)
+_AND = r"(?:,? (?:and|und|et|y|e|en|i) |, | )"
 WRITTEN = (
     rf"(?i)^([<>])? ?(?:([0-9]{{1,4}}(?:\.[0-9]{{1,2}})?) ?(\+)? ?{_YEARS_WORD}"
-    rf"(?:(?:,? and |, | )?([0-9]{{1,2}}) ?{_MONTHS_WORD})?|([0-9]{{1,5}}) ?(\+)? ?{_MONTHS_WORD})$"
+    rf"(?:{_AND}?([0-9]{{1,2}}) ?{_MONTHS_WORD})?|([0-9]{{1,5}}) ?(\+)? ?{_MONTHS_WORD})$"
 )
 YEARS, MONTHS = "years", "months"
 _MOSTLY = 0.9
@@ -38,7 +43,7 @@ class Duration(Kind):
     name = "duration"
     meaning = (
         "`22 Years and 1 Months`, `3 Years`, `7 Months`, or a number of months; in version 2 also `36 months`, "
-        '`10+ years` (10), `< 1 year` (0), and with `unit = "years"` all of it in years'
+        '`10+ years` (10), `< 1 year` (0), `12 Monate`, and with `unit = "years"` all of it in years'
     )
     has_range = True
 

@@ -1,11 +1,13 @@
 """Kinds `number` and `integer`: a decimal number, read to the nearest Float64."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
+from features.cells.affixes import without, word_beside
 from features.cells.by_value import spellings_of
 from features.cells.decimals import NUMBER, Parse, parse_number, people_write, quick_number
 from features.cells.guess import STRIPPED, Found, Guess
@@ -52,7 +54,7 @@ class Number(Kind):
             return None
         decimal = POINT if found.share(NUMBER) >= _MOSTLY else written_with(found, lambda text: text)
         if decimal is None:
-            return None
+            return _beside_a_word(found)
         strip = "".join(c for c in STRIPPED if _stands_around_numbers(found.text, c))
         return Guess(kind="number", note="", tokens=found.tokens, strip=strip, keys=decimal_keys(decimal))
 
@@ -101,6 +103,20 @@ def pointed(text: str, attribute: Attribute) -> str:
 def _is_flag(texts: pl.Series) -> bool:
     """Tell whether there are two values at most, in whatever spellings."""
     return len(texts) <= _FLAG or (len(texts) <= _SPELLINGS and len(spellings_of(texts.to_list())) <= _FLAG)
+
+
+def _beside_a_word(found: Found) -> Guess | None:
+    """Take numbers beside which one word always stands, without the word."""
+    beside = word_beside(found)
+    if beside is None:
+        return None
+    strip, word = beside
+    bare = replace(found, text=without(found.text, strip))
+    decimal = written_with(bare, lambda text: text)
+    if decimal is None or _is_flag(bare.bare.unique()):
+        return None
+    look = f"the word {word!r} beside its numbers is taken away"
+    return Guess(kind="number", note=word, tokens=found.tokens, strip=strip, keys=decimal_keys(decimal), look=look)
 
 
 def written_with(found: Found, bare: Callable[[str], str]) -> str | None:

@@ -3,7 +3,8 @@
 A tail that runs on is never cut: trees read a missing cell as they please, and the far end is where the worst
 applicants are. A value is a *special code* where it is repeated, has the form of one (-9, 98, 9999, 365243) and lies
 beyond all other values with a gap. It is *isolated* where the tail below it, continued as it runs (Hill's estimator of
-a power tail), would reach it less than once in ten thousand such files, and it is 20 times as far from the median.
+a power tail), would reach it less than once in ten thousand such files, it is 20 times as far from the median, and
+there are five different ones at most: more of them are a tail of their own.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ _TAIL_VALUES = 10
 _FAR, _SIGNED = 20, 10
 _RARELY = 1e-4
 _MOST_ISOLATED = 0.02
-_KNOWN = {365243.0, 365250.0}
+_MOST_VALUES = 5  # more different ones beyond a gap are a tail of their own, which runs on
+_KNOWN = {365243.0, 365250.0, 2147483647.0, 4294967295.0, 32767.0, 65535.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,16 @@ def _codes_above(values: Floats, counts: Counts, *, below: bool = False) -> int:
     best = 0
     for number in range(1, min(_MOST_CODES, len(values) - 1) + 1):
         code = -values[-number] if below else values[-number]
-        if not _has_form(float(code)):
+        if not has_form(float(code)):
             break
         if _are_codes(values, counts, number, below=below):
             best = number
     return best
 
 
-def _has_form(value: float) -> bool:
+def has_form(value: float) -> bool:
     """Tell whether a number looks like a code: -1 to -9, 96 to 99, 888, 9999 and so on, of any length and sign."""
-    if value in _KNOWN or (value == int(value) and -9 <= value < 0):
+    if abs(value) in _KNOWN or value in (-2147483648.0, -32768.0) or (value == int(value) and -9 <= value < 0):
         return True
     digits = f"{abs(value):.2f}".rstrip("0").rstrip(".")
     whole = digits.replace(".", "")
@@ -98,9 +100,11 @@ def _are_codes(values: Floats, counts: Counts, number: int, *, below: bool) -> b
     gap = values[-number] - rest[-1]
     if cells < _FEWEST_CELLS:
         return False
-    if below and rest[-1] <= 0:  # all others are 0 or more, so that the sign alone sets these apart
+    if below and values[-number] > 0 >= rest[-1]:  # the others are 0 or more: the sign alone sets these apart
         runs_on = gap <= 1 and rest[-1] == 0
         return not runs_on or (number == 1 and -rest[0] >= _WIDE)
+    if below and values[-number] < 0 and len(rest) < _TAIL_VALUES:  # positive, and below few others
+        return False
     near = rest[-_NEIGHBOURS:]
     step = float(np.diff(near).max()) if len(near) > 1 else 0.0
     heavy = cells >= _HEAVY and cells >= _CLEAR * int(counts[:-number][-_NEIGHBOURS // 4 :].max())
@@ -115,7 +119,7 @@ def _isolated_above(values: Floats, counts: Counts, *, below: bool = False) -> i
     cells = int(counts.sum())
     median = float(values[np.searchsorted(np.cumsum(counts), cells / 2)])
     distance, beyond = values - median, 0
-    for number in range(1, len(values)):
+    for number in range(1, min(len(values), _MOST_VALUES + 1)):
         beyond += int(counts[-number])
         last = distance[-number - 1]
         signed = below and values[-number] > 0 >= values[-number - 1] and counts[-number] >= _OFTEN

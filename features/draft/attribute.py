@@ -10,8 +10,9 @@ import polars as pl
 from features.cells import KINDS, Guess
 from features.draft.apart import Apart, stands_apart
 from features.draft.column import Column, look_at
-from features.draft.kinds import commonest, guess_kind, missing_tokens
-from features.draft.left_out import reason_to_leave, text_reason
+from features.draft.doubts import date_counts, in_doubt
+from features.draft.kinds import commonest, guess_kind, meant, missing_tokens
+from features.draft.left_out import foreign_months, reason_to_leave, text_reason
 from features.draft.rates import Outcomes
 from features.draft.read_back import read_back
 from features.errors import InputError
@@ -49,6 +50,8 @@ def draft_attribute(series: pl.Series, customers: int, outcomes: Outcomes | None
         return Drafted(name=name, reason=f"holds {series.dtype.base_type()}; cast it to text or numbers")
     column = look_at(series, customers)
     tokens = missing_tokens(column)
+    own = meant(column, tokens)
+    tokens = tokens if own is None else tokens & ~own
     known = column.only(~tokens)
     if not len(known.cells):
         return Drafted(name=name, reason="has no values: every cell is empty or says that nothing is known")
@@ -59,6 +62,8 @@ def draft_attribute(series: pl.Series, customers: int, outcomes: Outcomes | None
 def _draft(series: pl.Series, known: Column, tokens: tuple[str, ...], outcomes: Outcomes | None) -> Drafted:
     guess = guess_kind(known, tokens)
     reason = (guess.reason if guess is not None and guess.certain else reason_to_leave(known)) or ""
+    if guess is None or guess.kind == "category":
+        reason = reason or foreign_months(known) or ""
     if guess is None:
         reason, guess = reason or text_reason(known), commonest(known, tokens)
     if guess is None:
@@ -121,7 +126,10 @@ def _with_range(
     if len(values) < 2:
         return guess, None, []
     apart = stands_apart(values, counts)
-    said = [*_codes(series, known, numbers, apart, outcomes), *_far(values, counts, apart)]
+    told = _Told(series, known, numbers, outcomes)
+    said = [*told.codes(apart), *_far(values, counts, apart), *told.doubts(values, counts, apart)]
+    dates = date_counts(series.name, values[~np.isin(values, apart.values)])
+    said += [dates] if dates else []
     are_codes = pl.Series(np.isin(numbers, apart.codes))
     tokens = tuple(sorted({*guess.tokens, *known.text.filter(are_codes)}))
     kept = values[~np.isin(values, apart.values)]
@@ -131,21 +139,39 @@ def _with_range(
     return replace(guess, kind=kind, note=note, tokens=tokens), _bounds(apart), said
 
 
-def _codes(
-    series: pl.Series, known: Column, numbers: np.ndarray, apart: Apart, outcomes: Outcomes | None
-) -> Iterator[str]:
-    """Say of each special code and of what is cut how many cells hold it, and how they came out."""
-    for code in apart.codes:
-        cells = known.cells.filter(pl.Series(numbers == code))
-        rows = known.rows_of(pl.Series(numbers == code))
-        beside = outcomes.beside_the_rest(series, cells) if outcomes else ""
-        yield f"{shown(code)} is taken as a special code, which becomes missing: {rows:,} cells{beside}"
-    if apart.isolated:
-        chosen = pl.Series(np.isin(numbers, apart.isolated))
-        beside = outcomes.beside_the_rest(series, known.cells.filter(chosen)) if outcomes else ""
-        listed = ", ".join(shown(value) for value in apart.isolated[:_FEW_LISTED])
-        rows = known.rows_of(chosen)
-        yield f"{rows:,} cells stand far apart from the rest ({listed}) and are cut by the range{beside}"
+@dataclass(frozen=True)
+class _Told:
+    """Says of numbers of a column how many cells hold them, and how they came out beside the rest."""
+
+    series: pl.Series
+    known: Column
+    numbers: np.ndarray
+    outcomes: Outcomes | None
+
+    def codes(self, apart: Apart) -> Iterator[str]:
+        """Say of each special code and of what is cut."""
+        for code in apart.codes:
+            yield f"{shown(code)} is taken as a special code, which becomes missing: {self._cells((code,))}"
+        if apart.isolated:
+            listed = ", ".join(shown(value) for value in apart.isolated[:_FEW_LISTED])
+            cells, beside = self._cells(apart.isolated).split(" cells")
+            yield f"{cells} cells stand far apart from the rest ({listed}) and are cut by the range{beside}"
+
+    def doubts(self, values: np.ndarray, counts: np.ndarray, apart: Apart) -> Iterator[str]:
+        """Say which numbers may be special codes, and are kept."""
+        kept = ~np.isin(values, apart.values)
+        found = in_doubt(values[kept], counts[kept])
+        if found:
+            spelled = sorted(self.known.text.filter(pl.Series(np.isin(self.numbers, found))))
+            listed = "; ".join(f"{shown(value)}: {self._cells((value,))}" for value in found)
+            are = "may be a special code and is kept as a number" if len(found) == 1 else "may be special codes, kept"
+            tokens = ", ".join(map(toml_text, spelled))
+            yield f"{listed}; {are}. If nothing is known there, add {tokens} to missing_tokens"
+
+    def _cells(self, chosen: Sequence[float]) -> str:
+        mask = pl.Series(np.isin(self.numbers, chosen))
+        beside = self.outcomes.beside_the_rest(self.series, self.known.cells.filter(mask)) if self.outcomes else ""
+        return f"{self.known.rows_of(mask):,} cells{beside}"
 
 
 def _far(values: np.ndarray, counts: np.ndarray, apart: Apart) -> Iterator[str]:

@@ -8,22 +8,13 @@ from features.cells.category import listable
 from features.draft.column import Column
 from features.draft.left_out import is_code
 
-_WORDS_FOR_MISSING = (
-    *("NA", "N/A", "n/a", "na", "NaN", "nan", "null", "NULL", "Null", "None", "none", "NONE", "unknown", "Unknown"),
-    *(
-        "UNKNOWN",
-        "XNA",
-        "#N/A",
-        "missing",
-        "Missing",
-        "MISSING",
-        "not available",
-        "Not Available",
-        "<NA>",
-        "NaT",
-        "nil",
-    ),
-)
+_WORDS_FOR_MISSING = {  # in lower case
+    *("na", "n/a", "n.a.", "n.a", "nan", "null", "none", "unknown", "xna", "#n/a", "missing", "not available", "<na>"),
+    *("nat", "nil", "not known", "not stated", "undefined", "#null!", "#value!", "#div/0!", "#ref!", "#name?", "#num!"),
+    *("k.a.", "k. a.", "keine angabe", "unbekannt", "n.v.", "n.d.", "n/d", "s/d", "inconnu", "non renseign\u00e9"),
+    *("desconocido", "sin dato", "sin datos", "desconhecido", "sconosciuto", "onbekend", "brak danych", "nieznany"),
+}
+_MAY_BE_MEANT = {"none", "nil", "unknown"}  # among words these say something, as in guarantor: none
 _COMMON = 20
 
 
@@ -31,7 +22,20 @@ def missing_tokens(column: Column) -> pl.Series:
     """Select texts without any letter or digit, usual words for "not known", and garble such as `!@9#%8`."""
     empty = ~column.text.str.contains(r"[\p{L}\p{N}]")
     garbled = column.text.str.contains(r"^[#!@$%&*?][^\s]*[#%@$&*!?][^\s]*$")
-    return empty | garbled | column.text.is_in(_WORDS_FOR_MISSING)
+    return empty | garbled | column.text.str.to_lowercase().is_in(sorted(_WORDS_FOR_MISSING))
+
+
+def meant(column: Column, tokens: pl.Series) -> pl.Series | None:
+    """Select words for "not known" that are values of their own, as all other cells are words; None: there are none.
+
+    `tokens` selects the missing tokens.
+    """
+    words = column.text.str.to_lowercase().is_in(sorted(_MAY_BE_MEANT))
+    rest = column.only(~tokens)
+    if not words.any() or not len(rest.cells):
+        return None
+    guess = guess_kind(rest, ())
+    return words if guess is not None and guess.kind == "category" and not guess.keys else None
 
 
 def guess_kind(column: Column, tokens: tuple[str, ...]) -> Guess | None:

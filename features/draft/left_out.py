@@ -65,6 +65,14 @@ _CODES = {
     *("code", "codes", "areacode", "sector", "industry", "bankid", "isic", "mcc", "occupation", "dealer", "agent"),
 }
 _FEW_WORDS = 3
+_MONTHS = {  # the first three letters of months in the languages of Europe, without accents
+    *("jan", "jae", "ene", "gen", "jnv", "sty", "led", "feb", "fev", "fvr", "lut", "uno", "mar", "mrz", "mae", "mrt"),
+    *("maa", "apr", "avr", "abr", "kwi", "dub", "mai", "maj", "may", "mag", "mei", "kve", "jun", "jui", "giu", "cze"),
+    *("cer", "kes", "jul", "lug", "lip", "hei", "aug", "aou", "ago", "sie", "srp", "elo", "sep", "set", "wrz", "zar"),
+    *("okt", "oct", "out", "ott", "paz", "rij", "lok", "nov", "lis", "mar", "dez", "dec", "dic", "gru", "pro", "jou"),
+}
+_NAMED_DATE = r"^(?:[0-9]{1,2}[-. /]{0,2})?(\p{L}{3,10})\.?[-. /]{0,2}(?:[0-9]{4}|[0-9]{2})$"
+_MOST_MONTHS, _FEWEST_MONTHS = 26, 2
 
 
 def is_code(column: Column) -> bool:
@@ -150,6 +158,20 @@ def _one_form(text: pl.Series) -> bool:
         return True
     forms = text.head(10_000).map_elements(lambda cell: re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "0", cell)), pl.String)
     return int(forms.value_counts()["count"].max()) >= _NEARLY_ALL * len(forms)  # type: ignore[arg-type]
+
+
+def foreign_months(column: Column) -> str | None:
+    """Say that cells are dates whose months have names in another language than English; None where they are not."""
+    named = column.text.str.extract(_NAMED_DATE, 1)
+    if _share_of(column, _NAMED_DATE) < _NEARLY_ALL:
+        return None
+    months = {word for name in named.drop_nulls().unique() for word in words(name.lower())}
+    if not _FEWEST_MONTHS <= len(months) <= _MOST_MONTHS or not {month[:3] for month in months} <= _MONTHS:
+        return None
+    return (
+        "holds dates whose months are named in another language than English, which no kind reads: write the month as "
+        "a number where the file is made (2026-03), and draft again"
+    )
 
 
 def text_reason(column: Column) -> str:
