@@ -14,9 +14,9 @@
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.fair import FairQueue, Part, Work
 from api.problems import Response
@@ -32,11 +32,12 @@ Answering = Callable[[Sequence[bytes]], list[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The messages of one request and their answers."""
+    """The messages of one request and their answers; `headers` go to its receipts."""
 
     request_id: str
     messages: Sequence[bytes]
     answers: list[Answer]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Keeping = Callable[[list[Answered]], None]
@@ -206,7 +207,7 @@ class Coalescer:
 def _made(work: Work) -> Response | Answered:
     if work.messages is None or isinstance(work.messages, Response):
         return work.messages or work.late()
-    return Answered(work.request_id, work.messages, work.answers)
+    return Answered(work.request_id, work.messages, work.answers, work.headers)
 
 
 def _decided(one: Answered) -> bool:

@@ -1,7 +1,7 @@
 """What waits to be scored, by key: each round takes as many messages of one key as of another, whoever sends more."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ class Work:
 
     `late`, `unkept` and `failed` make the responses at the deadline, without a receipt and after a fault. `large`: its
     messages are not known before it is split, which takes time; `deadline` is on the coalescer's clock. `key`: whose
-    it is. `messages`, `taken` and `answers` tell how far it is.
+    it is. `headers`: those that its receipts keep. `messages`, `taken` and `answers` tell how far it is.
     """
 
     split: Callable[[], Sequence[bytes] | Response]
@@ -25,6 +25,7 @@ class Work:
     failed: Callable[[BaseException], Response]
     deadline: float
     request_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
     large: bool = False
     gone: Callable[[], bool] = lambda: False

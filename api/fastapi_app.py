@@ -75,7 +75,7 @@ class Endpoint:
             return
         finally:
             self._service.close(exchange, response)
-        headers = [_ENCODED.get(header) or _encoded(header) for header in response.headers]
+        headers = [_ENCODED.get(header) or _encoded(header) for header in (*response.headers, *exchange.extra)]
         headers.append((b"Content-Length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
@@ -98,7 +98,7 @@ class Endpoint:
         exchange = _open(self._service, request.scope)
         response = self._service.fault(exchange, error)
         self._service.close(exchange, response)
-        return FastAPIResponse(response.body, response.status, dict(response.headers))
+        return FastAPIResponse(response.body, response.status, dict((*response.headers, *exchange.extra)))
 
 
 def _open(service: Service, scope: Scope) -> Exchange:

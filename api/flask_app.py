@@ -69,7 +69,7 @@ class Views:
     def _answer(self, exchange: Exchange, response: Response) -> FlaskResponse:
         self._service.close(exchange, response)
         status = f"{response.status} {HTTPStatus(response.status).phrase}"
-        return FlaskResponse(response.body, status, list(response.headers))
+        return FlaskResponse(response.body, status, [*response.headers, *exchange.extra])
 
 
 def _open(service: Service, environ: dict[str, Any]) -> Exchange:

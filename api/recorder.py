@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from api.coalescer import Answered
 from api.watch import Watch
 from features.errors import DeliveryError
-from receipts.lines import line_head, receipt_line
+from receipts.lines import line_head, line_source, receipt_line
 from receipts.outbox import Outbox
 from receipts.outbox_files import files_of
 
@@ -50,8 +50,9 @@ class Recorder:
             DeliveryError: they could not be; nothing is taken until that is mended.
 
         """
-        head = line_head("rest", self._clock())
-        lines = [line for one in answered for line in _lines(one, head)]
+        now = self._clock()
+        heads = [line_head("rest", now, headers=with_headers) for with_headers in (False, True)]
+        lines = [line for one in answered for line in _lines(one, heads[bool(one.headers)])]
         with self._lock:
             try:
                 self._outbox.append(lines)
@@ -106,5 +107,5 @@ class Recorder:
 def _lines(one: Answered, head: bytes) -> Iterator[bytes]:
     for row, (message, answer) in enumerate(zip(one.messages, one.answers, strict=True), start=1):
         if answer.refusal is None:
-            source = f'{{"request_id":"{one.request_id}","row":{row}}}'.encode()
-            yield receipt_line(head, source, message, answer)
+            where = f'{{"request_id":"{one.request_id}","row":{row}}}'.encode()
+            yield receipt_line(head, line_source(where, one.headers), message, answer)

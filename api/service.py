@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import msgspec
-
+from api.batches import split_batch
 from api.coalescer import Answering, Coalescer, Full
 from api.documents import Documents
+from api.extra_headers import ExtraHeaders
 from api.fair import Work
 from api.gate import Caller, Gate, Refused, check_body_head, check_size
 from api.problems import Header, Response, answer_response, batch_response, problem
@@ -26,7 +26,6 @@ from api.settings import Settings
 from api.watch import Seen, Watch
 from scoring.messages import Answer
 
-MOST_IN_BATCH = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _RETRY: tuple[Header, ...] = (("Retry-After", "1"),)
 _PASSING = ("deadline_exceeded", "overloaded", "receipts_unwritable", "history_behind")
@@ -34,7 +33,10 @@ _PASSING = ("deadline_exceeded", "overloaded", "receipts_unwritable", "history_b
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """One request from its head to its response. `refusal`: the response that needs no body."""
+    """One request from its head to its response. `refusal`: the response that needs no body.
+
+    `carried`: headers that go to its receipts; `extra`: those that its response has besides its own.
+    """
 
     request_id: str
     method: str
@@ -45,6 +47,8 @@ class Exchange:
     body_limit: int = 0
     reserved: int = 0
     body_bytes: int = 0
+    carried: Mapping[str, str] = field(default_factory=dict)
+    extra: tuple[Header, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Service:
             round_size=settings.round_size,
             keep=None if scoring.recorder is None else scoring.recorder.keep,
         )
+        self._extra = ExtraHeaders(settings.carry_headers, settings.cors_origins)
         self._lock = threading.Lock()
         self._in_flight = 0
 
@@ -89,6 +94,8 @@ class Service:
             route=BY_PATH.get(path),
             started=time.monotonic(),
         )
+        exchange.carried = self._extra.carried(headers)
+        exchange.extra = (*exchange.carried.items(), *self._extra.of_origin(headers))
         try:
             self._admit(exchange, query, headers)
         except Refused as refused:
@@ -100,6 +107,9 @@ class Service:
         route = exchange.route
         if route is None:
             raise Refused("not_found")
+        exchange.refusal = self._extra.preflight(exchange.method, headers, route.methods)
+        if exchange.refusal is not None:
+            return
         if exchange.method not in route.methods:
             raise Refused("method_not_allowed", (("Allow", ", ".join(route.methods)),))
         if not route.open:
@@ -175,6 +185,7 @@ class Service:
             failed=lambda error: self.fault(exchange, error),
             deadline=exchange.started + self.settings.deadline_seconds,
             request_id=exchange.request_id,
+            headers=exchange.carried,
             key=exchange.caller.key_id if exchange.caller else "",
             large=batch,
             gone=gone,
@@ -214,29 +225,3 @@ class Service:
 
 def _new_id() -> str:
     return f"{random.getrandbits(128):032x}"  # tells requests apart and is no secret
-
-
-def split_batch(body: bytes, request_id: str, most_bytes: int) -> list[bytes] | Response:
-    """Split a JSON array into the bytes of its elements, of at most `most_bytes`, which are checked one by one later.
-
-    Reading stops at the first element too many: millions of tiny ones would take fifty times the memory of the body.
-    """
-    try:
-        elements = [e for e in msgspec.structs.astuple(_BATCH.decode(body)) if e is not msgspec.UNSET]
-    except msgspec.ValidationError as error:
-        return problem("batch_too_long" if "length" in str(error) else "batch_unreadable", request_id)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return problem("batch_unreadable", request_id)
-    if any(len(memoryview(element)) > most_bytes for element in elements):
-        return problem("batch_element_too_large", request_id)
-    return [bytes(element) for element in elements]
-
-
-_BATCH = msgspec.json.Decoder(
-    msgspec.defstruct(
-        "Batch",
-        [(f"e{number}", msgspec.Raw, msgspec.UNSET) for number in range(MOST_IN_BATCH)],
-        array_like=True,
-        forbid_unknown_fields=True,
-    )
-)

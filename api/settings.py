@@ -3,10 +3,13 @@
 import ipaddress
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.extra_headers import RESERVED, check_origins
+from features.carried_headers import DEFAULT, check_names, listed
 from features.errors import SettingsError
 
 
@@ -60,6 +63,16 @@ class Settings(BaseSettings):
         0, ge=0, le=10_000, description="How long an application waits for the event that its `history` names."
     )
     seal_seconds: float = Field(60, ge=1, le=86_400, description="Receipts are sealed into the log after so long.")
+    carry_headers: Annotated[
+        list[str], NoDecode, BeforeValidator(listed), AfterValidator(lambda names: list(check_names(names, RESERVED)))
+    ] = Field(
+        default=list(DEFAULT),
+        description="Names of headers, with commas, that go from a request to its receipt and response; at most 16, "
+        "values of at most 1,024 characters.",
+    )
+    cors_origins: Annotated[list[str], NoDecode, BeforeValidator(listed), AfterValidator(check_origins)] = Field(
+        default=[], description="Origins, with commas, whose pages may ask from a browser; none: no page of another."
+    )
     max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest body of one application.")
     max_batch_bytes: int = Field(16 << 20, ge=1024, description="Largest body of a batch.")
     max_bytes_in_flight: int = Field(64 << 20, ge=1024, description="All bodies being read or waiting; more get 503.")

@@ -23,9 +23,13 @@ def settings_table() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         flag = f"`--{name.replace('_', '-')}`" if name in FLAGS else ""
-        default = "" if field.is_required() else str(field.default)
+        default = "" if field.is_required() else _default(field.default)
         rows.append(f"| {flag} | `CREDIT_API_{name.upper()}` | {default} | {field.description} |")
     return "\n".join(["| flag | environment | default | meaning |", "| --- | --- | --- | --- |", *rows])
+
+
+def _default(value: object) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def with_tables(page: str) -> str:

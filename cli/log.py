@@ -33,21 +33,28 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
     decision_id: Annotated[
         str | None, typer.Option("--decision-id", help="Receipts of this decision.", show_default=False)
     ] = None,
+    header: Annotated[
+        str | None,
+        typer.Option("--header", help="NAME=VALUE: receipts that such a header came with.", show_default=False),
+    ] = None,
     pii_key: PiiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the receipts of an application, a customer or a decision: inputs, features, decision, reasons, bundle."""
+    """Print receipts: inputs, features, decision, reasons, bundle. Of an application, customer, decision or header."""
     from receipts.find import find
+    from receipts.find_headers import find_by_header
     from receipts.pii import stored_forms
     from receipts.unsealed import find_unsealed
 
     asked = {"application_id": application_id, "customer_id": customer_id, "decision_id": decision_id}
     given = [(column, value.strip()) for column, value in asked.items() if value is not None]
+    given += [] if header is None else [_header(header)]
     if len(given) != 1:
-        raise SettingsError("expected one of --application-id, --customer-id and --decision-id.")
+        raise SettingsError("expected one of --application-id, --customer-id, --decision-id and --header.")
     (column, value), key = given[0], read_pii_key(pii_key)
-    unsealed = find_unsealed(log, column, value, key)
-    found = list(find(log, column, stored_forms(column, value, key)))
+    unsealed = find_unsealed(log, column, value, key, header=header is not None)
+    by_id = find(log, column, stored_forms(column, value, key))
+    found = list(by_id if header is None else find_by_header(log, column, value))
     waiting = unsealed.but([rows for _, rows in found])
     for why in unsealed.unread:
         warn(f"note: receipts that are not sealed yet could not be read: {why}")
@@ -61,6 +68,13 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
     for record in records:
         say_receipt(record)
     _say_repeated(records)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, equal, value = text.partition("=")
+    if not (name and equal and value):
+        raise SettingsError("--header: expected NAME=VALUE, such as correlation-id=7f3a.")
+    return name.strip().lower(), value.strip()
 
 
 def _why_not(log: Path, pii_key: Path | None, unsealed: int) -> str:

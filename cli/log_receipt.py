@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cli.console import say, say_table
-from receipts.frame import CHECK_ID, FEATURE, ORIGIN
+from receipts.frame import CHECK_ID, FEATURE, HEADERS, ORIGIN
 from receipts.read import Segment
 from receipts.unsealed import Waiting
 from scoring.decisions import decision_lines
@@ -18,7 +18,7 @@ def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]
     One that is not sealed yet has a `segment` of null and says in which `outbox` it waits.
     """
     names = [name for name in receipt.columns if name.startswith(FEATURE)]
-    decision = receipt.drop(*names, *ORIGIN, CHECK_ID)
+    decision = receipt.drop(*names, *ORIGIN, CHECK_ID, HEADERS, strict=False)
     (line,) = decision_lines(decision.select(pl.all().exclude("bundle_id"), "bundle_id"))
     origin = {name: receipt[name].item() for name in ORIGIN if name not in {"application", "decided_at"}}
     text = receipt["application"].item()
@@ -26,12 +26,18 @@ def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]
     return {
         **_where(place),
         "origin": {"decided_at": receipt["decided_at"].item().isoformat()}
-        | {name: value for name, value in origin.items() if value is not None},
+        | {name: value for name, value in origin.items() if value is not None}
+        | _headers(receipt),
         "application": None if text is None else json.loads(text),
         "features": {name.removeprefix(FEATURE): value for name, value in features.items()},
         "decision": json.loads(line),
         **({} if receipt[CHECK_ID].item() is None else {CHECK_ID: receipt[CHECK_ID].item()}),
     }
+
+
+def _headers(receipt: pl.DataFrame) -> dict[str, Any]:
+    text = receipt[HEADERS].item() if HEADERS in receipt.columns else None
+    return {} if text is None else {HEADERS: json.loads(text)}
 
 
 def _where(place: Segment | Waiting) -> dict[str, Any]:

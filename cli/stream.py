@@ -4,9 +4,9 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from cli.settings import takes_settings
 from features.errors import SettingsError
 from stream.settings import ConnectionSettings, StreamSettings, TopicSettings
+
+if TYPE_CHECKING:
+    from stream.records import Headers
 
 app = typer.Typer(no_args_is_help=True, help="Score applications from Kafka, each exactly once.")
 app.add_typer(dead_letters.app, name="dead-letters")
@@ -63,17 +66,26 @@ def publish(
         Path | None,
         typer.Option("--bundle", help="Send its attributes only; else every column is one.", show_default=False),
     ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", help="NAME=VALUE that each message bears, such as a trace.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Leave out what an interrupted publish of the same tables sent already."),
+    ] = False,
     per_second: Annotated[
         float | None, typer.Option("--per-second", min=0.001, help="No faster than this.", show_default=False)
     ] = None,
     separator: Separator = None,
     encoding: Encoding = None,
 ) -> None:
-    """Send applications with their customers' events to a topic, keyed by customer."""
+    """Send applications with their customers' events to a topic, keyed by customer. Outlasts brokers that fail over."""
     from batch.inputs import NO_EVENTS, check_needs_no_events
     from batch.tables import read_table
     from scoring.bundle import read_bundle
     from scoring.publish import encode_messages, every_column
+    from stream.publish import Publishing
     from stream.publish import publish as send
 
     spec = None if bundle is None else read_bundle(bundle).spec
@@ -84,8 +96,17 @@ def publish(
         check_needs_no_events(spec)
     attributes = every_column(tables[0]) if spec is None else spec.attributes
     pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
-    count = send(settings, topic, pairs, per_second)
-    say(f"{count:,} application{'' if count == 1 else 's'} published to {topic}")
+    how = Publishing(per_second=per_second, headers=_headers(header or ()), resume=resume)
+    done = send(settings, topic, pairs, how)
+    before = f"; {done.before:,} had arrived before" if resume else ""
+    say(f"{done.sent:,} application{'' if done.sent == 1 else 's'} published to {topic}{before}")
+
+
+def _headers(given: Sequence[str]) -> "Headers":
+    pairs = [text.partition("=") for text in given]
+    if not all(name.strip() and equal for name, equal, _ in pairs):
+        raise SettingsError("--header: expected NAME=VALUE, such as correlation-id=7f3a.")
+    return [(name.strip(), value.encode()) for name, _, value in pairs]
 
 
 @app.command(epilog="Example: credit stream decisions --brokers 127.0.0.1:9092 --limit 3")
@@ -112,10 +133,11 @@ def decisions(
 
 def _partitions(settings: TopicSettings, topic: str) -> int:
     from stream.cluster import Admin
+    from stream.errors import no_topic
 
     count = Admin(settings.connection).cluster(topic).partitions.get(topic, 0)
     if not count:
-        raise SettingsError(f"topic {topic} does not exist. Check --brokers and the topic's name.")
+        raise no_topic(topic)
     return count
 
 

@@ -4,7 +4,7 @@ Writing joins bytes that exist already. Reading is strict: what is not a whole r
 """
 
 from binascii import b2a_base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.carried_headers import MOST_BYTES, MOST_NAMES, NAME, VALUE
 from features.errors import BundleError
 from features.matrix import list_features
 from features.spec import Spec
-from receipts.frame import receipts_of
+from receipts.frame import HEADERS, receipts_of
 from receipts.line_checks import check_receipts
-from receipts.line_parts import BROKEN, VERSION, ReceiptError, applications_of, decisions_of, instants
+from receipts.line_parts import BROKEN, VERSION, WITH_HEADERS, ReceiptError, applications_of, decisions_of, instants
 from scoring.histories import completed
 from scoring.messages import Answer
 
@@ -57,13 +58,26 @@ def is_receipt_of(line: bytes, decision: bytes) -> bool:
     return line.endswith(b',"decision":' + decision + b"}")
 
 
-def line_head(door: Literal["stream", "rest"], decided_at: float) -> bytes:
-    """Begin the receipts that were decided together; `decided_at`: the door's clock, seconds since 1970."""
+def line_source(where: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return the source of a receipt: `where`, a JSON object, and the headers that came with the application."""
+    return where if not headers else where[:-1] + b',"headers":' + msgspec.json.encode(headers) + b"}"
+
+
+def line_head(door: Literal["stream", "rest"], decided_at: float, *, headers: bool = False) -> bytes:
+    """Begin the receipts that were decided together; `decided_at`: the door's clock, seconds since 1970.
+
+    `headers`: begin those whose source holds headers.
+    """
     instant = datetime.fromtimestamp(decided_at, UTC).strftime(_INSTANT)
-    return f'{{"receipt_version":{VERSION},"door":"{door}","decided_at":"{instant}","source":'.encode()
+    version = WITH_HEADERS if headers else VERSION
+    return f'{{"receipt_version":{version},"door":"{door}","decided_at":"{instant}","source":'.encode()
 
 
 _Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+_HeaderName = Annotated[str, msgspec.Meta(pattern=f"^{NAME.pattern}\\Z")]
+_HeaderValue = Annotated[str, msgspec.Meta(pattern=VALUE, max_length=2 * MOST_BYTES + 4)]
 
 
 class _Source(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -73,10 +87,11 @@ class _Source(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     partition: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     offset: _Number | None = None
     history: dict[str, Any] | None = None
+    headers: Annotated[dict[_HeaderName, _HeaderValue], msgspec.Meta(max_length=MOST_NAMES)] | None = None
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    receipt_version: Literal[1]
+    receipt_version: Literal[1, 2]
     door: Literal["stream", "rest"]
     decided_at: str
     source: _Source
@@ -154,9 +169,10 @@ def _read(line: bytes, place: int) -> _Line:
 
 def _why(line: bytes) -> str:
     try:
-        return "receipt_not_json" if _decode_version(line).receipt_version == VERSION else "receipt_version_unknown"
+        version = _decode_version(line).receipt_version
     except BROKEN:
         return "receipt_not_json"
+    return "receipt_not_json" if version in (VERSION, WITH_HEADERS) else "receipt_version_unknown"
 
 
 def _bundle_of(line: _Line, place: int) -> str:
@@ -177,11 +193,21 @@ def _frame(places: list[int], lines: list[_Line], spec: Spec) -> pl.DataFrame:
             ),
             *[pl.Series(name, [getattr(line.source, name) for line in lines], kind) for name, kind in _SOURCE.items()],
             applications["application"],
+            *_headers(lines),
         ]
     )
     receipts = receipts_of(decisions, _features(places, lines, spec), origin, spec)
     check_receipts(places, receipts, applications, spec)
     return receipts
+
+
+def _headers(lines: list[_Line]) -> list[pl.Series]:
+    """Return the column of headers as JSON, none where no receipt has any: then nothing is stored of it."""
+    found = [line.source.headers for line in lines]
+    if not any(found):
+        return []
+    texts = [msgspec.json.encode(headers, order="sorted").decode() if headers else None for headers in found]
+    return [pl.Series(HEADERS, texts, dtype=pl.String)]
 
 
 def _features(places: list[int], lines: list[_Line], spec: Spec) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 Whoever looks for one looks here first and into the segments then: what is sealed in between is found twice, not missed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import polars as pl
 
 from features.errors import DeliveryError
 from features.spec_file import parse_spec
+from receipts.find_headers import with_header
 from receipts.line_parts import ReceiptError
 from receipts.log import OUTBOX, check_log
 from receipts.outbox_files import Found, files_of, look_into
 from receipts.pii import Pseudonymiser
 
+Matching = Callable[[pl.DataFrame], pl.DataFrame]
 _SAME = ("decision_id", "request_id", "row", "decided_at")
 
 
@@ -44,8 +47,10 @@ class Unsealed:
         return [(at, frame) for at, frame in left if frame.height]
 
 
-def find_unsealed(log: Path, column: str, value: str, key: bytes | None) -> Unsealed:
+def find_unsealed(log: Path, column: str, value: str, key: bytes | None, *, header: bool = False) -> Unsealed:
     """Look for the receipts whose id in `column` is `value`; they are returned as they will be stored.
+
+    `header`: `column` is the name of a header, in lower case.
 
     Raises:
         InputError: the folder is no log.
@@ -55,12 +60,16 @@ def find_unsealed(log: Path, column: str, value: str, key: bytes | None) -> Unse
     check_log(log)
     text = f'"{column}":'.encode() + msgspec.json.encode(value)  # as the decision's part of a line has it
     unsealed = Unsealed()
+
+    def matching(frame: pl.DataFrame) -> pl.DataFrame:
+        return with_header(frame, column, value) if header else frame.filter(pl.col(column) == value)
+
     for path in _files(log / OUTBOX, unsealed):
         try:
             found = look_into(path, text)
             unsealed.rows += found.rows
             waiting = Waiting(path.parent.name, path.name)
-            unsealed.found += [(waiting, frame) for frame in _frames(path, found, (column, value), key)]
+            unsealed.found += [(waiting, frame) for frame in _frames(path, found, matching, key)]
         except (DeliveryError, ReceiptError) as error:
             unsealed.unread += [f"{path}: {error}"] if path.exists() else []  # else it was sealed and removed just now
     return unsealed
@@ -76,11 +85,11 @@ def _files(root: Path, unsealed: Unsealed) -> list[Path]:
         return []
 
 
-def _frames(path: Path, found: Found, wanted: tuple[str, str], key: bytes | None) -> list[pl.DataFrame]:
+def _frames(path: Path, found: Found, matching: Matching, key: bytes | None) -> list[pl.DataFrame]:
     if not found.lines:
         return []
     from receipts.lines import receipt_frames  # noqa: PLC0415 - loads all that scores, for which few searches have a use
 
-    spec, (column, value) = parse_spec(found.made_by.spec, str(path)), wanted
-    frames = [frame.filter(pl.col(column) == value) for _, frame in receipt_frames(found.lines, lambda _id: spec)]
+    spec = parse_spec(found.made_by.spec, str(path))
+    frames = [matching(frame) for _, frame in receipt_frames(found.lines, lambda _id: spec)]
     return [Pseudonymiser(spec, key).frame(frame) for frame in frames if frame.height]

@@ -25,8 +25,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # its public n
 )
 
 from features.errors import SettingsError
+from stream.client_names import TOKEN_CALLBACK
+from stream.client_refusals import refusal
 from stream.errors import translated
 from stream.records import Message
+from stream.tokens import TokenFunction
 
 __all__ = [
     "AdminClient",
@@ -55,6 +58,7 @@ log = logging.getLogger(__name__)
 Config = Mapping[str, Any]
 _QUIET_S = 5.0
 _API = re.compile(r"ApiKey (\w+) \(\d+\) Versions \d+\.\.(\d+)")
+_OF_OTHERS = " property and will be ignored by this "  # a consumer's setting with a producer beside it, and so on
 
 
 @contextmanager
@@ -87,7 +91,7 @@ class _Aside(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a line is logged; settings that have no effect are."""
         if isinstance(record.args, tuple) and record.args[:1] == ("CONFWARN",):
-            return True
+            return _OF_OTHERS not in record.getMessage()
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
         return log.isEnabledFor(logging.DEBUG)
 
@@ -104,14 +108,19 @@ def build(kind: Callable[..., Any], config: Config, logger: logging.Logger | Non
     """Build a client.
 
     Raises:
-        SettingsError: it does not know a setting or refuses its value; names the setting, never its value.
+        SettingsError: it does not know a setting or refuses its value; names the setting and why, never its value.
+        DeliveryError: no token came for it.
 
     """
+    name = config.get(TOKEN_CALLBACK)
+    token = None if name is None else TokenFunction(name)
+    callback = {} if token is None else {TOKEN_CALLBACK: token}
     try:
-        return kind({"error_cb": Notes(), **config}, logger=library_log() if logger is None else logger)
-    except KafkaException as error:  # its text may hold the value, which may be a secret
-        name = next((name for name in config if f'"{name}"' in error.args[0].str()), "one of them")
-        raise SettingsError(f"client settings: {name} is unknown, or its value is refused by the client.") from None
+        return kind({"error_cb": Notes(), **config, **callback}, logger=library_log() if logger is None else logger)
+    except KafkaException as error:
+        if token is not None and "token" in error.args[0].str():
+            raise token.no_token() from None
+        raise SettingsError(f"client settings: {refusal(error.args[0].str(), config)}.") from None
 
 
 def newest_versions(config: Config, seconds: float) -> dict[str, int]:

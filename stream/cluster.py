@@ -24,11 +24,8 @@ from stream.client import (
     topic_settings,
     translate,
 )
-from stream.errors import RetriableError, translated
+from stream.errors import PersonNeededError, RetriableError, refused, translated
 from stream.patience import CALL_S
-from stream.records import Cluster, Message, Target
-
-ANSWER_S = 10.0
 
 
 class Admin:
@@ -59,10 +56,12 @@ class Admin:
                 yield
         except DeliveryError as error:
             self._admin.poll(0)
-            reasons = [f"{e.name()} ({e.str()})" for e in self._problems if e.name() != "_ALL_BROKERS_DOWN"]
-            raise DeliveryError(
-                f"{self._brokers}: no answer from the brokers: {reasons[0] if reasons else error}. "
-                "Check the address, and TLS and SASL settings."
+            told = [e for e in self._problems if e.name() != "_ALL_BROKERS_DOWN"]
+            first = next(filter(refused, told), told[0] if told else None)
+            reason = f"{first.name()} ({first.str()})" if first else error
+            kind = PersonNeededError if first and refused(first) else type(error)
+            raise kind(
+                f"{self._brokers}: no answer from the brokers: {reason}. Check the address, and TLS and SASL settings."
             ) from error
 
     def consumer_protocol(self) -> bool:
@@ -163,7 +162,7 @@ def read_records(
                     yield to_message(m)
                 elif error is None or error.name() == "_PARTITION_EOF":
                     waiting.discard(partition)
-                elif not error.retriable():
+                elif not error.retriable() and error.name() != _NO_GROUP:
                     raise translated(error, f"read {topic}")
 
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Protocol
 
-from features.errors import DeliveryError, RejectLimitError
+from features.errors import DeliveryError, RejectLimitError, SettingsError
 from stream.error_table import FOR_EVER, HEALS, REPLACE
 
 RESET_OFFSETS = (
@@ -55,6 +55,14 @@ class CircuitOpenError(RejectLimitError):
     exit_code: ClassVar[int] = 6
 
 
+def no_topic(topic: str) -> SettingsError:
+    """Return the error for a topic that brokers do not show."""
+    return SettingsError(
+        f"topic {topic} does not exist, or this client may not see it (the right to describe it). Check --brokers and "
+        "the name, or create it, for example with `credit stream topics`."
+    )
+
+
 class ClientError(Protocol):
     """What the client library says of an error."""
 
@@ -80,6 +88,16 @@ class OpenTransactionError(RetriableError):
 
 class LackingError(RetriableError):
     """A topic that is written to does not have the partition yet."""
+
+
+def refused(error: ClientError) -> bool:
+    """Return whether a broker refuses this client for ever: its login, or one of the two does not trust the other.
+
+    A token that could not be fetched is no such refusal: whoever gives tokens may be away.
+    """
+    text = error.str()
+    login = error.name() == "_AUTHENTICATION" and "acquire" not in text
+    return login or (error.name() == "_SSL" and "certificate" in text)
 
 
 def translated(error: ClientError, doing: str) -> DeliveryError:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 
-from features.errors import DeliveryError
 from stream.client import (
     ClientMessage,
     Config,
@@ -15,7 +14,7 @@ from stream.client import (
     to_message,
     translate,
 )
-from stream.errors import OffsetGoneError, PersonNeededError, UnreadableError
+from stream.errors import OffsetGoneError, PersonNeededError, UnreadableError, translated
 from stream.records import MOST_HEADERS, Message
 
 ANSWER_S = 10.0  # for questions
@@ -116,6 +115,6 @@ class Reading:
             self._unreadable(f"{where} offset {message.offset()}: {error.name()} ({error.str()})", partition)
             return True
         if error.fatal() or error.name() in _STOP:
-            raise DeliveryError(f"{where}: {error.name()} ({error.str()})")
+            raise translated(error, where)
         self._notes(error)
         return True

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from features.carried_headers import MOST_BYTES, MOST_NAMES, text_of
 from features.errors import BundleError
-from receipts.lines import is_receipt_of, line_head, receipt_parts
+from receipts.lines import is_receipt_of, line_head, line_source, receipt_parts
 from scoring.messages import Answer
 from stream.answers import Body, plain
 from stream.dead_letters import dead_letter
 from stream.proofs import prove
-from stream.records import Batch, Message, Record
+from stream.records import Batch, Headers, Message, Record
 
 Made = tuple[Message, Answer, Record]
 _PROOF = "source_proof"
@@ -24,7 +25,8 @@ class Routes:
     """Where records go, the id of the bundle that decides, and the group that reads. `receipts` empty: none.
 
     `key`: the secret of a partition, by which its records prove what they settle; empty: there is none. `body`: what
-    a message's value holds; receipts keep that, dead letters the whole value.
+    a message's value holds; receipts keep that, dead letters the whole value. `carried`: names of headers, in lower
+    case, that go from a message to its decision and receipt.
     """
 
     output: str
@@ -34,6 +36,7 @@ class Routes:
     receipts: str = ""
     key: Callable[[int], bytes] = _no_key
     body: Body = plain
+    carried: frozenset[str] = frozenset()
 
     def records(self, batch: Batch, answers: Sequence[Answer], now: float) -> list[Record]:
         """Return the one record for each message, and behind them the receipts of decisions made `now` (since 1970).
@@ -49,7 +52,8 @@ class Routes:
         records = [record for m, _, record in made if not half or half.get(m.place) != self.output]
         if not self.receipts:
             return records
-        head, decided = line_head("stream", now), ((m, a, r) for m, a, r in made if a.refusal is None)
+        head = [line_head("stream", now, headers=with_headers) for with_headers in (False, True)]
+        decided = ((m, a, r) for m, a, r in made if a.refusal is None)
         lacking = ((m, a, r) for m, a, r in decided if not half or half.get(m.place) != self.receipts)
         return records + [self._receipt(m, a, r, head) for m, a, r in lacking]
 
@@ -67,11 +71,19 @@ class Routes:
                 )
         return {place: half.topic for place, half in halves.items()}
 
-    def _receipt(self, message: Message, answer: Answer, decision: Record, head: bytes) -> Record:
-        source = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
-        parts = receipt_parts(head, source, self.body(message.value or b""), answer)
-        headers = [header for header in decision.headers if header[0] != _PROOF]
-        return self._proving(message, Record(self.receipts, message.partition, message.key, None, headers, parts))
+    def _receipt(self, message: Message, answer: Answer, decision: Record, head: Sequence[bytes]) -> Record:
+        where = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
+        headers = {name: text_of(value or b"") for name, value in self._carried(message)}
+        parts = receipt_parts(head[bool(headers)], line_source(where, headers), self.body(message.value or b""), answer)
+        kept = [header for header in decision.headers if header[0] != _PROOF]
+        return self._proving(message, Record(self.receipts, message.partition, message.key, None, kept, parts))
+
+    def _carried(self, message: Message) -> Headers:
+        """Return the headers that go with an application, so many and so large at most; the others do not."""
+        if not message.headers or not self.carried:
+            return ()
+        found = [h for h in message.headers if h[0].lower() in self.carried and len(h[1] or b"") <= MOST_BYTES]
+        return found[:MOST_NAMES]
 
     def record(self, message: Message, answer: Answer) -> Record:
         """Return the one record for a message."""
@@ -84,6 +96,7 @@ class Routes:
             ("source_offset", str(message.offset).encode()),
             ("source_group", self.group.encode()),
             ("bundle_id", self.bundle_id.encode()),
+            *self._carried(message),
         )
         return self._proving(message, Record(self.output, message.partition, message.key, answer.decision, headers))
 

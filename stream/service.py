@@ -121,6 +121,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         receipts=s.receipts,
         key=positions.key,
         body=unframed if s.framed_json else plain,
+        carried=frozenset(s.carry_headers),
     )
     control.consumer = consumer = brokers.consumer(name, positions)
     consumer.false_claims = positions.false_claims

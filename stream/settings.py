@@ -1,16 +1,17 @@
 """The settings of a worker: flags over environment over file, one table. Those of the client, as TLS, pass through."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -19,19 +20,20 @@ from pydantic_settings import (
     SettingsError as SourceError,
 )
 
+from features.carried_headers import DEFAULT as DEFAULT_HEADERS
+from features.carried_headers import check_names, listed
 from features.errors import SettingsError
+from stream.client_values import client_settings
 from stream.patience import DEFAULT_S, Times
 
 PREFIX = "CREDIT_STREAM_"
 FILE_VARIABLE = PREFIX + "SETTINGS"
 MAX_POLL_S = 120
+_LAST_PORT = 65_535
+_ADDRESS = re.compile(
+    r"(?:(?:SASL_)?(?:PLAINTEXT|SSL)://)?(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE
+)
 _SEE = "See the table in docs/stream.md, or --help."
-_OWN = {  # what the delivery contract rests on
-    *("acks", "request.required.acks", "enable.idempotence", "transactional.id", "message.max.bytes"),
-    *("max.in.flight", "max.in.flight.requests.per.connection", "max.poll.interval.ms", "bootstrap.servers"),
-    *("auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof"),
-    *("group.id", "group.protocol", "isolation.level"),
-}
 
 
 class DeliveryMode(StrEnum):
@@ -56,10 +58,21 @@ class MissingOffsets(StrEnum):
     EARLIEST = "earliest"
 
 
-def _pass_through(client: dict[str, str]) -> dict[str, str]:
-    for name in sorted(_OWN & client.keys()):
-        raise ValueError(f"{name} belongs to the worker and cannot be changed")
-    return client
+_OWN_HEADERS = ("source_*", "bundle_id", "redriven_*", "publish_*", "__connect.errors.*", "never_committed")
+
+
+def _header_names(names: list[str]) -> list[str]:
+    return list(check_names(names, _OWN_HEADERS))
+
+
+def _addresses(brokers: str) -> str:
+    for address in brokers.split(","):
+        found = _ADDRESS.fullmatch(address.strip())
+        if found is None or int(found[1] or 0) > _LAST_PORT:
+            raise ValueError(
+                "expected HOST:PORT, or several with commas between them, such as kafka-1:9092,kafka-2:9092"
+            )
+    return brokers
 
 
 class ConnectionSettings(BaseSettings):
@@ -67,8 +80,10 @@ class ConnectionSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True)
 
-    brokers: str = Field(min_length=1, description="Bootstrap brokers, HOST:PORT, separated by commas.")
-    client: Annotated[dict[str, str], AfterValidator(_pass_through)] = Field(
+    brokers: Annotated[str, AfterValidator(_addresses)] = Field(
+        min_length=1, description="Bootstrap brokers, HOST:PORT, separated by commas."
+    )
+    client: Annotated[dict[str, str], BeforeValidator(client_settings)] = Field(
         default_factory=dict,
         repr=False,
         description="Settings passed to the Kafka client, such as security.protocol or sasl.password. Put secrets into "
@@ -117,6 +132,11 @@ class StreamSettings(TopicSettings):
         default=False,
         description="Take the frame of a schema registry (a zero byte and a schema id, as Confluent's JSON serializer "
         "writes it) off messages that have one.",
+    )
+    carry_headers: Annotated[list[str], NoDecode, BeforeValidator(listed), AfterValidator(_header_names)] = Field(
+        default=list(DEFAULT_HEADERS),
+        description="Names of headers, with commas, that go from a message to its decision and receipt; at most 16, "
+        "values of at most 1,024 bytes. Dead letters have all headers of their message.",
     )
     max_messages: int = Field(2000, ge=1, le=100_000, description="Most messages in one transaction.")
     max_seconds: float = Field(
@@ -202,8 +222,17 @@ def load_settings(kind: type[Settings], flags: Mapping[str, Any], file: Path | N
         name = ".".join(str(part) for part in first["loc"][:1]) or "settings"
         raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}. {_SEE}") from None
     except ValueError as error:  # the sources: not TOML, not JSON
-        where = "environment" if isinstance(error, SourceError) else path
-        raise SettingsError(f"{where}: not readable ({type(error).__name__}). {_SEE}") from None
+        raise SettingsError(f"{_unreadable(error, path)}. {_SEE}") from None
+
+
+def _unreadable(error: ValueError, path: Path | None) -> str:
+    """Say where settings cannot be read, never what stands there."""
+    if isinstance(error, SourceError):
+        field = re.search(r'field "(\w+)"', str(error))
+        name = PREFIX + field[1].upper() if field else "environment"
+        return f'{name}: expected one JSON object, such as {{"security.protocol": "SASL_SSL"}}'
+    place = re.search(r"line \d+, column \d+", str(error))
+    return f"{path}: not readable as TOML in UTF-8{f' at {place[0]}' if place else ''}"
 
 
 def _with_file(kind: type[Settings], path: Path | None) -> type[Settings]:
@@ -220,21 +249,3 @@ def _with_file(kind: type[Settings], path: Path | None) -> type[Settings]:
             return (init_settings, env_settings, *file)
 
     return WithFile
-
-
-def settings_table(kind: type[ConnectionSettings] = StreamSettings) -> str:
-    """Return the settings as a Markdown table; flags are the names with dashes."""
-    rows = [
-        f"| `{name}` | `--{name.replace('_', '-')}` | `{PREFIX}{name.upper()}` | {_default(field)} | "
-        f"{field.description} |"
-        for name, field in kind.model_fields.items()
-    ]
-    head = ["| setting (key of the file) | flag | environment | default | meaning |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([*head, *rows]) + "\n"
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True, validated_data={})
-    return "" if value in (None, "", {}) else f"`{value}`"

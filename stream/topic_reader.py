@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Mapping
 
-from features.errors import DeliveryError, SettingsError
+from features.errors import DeliveryError
 from stream.client import Config, positions, translate
 from stream.client_settings import member_config
 from stream.cluster import Admin
+from stream.errors import no_topic
 from stream.reading import Reading
 from stream.records import Message
 
@@ -29,7 +30,7 @@ class TopicReader(Reading):
         cluster = Admin(connection).cluster(topic)
         self.cluster_id, self.partitions = cluster.cluster_id, cluster.partitions.get(topic, 0)
         if not self.partitions:
-            raise SettingsError(f"topic {topic} does not exist. Check --brokers and the topic's name.")
+            raise no_topic(topic)
         embedded = {"fetch.wait.max.ms": 10} if cluster.embedded else {}
         own = {"fetch.queue.backoff.ms": 5, "enable.partition.eof": True, **embedded}
         super().__init__(

@@ -180,5 +180,5 @@ def test_tls_and_sasl_pass_through_and_secrets_are_never_said(
     with contextlib.closing(Stage(server.address, tmp_path).create(server)) as stage:
         stage.publish(*good(3))
         code, text = stage.worker(brokers=address, stop_when_idle=2).ended()
-        assert (code, said in text) == (4 if "wrong" in password else 0, True), text
+        assert (code, said in text) == (9 if "wrong" in password else 0, True), text
         assert password not in text
