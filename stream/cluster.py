@@ -26,6 +26,10 @@ from stream.client import (
 )
 from stream.errors import PersonNeededError, RetriableError, refused, translated
 from stream.patience import CALL_S
+from stream.records import Cluster, Message, Target
+
+ANSWER_S = 10.0
+_NO_GROUP = "GROUP_AUTHORIZATION_FAILED"  # of no meaning where offsets are given: the client asks all the same
 
 
 class Admin:

@@ -21,18 +21,15 @@ from pydantic_settings import (
 )
 
 from features.carried_headers import DEFAULT as DEFAULT_HEADERS
-from features.carried_headers import check_names, listed
+from features.carried_headers import listed
 from features.errors import SettingsError
 from stream.client_values import client_settings
 from stream.patience import DEFAULT_S, Times
+from stream.setting_values import addresses, header_names
 
 PREFIX = "CREDIT_STREAM_"
 FILE_VARIABLE = PREFIX + "SETTINGS"
 MAX_POLL_S = 120
-_LAST_PORT = 65_535
-_ADDRESS = re.compile(
-    r"(?:(?:SASL_)?(?:PLAINTEXT|SSL)://)?(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE
-)
 _SEE = "See the table in docs/stream.md, or --help."
 
 
@@ -58,29 +55,12 @@ class MissingOffsets(StrEnum):
     EARLIEST = "earliest"
 
 
-_OWN_HEADERS = ("source_*", "bundle_id", "redriven_*", "publish_*", "__connect.errors.*", "never_committed")
-
-
-def _header_names(names: list[str]) -> list[str]:
-    return list(check_names(names, _OWN_HEADERS))
-
-
-def _addresses(brokers: str) -> str:
-    for address in brokers.split(","):
-        found = _ADDRESS.fullmatch(address.strip())
-        if found is None or int(found[1] or 0) > _LAST_PORT:
-            raise ValueError(
-                "expected HOST:PORT, or several with commas between them, such as kafka-1:9092,kafka-2:9092"
-            )
-    return brokers
-
-
 class ConnectionSettings(BaseSettings):
     """How to reach the brokers."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True)
 
-    brokers: Annotated[str, AfterValidator(_addresses)] = Field(
+    brokers: Annotated[str, AfterValidator(addresses)] = Field(
         min_length=1, description="Bootstrap brokers, HOST:PORT, separated by commas."
     )
     client: Annotated[dict[str, str], BeforeValidator(client_settings)] = Field(
@@ -133,7 +113,7 @@ class StreamSettings(TopicSettings):
         description="Take the frame of a schema registry (a zero byte and a schema id, as Confluent's JSON serializer "
         "writes it) off messages that have one.",
     )
-    carry_headers: Annotated[list[str], NoDecode, BeforeValidator(listed), AfterValidator(_header_names)] = Field(
+    carry_headers: Annotated[list[str], NoDecode, BeforeValidator(listed), AfterValidator(header_names)] = Field(
         default=list(DEFAULT_HEADERS),
         description="Names of headers, with commas, that go from a message to its decision and receipt; at most 16, "
         "values of at most 1,024 bytes. Dead letters have all headers of their message.",
