@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import dead_letters
+from cli import dead_letters, stream_status
 from cli.console import say, say_table
 from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from cli.settings import takes_settings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Score applications from Kafka, each exactly once.")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("status", epilog=stream_status.EXAMPLE)(stream_status.status)
 
 
 @app.command(epilog="Example: credit stream run --bundle demo/bundles/current --brokers 127.0.0.1:9092")
@@ -147,13 +148,25 @@ def topics(
     settings: TopicSettings,
     partitions: Annotated[int, typer.Option("--partitions", min=1, help="Partitions of each new topic.")] = 4,
     replicas: Annotated[int, typer.Option("--replicas", min=1, help="Copies; 3 in production.")] = 3,
+    check: Annotated[
+        bool, typer.Option("--check", help="Create nothing: say what does not fit, and what mends it; then exit 2.")
+    ] = False,
 ) -> None:
-    """Create the topics that are missing, with room for dead letters of the largest size."""
+    """Create the topics that are missing, with room for dead letters of the largest size; or check those there are."""
     from stream.cluster import Admin
     from stream.start import create_missing
+    from stream.topic_check import check_fit
 
-    rows = create_missing(Admin(settings.connection), settings, partitions, replicas)
-    say_table(("topic", "partitions", ""), rows)
+    admin = Admin(settings.connection)
+    if not check:
+        say_table(("topic", "partitions", ""), create_missing(admin, settings, partitions, replicas))
+        return
+    found = check_fit(admin, settings, replicas)
+    for topic, problem, command in found:
+        say(f"{topic}: {problem}\n    {command}")
+    if found:
+        raise SettingsError(f"{len(found)} things do not fit. The lines above say what mends each.")
+    say("The topics fit.")
 
 
 @app.command(epilog="Example: credit stream embedded --for-seconds 1")

@@ -86,6 +86,14 @@ class Admin:
         with translate("ask the brokers for their topics"):
             return {name: len(t.partitions) for name, t in self._admin.list_topics(timeout=CALL_S).topics.items()}
 
+    def members(self, group: str, topic: str) -> tuple[str, list[tuple[str, str, list[int]]]]:
+        """Return a group's state and its members: the name each gave, its host, and its partitions of a topic."""
+        with translate(f"ask for the members of the group {group}"):
+            found = self._admin.describe_consumer_groups([group], request_timeout=ANSWER_S)[group].result()
+        held = [(m, m.assignment.topic_partitions if m.assignment else []) for m in found.members]
+        members = [(m.client_id, m.host, [t.partition for t in of if t.topic == topic]) for m, of in held]
+        return found.state.name.lower(), members
+
     def largest_message(self, topic: str) -> int:
         """Return the topic's max.message.bytes."""
         return int(self._setting(topic, "max.message.bytes"))
@@ -95,10 +103,21 @@ class Admin:
         return "compact" in self._setting(topic, "cleanup.policy")
 
     def _setting(self, topic: str, name: str) -> str:
+        return self.settings(topic)[name]
+
+    def settings(self, topic: str) -> dict[str, str]:
+        """Return the topic's settings."""
         resource = topic_settings(topic)
         with translate(f"ask for the settings of {topic}"):
             answer = self._admin.describe_configs([resource], request_timeout=ANSWER_S)[resource].result()
-        return str(answer[name].value)
+        return {name: str(entry.value) for name, entry in answer.items()}
+
+    def replicas(self) -> tuple[list[int], dict[str, list[list[int]]]]:
+        """Return the ids of the brokers, and by topic the brokers that hold each partition."""
+        with self._explained():
+            answer = self._admin.list_topics(timeout=ANSWER_S)
+        held = {n: [list(t.partitions[p].replicas) for p in sorted(t.partitions)] for n, t in answer.topics.items()}
+        return sorted(answer.brokers), held
 
     def ends(self, targets: Collection[Target], *, committed: bool) -> dict[Target, int]:
         """Return the offset behind the last record; with `committed`, behind the last outside open transactions.

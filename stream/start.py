@@ -64,7 +64,7 @@ def create_missing(admin: Admin, settings: TopicSettings, partitions: int, repli
     for topic in (settings.input, *settings.targets):
         there = found.get(topic, 0)
         if not there:
-            settings_of = {}
+            settings_of = {"min.insync.replicas": str(max(1, replicas - 1))}
             if topic not in (settings.input, settings.output):
                 settings_of["max.message.bytes"] = str(admin.largest_message(settings.input) + HEADROOM_BYTES)
             admin.create_topic(topic, partitions, replicas, settings_of)
