@@ -32,6 +32,7 @@ from cli import spec as spec_commands
 from cli import verify as verify_commands
 from cli.access import protect_files
 from cli.console import deliver_stdout, metric_rows, note, prepare_streams, say, say_curves, say_table, stages, warn
+from cli.exit_codes import epilog
 from cli.options import Encoding, Separator, csv_dialect
 from features.errors import CreditError, InputError, SettingsError
 from scoring.bundle import read_bundle
@@ -42,9 +43,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Credit scoring: one verified bundle, the same bits at every door.",
-    epilog="Exit codes: 0 done, 1 input unusable, 2 usage, settings or bundle, 3 too many rejects, too few "
-    "matches or a column gone, 4 output failed, 5 watchdog, 6 circuit breaker, 7 the doors or a replay differ, "
-    "8 monitoring alarm, 9 a person must decide first (stream).",
+    epilog=epilog(),
 )
 app.add_typer(check_commands.app)
 app.add_typer(score_commands.app)

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from features.errors import InputError, SettingsError
+from features.errors import SettingsError
 from receipts.chain import Chain, Head
-from stream.errors import OffsetGoneError
+from stream.errors import OffsetGoneError, PersonNeededError
 from stream.receipt_reading import ReceiptReading
 from stream.records import Message
 from stream.topic_reader import TopicReader
@@ -89,6 +89,7 @@ class Consume:
 
         Raises:
             InputError: records are no receipts; names their places.
+            PersonNeededError: the topic was made anew.
             BundleError: a bundle that decided is not there; names the place of its first receipt.
             DeliveryError: the brokers or the disk fail.
 
@@ -112,7 +113,7 @@ class Consume:
             return
         frames = [frame for _, frame in self._sealing.reading.frames(range_.messages)]
         if parts is not None and len(frames) != parts:
-            raise InputError(
+            raise PersonNeededError(
                 f"{self._reader.topic}: the records of the last range are not those that were sealed in part. Was the "
                 "topic made anew? Go on with another log."
             )

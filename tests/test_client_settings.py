@@ -100,6 +100,7 @@ def test_each_wrong_setting_names_itself_and_its_cause(client: Any, name: str, c
     assert cause in text
 
 
+@pytest.mark.process
 def test_each_wrong_file_names_its_setting_and_cause(pem: Path) -> None:
     pair = files(pem, certificate="a.pem", key="a.key")
     store = {**TLS, **files(pem, keystore="a.p12")}

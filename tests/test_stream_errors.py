@@ -20,7 +20,7 @@ NAMES = {
 }
 OPEN_TO_JUDGEMENT = {  # neither heals nor stays for certain: the batch is read again, and patience ends it
     *("UNKNOWN", "_BAD_MSG", "_CRIT_SYS_RESOURCE", "_SSL", "_AUTHENTICATION", "_INVALID_ARG", "_STATE", "_CONFLICT"),
-    *("MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD", "INVALID_MSG"),
+    *("INVALID_RECORD", "INVALID_MSG"),
     *("GROUP_MAX_SIZE_REACHED", "UNRELEASED_INSTANCE_ID"),
 }  # fmt: skip
 
