@@ -40,7 +40,7 @@ class Arrived:
         """
         own = [_digest(*pair) for pair in pairs]
         known = set(own)
-        for run, rows in reversed(self.runs.items()):
+        for run, rows in reversed(list(self.runs.items())):
             if all(row <= len(own) and own[row - 1] == digest for row, digest in rows.items()):
                 return run, set(rows)
             if not known.isdisjoint(rows.values()):

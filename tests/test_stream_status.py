@@ -8,7 +8,7 @@ import pytest
 
 from stream.cluster import Admin
 from stream.settings import TopicSettings, load_settings
-from stream.topic_check import LEAST_RETENTION_MS, Layout, TopicCheck, check_fit
+from stream.topic_check import LEAST_RETENTION_MS, Finding, Layout, TopicCheck, check_fit
 from tests.conftest import Credit
 from tests.stage import Stage, good
 from tests.waiting import PATIENCE_S, wait_until
@@ -85,7 +85,7 @@ GOOD = {
 }
 
 
-def check(changed: str, brokers: int = 3, copies: int = 3, **settings: str) -> list[tuple[str, str, str]]:
+def check(changed: str, settings: dict[str, str], brokers: int = 3, copies: int = 3) -> list[Finding]:
     """What is found where one topic is unlike the others."""
     three = Layout(replicas=[[1, 2, 3]] * 4, settings=GOOD | {"max.message.bytes": "1065536"})
     layouts = {"credit.applications": Layout(replicas=three.replicas, settings=GOOD)}
@@ -96,7 +96,7 @@ def check(changed: str, brokers: int = 3, copies: int = 3, **settings: str) -> l
     )
     given = load_settings(TopicSettings, {"brokers": "k:9092", "receipts": "credit.receipts"}, None)
     made = TopicCheck(settings=given, copies=3, brokers=list(range(1, brokers + 1)), layouts=layouts)
-    return [tuple(finding) for finding in made.findings()]
+    return made.findings()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def check(changed: str, brokers: int = 3, copies: int = 3, **settings: str) -> l
 def test_each_setting_that_does_not_fit_is_found_alone(
     topic: str, settings: dict[str, str], problem: str, mends: str
 ) -> None:
-    ((found, said, command),) = check(topic, **settings)
+    ((found, said, command),) = check(topic, settings)
     assert (found, problem in said, mends in command) == (topic, True, True), (said, command)
     assert command.startswith(
         f"kafka-configs --bootstrap-server k:9092 --alter --entity-type topics --entity-name {topic}"
@@ -122,12 +122,12 @@ def test_each_setting_that_does_not_fit_is_found_alone(
 
 
 def test_topics_that_fit_are_found_to_fit_and_copies_are_spread_over_brokers() -> None:
-    assert check("credit.decisions") == []
-    assert check("credit.decisions", retention_ms="1000") == [], "how long decisions stay is their readers' affair"
-    found = check("credit.decisions", copies=1, min_insync_replicas="2")
+    assert check("credit.decisions", {}) == []
+    assert check("credit.decisions", {"retention_ms": "1000"}) == [], "how long decisions stay is their readers' affair"
+    found = check("credit.decisions", {"min_insync_replicas": "2"}, copies=1)
     plan = json.loads(found[0][2].split("'")[1])
     assert [p["replicas"] for p in plan["partitions"]] == [[1, 2, 3], [1, 2, 3], [1, 3, 2], [1, 2, 3]]
-    assert "add some" in check("credit.decisions", copies=1, brokers=2)[0][2]
+    assert "add some" in check("credit.decisions", {}, copies=1, brokers=2)[0][2]
 
 
 def test_new_topics_need_copies_in_sync(stage: Stage, credit: Credit) -> None:
