@@ -16,6 +16,7 @@ NEEDS = {
     "kafka": "kafka",
     "believing": "kafka",
     "stage": "kafka",
+    "cluster": "kafka",
     "page": "browser",
     "demo": "process",
     "credit_process": "process",

@@ -52,6 +52,7 @@ def test_columns_are_named_by_class_or_number(
     assert (adopted(notebook, saved(plain, tmp_path), expected).source or {})["expected"]["largest_difference"] <= 1e-6
 
 
+@pytest.mark.slow
 def test_predictions_of_the_notebook_prove_the_bundle(
     notebook: Notebook, plain: xgboost.Booster, tmp_path: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_mark_of_early_stopping_that_no_round_has_is_refused(
         adopted(notebook, saved(wrong, tmp_path))
 
 
+@pytest.mark.slow
 def test_rounds_that_the_file_does_not_know_of_are_found(
     notebook: Notebook, plain: xgboost.Booster, tmp_path: Path
 ) -> None:
@@ -127,6 +129,7 @@ def test_the_order_of_the_columns_is_named(notebook: Notebook, plain: xgboost.Bo
     assert "The columns Poor, Standard, Good of the file hold what the model says of Standard, Good, Poor" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, -999.0, 123456.0])
 def test_fills_of_missing_values_are_named(
     value: float, notebook: Notebook, plain: xgboost.Booster, tmp_path: Path
@@ -138,6 +141,7 @@ def test_fills_of_missing_values_are_named(
     assert words[value] in said
 
 
+@pytest.mark.slow
 def test_fills_by_column_are_named(notebook: Notebook, plain: xgboost.Booster, tmp_path: Path) -> None:
     filled = notebook.x.copy()
     for i, column in enumerate(filled.T):
@@ -146,6 +150,7 @@ def test_fills_by_column_are_named(notebook: Notebook, plain: xgboost.Booster, t
     assert "filled missing values" in said
 
 
+@pytest.mark.slow
 def test_a_sentinel_other_than_nan_is_named(notebook: Notebook, tmp_path: Path) -> None:
     data = xgboost.DMatrix(np.nan_to_num(notebook.x, nan=0.0), label=notebook.y, missing=0)
     model = xgboost.train({"objective": "multi:softprob", "num_class": 3, "max_depth": 4, "nthread": 1}, data, 12)
@@ -153,6 +158,7 @@ def test_a_sentinel_other_than_nan_is_named(notebook: Notebook, tmp_path: Path) 
     assert "missing = 0" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "words"),
     [
@@ -187,6 +193,7 @@ def test_other_applications_are_named(notebook: Notebook, plain: xgboost.Booster
     assert "beside other application_ids" in refusal(notebook, model, shuffled)
 
 
+@pytest.mark.slow
 def test_another_model_is_said_to_be_one(notebook: Notebook, plain: xgboost.Booster, tmp_path: Path) -> None:
     other = notebook.booster(rounds=30, max_depth=2, learning_rate=0.05)
     expected = notebook.predictions(other.predict(xgboost.DMatrix(notebook.x)))

@@ -64,6 +64,7 @@ def test_forests_are_adopted_with_missing_values_and_labels_by_name(
     assert any(tree.missing_left.any() for tree in neutral.trees)
 
 
+@pytest.mark.slow
 def test_a_forest_is_published_through_the_same_gate(notebook: Notebook, tmp_path: Path) -> None:
     forest = RandomForestClassifier(8, max_depth=5, random_state=0).fit(notebook.x, notebook.y)
     bundle = read_bundle(export(adopted(notebook, dumped(forest, tmp_path)), tmp_path / "bundles"))

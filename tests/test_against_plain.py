@@ -7,6 +7,7 @@ import pytest
 from benchmarks.against_plain import Row, main
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_at_a_hundredth(capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = main(None, only="few defaults, stepped", size=0.01, folds=2)
     assert 200 <= row.rows < 300

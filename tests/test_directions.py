@@ -93,6 +93,7 @@ def test_directions_came_with_version_2(dataset: Dataset) -> None:
             parse_spec(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [ModelKind.XGBOOST, ModelKind.DECISION_TREE])
 def test_no_model_moves_against_a_direction(kind: ModelKind, dataset: Dataset, contrary: Spec, tmp_path: Path) -> None:
     tables = TrainingData(dataset.applications, dataset.events, dataset.labels)

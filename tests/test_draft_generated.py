@@ -108,6 +108,7 @@ def test_every_column_together_is_named(tmp_path: Path) -> None:
     assert {kinds[n] for n in ("flag", "answer", "truth", "floats")} == {"boolean"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("events", ["none", "header", "some"])
 def test_generated_lenders_draft_train_and_score_without_a_traceback(
     events: str, tmp_path: Path, credit: Credit
@@ -132,6 +133,7 @@ def test_generated_lenders_draft_train_and_score_without_a_traceback(
     assert pl.read_csv(tmp_path / "decisions.csv").height == ROWS
 
 
+@pytest.mark.slow
 def test_a_flag_scores_to_the_same_bits_in_every_spelling(tmp_path: Path, credit: Credit) -> None:
     generator = np.random.default_rng(2)
     flag = generator.integers(0, 2, 3 * ROWS)

@@ -165,6 +165,7 @@ def test_a_column_that_tells_the_class_is_named(trained: Trained) -> None:
     assert leaks(split, judged, judged.probabilities)["telling"] == []
 
 
+@pytest.mark.slow
 def test_train_and_the_top_of_the_report_say_the_same(training_folder: Path, credit: Credit, tmp_path: Path) -> None:
     done = credit("train", training_folder, "--bundles", tmp_path, "--model", "decision-tree")
     bundle = Path(done.stdout.splitlines()[-1])

@@ -165,6 +165,7 @@ def test_typed_columns_and_what_people_write_are_the_same_bits() -> None:
     assert usable.min() > 0.9, "one cell in twelve is missing, and no other"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_all_doors_agree_on_every_bit(bundle: Path, form: str, tmp_path: Path) -> None:
     applications, events, _ = as_people_write(60)

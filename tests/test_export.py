@@ -124,6 +124,7 @@ def test_the_certificate_says_what_was_compared(bundle: Path, ensemble: Ensemble
     assert parity["rows"]["golden"] >= 50
 
 
+@pytest.mark.slow
 def test_forests_and_trees_are_exported_with_their_missing_directions(forest: Trained, tmp_path: Path) -> None:
     assert np.isnan(forest.features.matrix).any()
     scorer = Scorer.open(export(forest, tmp_path))
@@ -152,6 +153,7 @@ def test_a_forests_rows_have_the_same_bits_in_every_batch(classes: int) -> None:
         assert np.concatenate(parts).tobytes() == together.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [wrong_missing_direction, wrong_threshold, wrong_leaf], ids=lambda f: f.__name__)
 def test_the_gate_closes_on_a_forest(damage: object, forest: Trained, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"parity gate: \d+ rows differ"):

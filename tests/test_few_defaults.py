@@ -18,6 +18,8 @@ from training.data import TrainingData
 from training.fit import ModelKind
 from training.run import train
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 spec_version = 2
 name = "few"

@@ -31,6 +31,7 @@ def store(dataset: Dataset, training_folder: Path, credit: Credit, tmp_path_fact
     return folder / "store"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_rest_answers_without_events_as_with_them(
     framework: str, store: Path, dataset: Dataset, scorer: Scorer, tmp_path: Path

@@ -25,7 +25,7 @@ from scoring.publish import to_messages
 from tests.postgres import PostgresServer, find_tools
 from tests.test_history_doors import bare
 
-ENGINES = ("lmdb", "postgres")
+ENGINES = ("lmdb", pytest.param("postgres", marks=pytest.mark.process))
 LIMITS = Limits()
 
 
@@ -251,6 +251,7 @@ def test_a_heartbeat_keeps_the_positions(filled: Filled) -> None:
     assert state.positions == {"0": filled.given.height}
 
 
+@pytest.mark.process
 def test_a_server_that_went_away_is_a_delivery_error_and_comes_back(server: PostgresServer, spec: Spec) -> None:
     store = create_store(server.database(), spec)
     server.stop()
@@ -261,6 +262,7 @@ def test_a_server_that_went_away_is_a_delivery_error_and_comes_back(server: Post
     store.close()
 
 
+@pytest.mark.process
 def test_what_is_no_store_is_refused(server: PostgresServer, spec: Spec, tmp_path: Path) -> None:
     for address in (str(tmp_path / "none"), server.database()):
         with pytest.raises(SettingsError, match="history init"):

@@ -8,6 +8,8 @@ from scoring.scorer import Scorer
 from tests.conftest import PROJECT
 from tests.hostile import Case, cases, escaped, outcome
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (PROJECT / "docs/hostile-input.md").read_text()
 ALL = list(cases())
 PARTS = 24

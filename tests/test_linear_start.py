@@ -77,6 +77,7 @@ def test_an_outcome_that_nobody_has_gives_a_constant() -> None:
     assert fit_linear(alone, 10.0, 7).margins(side.matrix).std() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["R", "S", "L"])
 def test_a_booster_that_grows_by_turns_has_the_bits_of_one_that_grows_alone(name: str) -> None:
     side = drawn(5)
@@ -98,6 +99,7 @@ def _regression(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), [("small, linear", 901), ("few defaults, linear", 902)])
 def test_a_small_linear_book_does_not_lose_against_logistic_regression(name: str, seed: int) -> None:
     book = BOOKS[name]

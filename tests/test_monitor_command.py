@@ -18,6 +18,8 @@ from tests.browser import Page, headless
 from tests.conftest import Credit
 from tests.monitored import score, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def night() -> Dataset:

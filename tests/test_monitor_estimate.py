@@ -20,6 +20,8 @@ from tests.monitored import Scored, score
 from training.data import TrainingData
 from training.run import train
 
+pytestmark = pytest.mark.slow
+
 WINDOWS, ROWS = 28, 500
 SHARES = ("precision", "recall", "false_negative_rate", "accuracy")
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import Credit, real_data
 
+pytestmark = pytest.mark.slow
+
 TRAINED, LATER = (1, 2, 3), (4, 5, 6, 7, 8)
 
 

@@ -28,6 +28,8 @@ from training.data import Examples
 from training.judged import Judged
 from training.run import Trained
 
+pytestmark = pytest.mark.slow
+
 REFERENCES, WINDOWS, ROWS = 8, 20, 500
 TRAINED_ON, HELD_OUT = 500, 150  # customers, of two applications each
 METRICS = ("precision", "recall", "false_negative_rate", "accuracy", "expected_cost")

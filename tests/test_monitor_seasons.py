@@ -18,6 +18,8 @@ from tests.monitored import score
 from training.data import TrainingData
 from training.run import train
 
+pytestmark = pytest.mark.slow
+
 DECEMBER = pl.int_range(pl.len()) % 2 == 1
 
 

@@ -148,6 +148,7 @@ def test_characters_around_categories_are_stripped_only_where_they_are_dirt() ->
     assert not any(line.startswith("strip") for line in names)
 
 
+@pytest.mark.slow
 def test_the_draft_of_uci_trains_untouched(tmp_path: Path, credit: Credit) -> None:
     source = real_data("uci_default_of_credit_card_clients.csv")
     assert credit("dataset", "uci", source, "--out", tmp_path).returncode == 0

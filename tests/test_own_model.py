@@ -40,6 +40,7 @@ def export(folder: Path, model: Path, credit: Credit) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_notebooks_model_becomes_a_bundle(folder: Path, credit: Credit, spec: Spec, dataset: Dataset) -> None:
     features, classes = matrix(folder, credit)
     assert features.columns == [f.name for f in list_features(spec)]
@@ -55,6 +56,7 @@ def test_a_notebooks_model_becomes_a_bundle(folder: Path, credit: Credit, spec: 
     assert scorer.score(dataset.applications, dataset.events).decisions.height == features.height
 
 
+@pytest.mark.slow
 def test_a_binary_model_is_exported_with_two_classes(folder: Path, credit: Credit, dataset: Dataset) -> None:
     text = dataset.spec_text.replace('classes = ["Poor", "Standard", "Good"]', 'classes = ["Poor", "Good"]')
     start, end = text.index("[policy.costs]"), text.index("# Uncomment to demand")
@@ -114,6 +116,7 @@ def test_features_wants_one_source_and_one_result(folder: Path, credit: Credit) 
     assert credit("features", *inputs, "--spec", folder / "spec.toml").returncode == 2
 
 
+@pytest.mark.slow
 def test_promote_and_rollback_switch_the_link(folder: Path, credit: Credit) -> None:
     bundles, spec = [], folder / "spec.toml"
     for name in ("synthetic-lender", "another-lender"):

@@ -44,6 +44,7 @@ def changed(
     return Path(done.stdout.splitlines()[-1]), done.stdout
 
 
+@pytest.mark.slow
 def test_a_new_policy_is_a_new_bundle_with_the_same_model_bytes(
     bundle: Path, changed: tuple[Path, str], dataset: Dataset, trained: Trained
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_new_policy_is_a_new_bundle_with_the_same_model_bytes(
     assert "get another class" in said
 
 
+@pytest.mark.slow
 def test_judged_again_the_figures_are_those_of_the_same_held_out_customers(
     changed: tuple[Path, str], trained: Trained
 ) -> None:
@@ -75,6 +77,7 @@ def test_judged_again_the_figures_are_those_of_the_same_held_out_customers(
     assert found["metrics"]["expected_cost"]["low"] is not None
 
 
+@pytest.mark.slow
 def test_without_data_the_histogram_comes_close_and_states_no_interval(
     bundle: Path, changed: tuple[Path, str], credit: Credit, tmp_path: Path
 ) -> None:
@@ -178,6 +181,7 @@ def test_floors_bind_when_a_policy_is_set(bundle: Path, spec: Spec) -> None:
         choose_new_policy(old, replace(spec, floors=Floors(precision=0.999, recall=0.9)))
 
 
+@pytest.mark.slow
 def test_a_class_that_is_never_assigned_is_called_out(bundle: Path, credit: Credit, tmp_path: Path) -> None:
     starving = [[0.0, 400.0, 400.0], [1.0, 1.0, 1.0], [1000.0, 1000.0, 0.0]]
     (tmp_path / "costs.toml").write_text(matrix(starving))

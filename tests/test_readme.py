@@ -72,6 +72,7 @@ def test_the_make_targets_of_the_readme_exist() -> None:
     assert "make test" in (PROJECT / ".ci/run").read_text()
 
 
+@pytest.mark.slow
 def test_the_tables_attribute_example_is_all_that_a_new_attribute_needs(
     tmp_path: Path, credit: Credit, dataset: Dataset
 ) -> None:

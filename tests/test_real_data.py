@@ -9,6 +9,8 @@ import pytest
 from benchmarks.kaggle_cleaning import compare
 from tests.conftest import Credit, real_data
 
+pytestmark = pytest.mark.slow
+
 # Columns that the panel's makers imputed in another way, and in how many cells in range they differ.
 DIFFERENT = {
     "Amount_invested_monthly": 7729,

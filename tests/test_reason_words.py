@@ -126,6 +126,7 @@ def told(decisions: pl.DataFrame) -> pl.DataFrame:
     return decisions.select("application_id", "reasons").explode("reasons").drop_nulls().unnest("reasons")
 
 
+@pytest.mark.slow
 def test_another_language_has_other_words_and_nothing_else(
     dataset: Dataset, bundle: Path, credit: Credit, tonight: Path
 ) -> None:

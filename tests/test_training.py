@@ -83,6 +83,7 @@ def test_one_label_period_has_no_later_one() -> None:
     assert last_period(np.array([may, june])) == int(datetime(2025, 6, 1, tzinfo=UTC).timestamp() * 1e6)
 
 
+@pytest.mark.slow
 def test_training_twice_gives_the_same_model_and_figures(dataset: Dataset, spec: Spec, trained: Trained) -> None:
     again = train(data(dataset), spec)
     assert (
@@ -92,6 +93,7 @@ def test_training_twice_gives_the_same_model_and_figures(dataset: Dataset, spec:
     assert again.fingerprint == trained.fingerprint
 
 
+@pytest.mark.slow
 def test_the_model_is_between_the_majority_class_and_the_best_reachable() -> None:
     dataset = synthetic(4000, seed=5)
     trained = train(data(dataset), SPEC)
