@@ -6,10 +6,17 @@ from unittest import mock
 
 import pytest
 
-# Seconds of the long files on one core, so that two workers begin with them and end together. Rough is enough.
-SECONDS = {
-    "test_stream_kills": 250,
-}
+# Files of more than half a minute, so that two workers begin with them and end together. Those that load the machine
+# with servers stand between those that compute: workers take them in turn, so that seldom two of the former meet.
+FIRST = (
+    *("test_stream_kills", "test_readme", "test_cli", "test_adopted", "test_own_data", "test_few_defaults"),
+    *("test_stream_cluster", "test_hostile", "test_monitor_command", "test_monitor_luck", "test_rest_fuzz"),
+    *("test_monitor_estimate", "test_stream_receipts", "test_own_model", "test_training", "test_stream_faults"),
+    *("test_tuning", "test_rest_log_kills", "test_directions", "test_stream_chaos", "test_policy", "test_real_data"),
+    *("test_stream_forgotten", "test_monitor_kaggle", "test_stream_service", "test_linear_start", "test_stream_link"),
+    *("test_against_plain", "test_stream_forged", "test_draft_generated", "test_stream_position", "test_export"),
+    *("test_rest_log", "test_reason_words", "test_stream_rewound", "test_history_stores", "test_prometheus"),
+)
 # What a fixture brings up, its test needs.
 NEEDS = {
     "java": "kafka",
@@ -26,8 +33,9 @@ _DECODER = "batch.parquet_decoder"  # reads a table apart, so that a hostile one
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; marks from fixtures."""
-    items.sort(key=lambda item: -SECONDS.get(item.path.stem, 0))
+    """Order the files; give the marks that fixtures mean."""
+    place = {name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in NEEDS:

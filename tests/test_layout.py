@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
+from tests.gate import FIRST
 
 DOORS = {"features", "metrics", "scoring", "monitoring", "receipts", "history", "batch", "stream", "api"}
 MAY_IMPORT = {
@@ -103,3 +104,8 @@ def test_no_pickle_and_no_eval_in_the_product() -> None:
 
 def test_no_file_is_long() -> None:
     assert max(len(path.read_text().splitlines()) for path in MODULES) <= 250
+
+
+def test_the_files_that_run_first_are_there() -> None:
+    assert len(set(FIRST)) == len(FIRST)
+    assert {f"{name}.py" for name in FIRST} <= {path.name for path in (PROJECT / "tests").glob("test_*.py")}
