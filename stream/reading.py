@@ -14,10 +14,11 @@ from stream.client import (
     to_message,
     translate,
 )
-from stream.errors import OffsetGoneError, PersonNeededError, UnreadableError, translated
+from stream.errors import OffsetGoneError, PersonNeededError, RetriableError, UnreadableError, translated
 from stream.records import MOST_HEADERS, Message
 
 ANSWER_S = 10.0  # for questions
+_MARKS_S = 5.0
 _STOP = {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "_BAD_MSG", "_LOG_TRUNCATION"}
 MOST_BYTES = 32 << 20  # of messages in hand, and a few more
 _AT_ONCE = 16
@@ -87,8 +88,13 @@ class Reading:
 
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset that is still there and the one after the last."""
-        with translate(f"ask for the offsets of {topic}"):
-            return self._consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_S)
+        try:
+            with translate(f"ask for the offsets of {topic}"):
+                return self._consumer.get_watermark_offsets(TopicPartition(topic, partition), _MARKS_S)
+        except RetriableError:
+            with translate(f"ask for the partitions of {topic}"):
+                self._consumer.list_topics(topic, _MARKS_S)  # it hears of new ones and new leaders in no other way
+            raise
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit the group's offsets outside a transaction."""

@@ -50,9 +50,11 @@ class Watch:
         settings = {"bootstrap.servers": self.cluster.address, "group.id": "watch", "enable.auto.commit": False}
         settings |= {"isolation.level": "read_committed", "fetch.wait.max.ms": 50, "reconnect.backoff.max.ms": 500}
         consumer = ck.Consumer({**settings, "auto.offset.reset": "earliest", "log_level": 0})
-        partitions = self.silence.last
-        consumer.assign([ck.TopicPartition(t, p, 0) for t in self.topics for p in partitions])
+        known: set[int] = set()
         while not self._ended.is_set():
+            new, known = self.silence.last.keys() - known, set(self.silence.last)
+            if new:
+                consumer.incremental_assign([ck.TopicPartition(t, p, 0) for t in self.topics for p in new])
             message = consumer.poll(0.2)
             if message is None or message.error() is not None:
                 continue
@@ -110,7 +112,7 @@ class Availability:
             self.crowd.start()
         self.watch.__enter__()
         self.load.start()
-        assert wait_until(lambda: {p for p, _ in self.watch.arrived} == set(range(self.partitions)))
+        assert wait_until(lambda: {p for p, _ in dict(self.watch.arrived)} == set(range(self.partitions)))
         self.silences()
         return self
 
@@ -133,6 +135,12 @@ class Availability:
     def silences(self) -> tuple[dict[int, float], dict[int, float]]:
         """By partition, the longest time without a decision and without a message that Kafka took; begins anew."""
         return self.watch.silence.end(), self.load.silence.end()
+
+    def grown(self, partitions: int) -> None:
+        """Have what was added watched, too."""
+        now = dict.fromkeys(range(partitions), time.monotonic())
+        for silence in (self.watch.silence, self.load.silence):
+            silence.last = now | silence.last
 
     def caught_up(self, seconds: float = PATIENCE_S) -> bool:
         """Wait until all that was sent by now is decided."""

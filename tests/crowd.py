@@ -27,6 +27,7 @@ class Load:
     def start(self) -> "Load":
         self._ended = threading.Event()
         settings = {"bootstrap.servers": self.address, "enable.idempotence": True, "delivery.timeout.ms": 300_000}
+        settings |= {"topic.metadata.refresh.interval.ms": 2_000}
         self._producer = ck.Producer({**settings, "partitioner": "murmur2_random", "linger.ms": 2})
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
