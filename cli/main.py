@@ -101,12 +101,15 @@ def evaluate(  # noqa: PLR0917 - typer takes options by name
         stage("evaluate")
         if made_by is not None:
             check_made_by(tables[0], made_by.bundle_id)
-        result = evaluate_decisions(*tables, None if made_by is None else made_by.policy)
+        asked = (None, None) if made_by is None else (made_by.policy, made_by.spec)
+        result = evaluate_decisions(*tables, *asked)
     if as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False))
         return
     labelled, total = result["applications"], result["decisions"]
     say(f"{labelled:,} decisions with a label, of {total:,}; {result['customers']:,} customers")
+    if "weights" in result:
+        say(f"Each counts by the column {result['weights']!r} of the labels, which the bundle's spec names.")
     for sentence in result["said"]:
         say(sentence)
     say()

@@ -7,7 +7,7 @@ import typer
 
 from cli.console import say, say_table, stages, warn
 from features.errors import SettingsError
-from metrics import Place, Unit, listed
+from metrics import Place, Unit, listed, value_of
 from scoring.bundle import Bundle, read_bundle
 from scoring.policy import Policy
 from scoring.scorer import Scorer
@@ -52,10 +52,11 @@ def say_costs(policy: Policy) -> None:
 
 def _say_points(bundle: Bundle) -> None:
     policy = bundle.evaluation.policy
-    confusion, total = policy["confusion"], policy["applications"]
+    confusion = policy["confusion"]
+    total = sum(sum(row.values()) for row in confusion.values())
     classes = bundle.policy.classes
-    mix = [sum(confusion[actual][name] for actual in classes) / max(total, 1) for name in classes]
-    say(f"On {total:,} held-out applications:")
+    mix = [sum(confusion[actual][name] for actual in classes) / (total or 1) for name in classes]
+    say(f"On {policy['applications']:,} held-out applications:")
     rows: list[tuple[str, ...]] = [(f"called {n}", f"{100 * s:.1f} %") for n, s in zip(classes, mix, strict=True)]
     found = bundle.evaluation.metrics
     names = [f"{m.name}_{classes[-1]}" if m.by_class else m.name for m in listed(Place.POLICY)]
@@ -139,8 +140,14 @@ def _say_changes(judged: "Judged", former: Policy, *, exact: bool) -> None:
     points = before["points"]["policy"], after["points"]["policy"]
     rows += [(name, _value(points[0][name]), _value(points[1][name])) for name in names]
     at_new = replace(judged, policy=replace(former, costs=judged.policy.costs))
-    old_cost = at_new.costs[judged.examples.actual, former.assign(judged.probabilities)].mean()
-    rows += [("cost at the new prices", f"{old_cost:,.2f}", f"{points[1]['expected_cost']['value']:,.2f}")]
+    decided = replace(at_new.decided, assigned=former.assign(judged.probabilities))
+    rows += [
+        (
+            "cost at the new prices",
+            f"{value_of('expected_cost', decided):,.2f}",
+            f"{points[1]['expected_cost']['value']:,.2f}",
+        )
+    ]
     say_table(("", "former policy", "new policy"), rows)
     if after["never_assigned"]:
         warn(never_assigned(after["never_assigned"]))

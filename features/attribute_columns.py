@@ -45,6 +45,8 @@ def _spread(numbers: Iterable[Float64s], spec: Spec) -> Iterator[Float64s]:
         many = kind_of(attribute).indicators(attribute)
         if many:
             yield from _indicators(next(columns), many)
+        elif attribute.never_worse_from is not None:
+            yield np.minimum(next(columns), attribute.never_worse_from)  # NaN stays NaN
         else:
             yield from islice(columns, len(makers))
 

@@ -5,6 +5,7 @@ there is of its events; what follows for each of its measures stands in docs/spe
 negative, so that more of it is a smaller number: `flow = "out"` says that a group's money goes out.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -17,10 +18,13 @@ def check_directions(spec: Spec) -> None:
     """Check that each direction says something about its features.
 
     Raises:
-        SpecError: a direction at a category without order, a list or a text, or at a group whose flow is not stated.
+        SpecError: a direction at a category without order, a list or a text, or at a group whose flow is not stated;
+            `never_worse_from` at what is no quantity, beside "down", or where it separates nobody.
 
     """
     for attribute in spec.attributes:
+        if attribute.never_worse_from is not None:
+            _check_never_worse(attribute, attribute.never_worse_from)
         if attribute.direction and not is_ordered(attribute):
             raise SpecError(
                 f"attributes.{attribute.name}.direction: a {attribute.kind} without an order has no more and no less. "
@@ -32,6 +36,22 @@ def check_directions(spec: Spec) -> None:
                 f"rfm.{group.name}.flow: missing beside direction. Expected in or out: whether the money of these "
                 "events comes in (amounts above 0) or goes out."
             )
+
+
+def _check_never_worse(attribute: Attribute, value: float) -> None:
+    key = f"attributes.{attribute.name}.never_worse_from"
+    if attribute.direction < 0:
+        raise SpecError(
+            f'{key}: contradicts direction = "down", by which higher values are worse. Leave one of them out; '
+            'never_worse_from means "up" below its value, and no difference from it on.'
+        )
+    kind = kind_of(attribute)
+    if not (kind.has_range or kind.relative):
+        raise SpecError(f"{key}: a {attribute.kind} is no quantity. Expected it at a number, a duration or a date.")
+    lowest = -math.inf if attribute.minimum is None else attribute.minimum
+    highest = math.inf if attribute.maximum is None else attribute.maximum
+    if not lowest < value <= highest:
+        raise SpecError(f"{key}: {value:g} is not above the lowest and within the range, so it would separate nobody.")
 
 
 def is_ordered(attribute: Attribute) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from features.dialect import Dialect, InstantForms
+from features.spec_weights import Weights
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 IDENTITY = ("application_id", "customer_id", "as_of")
@@ -38,7 +39,8 @@ class Attribute:
 
     `kind` is one of `features.cells.KINDS`, `options` are keys that only that kind knows. `version` is the spec's,
     `decimal` the sign before the decimals of its numbers as text. `direction` is 1 where more is better for the
-    applicant, -1 where less is, 0 where nothing is said: see `features.directions`.
+    applicant, -1 where less is, 0 where nothing is said: see `features.directions`. From `never_worse_from` on all
+    values count alike, and none counts worse than a lower one; None: no such rule.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Attribute:
     decimal: str = "."
     options: tuple[tuple[str, str | int], ...] = ()
     direction: int = 0
+    never_worse_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +152,8 @@ class Spec:
 
     `version` is 1 or 2: the rules that came with version 2 hold for specs that state it, so that a spec of version 1
     keeps its bits. `language` is that of the texts of `reasons`, as in HTML (en, de-CH). `pii` names ids and text
-    attributes that the decision log stores keyed. `csv` says how CSV files are written.
+    attributes that the decision log stores keyed. `csv` says how CSV files are written, `weights` what examples count
+    in training.
     """
 
     name: str
@@ -171,6 +175,7 @@ class Spec:
     pii: tuple[str, ...] = ()
     csv: Dialect = Dialect()  # noqa: RUF009 - frozen
     instants: InstantForms = InstantForms()  # noqa: RUF009 - frozen
+    weights: Weights = Weights()  # noqa: RUF009 - frozen
 
     def __hash__(self) -> int:
         """Hash the text that everything else was parsed from: specs are keys of caches that each message asks."""

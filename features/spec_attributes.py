@@ -50,7 +50,7 @@ def read_attribute(name: str, table: Table, defaults: Defaults) -> Attribute:
 
     """
     kind = _kind(table, defaults.version)
-    table.allow([*_KEYS, *(("decimal", "direction") if defaults.version > 1 else ()), *kind.keys])
+    table.allow([*_KEYS, *(("decimal", "direction", "never_worse_from") if defaults.version > 1 else ()), *kind.keys])
     values, strip = _values(table, kind), table.text("strip", defaults.strip)
     check_reachable(table.key("values"), values, " \t" + strip)
     minimum, maximum = _range(table, numeric=kind.has_range)
@@ -70,7 +70,10 @@ def read_attribute(name: str, table: Table, defaults: Defaults) -> Attribute:
         version=defaults.version,
         decimal=_decimal(table, defaults.decimal),
         direction=read_direction(table),
+        never_worse_from=table.number("never_worse_from") if "never_worse_from" in table.values else None,
     )
+    if attribute.never_worse_from is not None:
+        attribute = replace(attribute, direction=attribute.direction or 1)
     return replace(attribute, options=kind.options(table, attribute))
 
 

@@ -22,6 +22,7 @@ from features.spec_groups import read_group
 from features.spec_local import read_csv, read_instant_forms
 from features.spec_pii import check_pii
 from features.spec_policy import read_costs, read_floors
+from features.spec_weights import read_weights
 from features.toml_table import Table, errors_of
 
 SPEC_VERSION = 2  # that drafts and recipes write
@@ -30,7 +31,7 @@ _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
     *("language", "reasons", "about", "pii", "csv", "as_of_format", "time_zone"),
 )
-_KEYS_OF_2 = (*_KEYS, "decimal")
+_KEYS_OF_2 = (*_KEYS, "decimal", "weights")
 _RESERVED = {*IDENTITY}
 _Member = TypeVar("_Member")
 
@@ -54,13 +55,14 @@ def _spec(root: Table, text: str) -> Spec:
     classes, currency = read_classes(root, version, text), _currency(root.table("currency"))
     defaults = read_defaults(root, version, currency)
     kinds, ignored = _event_kinds(root.table("events", optional=True))
+    attributes = _members(root, "attributes", lambda name, table: read_attribute(name, table, defaults))
     spec = Spec(
         version=version,
         decimal=defaults.decimal,
         name=root.text("name"),
         classes=classes,
         currency=currency,
-        attributes=_members(root, "attributes", lambda name, table: read_attribute(name, table, defaults)),
+        attributes=attributes,
         event_kinds=kinds,
         ignored_kinds=ignored,
         groups=_members(root, "rfm", lambda name, table: read_group(name, table, kinds, version)),
@@ -74,6 +76,7 @@ def _spec(root: Table, text: str) -> Spec:
         pii=root.texts("pii", ()),
         csv=read_csv(root, version),
         instants=read_instant_forms(root, version),
+        weights=read_weights(root, version, classes, [attribute.name for attribute in attributes]),
     )
     check_pii(spec)
     _check_features([feature.name for feature in list_features(spec)])

@@ -1,5 +1,6 @@
 """Every figure about decisions, once: the table of metrics, how each is computed, and its interval by customer."""
 
+from metrics.counted import confusion_of, value_of
 from metrics.evaluating import Outcome, against, class_curves, evaluate, evaluate_all, not_certain, with_interval
 from metrics.evaluation import Evaluation, Origin, Protocol
 from metrics.expected import (
@@ -12,7 +13,7 @@ from metrics.expected import (
     stated_parts,
     variance,
 )
-from metrics.intervals import NOTHING, Decided, Figure, Z, figure, mean, share
+from metrics.intervals import NOTHING, Decided, Figure, Z, figure, mean, share, weighted_mean
 from metrics.kinds import (
     Asked,
     Cells,
@@ -70,6 +71,7 @@ __all__ = [
     "class_curves",
     "clustered_error",
     "column_tells",
+    "confusion_of",
     "curves",
     "evaluate",
     "evaluate_all",
@@ -91,6 +93,8 @@ __all__ = [
     "sentences",
     "share",
     "stated_parts",
+    "value_of",
     "variance",
+    "weighted_mean",
     "with_interval",
 ]

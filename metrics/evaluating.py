@@ -24,7 +24,8 @@ Drawn = dict[str, tuple[float, Floats]]
 class Outcome:
     """What was decided and what came true, one entry per application; classes are indices, worst first.
 
-    `costs[actual][assigned]` is money, or None where costs are not known.
+    `costs[actual][assigned]` is money, or None where costs are not known. `weights` say how many applicants each
+    application stands for; None: one.
     """
 
     classes: tuple[str, ...]
@@ -33,6 +34,7 @@ class Outcome:
     probabilities: Floats
     customers: Classes
     costs: Floats | None = None
+    weights: Floats | None = None
 
     @property
     def decided(self) -> Decided:
@@ -43,6 +45,7 @@ class Outcome:
             assigned=self.assigned,
             customers=self.customers,
             costs=self.costs,
+            weights=self.weights,
         )
 
 
@@ -80,7 +83,10 @@ def against(outcome: Outcome) -> dict[str, dict[str, Any]]:
     own = prices[outcome.actual, outcome.assigned]
     measure = "accuracy" if outcome.costs is None else "expected_cost"
     return {
-        name: {"of": measure, **paired_by_customer(prices[outcome.actual, other] - own, outcome.customers)}
+        name: {
+            "of": measure,
+            **paired_by_customer(prices[outcome.actual, other] - own, outcome.customers, outcome.weights),
+        }
         for name, other in others.items()
     }
 
@@ -88,7 +94,7 @@ def against(outcome: Outcome) -> dict[str, dict[str, Any]]:
 def class_curves(outcome: Outcome) -> dict[str, dict[str, list[float]]]:
     """Return ROC and precision-recall curve of each class against the rest, by name."""
     p = outcome.probabilities
-    return {name: curves(p[:, i], outcome.actual == i) for i, name in enumerate(outcome.classes)}
+    return {name: curves(p[:, i], outcome.actual == i, outcome.weights) for i, name in enumerate(outcome.classes)}
 
 
 def _evaluate(outcome: Outcome, ranked: Drawn, seed: int) -> dict[str, Any]:
@@ -110,16 +116,24 @@ def _evaluate(outcome: Outcome, ranked: Drawn, seed: int) -> dict[str, Any]:
         "customers": len(own),
         "metrics": figures,
         "confusion": _confusion(outcome),
+        **({} if outcome.weights is None else {"counts": _counts(outcome)}),
     }
 
 
-def _confusion(outcome: Outcome) -> dict[str, dict[str, int]]:
-    count = len(outcome.classes)
-    table = np.bincount(outcome.actual * count + outcome.assigned, minlength=count * count).reshape(count, count)
+def _confusion(outcome: Outcome) -> dict[str, dict[str, float]]:
+    """Count applications by actual and assigned class; where they have weights, add the weights up."""
+    count, whole = len(outcome.classes), outcome.weights is None
+    cells = outcome.actual * count + outcome.assigned
+    table = np.bincount(cells, outcome.weights, minlength=count * count).reshape(count, count)
     return {
-        actual: {assigned: int(table[i, j]) for j, assigned in enumerate(outcome.classes)}
+        actual: {b: int(table[i, j]) if whole else round(float(table[i, j]), 3) for j, b in enumerate(outcome.classes)}
         for i, actual in enumerate(outcome.classes)
     }
+
+
+def _counts(outcome: Outcome) -> dict[str, int]:
+    """Count applications by actual class, whatever their weights."""
+    return {name: int((outcome.actual == i).sum()) for i, name in enumerate(outcome.classes)}
 
 
 def _ranking(outcome: Outcome, seed: int) -> Drawn:
@@ -139,11 +153,11 @@ def _ranking(outcome: Outcome, seed: int) -> Drawn:
     _, customers = np.unique(outcome.customers, return_inverse=True)
     count = int(customers.max(initial=-1)) + 1
     for draw in (row for draws in resamples(count, seed) for row in draws) if count else ():
-        weights = draw[customers]
+        weights = draw[customers] if outcome.weights is None else draw[customers] * outcome.weights
         groups = {key: own.resampled(weights) for key, own in ranked.items()}
         for name, (of, key, _) in targets.items():
             values[name].append(of(groups[key]))
-    whole = {key: own.groups() for key, own in ranked.items()}
+    whole = {key: own.groups(outcome.weights) for key, own in ranked.items()}
     return {name: (of(whole[key]), np.array(values[name])) for name, (of, key, _) in targets.items()}
 
 
@@ -161,6 +175,8 @@ class _Sums:
         self._asked = Asked(count, costs=outcome.costs)
         columns = [of(outcome.probabilities, outcome.actual)[:, None] for of in means.values()]
         self.rows = np.concatenate([confusion, gaps.reshape(rows, -1), *columns], axis=1)
+        if outcome.weights is not None:
+            self.rows *= outcome.weights[:, None]
 
     def value(self, metric: Metric, sums: Floats) -> Floats | None:
         """Return a metric of each row of sums (r x columns), NaN where it is not defined; None: not known here."""

@@ -25,9 +25,9 @@ class Ranked:
         coarse = sizes * _MOST_GROUPS // max(len(group), 1) if len(sizes) > _MOST_GROUPS else np.arange(len(sizes))
         self._coarse = 2 * coarse[group] + positive
 
-    def groups(self) -> Groups:
-        """Count positives and negatives of each score, ascending."""
-        return _counted(self._codes, None, len(self._thresholds))
+    def groups(self, weights: Floats | None = None) -> Groups:
+        """Count positives and negatives of each score, ascending; each row counts by its weight."""
+        return _counted(self._codes, weights, len(self._thresholds))
 
     def resampled(self, weights: Floats) -> Groups:
         """Count them where each row counts so often; more than 1,000 scores are put together with their neighbours.
@@ -78,13 +78,13 @@ def _better_than_worst(probabilities: Floats, actual: Classes, _index: int) -> t
     return -probabilities[:, 0], actual > 0
 
 
-def auc(scores: NDArray[np.floating[Any]], positive: Mask) -> float | None:
+def auc(scores: NDArray[np.floating[Any]], positive: Mask, weights: Floats | None = None) -> float | None:
     """Return the area under the ROC curve of any scores; None without positives or negatives."""
-    found = area(Ranked(scores, positive).groups())
+    found = area(Ranked(scores, positive).groups(weights))
     return found if np.isfinite(found) else None
 
 
-def curves(scores: NDArray[np.floating[Any]], positive: Mask) -> dict[str, list[float]]:
+def curves(scores: NDArray[np.floating[Any]], positive: Mask, weights: Floats | None = None) -> dict[str, list[float]]:
     """Return ROC and precision-recall curve over descending thresholds, thinned out to some 200 points.
 
     `false_positive` and `recall` (true positives) begin at 0; `precision` is that of calling what lies above, and at
@@ -92,9 +92,9 @@ def curves(scores: NDArray[np.floating[Any]], positive: Mask) -> dict[str, list[
     """
     if not len(scores):
         return {"false_positive": [], "recall": [], "precision": []}
-    groups = Ranked(scores, positive).groups()
+    groups = Ranked(scores, positive).groups(weights)
     hits, misses = np.cumsum(groups.positive[::-1]), np.cumsum(groups.negative[::-1])
-    recall, wrong = hits / max(hits[-1], 1), misses / max(misses[-1], 1)
+    recall, wrong = hits / (hits[-1] or 1), misses / (misses[-1] or 1)
     kept = _thinned(np.maximum(recall, wrong))
     precision = hits / (hits + misses)
     return {

@@ -14,6 +14,8 @@ def sentences(found: dict[str, Any], classes: tuple[str, ...], currency: str | N
     `currency` is None where costs are not known. What an evaluation of an earlier release lacks is not spoken of.
     """
     yield _how_good(found["metrics"], classes[-1], currency)
+    if "counts" in found:
+        yield "Each application counts by its weight, the number of applicants it stands for."
     yield from _compared(found.get("against", {}), currency)
     yield from _refusals(found["confusion"], classes)
     yield from _sample(found, classes)
@@ -95,7 +97,7 @@ def _refusals(confusion: dict[str, dict[str, int]], classes: tuple[str, ...]) ->
 
 
 def _sample(found: dict[str, Any], classes: tuple[str, ...]) -> Iterator[str]:
-    counts = {name: sum(found["confusion"][name].values()) for name in classes}
+    counts = found.get("counts") or {name: sum(found["confusion"][name].values()) for name in classes}
     rarest = min(classes, key=lambda name: counts[name])
     auc = found["metrics"].get("auc") or {"low": None}
     of = f"Only {counts[rarest]:,} of {found['applications']:,} judged applications are {rarest}"

@@ -46,10 +46,14 @@ def choose_new_policy(bundle: Bundle, asked: Spec) -> Policy:
 def on_histogram(bundle: Bundle, policy: Policy) -> Judged:
     """Return the judged applications as the bundle's histogram has them: no features, no customers, no instants."""
     figures = content_of(bundle).figures
-    probabilities, actual = expand(figures["histogram"]["test"])
+    probabilities, actual, weights = expand(figures["histogram"]["test"])
     rows = np.arange(len(actual))
     examples = Examples(
-        matrix=np.empty((len(rows), 0), dtype=np.float32), actual=actual, customers=rows, as_of=np.zeros_like(rows)
+        matrix=np.empty((len(rows), 0), dtype=np.float32),
+        actual=actual,
+        customers=rows,
+        as_of=np.zeros_like(rows),
+        weights=weights,
     )
     known = figures["data"].get("train", figures["data"]["test"])["classes"]
     prior = np.array([known[name] for name in policy.classes], dtype=np.float64)
@@ -113,7 +117,7 @@ def _from_histogram(bundle: Bundle, old: Content, policy: Policy) -> dict[str, A
         former = old.evaluation.judged.get(name)
         if former is None:  # of a release without this baseline
             continue
-        part["customers"] = former["customers"]
+        part.update({name: former[name] for name in ("applications", "customers", "counts") if name in former})
         for metric, figure in part["metrics"].items():
             known = find(metric)
             same = known is not None and not known.of_decisions and metric in former["metrics"]

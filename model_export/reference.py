@@ -15,12 +15,14 @@ from metrics import (
     Linear,
     Sums,
     clustered_error,
+    confusion_of,
     excess_log_losses,
     monitored,
     residuals,
     sampling_variance,
     stated_parts,
     variance,
+    weighted_mean,
 )
 from scoring.bins import Column, Item, count, design_effect, place, quantile_edges
 from scoring.decisions import credit_scores
@@ -130,19 +132,30 @@ def _outputs(judged: Judged) -> Outputs:
     places = np.searchsorted(np.array(edges, dtype=np.float32), points, side="left")
     p = judged.probabilities.astype(np.float64)
     excess = excess_log_losses(p, judged.examples.actual)
-    gaps = np.eye(count_)[judged.examples.actual] - p
+    gaps, own = np.eye(count_)[judged.examples.actual] - p, _shares(judged)
     return Outputs(
         score_edges=edges,
-        score_counts=_by_score(points, edges),
+        score_counts=_counts(places, len(edges) + 1, judged.examples.weights),
         score_design_effect=round(design_effect(places, len(edges) + 1, customers), 4),
-        class_counts=tuple(np.bincount(judged.assigned, minlength=count_).tolist()),
+        class_counts=_counts(judged.assigned, count_, judged.examples.weights),
         class_design_effect=round(design_effect(judged.assigned, count_, customers), 4),
         claims=_claims(judged),
-        excess_log_loss=round(float(excess.mean()), 6),
-        excess_error=round(clustered_error(excess / len(excess), customers), 6),
-        gaps=tuple(np.round(gaps.mean(axis=0), 6).tolist()),
-        gap_errors=tuple(round(clustered_error(gap / len(gap), customers), 6) for gap in gaps.T),
+        excess_log_loss=round(weighted_mean(excess, judged.examples.weights), 6),
+        excess_error=round(clustered_error(excess * own, customers), 6),
+        gaps=tuple(round(weighted_mean(gap, judged.examples.weights), 6) for gap in gaps.T),
+        gap_errors=tuple(round(clustered_error(gap * own, customers), 6) for gap in gaps.T),
     )
+
+
+def _shares(judged: Judged) -> NDArray[np.float64]:
+    """Return what share of a mean over the judged applications each of them makes."""
+    weights = judged.examples.weights
+    return np.full(len(judged.examples), 1 / len(judged.examples)) if weights is None else weights / weights.sum()
+
+
+def _counts(places: Indices, size: int, weights: NDArray[np.float64] | None) -> tuple[int, ...]:
+    """Count by place; where applications have weights, as many as these say, rounded."""
+    return tuple(np.rint(np.bincount(places, weights, size)).astype(np.int64).tolist())
 
 
 def _months(table: FeatureTable, judged: Judged, items: tuple[Item, ...], outputs: Outputs) -> Iterator[Month]:
@@ -173,28 +186,25 @@ def _by_score(points: NDArray[np.float32], edges: tuple[float, ...]) -> tuple[in
 
 
 def _claims(judged: Judged) -> dict[str, Claim]:
-    p, assigned, actual = judged.probabilities.astype(np.float64), judged.assigned, judged.examples.actual
-    sums = Sums.of(p, assigned)
-    realised = np.zeros_like(sums.confusion)
-    np.add.at(realised, (actual, assigned), 1)
-    came_true = monitored(realised, judged.costs)
-    return {
-        name: _claim(linear, came_true[name].value, judged, sums)
-        for name, linear in monitored(sums.confusion, judged.costs).items()
-    }
+    p, assigned = judged.probabilities.astype(np.float64), judged.assigned
+    sums, weights = Sums.of(p, assigned), judged.examples.weights
+    stated = sums if weights is None else Sums.of(p * weights[:, None], assigned)
+    came_true = monitored(confusion_of(judged.decided), judged.costs)
+    claimed = monitored(stated.confusion, judged.costs)
+    return {name: _claim(linear, came_true[name].value, judged, sums) for name, linear in claimed.items()}
 
 
 def _claim(linear: Linear, realised: float | None, judged: Judged, sums: Sums) -> Claim:
     p, assigned, customers = judged.probabilities.astype(np.float64), judged.assigned, judged.examples.customers
-    error = clustered_error(residuals(linear, p, assigned, judged.examples.actual), customers)
-    stated_error = clustered_error(stated_parts(linear, p, assigned), customers)
+    weights = np.ones(len(p)) if judged.examples.weights is None else judged.examples.weights
+    apart, stated = residuals(linear, p, assigned, judged.examples.actual), stated_parts(linear, p, assigned)
     return Claim(
         stated=_rounded(linear.value),
         realised=_rounded(realised),
-        error=round(error, 8),
-        design_effect=_effect(error, variance(linear, sums)),
-        stated_error=round(stated_error, 8),
-        stated_design_effect=_effect(stated_error, sampling_variance(linear, sums)),
+        error=round(clustered_error(apart * weights, customers), 8),
+        design_effect=_effect(clustered_error(apart, customers), variance(linear, sums)),
+        stated_error=round(clustered_error(stated * weights, customers), 8),
+        stated_design_effect=_effect(clustered_error(stated, customers), sampling_variance(linear, sums)),
     )
 
 

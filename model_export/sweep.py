@@ -63,6 +63,7 @@ def sweep(
         "violations": 0,
         "proved": ["P(best class)", "P(worst class)", "credit score", *(["credit class"] if monge else [])],
         "class_left_out": None if monge else NOT_MONGE,
+        "never_worse": list(_never_worse(proof, ensemble, rows[: max(_LEAST_ROWS, comparisons // 2000)])),
     }
 
 
@@ -71,6 +72,33 @@ NOT_MONGE = (
     "b, c worse than d), so a better applicant may be called by a worse class; probabilities and score follow all the "
     "same."
 )
+
+
+def _never_worse(proof: Proof, ensemble: Ensemble, rows: Floats) -> Iterator[dict[str, Any]]:
+    """Prove of each attribute with `never_worse_from` that its value is at least as good as every lower one.
+
+    Features stop at that value, so all higher ones are the same row.
+    """
+    for attribute in proof.spec.attributes:
+        if attribute.never_worse_from is None:
+            continue
+        feature = list(proof.names).index(attribute.name)
+        end = np.float32(attribute.never_worse_from)
+        lower = _values(ensemble, feature)
+        lower = lower[lower < end]
+        for swept in _swept(rows, feature, np.append(lower, end)):
+            figures = _figures(proof, swept, classes=proof.policy.is_monge())
+            for what, found in figures.items():
+                table = found.reshape(-1, len(lower) + 1)
+                wrong = int((table[:, :-1] > table[:, -1:]).sum())
+                if wrong:
+                    raise ExportError(
+                        f"sweep: {what} is worse from {attribute.name} {end:g} on than below it in {wrong} of "
+                        f"{len(swept)} comparisons, so no bundle was written. attributes.{attribute.name}."
+                        "never_worse_from forbids it. Train with `credit train`, which keeps it, or leave the "
+                        "attribute out."
+                    )
+        yield {"feature": attribute.name, "from": attribute.never_worse_from, "comparisons": len(rows) * len(lower)}
 
 
 def _values(ensemble: Ensemble, feature: int) -> Floats:
@@ -96,14 +124,7 @@ def _swept(rows: Floats, feature: int, values: Floats) -> Iterator[Floats]:
 
 
 def _check(proof: Proof, name: str, swept: Floats, values: int, *, classes: bool) -> None:
-    p = proof.model.probabilities(swept)
-    rising: dict[str, NDArray[Any]] = {
-        "the probability of the best class": p[:, -1],
-        "the probability of the worst class": -p[:, 0],
-        "the score": credit_scores(p[:, 0], proof.spec.scaling),
-        **({"the class": proof.policy.assign(p)} if classes else {}),
-    }
-    for what, figures in rising.items():
+    for what, figures in _figures(proof, swept, classes=classes).items():
         wrong = int((np.diff(figures.reshape(-1, values).astype(np.float64), axis=1) < 0).sum())
         if wrong:
             raise ExportError(
@@ -111,3 +132,14 @@ def _check(proof: Proof, name: str, swept: Floats, values: int, *, classes: bool
                 "was written. A model of `credit train` keeps directions: report it; to adopt a model that was "
                 "trained without the direction, leave it out of the spec."
             )
+
+
+def _figures(proof: Proof, rows: Floats, *, classes: bool) -> dict[str, NDArray[Any]]:
+    """Return what must not fall as an applicant gets better."""
+    p = proof.model.probabilities(rows)
+    return {
+        "the probability of the best class": p[:, -1],
+        "the probability of the worst class": -p[:, 0],
+        "the score": credit_scores(p[:, 0], proof.spec.scaling),
+        **({"the class": proof.policy.assign(p)} if classes else {}),
+    }

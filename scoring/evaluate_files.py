@@ -8,17 +8,21 @@ import polars as pl
 from features.applications import identifier
 from features.class_values import class_texts, spelled
 from features.errors import InputError
-from features.spec import probability_column
+from features.sampling_weights import sampling_weights
+from features.spec import Spec, probability_column
 from metrics import Outcome, against, class_curves, evaluate, sentences
 from scoring.policy import Policy
 
 _ROUNDING = 1e-3
 
 
-def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Policy | None = None) -> dict[str, Any]:
+def evaluate_decisions(
+    decisions: pl.DataFrame, labels: pl.DataFrame, policy: Policy | None = None, spec: Spec | None = None
+) -> dict[str, Any]:
     """Join by application_id and evaluate; with a policy also the cost. Text columns (CSV) are taken as well.
 
-    The classes are in the policy's order; without one, in the order of the decisions' probability columns.
+    The classes are in the policy's order; without one, in the order of the decisions' probability columns. Where the
+    labels have the column of weights that `spec` names, applications count by it, and those of weight 0 do not.
 
     Raises:
         InputError: columns are missing, an id is repeated, a class or number is unusable, or nothing matches.
@@ -26,6 +30,13 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
     """
     columns = _probability_columns(decisions, policy)
     joined = _joined(decisions, labels, columns)
+    weights = None
+    if spec is not None and spec.weights.column in labels.columns:
+        weights = sampling_weights({"labels": labels}, joined["application_id"], spec)
+    if weights is not None:
+        joined, weights = joined.filter(pl.Series(weights > 0)), weights[weights > 0]
+    if joined.is_empty():
+        raise InputError("labels: every labelled application has a weight of 0, so there is nothing to evaluate.")
     classes = _class_names(columns, joined, policy)
     index = {name: i for i, name in enumerate(classes)}
     outcome = Outcome(
@@ -35,10 +46,12 @@ def evaluate_decisions(decisions: pl.DataFrame, labels: pl.DataFrame, policy: Po
         probabilities=_probabilities(joined, columns),
         customers=joined["customer_id"].cast(pl.String).rank("dense").cast(pl.Int64).to_numpy(),
         costs=None if policy is None else np.array(policy.costs),
+        weights=weights,
     )
     found = {**evaluate(outcome), "against": against(outcome)}
     said = sentences(found, classes, None if policy is None else policy.currency)
-    return {"decisions": decisions.height, **found, "curves": class_curves(outcome), "said": list(said)}
+    weighed = {} if weights is None else {"weights": spec.weights.column if spec else ""}
+    return {"decisions": decisions.height, **weighed, **found, "curves": class_curves(outcome), "said": list(said)}
 
 
 def _joined(decisions: pl.DataFrame, labels: pl.DataFrame, columns: list[str]) -> pl.DataFrame:

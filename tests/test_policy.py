@@ -198,7 +198,7 @@ def test_a_class_that_is_never_assigned_is_called_out(bundle: Path, credit: Cred
 
 def test_the_histogram_keeps_counts_and_means(trained: Trained) -> None:
     judged = trained.judged
-    probabilities, actual = expand(histogram(judged.probabilities, judged.examples.actual))
+    probabilities, actual, _ = expand(histogram(judged.probabilities, judged.examples.actual))
     assert np.bincount(actual).tolist() == np.bincount(judged.examples.actual).tolist()
     assert np.allclose(probabilities.mean(axis=0), judged.probabilities.mean(axis=0), atol=1e-4)
     assert pl.DataFrame(probabilities).n_unique() < len(actual)

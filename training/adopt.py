@@ -27,11 +27,13 @@ def adopt(model: Fitted, examples: Examples, table: FeatureTable, spec: Spec, *,
         SpecError: no policy meets the floors.
 
     """
-    check_class_order(model.margins(examples.matrix), examples.actual, spec)
+    check_class_order(model.margins(examples.matrix), examples, spec)
     split = halves(examples, seed)
-    margins, actual = model.margins(split.calibration.matrix), split.calibration.actual
-    calibration = fit_calibration(margins, actual)
-    policy = choose_policy(spec, calibration.probabilities(margins).astype(np.float32), actual)
+    learned = split.calibration
+    margins = model.margins(learned.matrix)
+    calibration = fit_calibration(margins, learned.actual, learned.weights)
+    stated = calibration.probabilities(margins).astype(np.float32)
+    policy = choose_policy(spec, stated, learned.actual, learned.weights)
     judged = judge(Fit(model, calibration, policy), split, spec)
     evaluation = {
         "seed": seed,

@@ -50,10 +50,23 @@ def fit_ordinal(margins: Floats, examples: Examples) -> Calibration:
     for number in range(margins.shape[1]):
         rows = examples.actual >= number
         weights = None if examples.weights is None else examples.weights[rows]
-        slope, shift = _platt(margins[rows, number], examples.actual[rows] > number, weights)
+        prior = _shift_of_classes(examples, number)
+        slope, shift = _platt(margins[rows, number] + prior, examples.actual[rows] > number, weights)
         scale.append(slope)
-        offset.append(shift)
+        offset.append(shift + slope * prior)
     return Calibration(np.array(scale, dtype=np.float32), np.array(offset, dtype=np.float32), ordinal=True)
+
+
+def _shift_of_classes(examples: Examples, number: int) -> float:
+    """Return what takes class weights out of an ensemble's margins: by how much they raised the odds of the better."""
+    if examples.class_weights is None:
+        return 0.0
+    sums = np.bincount(examples.actual, examples.weights, minlength=len(examples.class_weights)).astype(np.float64)
+    better = slice(number + 1, None)
+    if sums[better].sum() == 0:
+        return 0.0
+    mean = float(np.average(examples.class_weights[better], weights=sums[better]))
+    return float(np.log(examples.class_weights[number] / mean))
 
 
 def _platt(margins: Floats, better: NDArray[np.bool_], weights: Floats | None) -> tuple[float, float]:
@@ -75,8 +88,9 @@ def _platt(margins: Floats, better: NDArray[np.bool_], weights: Floats | None) -
     return float(np.exp(found[0])), float(found[1])
 
 
-def fit_calibration(margins: Floats, actual: NDArray[np.int64]) -> Calibration:
+def fit_calibration(margins: Floats, actual: NDArray[np.int64], weights: Floats | None = None) -> Calibration:
     """Fit vector scaling. `margins` has one row per example and one column per class, `actual` holds class indices."""
+    shares = np.empty(0) if weights is None else weights / weights.sum()
     count = margins.shape[1]
     rows = np.arange(len(actual))
 
@@ -84,9 +98,11 @@ def fit_calibration(margins: Floats, actual: NDArray[np.int64]) -> Calibration:
         log_scale, offset = parameters[:count], parameters[count:]
         logits = np.exp(log_scale) * margins + offset
         gradient = np.exp(log_softmax(logits, axis=1))
-        value = -float(log_softmax(logits, axis=1)[rows, actual].mean()) + _RIDGE * float(parameters @ parameters)
+        chosen = log_softmax(logits, axis=1)[rows, actual]
+        mean = chosen.mean() if weights is None else shares @ chosen
+        value = -float(mean) + _RIDGE * float(parameters @ parameters)
         gradient[rows, actual] -= 1
-        gradient /= len(rows)
+        gradient = gradient / len(rows) if weights is None else gradient * shares[:, None]
         scale_part = (gradient * margins).sum(axis=0) * np.exp(log_scale)
         return value, np.concatenate([scale_part, gradient.sum(axis=0)]) + 2 * _RIDGE * parameters
 

@@ -1,10 +1,13 @@
 """Choose the policy on calibration customers: the spec's costs, and the least multiplier that meets its floors."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import SpecError
 from features.spec import Floors, Spec
+from metrics import Decided, value_of
 from scoring.policy import Policy
 
 
@@ -25,8 +28,15 @@ class FloorsError(SpecError):
         )
 
 
-def choose_policy(spec: Spec, probabilities: NDArray[np.float32], actual: NDArray[np.int64]) -> Policy:
+def choose_policy(
+    spec: Spec,
+    probabilities: NDArray[np.float32],
+    actual: NDArray[np.int64],
+    weights: NDArray[np.float64] | None = None,
+) -> Policy:
     """Return the spec's policy; where it sets floors, with the smallest multiplier >= 1 that meets them.
+
+    `weights` say how many applicants each application stands for; None: one.
 
     Raises:
         FloorsError: no multiplier meets the floors; names the floors that are missed and the closest reached.
@@ -34,10 +44,14 @@ def choose_policy(spec: Spec, probabilities: NDArray[np.float32], actual: NDArra
     """
     if spec.floors.precision is None and spec.floors.recall is None:
         return Policy.of(spec)
+    decided = Decided(
+        count=len(spec.classes), actual=actual, assigned=actual, customers=np.zeros_like(actual), weights=weights
+    )
     closest: FloorsError | None = None
     for multiplier in _candidates(Policy.of(spec), probabilities):
         policy = Policy.of(spec, multiplier)
-        precision, recall = precision_and_recall(policy.assign(probabilities), actual, len(spec.classes) - 1)
+        own = replace(decided, assigned=policy.assign(probabilities))
+        precision, recall = value_of("precision", own) or 0.0, value_of("recall", own) or 0.0
         if _shortfall(spec.floors, precision, recall) == 0:
             return policy
         found = FloorsError(spec.floors, policy, (precision, recall))
@@ -58,13 +72,6 @@ def _candidates(policy: Policy, probabilities: NDArray[np.float32], most: int = 
     if len(switches) > most:
         switches = switches[np.linspace(0, len(switches) - 1, most).astype(int)]
     return [1.0, *np.nextafter(switches, np.inf).tolist()]
-
-
-def precision_and_recall(assigned: NDArray[np.int64], actual: NDArray[np.int64], positive: int) -> tuple[float, float]:
-    """Return precision and recall of a class; 0 where there is nothing to divide by."""
-    hits = int(((assigned == positive) & (actual == positive)).sum())
-    called, present = int((assigned == positive).sum()), int((actual == positive).sum())
-    return hits / max(called, 1), hits / max(present, 1)
 
 
 def _shortfall(floors: Floors, precision: float, recall: float) -> float:

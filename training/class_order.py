@@ -10,6 +10,7 @@ from features.errors import ExportError
 from features.spec import Spec
 from metrics import log_losses
 from training.calibrate import fit_calibration
+from training.data import Examples
 
 _ALL_ORDERS_UP_TO = 5  # classes; beyond, only the reverse, the alphabetical order and exchanges of two
 _LEAST_GAIN = 0.01  # of log loss
@@ -18,17 +19,17 @@ _STANDARD_ERRORS = 4.0  # so many that none of 120 orders gains so much by luck
 Order = tuple[int, ...]
 
 
-def check_class_order(margins: NDArray[np.float64], actual: NDArray[np.int64], spec: Spec) -> None:
+def check_class_order(margins: NDArray[np.float64], examples: Examples, spec: Spec) -> None:
     """Check that no other order of the model's classes explains the labels clearly better, each order calibrated.
 
     Raises:
         ExportError: one does; names the order in which the model has its classes.
 
     """
-    given = _losses(margins, actual)
+    given = _losses(margins, examples)
     best, gain = None, _LEAST_GAIN
     for order in _orders(spec.classes):
-        better = given - _losses(margins[:, order], actual)
+        better = given - _losses(margins[:, order], examples)
         error = float(better.std()) / max(len(better), 1) ** 0.5
         if better.mean() > max(gain, _STANDARD_ERRORS * error):
             best, gain = order, float(better.mean())
@@ -38,16 +39,18 @@ def check_class_order(margins: NDArray[np.float64], actual: NDArray[np.int64], s
             found[column] = name
         raise ExportError(
             f"the model's classes seem to stand in the order {', '.join(found)}, expected {', '.join(spec.classes)} "
-            f"(0, 1 ..., worst first): so the calibrated log loss on {len(actual):,} labelled applications is "
+            f"(0, 1 ..., worst first): so the calibrated log loss on {len(examples):,} labelled applications is "
             f"{given.mean() - gain:.3f}, as given {given.mean():.3f}. Encode the labels worst first and train again; "
             "a LabelEncoder sorts by the alphabet. If they are encoded so, the features may be in another order: "
             "--expected tells."
         )
 
 
-def _losses(margins: NDArray[np.float64], actual: NDArray[np.int64]) -> NDArray[np.float64]:
-    probabilities = fit_calibration(margins, actual).probabilities(margins)
-    return log_losses(probabilities, actual)
+def _losses(margins: NDArray[np.float64], examples: Examples) -> NDArray[np.float64]:
+    """Return the log loss of each application, as many times as its weight says."""
+    probabilities = fit_calibration(margins, examples.actual, examples.weights).probabilities(margins)
+    losses = log_losses(probabilities, examples.actual)
+    return losses if examples.weights is None else losses * examples.weights
 
 
 def _orders(classes: tuple[str, ...]) -> Iterator[list[int]]:

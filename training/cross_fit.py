@@ -19,6 +19,7 @@ from training.grow import grow, grown
 from training.judged import Judged
 from training.parallel import in_parallel
 from training.recipe import Plan
+from training.weights import weighted_shares
 
 Folds = NDArray[np.int64]
 
@@ -72,7 +73,7 @@ def cross_fit(spec: Spec, examples: Examples, margins: Margins, fold_of: Folds) 
     """
     calibration = fit_ordinal(margins, examples)
     stated = calibration.probabilities(margins).astype(np.float32)
-    policy = choose_policy(spec, stated, examples.actual)
+    policy = choose_policy(spec, stated, examples.actual, examples.weights)
     return CrossFit(
         margins=margins,
         calibration=calibration,
@@ -99,25 +100,25 @@ def judge_folds(
         calibration = fit_ordinal(margins[others], examples.only(others))
         probabilities[own] = calibration.probabilities(margins[own])
         stated = calibration.probabilities(margins[others]).astype(np.float32)
-        decided[own] = closest_policy(spec, stated, examples.actual[others]).assign(probabilities[own])
+        decided[own] = closest_policy(spec, stated, examples.only(others)).assign(probabilities[own])
     everything = fit_ordinal(margins[known], examples.only(known)).probabilities(margins[known]).astype(np.float32)
-    policy = closest_policy(spec, everything, examples.actual[known])
-    counts = np.bincount(examples.actual[known], minlength=len(spec.classes))
+    learned = examples.only(known)
+    policy = closest_policy(spec, everything, learned)
     judged = Judged(
         spec=spec,
         policy=policy,
         examples=examples.only(wanted),
         probabilities=probabilities[wanted],
-        prior=counts / counts.sum(),
+        prior=weighted_shares(learned.actual, learned.weights, len(spec.classes)),
     )
     bound = spec.floors.precision is not None or spec.floors.recall is not None
     return replace(judged, by_folds=(policy, decided[wanted])) if bound else judged
 
 
-def closest_policy(spec: Spec, probabilities: NDArray[np.float32], actual: NDArray[np.int64]) -> Policy:
+def closest_policy(spec: Spec, probabilities: NDArray[np.float32], examples: Examples) -> Policy:
     """Return the policy that the floors ask for, or, of models that are not published, the closest to it."""
     try:
-        return choose_policy(spec, probabilities, actual)
+        return choose_policy(spec, probabilities, examples.actual, examples.weights)
     except FloorsError as error:
         return error.policy
 
@@ -126,7 +127,7 @@ def floors_missed(spec: Spec, margins: Margins, examples: Examples) -> str | Non
     """Say which floors no policy meets on these margins; None if one does."""
     stated = fit_ordinal(margins, examples).probabilities(margins).astype(np.float32)
     try:
-        choose_policy(spec, stated, examples.actual)
+        choose_policy(spec, stated, examples.actual, examples.weights)
     except FloorsError as error:
         return str(error)
     return None

@@ -1,6 +1,6 @@
 """The training table: features with labels, and who belongs to which side of the splits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,9 @@ from features.class_values import match_classes, without_class
 from features.errors import InputError
 from features.instant_advice import instant_advice
 from features.matrix import FeatureTable, build_features
+from features.sampling_weights import sampling_weights
 from features.spec import Spec
+from training.weights import class_weights, normalised
 
 SHARES = {"train": 0.65, "calibration": 0.15, "test": 0.20}
 _LEAST_CUSTOMERS = 60
@@ -34,7 +36,8 @@ class TrainingData:
 class Examples:
     """Labelled feature rows. `customers` are codes, `as_of` microseconds, `actual` class indices, worst first.
 
-    `truth` as in `TrainingData`, one column per class. `weights`, where the spec asks for them, count in fits.
+    `truth` as in `TrainingData`, one column per class. `weights`, where the spec asks for them, say how many applicants
+    each row stands for (mean 1, all above 0); `class_weights` is what rows of each class are multiplied by in fits.
     """
 
     matrix: NDArray[np.float32]
@@ -43,6 +46,7 @@ class Examples:
     as_of: NDArray[np.int64]
     truth: NDArray[np.float32] | None = None
     weights: NDArray[np.float64] | None = None
+    class_weights: NDArray[np.float64] | None = None
 
     def only(self, wanted: NDArray[np.bool_]) -> "Examples":
         """Select rows by mask."""
@@ -53,11 +57,20 @@ class Examples:
             as_of=self.as_of[wanted],
             truth=None if self.truth is None else self.truth[wanted],
             weights=None if self.weights is None else self.weights[wanted],
+            class_weights=self.class_weights,
         )
 
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.actual)
+
+    @property
+    def counted_in_fits(self) -> NDArray[np.float64] | None:
+        """What each row counts in a fit: its own weight times that of its class; None: one each."""
+        if self.class_weights is None:
+            return self.weights
+        own = self.class_weights[self.actual] * (1 if self.weights is None else self.weights)
+        return np.asarray(own / own.mean()) if len(own) else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +108,32 @@ def label_examples(data: TrainingData, spec: Spec) -> tuple[Examples, FeatureTab
         as_of=joined["as_of"].to_numpy(),
         truth=_truth(data.truth, joined, spec),
     )
-    labelled = examples.only(examples.actual >= 0)
+    usable, weights = usable_examples(data, table, spec)
+    labelled = examples.only(usable)
     _check_size(labelled, table.rejects, spec)
-    return labelled, table
+    weights = None if weights is None else normalised(weights)
+    return replace(labelled, weights=weights, class_weights=class_weights(labelled.actual, weights, spec)), table
+
+
+def usable_examples(
+    data: TrainingData, table: FeatureTable, spec: Spec
+) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None]:
+    """Return a mask of the applications of `table` that have a label and count, and the weights of those in the mask.
+
+    Raises:
+        InputError: labels or weights are unusable.
+
+    """
+    ids = table.applications["application_id"]
+    usable = ids.is_in(check_labels(data.labels, spec)["application_id"].implode()).to_numpy()
+    tables = {"labels": data.labels, "applications": data.applications}
+    weights = sampling_weights(tables, ids.filter(pl.Series(usable)), spec)
+    if weights is None:
+        return usable, None
+    counted = weights > 0
+    usable = usable.copy()
+    usable[usable] = counted
+    return usable, weights[counted]
 
 
 def _check_instants(data: TrainingData, rejects: pl.DataFrame) -> None:
@@ -150,9 +186,11 @@ def _check_size(examples: Examples, rejects: pl.DataFrame, spec: Spec) -> None:
             f"Check that the application_ids of labels and applications agree.{_causes(rejects)}"
         )
     absent = [name for i, name in enumerate(spec.classes) if not (examples.actual == i).any()]
+    weighed = f" whose {spec.weights.column} is above 0" if spec.weights.column else ""
     if absent:
         raise InputError(
-            f"labels: no application of class {', '.join(absent)}. Expected examples of each.{_causes(rejects)}"
+            f"labels: no application of class {', '.join(absent)}{weighed}. "
+            f"Expected examples of each.{_causes(rejects)}"
         )
 
 

@@ -127,7 +127,8 @@ def _ratios(
     least = 1 if measure == "not_refused" else len(judged.spec.classes) - 1
     favoured = judged.assigned >= least
     _, customers = np.unique(judged.examples.customers, return_inverse=True)
-    columns = [np.bincount(customers, x & (member == i)) for i in large for x in (favoured, np.ones_like(favoured))]
+    weights = np.ones(len(favoured)) if judged.examples.weights is None else judged.examples.weights
+    columns = [np.bincount(customers, weights * x * (member == i)) for i in large for x in (favoured, favoured | True)]
     sums = np.stack(columns, axis=1).astype(np.float64)
     drawn = np.concatenate([draws @ sums for draws in resamples(len(sums))])
     place = large.index(reference)

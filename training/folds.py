@@ -3,10 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import Examples
+from features.errors import InputError
+from features.spec import Spec
+from training.data import Examples, Split, check_no_leak
 
 FOLDS = 5
 FEWER_FOLDS = 3
+LEAST_OF_A_CLASS = 2  # customers: one fold must hold a class out while the others learn it
 _MANY = 50_000  # rows, from which on three folds tell as much
 
 
@@ -43,3 +46,36 @@ def sample_customers(examples: Examples, rows: int, seed: int) -> NDArray[np.boo
     chosen[shuffled_customers(examples, seed)[::every]] = True
     found: NDArray[np.bool_] = chosen[index]
     return found
+
+
+def hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
+    """Set a share of the customers of each class aside, never to be trained on; none where the share is 0."""
+    if share == 0:
+        return examples, None
+    order = shuffled_customers(examples, seed + 1)
+    chosen = np.floor(np.arange(1, len(order) + 1) * share) > np.floor(np.arange(len(order)) * share)
+    customers, index = np.unique(examples.customers, return_inverse=True)
+    held = np.zeros(len(customers), dtype=np.bool_)
+    held[order[chosen]] = True
+    known, test = examples.only(~held[index]), examples.only(held[index])
+    check_no_leak(Split(known, known.only(np.zeros(len(known), dtype=np.bool_)), test))
+    return known, test
+
+
+def check_classes(examples: Examples, spec: Spec) -> None:
+    """Check that folds can hold each class out.
+
+    Raises:
+        InputError: a class has fewer than two customers.
+
+    """
+    rare = [
+        name
+        for i, name in enumerate(spec.classes)
+        if len(np.unique(examples.customers[examples.actual == i])) < LEAST_OF_A_CLASS
+    ]
+    if rare:
+        raise InputError(
+            f"labels: {', '.join(rare)} is so rare that fewer than {LEAST_OF_A_CLASS} customers to learn from have an "
+            "application of it, so that none can be held out. Give more examples, or leave the class out of the spec."
+        )

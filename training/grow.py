@@ -23,6 +23,8 @@ def estimate(kind: ModelKind, side: Side, parameters: Parameters, seed: int) -> 
     for name in ("n_estimators", "max_depth", "min_samples_leaf"):
         if name in chosen:
             chosen[name] = int(chosen[name])
+    if side.weights is not None:  # leaves count by weight, as splits do
+        chosen["min_weight_fraction_leaf"] = min(0.5, chosen.pop("min_samples_leaf", 1) / len(side.better))
     if any(side.directions):
         chosen["monotonic_cst"] = list(side.directions)
     make = RandomForestClassifier if kind is ModelKind.RANDOM_FOREST else DecisionTreeClassifier

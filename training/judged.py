@@ -11,6 +11,7 @@ from metrics import Decided, Outcome, against, evaluate_all
 from scoring.policy import Policy
 from training.candidate import Fit
 from training.data import Examples, Split
+from training.weights import weighted_shares
 
 Classes = NDArray[np.int64]
 Probabilities = NDArray[np.float32]
@@ -52,6 +53,7 @@ class Judged:
             assigned=self.assigned,
             customers=self.examples.customers,
             costs=self.costs,
+            weights=self.examples.weights,
         )
 
     def outcome(self, assigned: Classes, probabilities: Probabilities) -> Outcome:
@@ -63,19 +65,19 @@ class Judged:
             probabilities=probabilities.astype(np.float64),
             customers=self.examples.customers,
             costs=self.costs,
+            weights=self.examples.weights,
         )
 
 
 def judge(fitted: Fit, split: Split, spec: Spec) -> Judged:
     """Let a candidate state its probabilities for the test side of its split."""
     known = split.train if len(split.train) else split.calibration
-    counts = np.bincount(known.actual, minlength=len(spec.classes))
     return Judged(
         spec=spec,
         policy=fitted.policy,
         examples=split.test,
         probabilities=fitted.probabilities(split.test.matrix),
-        prior=counts / counts.sum(),
+        prior=weighted_shares(known.actual, known.weights, len(spec.classes)),
     )
 
 

@@ -54,6 +54,6 @@ def price(bound: Judged, free: Judged) -> dict[str, Any]:
     """Return how much higher log loss and cost are where directions bind."""
     actual, customers = bound.examples.actual, bound.examples.customers
     losses = log_losses(bound.probabilities, actual) - log_losses(free.probabilities, actual)
-    paid = bound.costs[actual, bound.assigned] - bound.costs[actual, free.assigned]
-    found = {"log_loss": paired_by_customer(losses, customers), "cost": paired_by_customer(paid, customers)}
+    paid, weights = bound.decided.paid - free.decided.paid, bound.examples.weights
+    found = {name: paired_by_customer(v, customers, weights) for name, v in {"log_loss": losses, "cost": paid}.items()}
     return {name: {"value": f["gain"], "low": f["low"], "high": f["high"]} for name, f in found.items()}

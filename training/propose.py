@@ -71,12 +71,13 @@ def _candidates(spec: Spec, examples: Examples, fold_of: Folds) -> Iterator[tupl
     bare = replace(
         spec,
         text=f"{spec.text}\n# without directions",  # by which specs are told apart
-        attributes=tuple(replace(a, direction=0) for a in spec.attributes),
+        attributes=tuple(replace(a, direction=a.direction if a.never_worse_from else 0) for a in spec.attributes),
         groups=tuple(replace(g, direction=0) for g in spec.groups),
     )
     sources = [feature.source for feature in list_features(spec)]
     for place, attribute in enumerate(bare.attributes):
-        sign = _sign(examples, sources.index(attribute.name), fold_of) if is_ordered(attribute) else 0
+        free = is_ordered(attribute) and attribute.never_worse_from is None
+        sign = _sign(examples, sources.index(attribute.name), fold_of) if free else 0
         if sign:
             changed = (*bare.attributes[:place], replace(attribute, direction=sign), *bare.attributes[place + 1 :])
             text = f"{bare.text} {attribute.name}"

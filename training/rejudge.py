@@ -12,15 +12,16 @@ from scoring.model import Model
 from scoring.policy import Policy
 from training.adopt import halves
 from training.cross_fit import judge_folds, out_of_fold
-from training.data import Examples, TrainingData, check_labels, label_examples, split_by_customer
-from training.folds import assign_folds
+from training.data import Examples, TrainingData, label_examples, split_by_customer, usable_examples
+from training.folds import assign_folds, hold_out
 from training.judged import Judged, evaluate_judged
 from training.recipe import Plan
 from training.report.content import Content
 from training.report.figures import judged_figures
 from training.report.files import content_of
 from training.report.reason_figures import reason_figures
-from training.run import CROSS_FITTED, HOLDOUT, fingerprint, hold_out
+from training.run import CROSS_FITTED, HOLDOUT, fingerprint
+from training.weights import weighted_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +47,18 @@ def rejudge(bundle: Bundle, data: TrainingData, policy: Policy | None = None) ->
     """
     spec = bundle.spec
     examples, table = label_examples(data, spec)
-    labelled = check_labels(data.labels, spec)["application_id"]
-    ids = table.applications["application_id"]
-    ids = ids.filter(ids.is_in(labelled.implode()))
+    ids = table.applications["application_id"].filter(pl.Series(usable_examples(data, table, spec)[0]))
     known = fingerprint(examples) == bundle.manifest["training_data"]["sha256"]
     by_folds = known and bundle.manifest["evaluation"].get("protocol") == CROSS_FITTED
     chosen = np.ones(len(examples), dtype=bool) if by_folds or not known else _held_out(bundle, examples)
     judged = examples.only(chosen)
-    counts = np.bincount(judged.actual, minlength=len(spec.classes))
     return Rejudged(
         judged=Judged(
             spec=spec,
             policy=policy or bundle.policy,
             examples=judged,
             probabilities=_by_folds(bundle, judged) if by_folds else _probabilities(bundle, judged),
-            prior=counts / counts.sum(),
+            prior=weighted_shares(judged.actual, judged.weights, len(spec.classes)),
         ),
         application_ids=ids.filter(pl.Series(chosen)),
         known=known,

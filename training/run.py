@@ -10,7 +10,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.directions import feature_directions, missing_ends
-from features.errors import InputError
 from features.matrix import FeatureTable
 from features.spec import Spec
 from metrics import log_losses, paired_by_customer
@@ -20,9 +19,9 @@ from training.calibrate import Calibration
 from training.candidate import Fit
 from training.choose_plan import choose_plan
 from training.cross_fit import Folds, cross_fit, floors_missed, judge_folds, out_of_fold
-from training.data import Examples, Split, TrainingData, check_no_leak, label_examples, last_period
+from training.data import Examples, Split, TrainingData, label_examples, last_period
 from training.fit import Fitted, Margins, ModelKind
-from training.folds import assign_folds, fold_count, shuffled_customers
+from training.folds import LEAST_OF_A_CLASS, assign_folds, check_classes, fold_count, hold_out
 from training.grow import fit_plan, with_exact_sums
 from training.judged import Judged, evaluate_judged, judge
 from training.prices import price_directions
@@ -33,7 +32,6 @@ from training.tuned import Tuned
 Progress = Callable[[str], None]
 
 CROSS_FITTED, HOLDOUT = "cross-fitted", "holdout"
-LEAST_OF_A_CLASS = 2  # customers: one fold must hold a class out while the others learn it
 
 
 def _silent(_stage: str) -> None:
@@ -114,10 +112,13 @@ class _Task:
     def _gain(self, default: Margins, found: Margins) -> dict[str, Any]:
         """Compare a search's winner with the recipe's own plan on folds that took no part in the search."""
         old, new = (judge_folds(self.spec, self.examples, m, self.fold_of) for m in (default, found))
-        actual, customers = self.examples.actual, self.examples.customers
-        saved = old.costs[actual, old.assigned] - new.costs[actual, new.assigned]
+        actual, customers, weights = self.examples.actual, self.examples.customers, self.examples.weights
+        saved = old.decided.paid - new.decided.paid
         nearer = log_losses(old.probabilities, actual) - log_losses(new.probabilities, actual)
-        return {**paired_by_customer(saved, customers), "log_loss_saved": paired_by_customer(nearer, customers)}
+        return {
+            **paired_by_customer(saved, customers, weights),
+            "log_loss_saved": paired_by_customer(nearer, customers, weights),
+        }
 
 
 def train(
@@ -181,39 +182,6 @@ def train(
     )
 
 
-def hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples | None]:
-    """Set a share of the customers of each class aside, never to be trained on; none where the share is 0."""
-    if share == 0:
-        return examples, None
-    order = shuffled_customers(examples, seed + 1)
-    chosen = np.floor(np.arange(1, len(order) + 1) * share) > np.floor(np.arange(len(order)) * share)
-    customers, index = np.unique(examples.customers, return_inverse=True)
-    held = np.zeros(len(customers), dtype=np.bool_)
-    held[order[chosen]] = True
-    known, test = examples.only(~held[index]), examples.only(held[index])
-    check_no_leak(Split(known, known.only(np.zeros(len(known), dtype=np.bool_)), test))
-    return known, test
-
-
-def check_classes(examples: Examples, spec: Spec) -> None:
-    """Check that folds can hold each class out.
-
-    Raises:
-        InputError: a class has fewer than two customers.
-
-    """
-    rare = [
-        name
-        for i, name in enumerate(spec.classes)
-        if len(np.unique(examples.customers[examples.actual == i])) < LEAST_OF_A_CLASS
-    ]
-    if rare:
-        raise InputError(
-            f"labels: {', '.join(rare)} is so rare that fewer than {LEAST_OF_A_CLASS} customers to learn from have an "
-            "application of it, so that none can be held out. Give more examples, or leave the class out of the spec."
-        )
-
-
 def _out_of_time(task: _Task, plan: Plan) -> dict[str, Any] | None:
     """Repeat the run as if the last label periods had not come yet, and test on them; None with one period only.
 
@@ -241,6 +209,7 @@ def _out_of_time(task: _Task, plan: Plan) -> dict[str, Any] | None:
 def fingerprint(examples: Examples) -> str:
     """SHA-256 of what the model was trained and tested on: features, labels, instants, in their order."""
     digest = hashlib.sha256()
-    for array in (examples.matrix, examples.actual, examples.as_of):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    for array in (examples.matrix, examples.actual, examples.as_of, examples.weights):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -42,7 +42,8 @@ class Side:
 def side_of(examples: Examples, number: int, plan: Plan | None = None) -> Side:
     """Return the rows of ensemble `number`: classes from `number` on, parted into it and what is better."""
     rows = examples.actual >= number
-    weights = None if examples.weights is None else examples.weights[rows]
+    weights = examples.counted_in_fits
+    weights = None if weights is None else weights[rows]
     better = examples.actual[rows] > number
     side = Side(matrix=examples.matrix[rows], better=better, weights=weights)
     return side if plan is None else replace(side, directions=plan.directions, fills=fills_of(plan))

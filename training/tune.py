@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, Trial, TrialState
-from scipy.special import expit
 
 from features.errors import InputError
 from features.spec import Spec
-from metrics import log_losses
+from metrics import log_losses, value_of, weighted_mean
+from training.calibrate import chain
 from training.choose_policy import FloorsError
 from training.cross_fit import Folds, cross_fit, fold_margins
 from training.data import Examples
@@ -75,26 +74,23 @@ class Ground:
         for fold in range(FOLDS):
             own = fold_of == fold
             margins[own] = fold_margins(self.examples, plan, own)
-            losses.append(_log_loss(margins[own], self.examples.actual[own]))
+            losses.append(_log_loss(margins[own], self.examples.only(own)))
             trial.report(float(np.mean(losses)), fold)
             if fold < FOLDS - 1 and trial.should_prune():
                 raise optuna.TrialPruned
         judged = cross_fit(self.spec, self.examples, margins, fold_of).judged
-        paid = judged.costs[judged.examples.actual, judged.assigned]
-        logs = log_losses(judged.probabilities, judged.examples.actual)
-        trial.set_user_attr("folds", [float(paid[fold_of == fold].mean()) for fold in range(FOLDS)])
-        trial.set_user_attr("losses", [float(logs[fold_of == fold].mean()) for fold in range(FOLDS)])
+        decided, weights = judged.decided, self.examples.weights
+        logs = log_losses(judged.probabilities, decided.actual)
+        parts = [fold_of == fold for fold in range(FOLDS)]
+        trial.set_user_attr("folds", [value_of("expected_cost", decided, own) for own in parts])
+        losses = [weighted_mean(logs[own], None if weights is None else weights[own]) for own in parts]
+        trial.set_user_attr("losses", losses)
         return float(np.mean(trial.user_attrs["folds"]))
 
 
-def _log_loss(margins: Margins, actual: NDArray[np.int64]) -> float:
+def _log_loss(margins: Margins, examples: Examples) -> float:
     """Return the log loss before calibration."""
-    total = 0.0
-    for number in range(margins.shape[1]):
-        rows = actual >= number
-        signed = np.where(actual[rows] > number, margins[rows, number], -margins[rows, number])
-        total -= float(np.log(np.maximum(expit(signed), 1e-15)).sum())
-    return total / len(actual)
+    return weighted_mean(log_losses(chain(margins), examples.actual), examples.weights)
 
 
 def tune(ground: Ground, search: Search) -> Tuned:
@@ -148,7 +144,8 @@ def _whole(trial: FrozenTrial) -> bool:
 def _key(ground: Ground) -> str:
     """Name a study after all that its trials depend on, so that trials of another task are never taken for its own."""
     digest = hashlib.sha256()
-    for array in (ground.examples.matrix, ground.examples.actual, ground.examples.customers, ground.examples.weights):
+    own = ground.examples
+    for array in (own.matrix, own.actual, own.customers, own.weights, own.class_weights):
         digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     spec, space = ground.spec, sorted(SPACES[ground.plan.kind].items())
     facts = (ground.plan.to_json(), spec.classes, spec.costs, spec.floors, space, optuna.__version__)

@@ -42,7 +42,7 @@ def judged_figures(judged: Judged, tables: ShapTables) -> dict[str, Any]:
         "importance": found,
         "months": months(judged),
         "slices": slices(judged, [row["feature"] for row in found["features"][:_SLICED]]),
-        "histogram": {"test": histogram(judged.probabilities, judged.examples.actual)},
+        "histogram": {"test": histogram(judged.probabilities, judged.examples.actual, judged.examples.weights)},
     }
 
 
@@ -63,7 +63,7 @@ def training_figures(judged: Judged, sides: Sides, model: HasProbabilities, tabl
     for name, side in learned.items():
         figures["data"][name] = _describe(side, classes)
     stated = model.probabilities(split.calibration.matrix) if sides.stated is None else sides.stated
-    figures["histogram"]["calibration"] = histogram(stated, split.calibration.actual)
+    figures["histogram"]["calibration"] = histogram(stated, split.calibration.actual, split.calibration.weights)
     figures["background"] = background(split.calibration.matrix, judged.spec)
     known = model.probabilities(split.train.matrix) if len(split.train) else np.empty((0, len(classes)), np.float32)
     figures["leaks"] = leaks(split, judged, known, sides.fold_of)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from features.matrix import list_features
 from features.telling import TELLING, telling
-from metrics import auc, log_losses
+from metrics import auc, log_losses, weighted_mean
 from training.data import Examples, Split
 from training.judged import Judged
 
@@ -76,7 +76,7 @@ def _single_features(judged: Judged) -> list[dict[str, Any]]:
     for i, feature in enumerate(list_features(judged.spec)):
         values = np.nan_to_num(judged.examples.matrix[:, i], nan=-np.inf)
         for name, is_class in ((classes[0], actual == 0), (classes[-1], actual == len(classes) - 1)):
-            area = auc(values, is_class)
+            area = auc(values, is_class, judged.examples.weights)
             if area is not None:
                 found.append((round(max(area, 1 - area), 4), feature.name, name))
     found.sort(key=lambda row: (-row[0], *row[1:]))
@@ -84,4 +84,5 @@ def _single_features(judged: Judged) -> list[dict[str, Any]]:
 
 
 def _log_loss(probabilities: NDArray[np.float32], examples: Examples) -> float | None:
-    return round(float(log_losses(probabilities, examples.actual).mean()), 6) if len(examples) else None
+    losses = log_losses(probabilities, examples.actual)
+    return round(weighted_mean(losses, examples.weights), 6) if len(examples) else None

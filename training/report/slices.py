@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features.cells import kind_of
 from features.matrix import list_features
-from metrics import Place, Z, figure, listed, log_losses, mean, named
+from metrics import Place, Z, figure, listed, log_losses, mean, named, weighted_mean
 from training.judged import Judged
 from training.report.importance import bins_of
 
@@ -24,14 +24,19 @@ def months(judged: Judged) -> list[dict[str, Any]]:
     """Return the figures of each calendar month (UTC) of `as_of`, with the log loss."""
     instants = pl.Series(judged.examples.as_of, dtype=pl.Int64).cast(pl.Datetime("us"))
     month = instants.dt.strftime("%Y-%m").to_numpy()
-    loss = log_losses(judged.probabilities, judged.examples.actual)
+    customers, loss = judged.examples.customers, log_losses(judged.probabilities, judged.examples.actual)
     found = []
     for name in sorted(set(month.tolist())):
         inside = month == name
         part = figures_of(judged, inside)
-        extra = {} if "suppressed" in part else {"log_loss": mean(loss[inside], judged.examples.customers[inside])}
+        extra = {} if "suppressed" in part else {"log_loss": mean(loss[inside], customers[inside], _of(judged, inside))}
         found.append({"month": name, **part, **extra})
     return found
+
+
+def _of(judged: Judged, inside: Mask) -> NDArray[np.float64] | None:
+    weights = judged.examples.weights
+    return None if weights is None else weights[inside]
 
 
 def slices(judged: Judged, important: list[str]) -> list[dict[str, Any]]:
@@ -54,9 +59,10 @@ def figures_of(judged: Judged, inside: Mask) -> dict[str, Any]:
     sizes = {"n": int(inside.sum()), "customers": len(np.unique(customers[inside]))}
     if sizes["customers"] < LEAST_CUSTOMERS:
         return {**sizes, "suppressed": f"fewer than {LEAST_CUSTOMERS} customers"}
+    stated = judged.probabilities[inside, best].astype(np.float64)
     return {
         **sizes,
-        "stated_good_share": round(float(judged.probabilities[inside, best].astype(np.float64).mean()), 6),
+        "stated_good_share": round(weighted_mean(stated, _of(judged, inside)), 6),
         **{metric.name: figure(metric, judged.decided, inside) for metric in listed(Place.SLICES)},
     }
 

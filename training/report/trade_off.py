@@ -6,9 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from metrics import Asked, Decided, Floats, Metric, Place, by_customer, listed, not_certain, resamples, with_interval
+from metrics import (
+    Asked,
+    Decided,
+    Floats,
+    Metric,
+    Place,
+    by_customer,
+    listed,
+    not_certain,
+    resamples,
+    value_of,
+    with_interval,
+)
 from scoring.policy import Policy
 from training.judged import Classes, Judged
+from training.weights import weighted_shares
 
 MULTIPLES = np.geomspace(1 / 8, 8, 33)
 
@@ -55,23 +68,22 @@ def _priced(policy: Policy, *, worse: float = 1.0, good: float = 1.0) -> Policy:
 
 def _at_precision(judged: Judged) -> Classes | None:
     """Find the curve's first point that is as precise as the argmax; None if there is none. Post hoc, to compare."""
-    best, actual, p = len(judged.spec.classes) - 1, judged.examples.actual, judged.probabilities
-    wanted = _precision(p.argmax(axis=1), actual, best)
+    best, decided, p = len(judged.spec.classes) - 1, judged.decided, judged.probabilities
+    wanted = _precision(replace(decided, assigned=p.argmax(axis=1)))
     for multiple in np.geomspace(1 / 8, 8, 241):
         assigned = _priced(judged.policy, worse=float(multiple)).assign(p)
-        if (assigned == best).any() and _precision(assigned, actual, best) >= wanted:
+        if (assigned == best).any() and _precision(replace(decided, assigned=assigned)) >= wanted:
             return assigned
     return None
 
 
-def _precision(assigned: Classes, actual: Classes, best: int) -> float:
-    called = assigned == best
-    return float((actual[called] == best).mean()) if called.any() else 1.0
+def _precision(decided: Decided) -> float:
+    found = value_of("precision", decided)
+    return 1.0 if found is None else found
 
 
 def _mix(assigned: Classes, judged: Judged) -> dict[str, float]:
-    counts = np.bincount(assigned, minlength=len(judged.spec.classes))
-    shares = counts / max(len(assigned), 1)
+    shares = weighted_shares(assigned, judged.examples.weights, len(judged.spec.classes))
     return {name: round(float(v), 6) for name, v in zip(judged.spec.classes, shares, strict=True)}
 
 
@@ -96,7 +108,8 @@ def _point(asked: Asked, total: Floats, drawn: Floats, decided: Decided) -> dict
 def _cells(judged: Judged, assigned: Classes) -> Floats:
     """Mark the cell of each application (rows x actual * assigned)."""
     cells: Floats = np.eye(len(judged.spec.classes) ** 2)
-    return np.asarray(cells[judged.examples.actual * len(judged.spec.classes) + assigned])
+    own, weights = cells[judged.examples.actual * len(judged.spec.classes) + assigned], judged.examples.weights
+    return np.asarray(own if weights is None else own * weights[:, None])
 
 
 def _figure(metric: Metric, asked: Asked, total: Floats, drawn: Floats) -> dict[str, float | None]:
