@@ -1,7 +1,7 @@
 """Every figure about decisions, once: the table of metrics, how each is computed, and its interval by customer."""
 
 from metrics.counted import confusion_of, value_of
-from metrics.evaluating import Outcome, against, class_curves, evaluate, evaluate_all, not_certain, with_interval
+from metrics.evaluating import Outcome, against, class_curves, evaluate, evaluate_all, not_certain, rank, with_interval
 from metrics.evaluation import Evaluation, Origin, Protocol
 from metrics.expected import (
     Linear,
@@ -87,6 +87,7 @@ __all__ = [
     "not_certain",
     "order",
     "paired_by_customer",
+    "rank",
     "resamples",
     "residuals",
     "sampling_variance",

@@ -4,7 +4,7 @@ import numpy as np
 
 from metrics.kinds import Asked, Cells, Floats, Metric, Pair, Place, Totals, Unit, Whole, Worse
 
-_EVERYWHERE = frozenset(Place)
+_EVERYWHERE = frozenset(Place) - {Place.COHORTS}  # those hold figures of ranking
 
 
 def _everyone(asked: Asked) -> Floats:

@@ -91,6 +91,13 @@ def against(outcome: Outcome) -> dict[str, dict[str, Any]]:
     }
 
 
+def rank(outcome: Outcome, place: Place, seed: int = 0) -> dict[str, dict[str, float | None]]:
+    """Return the figures of ranking of a place, each with its 95 % interval by customer; null where not defined."""
+    drawn = _ranking(outcome, seed, place)
+    metrics = {metric.name: metric for metric in listed(place, outcome.classes)}
+    return {name: with_interval(metrics[name], *found) for name, found in drawn.items()}
+
+
 def class_curves(outcome: Outcome) -> dict[str, dict[str, list[float]]]:
     """Return ROC and precision-recall curve of each class against the rest, by name."""
     p = outcome.probabilities
@@ -136,10 +143,10 @@ def _counts(outcome: Outcome) -> dict[str, int]:
     return {name: int((outcome.actual == i).sum()) for i, name in enumerate(outcome.classes)}
 
 
-def _ranking(outcome: Outcome, seed: int) -> Drawn:
+def _ranking(outcome: Outcome, seed: int, place: Place = Place.EVALUATION) -> Drawn:
     """Return the value and the resampled values of each metric of ranking."""
     targets = {}
-    for metric in listed(Place.EVALUATION, outcome.classes):
+    for metric in listed(place, outcome.classes):
         if isinstance(metric.value, Ranks):
             target = metric.value.target(outcome.probabilities, outcome.actual, metric.index)
             if target is not None:

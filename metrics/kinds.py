@@ -37,6 +37,7 @@ class Place(StrEnum):
     MONITOR = "monitor"  # stated before outcomes, compared after them
     GROUPS = "groups"  # fairness
     SLICES = "slices"  # months and slices of the report
+    COHORTS = "cohorts"  # figures of ranking in `credit monitor`, by period, where outcomes are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,8 @@ class Metric:
         size = self.matters or 0.0
         if self.relative:
             return f"{size:.0%} of it"
-        return f"{100 * size:.0f} points" if self.unit is Unit.SHARE else f"{size:g}"
+        points = f"{100 * size:.0f}"
+        return f"{points} {'point' if points == '1' else 'points'}" if self.unit is Unit.SHARE else f"{size:g}"
 
     def shown(self, value: float | None, digits: int = 2) -> str:
         """Format a value: shares in percent, money with cents, others with four digits."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.kinds import Classes, Floats, Groups, Metric, Ranks, Unit, Worse
+from metrics.kinds import Classes, Floats, Groups, Metric, Place, Ranks, Unit, Worse
 
 _MOST_GROUPS, _MOST_POINTS = 1000, 201  # of a resample, and of a curve
 Mask = NDArray[np.bool_]
@@ -110,6 +110,7 @@ def _thinned(course: Floats) -> NDArray[np.int64]:
     return np.unique(np.append(np.minimum(wanted, len(course) - 1), len(course) - 1))
 
 
+_BY_PERIOD = frozenset({Place.EVALUATION, Place.COHORTS})
 _HANLEY = "Hanley, McNeil, The Meaning and Use of the Area under a ROC Curve, Radiology 143 (1982)"
 
 RANKING: tuple[Metric, ...] = (
@@ -124,6 +125,7 @@ RANKING: tuple[Metric, ...] = (
         source=_HANLEY,
         matters=0.01,
         value=Ranks(area, _one_class),
+        places=_BY_PERIOD,
     ),
     Metric(
         name="gini",
@@ -137,6 +139,7 @@ RANKING: tuple[Metric, ...] = (
         source=_HANLEY,
         matters=0.02,
         value=Ranks(_gini, _one_class),
+        places=_BY_PERIOD,
     ),
     Metric(
         name="ks",
@@ -149,6 +152,7 @@ RANKING: tuple[Metric, ...] = (
         source="Kolmogorov-Smirnov; Thomas, Edelman, Crook, Credit Scoring and Its Applications (2002)",
         matters=0.02,
         value=Ranks(_separation, _one_class),
+        places=_BY_PERIOD,
     ),
     Metric(
         name="auc_better_than_worst",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics import Place, listed
 from monitoring.alarms import Light
 from monitoring.drift import Part
 from monitoring.finding import LARGE, WHOLE, Finding, Kind
@@ -114,7 +115,9 @@ def _reference(figures: Figures) -> dict[str, Any]:
     found = figures.watched.window.reference
     claims = {name: asdict(claim) for name, claim in found.outputs.claims.items()}
     parts = {"applications": found.rows, "customers": found.customers, "first": found.first, "last": found.last}
-    return {**parts, "held_out": sum(found.outputs.class_counts), "claims": claims}
+    known = figures.watched.bundle.evaluation.metrics
+    ranking = {m.name: known[m.name] for m in listed(Place.COHORTS) if m.name in known}
+    return {**parts, "held_out": sum(found.outputs.class_counts), "claims": claims, "ranking": ranking}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

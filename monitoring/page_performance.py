@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from metrics import Place, Unit, listed, named
+from metrics import Metric, Place, Unit, listed, named
 from pages import html
 from pages import monitor_plots as plots
 
@@ -93,7 +93,29 @@ def _cohorts(found: dict[str, Any]) -> str:
     ]
     return html.table(
         head, rows, "Came true, by period of the application; in brackets 95 % intervals, excess log loss"
-    )
+    ) + _ranking(found)
+
+
+def _ranking(found: dict[str, Any]) -> str:
+    """Show how well each period's probabilities rank its applicants, beside training's."""
+    cohorts = [(c["where"], c["ranking"]) for c in found["outcomes"]["cohorts"] if c["ranking"]]
+    if not cohorts:
+        return ""
+    names = [metric.name for metric in listed(Place.COHORTS)]
+    rows = [
+        (where, *[_ranked(named(name), ranking.get(name)) for name in names])
+        for where, ranking in [("at training", found["reference"]["ranking"]), *cohorts]
+    ]
+    head = ("period", *[named(name).called(tuple(found["classes"])) for name in names])
+    return html.table(head, rows, "How well probabilities rank, by period of the application; 95 % intervals")
+
+
+def _ranked(metric: Metric, figure: dict[str, float | None] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "not known"
+    text = metric.shown(figure["value"])
+    low, high = figure["low"], figure["high"]
+    return text if low is None else f"{text} ({metric.shown(low)} to {metric.shown(high)})"
 
 
 def _realised(cohort: dict[str, Any], name: str) -> str:

@@ -10,6 +10,8 @@ from metrics import (
     Decided,
     Figure,
     Floats,
+    Outcome,
+    Place,
     Sums,
     clustered_error,
     excess_log_losses,
@@ -18,6 +20,7 @@ from metrics import (
     mean,
     monitored,
     named,
+    rank,
     share,
 )
 from monitoring.divergence import normal_quantile
@@ -82,7 +85,11 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """Decisions of one period (or all of them) with outcomes. `excess` is the log loss above its own expectation."""
+    """Decisions of one period (or all of them) with outcomes. `excess` is the log loss above its own expectation.
+
+    `ranking` holds AUC, Gini and KS with intervals by customer; empty where those turned down have no outcome, because
+    the others alone are ranked within a narrower range.
+    """
 
     where: str
     rows: int
@@ -90,6 +97,7 @@ class Cohort:
     log_loss: float
     excess: float
     excess_error: float
+    ranking: dict[str, dict[str, float | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +128,18 @@ class Evidence:
             assigned=rows.assigned,
             customers=rows.customers,
             costs=yardstick.costs,
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """The decisions with their probabilities, beside what came true."""
+        return Outcome(
+            classes=tuple(str(i) for i in range(len(self.yardstick.costs))),
+            actual=self.rows.actual,
+            assigned=self.rows.assigned,
+            probabilities=self.probabilities,
+            customers=self.rows.customers,
+            costs=self.yardstick.costs,
         )
 
     def value(self, name: str) -> float | None:
@@ -174,6 +194,7 @@ def cohort(where: str, evidence: Evidence, parts: int) -> Cohort:
         log_loss=float(log_losses(rows.probabilities, rows.actual).mean()),
         excess=float(excess.mean()),
         excess_error=clustered_error(excess / len(excess), rows.customers),
+        ranking={} if evidence.yardstick.refused_unknown else rank(evidence.outcome, Place.COHORTS),
     )
 
 

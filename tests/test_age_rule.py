@@ -1,5 +1,6 @@
 """never_worse_from: applicants of 62 and over never score below younger ones, whatever the data say."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def _data(age: str = "age") -> TrainingData:
     return TrainingData(applications, NO_EVENTS, labels)
 
 
-def _by_age(scorer: Scorer, cells: list[str | int]) -> pl.DataFrame:
+def _by_age(scorer: Scorer, cells: Sequence[str | int]) -> pl.DataFrame:
     """Decisions about 20 applicants at each age, all else equal."""
     incomes = np.linspace(-2, 2, 20)
     rows = [
