@@ -8,6 +8,7 @@ from typing import Any
 
 _STYLE = Path(__file__).with_name("style.css")
 _LONG = 30  # characters of a cell that may be broken into lines
+_TEXT = ' class="long"'
 
 
 class Words(str):
@@ -33,7 +34,8 @@ def bullets(items: Sequence[str]) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
     """Return a table that scrolls by itself where it is too wide; the first cell of a row is its heading."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    words = {i for row in rows for i, cell in enumerate(row) if i and _is_text(cell)}
+    head = "".join(f'<th scope="col"{_TEXT if i in words else ""}>{escape(cell)}</th>' for i, cell in enumerate(header))
     body = "".join(
         f'<tr><th scope="row">{escape(str(row[0]))}</th>' + "".join(map(_cell, row[1:])) + "</tr>" for row in rows
     )
@@ -43,13 +45,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str)
     )
 
 
+def _is_text(cell: object) -> bool:
+    """Tell whether a cell is words that read from the left, and so its column's heading does."""
+    return not isinstance(cell, int) and (isinstance(cell, Words) or len(str(cell).partition(" (")[0]) > _LONG)
+
+
 def _cell(cell: object) -> str:
     """Return a number, or a text whose part in brackets, an interval or a share, stands below in small."""
     if isinstance(cell, int):
         return f"<td>{cell:,}</td>"
     value, _, aside = str(cell).partition(" (")
-    if isinstance(cell, Words) or len(value) > _LONG:
-        return f'<td class="long">{escape(str(cell))}</td>'
+    if _is_text(cell):
+        return f"<td{_TEXT}>{escape(str(cell))}</td>"
     return f"<td>{escape(value)}" + (f"<small>{escape(aside.removesuffix(')'))}</small></td>" if aside else "</td>")
 
 

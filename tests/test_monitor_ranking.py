@@ -74,7 +74,7 @@ def test_one_class_alone_cannot_be_ranked_and_the_page_says_so(yardstick: Yardst
         }
     )
     assert "AUC of Good against the rest" in page
-    assert "0.8000 (0.7500 to 0.8500)" in page
+    assert "0.8000<small>0.7500 to 0.8500</small>" in page
     assert page.count("not known") == 2 + 3
     assert "2026-03" not in page
     assert _ranking({"outcomes": {"cohorts": periods[2:]}}) == ""

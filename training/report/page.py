@@ -8,6 +8,7 @@ from pages import html
 from training.report import sections_curves as curves
 from training.report import sections_model as model
 from training.report.content import Content, verdict
+from training.report.sections_directions import directions
 from training.report.sections_fairness import fairness
 from training.report.sections_ranking import ranking
 from training.report.sections_reasons import reasons
@@ -24,6 +25,7 @@ _SECTIONS = (
     ("scores", "Scores", curves.scores),
     ("importance", "What decides", curves.importance),
     ("reasons", "Reasons", reasons),
+    ("directions", "Directions", directions),
     ("months", "Months", curves.months),
     ("slices", "Slices", curves.slices),
     ("fairness", "Fairness", fairness),

@@ -99,7 +99,8 @@ def trade_off(found: dict[str, Any], rate: str, label: str) -> str:
                 axes.plot(*place, marker=marker, markersize=size, linestyle="", color=SERIES[series], label=text)
         axes.set(xlabel="precision of the best class", ylabel=label)
         known = [found["points"][name][rate]["value"] for name in POINTS]
-        axes.set_ylim(*limits([p[rate]["value"] for p in curve] + [v for v in known if v is not None]))
+        low, high = limits([p[rate]["value"] for p in curve] + [v for v in known if v is not None])
+        axes.set_ylim(low, min(high, 1.03))  # a share: a little room for markers at 1
         figure.legend(loc="outside lower center", ncols=2, fontsize=7.5)
         said = ", ".join(f"{POINTS[n][0]} {_at(found['points'][n], rate)}" for n in ("policy", "argmax"))
         name = f"trade-{rate}".replace("_", "-")
