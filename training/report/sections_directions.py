@@ -41,8 +41,9 @@ def _rule(rule: dict[str, Any]) -> str:
 def _prices(content: Content, priced: dict[str, Any] | None) -> str:
     if priced is None:
         return html.paragraph("Their price is not known here: the model was trained elsewhere.")
-    members = (*content.spec.attributes, *content.spec.groups)
-    words = {member.name: _MORE[member.direction] for member in members}
+    spec = content.spec
+    signs = [*((a.name, a.direction) for a in spec.attributes), *((g.name, g.direction) for g in spec.groups)]
+    words = {name: _MORE[sign] for name, sign in signs}
     rows = [("all together", "", *_price(priced["all"]))]
     rows += [(row["name"], words.get(row["name"], ""), *_price(row)) for row in priced["each"]]
     return html.paragraph(
