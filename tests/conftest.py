@@ -20,7 +20,12 @@ from recipes.synthetic import synthetic
 from scoring.bundle import read_bundle
 from scoring.schema import example_application
 from scoring.scorer import Scorer
-from tests.gate import pytest_collection_modifyitems, pytest_runtest_protocol  # noqa: F401 - hooks of pytest
+from tests.gate import (  # noqa: F401 - hooks of pytest
+    pytest_collection_modifyitems,
+    pytest_runtest_logreport,
+    pytest_runtest_protocol,
+    pytest_terminal_summary,
+)
 from tests.kafka import KafkaServer
 from tests.kafka_wire import TAKE_ANYTHING
 from tests.shelf import Shelf

@@ -1,6 +1,7 @@
 """How the tests run: the long files first, each test under its marks, and no process that is not said by a mark."""
 
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 from unittest import mock
 
@@ -31,6 +32,8 @@ NEEDS = {
 ANYWHERE = {"process", "kafka", "browser"}
 _DECODER = "batch.parquet_decoder"  # reads a table apart, so that a hostile one ends nothing else; as quick as a call
 
+_SECONDS: dict[str, float] = defaultdict(float)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files; give the marks that fixtures mean."""
@@ -55,3 +58,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
     with mock.patch.object(subprocess.Popen, "__init__", said):
         return (yield)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count what each file takes, with what its fixtures take."""
+    _SECONDS[report.nodeid.partition("::")[0]] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which files take long, after a run of many."""
+    if len(_SECONDS) > 50:
+        terminalreporter.section(f"seconds of the long files, of {sum(_SECONDS.values()):.0f} of all")
+        for file, seconds in sorted(_SECONDS.items(), key=lambda item: -item[1])[:40]:
+            terminalreporter.write_line(f"{seconds:7.1f} {file}")
