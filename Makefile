@@ -27,8 +27,8 @@ kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (
 kafka-cluster: ## three real brokers on loopback from 19092 on, three copies of everything, in the foreground
 	./stream/kafka/cluster.sh
 
-soak: setup ## the kill test of the stream with 200 kills, ten brokers killed behind a commit, 30 hostile links (about 70 minutes)
-	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_kills.py
+soak: setup ## the kill tests of the stream and of the REST log with 200 kills, ten brokers killed behind a commit, 30 hostile links (about 70 minutes)
+	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_kills.py tests/test_rest_log_kills.py
 	for i in 1 2 3 4 5 6 7 8 9 10; do OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/test_stream_faults.py -k bounces || exit 1; done
 	CREDIT_CHAOS=100-129 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_chaos.py
 
