@@ -18,6 +18,7 @@ from typing import Any
 from scoring.machine import cpu_family, library_versions
 
 SIZES = {"tenth": 10, "full": 1}
+_DRAFTED_COLUMNS = 150
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -42,6 +43,7 @@ def main(size: str, folder: Path) -> None:
         "stages": run("stages", folder / f"lender-{applications}", folder / "model" / "bundle", threads=1),
         "rfm": run("rfm_speed", "--events", 20_000_000 // share, "--applications", 500_000 // share, threads=1),
         "onnx": run("onnx_speed"),
+        "draft": run("draft_speed", applications, _DRAFTED_COLUMNS),
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{size}.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -75,7 +77,8 @@ def as_markdown(size: str, result: dict[str, Any]) -> str:
     rows = [(name, case["seconds"], *_ratios(case)) for name, case in cases.items()]
     lines += table(("case", "seconds", "against DuckDB", "against pandas"), rows)
     lines += [f"One application alone, 30 events: {rfm['alone_ms']} ms.", "", "## ONNX against XGBoost, one thread", ""]
-    return "\n".join(lines + table(("figure", "value"), list(onnx.items())))
+    lines += [*table(("figure", "value"), list(onnx.items())), "## `credit spec draft`", ""]
+    return "\n".join(lines + table(("figure", "value"), list(result["draft"].items())))
 
 
 def _ratios(case: dict[str, Any]) -> list[object]:

@@ -1,8 +1,8 @@
 """Is tonight what the bundle knows from training? Match rate and usable cells against the frozen ones.
 
 A share counts as gone where it is less than a hundredth of training's, which an ordinary night shows less often than
-once in a million (`GONE`) and with ten customers at least; as far below where all tests of a night together cry wolf
-less often than once in 2,500 (`FAR_BELOW`, shared among the columns and causes).
+once in a million (`GONE`) and with ten customers at least; as far below where an ordinary night shows it less often than
+once in a thousand (`FEW_MATCH`, by customers) and, of all columns and causes together, once in 5,000 (`FAR_BELOW`).
 """
 
 import math
@@ -15,7 +15,7 @@ from features.rejects import APPLICATIONS, Dirt
 from scoring.reference import ColumnHealth, Reference
 from scoring.shortfall import Share, log_chance
 
-GONE, FAR_BELOW = 1e-6, 2e-4
+GONE, FEW_MATCH, FAR_BELOW = 1e-6, 1e-3, 2e-4
 NEARLY_NONE = 0.01  # of training's share
 LEAST_CUSTOMERS = 10  # fewer never end a night
 LEAST_USABLE = 0.2  # of a column's cells at training: a sparser one never ends a night
@@ -36,7 +36,7 @@ class Finding:
     text: str
 
 
-def compare_matches(reference: Reference, found: Matches, alpha: float = FAR_BELOW) -> Finding | None:
+def compare_matches(reference: Reference, found: Matches, alpha: float = FEW_MATCH) -> Finding | None:
     """Compare the share of applications that have a usable event, or one in the longest window of the spec."""
     known = reference.matches
     if known is None or not known.matched_applications:
@@ -45,7 +45,8 @@ def compare_matches(reference: Reference, found: Matches, alpha: float = FAR_BEL
         count = f"{name}_applications"
         training = Share(getattr(known, count), known.applications, known.customers)
         tonight = Share(getattr(found, count), found.applications, found.customers)
-        chance = log_chance(training, tonight)
+        by_customer = name == "matched" and known.matched_customers > 0 and _is_counted_by_customer(found)
+        chance = log_chance(*map(_customers, (known, found))) if by_customer else log_chance(training, tonight)
         if chance < math.log(alpha):
             text = (
                 f"{tonight.good:,} of {tonight.cells:,} applications ({tonight.value:.1%}) have {what}, "
@@ -53,6 +54,16 @@ def compare_matches(reference: Reference, found: Matches, alpha: float = FAR_BEL
             )
             return Finding(column=None, gone=is_gone(training, tonight, chance), important=True, text=text)
     return None
+
+
+def _is_counted_by_customer(found: Matches) -> bool:
+    """Tell it from the counts of a live window, which knows no customers; nothing matched counts either way."""
+    return bool(found.matched_customers) or not found.matched_applications
+
+
+def _customers(matches: Matches) -> Share:
+    """Return the share of customers with a match: they are what luck draws, one application or many each."""
+    return Share(matches.matched_customers, matches.customers, matches.customers)
 
 
 def compare_columns(

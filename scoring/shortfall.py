@@ -4,9 +4,9 @@ Tonight's count is taken as beta-binomial over customers, because cells of one c
 are allowed for, so that an ordinary night is not called improbable:
 
 * training's share is an estimate: a Beta posterior with Jeffreys' prior, by the customers of training;
-* nights vary more than draws from one urn: their shares scatter like those of samples of `NIGHT` customers times the
-  root of the share;
-* lenders change a little: a share may lie below training's by `ALLOWED` times its square (4 % of a share near 1).
+* nights vary more than draws from one urn: their shares scatter like those of samples of `NIGHT` customers;
+* lenders change a little: a share may lie below training's by `ALLOWED` times its fourth power (4 % of a share near 1,
+  hardly anything of a small one, which luck alone moves by more).
 
 Source of the distribution: Skellam, JRSS B 10 (1948) 257-261. All sums are exact and in logarithms.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NIGHT = 10_000
+NIGHT = 100_000
 ALLOWED = 0.04
 _MOST = 100_000  # more customers tell nothing more: the scatter of nights is larger than theirs
 
@@ -45,10 +45,10 @@ def log_chance(training: Share, tonight: Share) -> float:
     customers = min(tonight.customers, _MOST)
     good = math.ceil(tonight.value * customers - 1e-9)
     share = (training.value * training.customers + 0.5) / (training.customers + 1)
-    share *= 1 - ALLOWED * share
+    share *= 1 - ALLOWED * share**3
     if good >= share * customers:
         return 0.0
-    certainty = 1 / (1 / (training.customers + 2) + 1 / (NIGHT * math.sqrt(share)))
+    certainty = 1 / (1 / (training.customers + 2) + 1 / NIGHT)
     return log_tail(good, customers, share * certainty, (1 - share) * certainty)
 
 

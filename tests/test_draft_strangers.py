@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from features.cells import Reader, kind_of
 from features.draft import Tables, draft_spec
 from features.draft_reasons import draft_reasons
 from features.matrix import build_features
@@ -46,6 +47,29 @@ def read(cells: list[Any]) -> list[float]:
     features = build_features(table, NO_EVENTS, spec)
     assert features.rejects.is_empty()
     return features.matrix[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "numbers"),
+    [
+        ("duration", "{} Monate", range(1, 900)),
+        ("duration", "{} a\u00f1os", range(12, 10_800, 12)),
+        ("number", "EUR {}.50", [n + 0.5 for n in range(1, 900)]),
+        ("money", "{} EUR", range(1, 900)),
+        ("percent", "{},00 %", range(1, 900)),
+    ],
+)
+def test_many_different_cells_are_read_as_one_by_one(kind: str, cells: str, numbers: Any) -> None:
+    made = [cells.format(n) for n in range(1, 900)]
+    keys = 'decimal = ","\n' if "," in cells else ""
+    spec = parse_spec(SENTENCES.split("attributes.opened")[0] + f'[attributes.x]\nkind = "{kind}"\n{keys}')
+    reader = Reader([kind_of(spec.attributes[0]).reading(spec.attributes[0], pl.String())])
+    table = pl.DataFrame({"x": [*made, *[f"{a}{n}{b}" for n in range(300) for a, b in (("x", "y"), ("#A", ""))]]})
+    bulk, (single, why) = reader.read(table)["x"], reader.read_texts("x", table["x"].to_list())
+    assert bulk.values.to_list() == single
+    assert {i: cause for i, cause in enumerate(bulk.causes) if cause} == why
+    scale = 100 if kind == "money" else 1
+    assert single[:899] == [scale * n for n in numbers]
 
 
 @pytest.mark.parametrize("cells", [["3 days", "2 weeks", "5 days"], ["A11", "A12", "A43"], ["class 1", "class 2"]])

@@ -111,7 +111,9 @@ def test_a_thousand_ordinary_nights_are_not_refused_and_seldom_warned_of(scatter
     assert warned <= 5
 
 
-@pytest.mark.parametrize(("rate", "training"), [(0.99, 1000), (0.9, 5000), (0.8, 5000), (0.7, 20_000), (0.65, 50_000)])
+@pytest.mark.parametrize(
+    ("rate", "training"), [(0.99, 1000), (0.85, 1000), (0.55, 5000), (0.45, 20_000), (0.4, 50_000)]
+)
 def test_a_tenth_of_the_customers_that_is_lost_is_warned_of(rate: float, training: int) -> None:
     generator = np.random.default_rng(15)
     lender = Lender(generator, rate)

@@ -118,14 +118,26 @@ def people_write(parse: Parse, decimal: str, code: str) -> Parse:
     return read
 
 
-def tidied(text: pl.Expr, decimal: str = POINT) -> pl.Expr:
+def people_use(code: str) -> str:
+    """Return all characters that may be part of a number as people write it, beside digits and A to Z."""
+    return f"{_SIGNS}{_BETWEEN}{code}{COMMA}{POINT}()+-\u2212%e"
+
+
+def names_a_currency(code: str) -> str:
+    """Return the regular expression of what must stand in a number beside which letters from A to Z stand, but E."""
+    return f"[{_SIGNS}]" + (f"|{re.escape(code)}" if code else "")
+
+
+def tidied(text: pl.Expr, decimal: str = POINT, code: str = "") -> pl.Expr:
     """Turn the commonest forms of what people write into the grammar of programs; all other text becomes null.
 
-    They are numbers in groups of three with one sign of a currency in front, negative by a minus or brackets.
+    They are numbers in groups of three with one sign or the code of a currency on a side, negative by a minus or
+    brackets.
     """
     between, point = (COMMA, r"\.") if decimal == POINT else (r"\.", COMMA)
     number = rf"(?:[0-9]{{1,3}}(?:{between}[0-9]{{3}})+|[0-9]+)(?:{point}[0-9]+)?"
-    form = rf"^(?:-?[{_SIGNS}]?{number}|\([{_SIGNS}]?{number}\))$"
+    sign = rf"(?:[{_SIGNS}]{'|' + re.escape(code) if code else ''})"
+    form = rf"^(?:-?(?:{sign} ?)?{number}|-?{number} ?{sign}|\({sign}?{number}\))$"
     known = pl.when(text.str.contains(form)).then(text)
     digits = _pointed(known.str.replace_all(f"[^0-9{decimal}]", ""), decimal)
     minus = known.str.starts_with("-") | known.str.starts_with("(")

@@ -8,7 +8,7 @@ import polars as pl
 from features.cells.decimals import Parse, parse_number, people_write, quick_number
 from features.cells.guess import Found, Guess
 from features.cells.kind import Kind, invented_number
-from features.cells.quantity import but_tokens, definition, limits, quick_text
+from features.cells.quantity import but_tokens, definition, hopeless, limits, quick_text
 from features.cells.reading import Reading
 from features.errors import SpecError
 from features.spec import Attribute
@@ -24,11 +24,14 @@ _MONTHS_WORD = (
     r"(?:months?|mths?|mos?|m|monate?n?|mon|mtl|mois|mes|meses|mese|mesi|maand|maanden"
     r"|miesi\u0105c|miesi\u0105ce|miesi\u0119cy)\.?"
 )
+_PLAIN_YEARS = r"(?:years?|yrs?|y|jahre?n?)\.?"  # a regular expression of ASCII alone is quicker
+_PLAIN_MONTHS = r"(?:months?|mths?|mos?|m|monate?n?)\.?"
 _AND = r"(?:,? (?:and|und|et|y|e|en|i) |, | )"
 WRITTEN = (
     rf"(?i)^([<>])? ?(?:([0-9]{{1,4}}(?:\.[0-9]{{1,2}})?) ?(\+)? ?{_YEARS_WORD}"
     rf"(?:{_AND}?([0-9]{{1,2}}) ?{_MONTHS_WORD})?|([0-9]{{1,5}}) ?(\+)? ?{_MONTHS_WORD})$"
 )
+_WORDS = rf"{WRITTEN}|(?i)^[0-9]+ (?:year|month)"  # of which something is made
 YEARS, MONTHS = "years", "months"
 _MOSTLY = 0.9
 
@@ -71,7 +74,10 @@ class Duration(Kind):
         if text is None:
             quick = but_tokens(attribute, parse, quick)
             second = None if second is None else but_tokens(attribute, parse, second)
-        return Reading(attribute.name, self.dtype, read, text, quick, within.check(pl.col(attribute.name)), second)
+        none = hopeless(attribute, _WORDS)
+        return Reading(
+            attribute.name, self.dtype, read, text, quick, within.check(pl.col(attribute.name)), second, none
+        )
 
     def draft(self, found: Found) -> Guess | None:
         """Take time spans as people write them, in years where none of them names months."""
@@ -128,10 +134,10 @@ def _quick_months(text: pl.Expr, decimal: str) -> pl.Expr:
 
 def _written_months(text: pl.Expr, months: int) -> pl.Expr:
     """Read the commonest forms of what people write, without a side of < or >; all other text becomes null."""
-    years = text.str.extract(rf"(?i-u)^([0-9]{{1,4}}) ?{_YEARS_WORD}", 1)
-    form = rf"(?i-u)^(?:[0-9]{{1,4}} ?{_YEARS_WORD} ?)?(?:([0-9]{{1,2}}) ?{_MONTHS_WORD})?$"
+    years = text.str.extract(rf"(?i-u)^([0-9]{{1,4}}) ?{_PLAIN_YEARS}", 1)
+    form = rf"(?i-u)^(?:[0-9]{{1,4}} ?{_PLAIN_YEARS} ?)?(?:([0-9]{{1,2}}) ?{_PLAIN_MONTHS})?$"
     known = pl.when(text.str.contains(form) & years.is_not_null()).then(text)
     rest = known.str.extract(form, 1).cast(pl.Float64).fill_null(0)
-    only = text.str.extract(rf"(?i-u)^([0-9]{{1,5}}) ?{_MONTHS_WORD}$", 1).cast(pl.Float64)
+    only = text.str.extract(rf"(?i-u)^([0-9]{{1,5}}) ?{_PLAIN_MONTHS}$", 1).cast(pl.Float64)
     counted = pl.when(known.is_not_null()).then(years.cast(pl.Float64) * 12 + rest)
     return pl.coalesce(counted, only) / months

@@ -7,7 +7,7 @@ from features.cells.causes import IS_OUTSIDE
 from features.cells.decimals import MOST_MINOR_UNITS, parse_minor_units, people_write, quick_minor_units
 from features.cells.kind import Kind, ToNumber, invented_number, wanted_value
 from features.cells.number import pointed
-from features.cells.quantity import definition, limits, quick_text, second_look
+from features.cells.quantity import definition, hopeless, limits, quick_text, second_look
 from features.cells.reading import Reading
 from features.spec import Attribute
 
@@ -36,7 +36,8 @@ class Money(Kind):
         if quick is not None:
             quick, check = quick_minor_units(quick, digits, attribute.decimal), within.check(pl.col(attribute.name))
         second = second_look(attribute, parse, lambda plain: quick_minor_units(plain, digits))
-        return Reading(attribute.name, self.dtype, definition(attribute, parse, within), text, quick, check, second)
+        read, none = definition(attribute, parse, within), hopeless(attribute)
+        return Reading(attribute.name, self.dtype, read, text, quick, check, second, none)
 
     def describe(self, attribute: Attribute) -> str:
         """See `Kind.describe`."""

@@ -12,7 +12,7 @@ from features.cells.by_value import spellings_of
 from features.cells.decimals import NUMBER, Parse, parse_number, people_write, quick_number
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kind import Kind, invented_number, wanted_value
-from features.cells.quantity import definition, limits, quick_text, second_look
+from features.cells.quantity import definition, hopeless, limits, quick_text, second_look
 from features.cells.reading import Reading
 from features.cells.texts import COMMA, POINT
 from features.spec import Attribute
@@ -44,9 +44,8 @@ class Number(Kind):
             quick = pl.col(attribute.name).cast(pl.Float64) if exact else quick_number(quick, attribute.decimal)
         check = None if quick is None else within.check(pl.col(attribute.name))
         read = definition(attribute, parse, within, typed=typed)
-        return Reading(
-            attribute.name, self.dtype, read, text, quick, check, second_look(attribute, parse, quick_number)
-        )
+        second, none = second_look(attribute, parse, quick_number), hopeless(attribute)
+        return Reading(attribute.name, self.dtype, read, text, quick, check, second, none)
 
     def draft(self, found: Found) -> Guess | None:
         """Take what nearly always is a number, of more than two values, and names nothing by its digits."""

@@ -9,7 +9,7 @@ from features.cells.decimals import parse_number, people_write, quick_number
 from features.cells.guess import Found, Guess
 from features.cells.kind import invented_number
 from features.cells.number import Number, decimal_keys, is_exact, pointed, written_with
-from features.cells.quantity import but_tokens, definition, limits, quick_text, second_look
+from features.cells.quantity import but_tokens, definition, hopeless, limits, quick_text, second_look
 from features.cells.reading import Reading
 from features.spec import Attribute
 
@@ -45,7 +45,7 @@ class Percent(Number):
         read = definition(attribute, parse, within)
         check = None if quick is None else within.check(pl.col(attribute.name))
         second = second_look(attribute, parse, quick_number, _SIGN)
-        return Reading(attribute.name, self.dtype, read, text, quick, check, second)
+        return Reading(attribute.name, self.dtype, read, text, quick, check, second, hopeless(attribute))
 
     def draft(self, found: Found) -> Guess | None:
         """Take numbers some of which bear the sign."""

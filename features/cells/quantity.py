@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from features.cells.causes import IS_NOT_FINITE, IS_NOT_WHOLE, IS_OUTSIDE, IS_TOKEN, Unusable
-from features.cells.decimals import is_number, tidied
+from features.cells.decimals import is_number, names_a_currency, people_use, tidied
 from features.cells.reading import Definition
-from features.cells.texts import around_of, bare_reader, tokens_of
+from features.cells.texts import WHITE_SPACE, around_of, bare_reader, tokens_of
 from features.spec import Attribute
 
 LARGEST_FLOAT32 = 3.4028234663852886e38
@@ -116,7 +116,29 @@ def second_look(
     if attribute.version == 1 or text is None:
         return None
     bare = text.str.strip_suffix(sign).str.strip_chars_end(" ") if sign else text
-    return but_tokens(attribute, parse, quick(tidied(bare, attribute.decimal)))
+    return but_tokens(attribute, parse, quick(tidied(bare, attribute.decimal, attribute.currency.code)))
+
+
+def hopeless(attribute: Attribute, words: str = "") -> pl.Expr | None:
+    """Tell which texts are no number as people write it, and nothing else that has a cause of its own.
+
+    Such a text has no digit, or a character that no number has, on no side and nowhere within. `words`: a form, as a
+    regular expression, of which something can be made all the same.
+    """
+    if attribute.version == 1:
+        return None
+    text = pl.col(attribute.name).str.strip_chars(WHITE_SPACE)
+    bare = text.str.strip_chars(around_of(attribute))
+    allowed = re.escape(f"{people_use(attribute.currency.code)}{around_of(attribute)}{attribute.decimal}")
+    strange = ~bare.str.contains("[0-9]") | bare.str.contains(f"[^0-9A-Z{allowed}]")
+    strange |= bare.str.contains("[A-DF-Z]") & ~bare.str.contains(names_a_currency(attribute.currency.code))
+    other = bare.str.contains("(?i)nan|inf") | (bare == "")
+    tokens = sorted(tokens_of(attribute))
+    if tokens:
+        other |= text.is_in(tokens) | bare.is_in(tokens)
+    if words:
+        other |= bare.str.contains(words)
+    return strange & ~other
 
 
 def but_tokens(attribute: Attribute, parse: Callable[[str], object], quick: pl.Expr) -> pl.Expr:

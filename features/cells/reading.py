@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.cells.causes import AFTER, IS_MISSING, MISSING, Unusable
+from features.cells.causes import AFTER, IS_MISSING, MISSING, UNREADABLE, Unusable
 
 FEW_ROWS = 4096  # up to here handing a column to another thread costs more than computing it
 PLAIN_ROWS = 512  # up to here all cells are read one by one
@@ -31,8 +31,9 @@ class Reading:
     `read` is the definition: a text to its value, of `dtype`, or to `Unusable`. `text` makes the text of a typed cell,
     as a CSV file would hold it; None where the column is text. `quick` gives the very value of the definition where it
     is certain and null elsewhere; it counts where `check`, of that value, holds. `second` is the same for rarer forms,
-    and is only shown the different texts that `quick` was not sure of. `whole` reads all texts of a column at once, or
-    returns None where one of them is null or has another form.
+    and is only shown the different texts that `quick` was not sure of; `hopeless` tells of the rest which ones the
+    definition would call UNREADABLE. `whole` reads all texts of a column at once, or returns None where one of them is
+    null or has another form.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Reading:
     quick: pl.Expr | None = None
     check: pl.Expr | None = None
     second: pl.Expr | None = None
+    hopeless: pl.Expr | None = None
     whole: Callable[[Sequence[str | None]], NDArray[np.int64] | None] | None = None
 
 
@@ -185,12 +187,22 @@ def _read_twice(texts: pl.Series, reading: Reading, second: pl.Expr) -> tuple[pl
     sure = texts.alias(reading.name).to_frame().select_seq(second.alias(reading.name))
     sure = sure if reading.check is None else sure.select_seq(pl.when(reading.check).then(reading.name))
     values = sure.to_series().alias(reading.name)
-    rest = np.flatnonzero(values.is_null().to_numpy())
-    if not len(rest):
+    nothing = values.is_null().to_numpy()
+    if not nothing.any():
         return values, None
+    hopeless = _hopeless(texts, nothing, reading)
+    rest = np.flatnonzero(nothing & ~hopeless)
     made, why = _read_all(texts[rest], reading)
-    causes = None if why is None else pl.repeat(None, len(texts), dtype=pl.String, eager=True).scatter(rest, why)
-    return values.scatter(rest, made), causes
+    causes = pl.repeat(None, len(texts), dtype=pl.String, eager=True).scatter(np.flatnonzero(hopeless), UNREADABLE)
+    return values.scatter(rest, made), causes if why is None else causes.scatter(rest, why)
+
+
+def _hopeless(texts: pl.Series, nothing: NDArray[np.bool_], reading: Reading) -> NDArray[np.bool_]:
+    if reading.hopeless is None:
+        return np.zeros(len(nothing), dtype=np.bool_)
+    told = texts.alias(reading.name).to_frame().select_seq(reading.hopeless).to_series().fill_null(value=False)
+    hopeless: NDArray[np.bool_] = told.to_numpy() & nothing
+    return hopeless
 
 
 def _places(texts: pl.Series, distinct: pl.Series) -> pl.Series:
