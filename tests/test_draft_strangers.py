@@ -62,7 +62,7 @@ def read(cells: list[Any]) -> list[float]:
 def test_many_different_cells_are_read_as_one_by_one(kind: str, cells: str, numbers: Any) -> None:
     made = [cells.format(n) for n in range(1, 900)]
     keys = 'decimal = ","\n' if "," in cells else ""
-    spec = parse_spec(SENTENCES.split("attributes.opened")[0] + f'[attributes.x]\nkind = "{kind}"\n{keys}')
+    spec = parse_spec(SENTENCES.split("attributes.opened", maxsplit=1)[0] + f'[attributes.x]\nkind = "{kind}"\n{keys}')
     reader = Reader([kind_of(spec.attributes[0]).reading(spec.attributes[0], pl.String())])
     table = pl.DataFrame({"x": [*made, *[f"{a}{n}{b}" for n in range(300) for a, b in (("x", "y"), ("#A", ""))]]})
     bulk, (single, why) = reader.read(table)["x"], reader.read_texts("x", table["x"].to_list())
