@@ -2,7 +2,7 @@
 
 A share counts as gone where it is less than a hundredth of training's, which an ordinary night shows less often than
 once in a million (`GONE`) and with ten customers at least; as far below where an ordinary night shows it less often
-than once in a thousand (`FEW_MATCH`, by customers) and, of all columns and causes together, once in 5,000 (`FAR_BELOW`).
+than once in a thousand (`FEW_MATCH`, by customers) and, of all columns and causes, once in 5,000 (`FAR_BELOW`).
 """
 
 import math
