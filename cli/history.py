@@ -1,5 +1,6 @@
 """`credit history`: each customer's account events, so that applications may come without them."""
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated
@@ -62,12 +63,16 @@ def load(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Fill a store from a file with all events of all customers; what an earlier run wrote is not written again."""
     from batch.tables import read_table
-    from history import load_events, open_store
-    from history.loading import Loading, fingerprint
+    from history import Loading, fingerprint, load_events, open_store
 
     opened = open_store(store)
     spec = opened.settings.spec
-    loading = Loading(fingerprint=fingerprint(events), until=_positions(until), complete_since=_instant(complete_since))
+    since = 0 if complete_since is None else instant_option(complete_since)
+    loading = Loading(
+        fingerprint=fingerprint(events),
+        until=positions_option(until, "--until"),
+        complete_since=since,
+    )
     with stages("Loading", 2) as stage:
         stage("read")
         table = read_table(events, "events", dialect=csv_dialect(separator, encoding, spec.csv))
@@ -82,18 +87,104 @@ def load(  # noqa: PLR0917 - typer takes options by name
         )
 
 
-def _positions(text: str | None) -> dict[str, int]:
+@app.command(epilog="Example: credit history schema --store demo/history")
+def schema(store: StoreOption) -> None:
+    """Print the JSON Schema of the messages of the topic of events."""
+    from history import open_store
+    from scoring.schema import event_schema
+
+    opened = open_store(store)
+    say(json.dumps(event_schema(opened.settings.spec), indent=2, ensure_ascii=False))
+    opened.close()
+
+
+@app.command(epilog="Example: credit history show --customer-id C-1 --store demo/history")
+def show(
+    customer_id: Annotated[str, typer.Option("--customer-id", help="Whose events.", show_default=False)],
+    store: StoreOption,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="As of these positions, PARTITION:OFFSET,...", show_default=False),
+    ] = None,
+) -> None:
+    """Print a customer's events, one line of JSON each, with their places; those that cannot be used as they came."""
+    from history import open_store, rows, visible
+
+    opened = open_store(store)
+    seen = positions_option(at, "--at") if at is not None else None
+    snapshot = opened.read([customer_id.strip()])
+    customer = visible(snapshot.customers[0], seen)
+    spec = opened.settings.spec
+    for row in rows(customer_id, customer, snapshot.state.kinds, spec.currency.minor_digits, spec.decimal):
+        say(json.dumps(row, ensure_ascii=False))
+    opened.close()
+
+
+@app.command(epilog="Example: credit history export --out demo/exported --store demo/history")
+def export(
+    out: Annotated[Path, typer.Option("--out", help="A new folder for Parquet part files.", show_default=False)],
+    store: StoreOption,
+) -> None:
+    """Write all events as a table that `credit score --events` reads, without those that were taken back or erased."""
+    from history import export_events, open_store
+
+    opened = open_store(store)
+    with stages("Exporting", 1) as stage:
+        stage("write")
+        count = export_events(opened, out)
+    opened.close()
+    say(f"{count:,} events written to {out}")
+
+
+@app.command(epilog="Example: credit history expire --before 2020-01-01 --store demo/history")
+def expire(
+    before: Annotated[str, typer.Option("--before", help="An instant: older events go.", show_default=False)],
+    store: StoreOption,
+) -> None:
+    """Remove events that no allowed application needs; applications whose window reaches before it are refused."""
+    from history import open_store
+
+    opened = open_store(store)
+    gone = opened.expire(instant_option(before, "--before"))
+    opened.close()
+    say(f"{gone:,} events removed")
+
+
+@app.command(epilog="Example: credit history copy --out demo/history-copy --store demo/history")
+def copy(
+    out: Annotated[Path, typer.Option("--out", help="A new folder.", show_default=False)], store: StoreOption
+) -> None:
+    """Write a compacted copy of a folder's store: a backup with its positions, without the bytes of what was erased."""
+    from history import open_store
+
+    opened = open_store(store)
+    opened.copy(out)
+    opened.close()
+    say(f"{out} is a history store of its own")
+
+
+def positions_option(text: str | None, option: str) -> dict[str, int]:
+    """Read offsets by partition.
+
+    Raises:
+        SettingsError: they are none.
+
+    """
     if text is None:
         return {}
     if not _OFFSETS.fullmatch(text):
-        raise SettingsError("--until: expected PARTITION:OFFSET,..., such as 0:1234,1:567.")
+        raise SettingsError(f"{option}: expected PARTITION:OFFSET,..., such as 0:1234,1:567.")
     return {str(int(pair.split(":")[0])): int(pair.split(":")[1]) for pair in text.split(",")}
 
 
-def _instant(text: str | None) -> int:
-    if text is None:
-        return 0
+def instant_option(text: str, option: str = "--complete-since") -> int:
+    """Read an instant, microseconds since 1970.
+
+    Raises:
+        SettingsError: it is none.
+
+    """
     found = read_instant(text)
     if not isinstance(found, int):
-        raise SettingsError("--complete-since: expected an instant such as 2025-01-01T00:00:00Z, or a date.")
+        raise SettingsError(f"{option}: expected an instant such as 2025-01-01T00:00:00Z, or a date.")
     return found

@@ -64,11 +64,15 @@ app.add_typer(history_commands.app, name="history")
 app.add_typer(monitor_commands.app)
 app.add_typer(replay_commands.app)
 if find_spec("pydantic_settings") is not None and find_spec("confluent_kafka") is not None:
-    from cli import log_consume
+    from cli import history_consume, log_consume
     from cli import stream as stream_commands
 
     app.add_typer(stream_commands.app, name="stream")
     log_commands.app.command(epilog=log_consume.EXAMPLE)(log_consume.consume)
+    history_commands.app.command(epilog=history_consume.EXAMPLE)(history_consume.consume)
+    history_commands.app.command(epilog=history_consume.VERIFY)(history_consume.verify)
+    history_commands.app.command(epilog=history_consume.ERASE)(history_consume.erase)
+    history_commands.app.command(epilog=history_consume.VOID)(history_consume.void)
 else:  # its options are those settings, so that without them there is nothing to show but what is missing
 
     @app.command("stream", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -76,9 +80,10 @@ else:  # its options are those settings, so that without them there is nothing t
         """Score applications from Kafka. Needs the extra `stream`."""
         raise SettingsError(_missing_extra("stream"))
 
-    log_commands.app.command("consume", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-        stream
-    )
+    for commands in (log_commands, history_commands):
+        commands.app.command("consume", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+            stream
+        )
 
 
 @app.command(epilog="Example: credit evaluate --decisions demo/decisions.csv --labels demo/tonight/labels.csv")

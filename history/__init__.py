@@ -1,17 +1,34 @@
 """Each customer's account events, so that applications may come without them: LMDB embedded, or PostgreSQL."""
 
 from history.door import Histories, Limits
-from history.loading import load_events
+from history.exporting import export_events
+from history.ingest import Places, clean
+from history.loading import Loading, fingerprint, load_events
 from history.opening import create_store, open_store
+from history.records import CONTROL, Change, Customer, Erasure, State, Void, visible
 from history.store import HistoryStore, StaleError, StoreSettings
+from history.texts import rows
 
 __all__ = [
+    "CONTROL",
+    "Change",
+    "Customer",
+    "Erasure",
     "Histories",
     "HistoryStore",
     "Limits",
+    "Loading",
+    "Places",
     "StaleError",
+    "State",
     "StoreSettings",
+    "Void",
+    "clean",
     "create_store",
+    "export_events",
+    "fingerprint",
     "load_events",
     "open_store",
+    "rows",
+    "visible",
 ]

@@ -64,6 +64,18 @@ def application_schema(
     }
 
 
+def event_schema(spec: Spec) -> dict[str, Any]:
+    """Return the schema of a message of the topic of events, which fills a history store. Other fields are allowed."""
+    event = _event(spec)
+    return {
+        "$schema": _DIALECT,
+        "title": f"Account event for {spec.name}",
+        "type": "object",
+        "required": ["customer_id", *event["required"]],
+        "properties": {"schema_version": {"const": SCHEMA_VERSION}, "customer_id": _ID, **event["properties"]},
+    }
+
+
 def _event(spec: Spec) -> dict[str, Any]:
     return {
         "type": "object",

@@ -13,6 +13,7 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Producer,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka import Message as ClientMessage
@@ -43,6 +44,7 @@ __all__ = [
     "Notes",
     "OffsetSpec",
     "Producer",
+    "TopicCollection",
     "TopicPartition",
     "build",
     "library_log",

@@ -15,6 +15,7 @@ from stream.client import (
     NewTopic,
     OffsetSpec,
     Producer,
+    TopicCollection,
     TopicPartition,
     build,
     library_log,
@@ -101,6 +102,16 @@ class Admin:
     def compacted(self, topic: str) -> bool:
         """Return whether a record of a topic may go while older ones stay."""
         return "compact" in self._setting(topic, "cleanup.policy")
+
+    def retention_ms(self, topic: str) -> int:
+        """Return how long a topic keeps records, -1: for ever."""
+        return int(self._setting(topic, "retention.ms"))
+
+    def topic_id(self, topic: str) -> str:
+        """Return the id that a topic has since it was made: one that was made anew has another."""
+        with translate(f"ask for the id of {topic}"):
+            answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_S)[topic].result()
+        return str(answer.topic_id)
 
     def _setting(self, topic: str, name: str) -> str:
         return self.settings(topic)[name]

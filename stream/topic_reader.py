@@ -47,6 +47,15 @@ class TopicReader(Reading):
         with translate(f"read {self.topic}"):
             self._consumer.assign(positions(self.topic, offsets))
 
+    def heard(self) -> dict[int, int]:
+        """Return where each partition that is read ends, as far as the last fetch saw."""
+        ends = {}
+        for p in self._consumer.assignment():
+            at = self._consumer.get_watermark_offsets(p, cached=True)[1]
+            if at >= 0:
+                ends[p.partition] = at
+        return ends
+
     def take(self, wait_s: float) -> list[Message]:
         """Return what has arrived, after waiting for the first.
 

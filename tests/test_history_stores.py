@@ -14,11 +14,24 @@ from features.carried import Carried
 from features.errors import DeliveryError, InputError, SettingsError
 from features.matrix import FeatureTable, build_carried, build_features
 from features.spec import Spec
-from history import Histories, HistoryStore, Limits, StaleError, create_store, load_events, open_store
-from history.ingest import Places, clean
-from history.loading import Loading
-from history.records import Change, Erasure, State, Void, visible
-from history.texts import rows
+from history import (
+    Change,
+    Erasure,
+    Histories,
+    HistoryStore,
+    Limits,
+    Loading,
+    Places,
+    StaleError,
+    State,
+    Void,
+    clean,
+    create_store,
+    load_events,
+    open_store,
+    rows,
+    visible,
+)
 from recipes.dataset import Dataset
 from scoring.message_decoder import MessageDecoder
 from scoring.publish import to_messages
