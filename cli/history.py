@@ -23,7 +23,7 @@ StoreOption = Annotated[
 _OFFSETS = re.compile(r"[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*")
 
 
-@app.command(epilog="Example: credit history init --spec demo/spec.toml --store demo/history")
+@app.command(epilog="Example: credit history init --spec demo/train/spec.toml --store demo/history")
 def init(
     spec: Annotated[Path, typer.Option("--spec", help="Says how events are read, .toml.", show_default=False)],
     store: StoreOption,
