@@ -1,9 +1,11 @@
 """Load a model that was trained elsewhere on our feature matrix, and refuse early what does not export faithfully."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xgboost
 
 from features.errors import InputError
@@ -62,10 +64,13 @@ def _load_xgboost(path: Path, spec: Spec) -> Loaded:
     booster = xgboost.Booster({"nthread": 1})  # more spin while they wait; results are the same
     try:
         booster.load_model(path)
+        columns = booster.num_features()  # much is checked only once something is asked
     except xgboost.core.XGBoostError as error:
         raise InputError(f"{path}: XGBoost cannot load it. Save the model with save_model().") from error
-    check_columns(booster.feature_names, booster.num_features(), spec)
-    from_model(FittedXgboost(booster))  # refuses by name before anything else is asked of the model
+    check_columns(booster.feature_names, columns, spec)
+    ensemble = from_model(FittedXgboost(booster))  # refuses by name before anything else is asked of the model
+    if not np.isfinite(ensemble.base_values).all():
+        raise InputError(f"{path}: base_score is 0 or 1, of which no log-odds are known. Train with one between.")
     rounds, used = booster.num_boosted_rounds(), _used_rounds(booster, path)
     facts: dict[str, Any] = {"rounds_in_file": rounds, "rounds_used": used, "early_stopping": used < rounds}
     if used == rounds:
@@ -75,7 +80,8 @@ def _load_xgboost(path: Path, spec: Spec) -> Loaded:
 
 def _used_rounds(booster: xgboost.Booster, path: Path) -> int:
     """Return how many rounds early stopping found best; all where it was not used."""
-    rounds, best = booster.num_boosted_rounds(), booster.attr("best_iteration")
+    learner = json.loads(bytes(booster.save_raw("json")))["learner"]  # booster.attr() breaks at an empty text
+    rounds, best = booster.num_boosted_rounds(), learner.get("attributes", {}).get("best_iteration")
     if best is None:
         return rounds
     if not best.isdecimal() or int(best) >= rounds:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import skops.io
+from sklearn.base import BaseEstimator
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from features.errors import ExportError, InputError
@@ -31,6 +32,8 @@ def load_forest(path: Path, spec: Spec) -> tuple[FittedForest, dict[str, Any]]:
 
     """
     estimator = _load(path)
+    if isinstance(estimator, BaseEstimator) and not hasattr(estimator, "n_features_in_"):
+        raise InputError(f"{path}: the {type(estimator).__name__} was never fitted. Save it after fit().")
     check_forest(estimator)  # refuses other estimators, and checks the trees before anything follows them
     names = getattr(estimator, "feature_names_in_", None)
     check_columns(None if names is None else [str(name) for name in names], int(estimator.n_features_in_), spec)

@@ -127,4 +127,5 @@ def loaded(content: dict[str, Any]) -> xgboost.Booster:
 def base_margin(base_score: float) -> np.float32:
     """Return the margin of a base score as XGBoost forms it, in float32: -log(1 / b - 1)."""
     one = np.float32(1)
-    return np.float32(-np.log(one / np.float32(base_score) - one))
+    with np.errstate(divide="ignore"):  # infinite at 0 and 1
+        return np.float32(-np.log(one / np.float32(base_score) - one))
