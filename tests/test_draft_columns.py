@@ -292,6 +292,7 @@ def test_the_case_of_own_data_is_drafted_right() -> None:
     assert made.dirt.filter(~pl.col("cause").is_in(["missing", "missing_token"])).is_empty()
 
 
+@pytest.mark.process
 def test_the_benchmark_of_drafting_runs_at_a_hundredth() -> None:
     found = measure(1000, 20)
     assert found["columns"] == 20
