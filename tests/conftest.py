@@ -154,7 +154,7 @@ def credit(credit_process: Credit) -> Credit:
     """The command: what it does, prints and returns. In this process, which has its libraries loaded; doors are not."""
 
     def run(*arguments: object, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
-        if arguments[0] in {"serve", "stream"} or arguments[:2] == ("log", "consume"):
+        if arguments[0] in {"serve", "stream"} or "consume" in arguments[:2]:
             return credit_process(*arguments, cwd=cwd)
         return call(arguments, cwd)
 
