@@ -170,6 +170,7 @@ def test_folders_that_are_no_table_are_refused(job: BatchJob, scorer: Scorer) ->
         run_batch(replace(job, applications=folder), scorer)
 
 
+@pytest.mark.slow
 def test_damaged_parquet_is_refused_or_read_and_never_a_crash(job: BatchJob, tmp_path: Path) -> None:
     """Polars aborts the process on some damage, so a process of its own has to die of it."""
     path = tmp_path / "applications.parquet"

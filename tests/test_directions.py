@@ -106,6 +106,7 @@ def test_no_model_moves_against_a_direction(kind: ModelKind, dataset: Dataset, c
     assert any(feature_directions(contrary)[feature] for feature in split_on)
 
 
+@pytest.mark.slow
 def test_the_sweep_sees_a_model_without_directions(dataset: Dataset, bundle: Path, contrary: Spec) -> None:
     read = read_bundle(bundle)
     names = [feature.name for feature in list_features(contrary)]

@@ -237,6 +237,7 @@ def test_names_are_readable_in_letters(name: str, said: str) -> None:
     assert readable(name) == said
 
 
+@pytest.mark.slow
 def test_a_thousand_columns_draft(tmp_path: object) -> None:
     del tmp_path
     rows = 40
