@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from api.coalescer import Answered
 from api.watch import Watch
@@ -23,12 +22,6 @@ _TICK_SECONDS = 0.5
 _FILE_BYTES = 32 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    name: str
-    rows: int
-
-
 class Recorder:
     """Writes the receipts of one worker. Safe to share between threads."""
 
@@ -37,7 +30,7 @@ class Recorder:
         self._outbox, self._seal_seconds, self._clock, self._watch = outbox, seal_seconds, clock, watch
         self._lock = threading.Lock()
         self._began = time.monotonic()
-        self._waiting: list[_File] = []
+        self._waiting: dict[str, int] = {}  # complete files that are not sealed yet, and how many receipts each has
         self.failing = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tend, name="outbox", daemon=True)
@@ -79,7 +72,7 @@ class Recorder:
             self._outbox.let_go()
 
     def _begin(self) -> None:
-        self._waiting.append(_File(self._outbox.path.name, self._outbox.rows))
+        self._waiting[self._outbox.path.name] = self._outbox.rows  # once, however often the next cannot be begun
         try:
             self._outbox.begin()
         except DeliveryError as error:
@@ -98,9 +91,10 @@ class Recorder:
     def _count(self) -> None:
         """A file that is gone was sealed."""
         there = {path.name for path in files_of(self._outbox.folder)}
-        gone = sum(file.rows for file in self._waiting if file.name not in there)
-        self._waiting = [file for file in self._waiting if file.name in there]
-        waiting = sum(file.rows for file in self._waiting) + self._outbox.rows
+        gone = sum(rows for name, rows in self._waiting.items() if name not in there)
+        self._waiting = {name: rows for name, rows in self._waiting.items() if name in there}
+        current = 0 if self._outbox.path.name in self._waiting else self._outbox.rows
+        waiting = sum(self._waiting.values()) + current
         self._watch.metrics.outbox(sealed=gone, waiting=waiting, failing=self.failing)
 
 

@@ -36,6 +36,7 @@ class Exchange:
     """One request from its head to its response. `refusal`: the response that needs no body.
 
     `carried`: headers that go to its receipts; `extra`: those that its response has besides its own.
+    `answered`: the response that was made of the answers, which count as sent if it is the one that goes out.
     """
 
     request_id: str
@@ -49,6 +50,7 @@ class Exchange:
     body_bytes: int = 0
     carried: Mapping[str, str] = field(default_factory=dict)
     extra: tuple[Header, ...] = ()
+    answered: tuple[Response, list[Answer]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,9 @@ class Service:
 
         def respond(answers: list[Answer]) -> Response:
             made = batch_response(answers, exchange.request_id) if batch else None
-            return made or answer_response(answers[0], exchange.request_id)
+            made = made or answer_response(answers[0], exchange.request_id)
+            exchange.answered = made, answers
+            return made
 
         return Work(
             split=(lambda: self._split(exchange, body)) if batch else (lambda: [body]),
@@ -205,6 +209,8 @@ class Service:
         with self._lock:
             self._in_flight -= exchange.reserved
             exchange.reserved = 0
+        if exchange.answered is not None and response is exchange.answered[0]:
+            self._watch.metrics.sent(exchange.answered[1])
         route = exchange.route
         seen = Seen(
             request_id=exchange.request_id,

@@ -37,9 +37,12 @@ class DoorMetrics:
             self._count_dirt(self._live.count())
         return self.registry.text()
 
-    def _answered(self, answers: Sequence[Answer]) -> None:
+    def _settle(self) -> None:
+        """Count what was noted of the decisions that are final."""
         if self._live is not None:
             self._count_dirt(self._live.settle())
+
+    def _answered(self, answers: Sequence[Answer]) -> None:
         for name, count in Tally(a.credit_class for a in answers if a.refusal is None).items():
             self._child(self._decisions, str(name)).inc(count)
         for code, count in Tally(a.refusal.code for a in answers if a.refusal is not None).items():
@@ -78,6 +81,7 @@ class StreamMetrics(DoorMetrics):
 
     def batch(self, answers: Sequence[Answer], score_s: float, transaction_s: float) -> None:
         """Count a batch that is final."""
+        self._settle()
         self._answered(answers)
         values = self.registry
         values["credit_stream_messages_total"].inc(len(answers))
@@ -131,9 +135,13 @@ class RestMetrics(DoorMetrics):
         super().__init__(REST_WORKER, ("credit_rest_decisions_total", "credit_rest_refusals_total"), live, Deaths())
 
     def round(self, answers: Sequence[Answer]) -> None:
-        """Count applications that were scored together."""
-        self._answered(answers)
+        """Count applications that were scored together; each counts as a decision when it is sent."""
+        self._settle()
         self.registry["credit_rest_round_applications"].observe(len(answers))
+
+    def sent(self, answers: Sequence[Answer]) -> None:
+        """Count answers of a request whose response goes out."""
+        self._answered(answers)
 
     def receipts(self, count: int) -> None:
         """Count receipts that were written."""

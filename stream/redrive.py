@@ -7,16 +7,17 @@ the next redrive finds out what a broker forgot of this one (see `stream.positio
 """
 
 import itertools
+import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from features.errors import DeliveryError
 from stream.client_settings import member_config, producer_config
 from stream.cluster import Admin, read_records
 from stream.dead_letters import DeadLetter, claims_of_redrive, redriven, take_apart
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from stream.errors import HANGING
+from stream.errors import HANGING, OpenTransactionError, RetriableError
 from stream.forgotten import OTHERS_S, Forgotten
 from stream.group import Group
 from stream.marks import Written
@@ -27,8 +28,12 @@ from stream.records import Message, Record
 from stream.settings import TopicSettings
 from stream.start import check_topics
 
+log = logging.getLogger(__name__)
+
 _BATCH = 200
-_PATIENCE_S = 30.0
+_PATIENCE_S = 30.0  # with a transaction that somebody has open
+_MOST_TRIES = 5  # without a batch in between; in an outage each of them takes as long as patience does
+_OUTAGE_S = 120.0  # of brokers that fail over or are restarted
 _ANY_SIZE = 1 << 30
 
 
@@ -94,17 +99,33 @@ class DeadLetters:
 
         """
         check_topics(self._cluster, *self._topics)
-        delivery, done, largest = self._delivery(), Counter[str](), self._largest()
-        for batch in self._batches(self._begin(delivery)):
+        delivery, resending = self._delivery(), _Resending(choose=choose, largest=self._largest())
+        while True:
+            try:
+                self._send(delivery, resending)
+            except RetriableError as error:  # what became of the last batch is found out where it begins again
+                resending.tries += 1
+                if resending.tries > _MOST_TRIES:
+                    raise
+                log.warning("begins again where the brokers say: %s", error)
+            else:
+                return resending.done
+
+    def _send(self, delivery: Delivery, resending: "_Resending") -> None:
+        starts = self._begin(delivery)
+        resending.settled(place for place in [*resending.uncertain] if place[1] < starts[place[0]])
+        for batch in self._batches(starts):
             pending = [Pending.of(m) for m in self._group.undecided(batch)]
-            outcomes = [_outcome(p, choose(p), self._settings.input) for p in pending]
+            resending.settled({m.place for m in batch} - {p.message.place for p in pending})
+            outcomes = [_outcome(p, resending.choose(p), self._settings.input) for p in pending]
             records = [
-                redriven(record, p.message, self._name, largest[record.topic], self._positions.key(p.message.partition))
-                for p, (_, record) in zip(pending, outcomes, strict=True)
+                redriven(r, p.message, self._name, resending.largest[r.topic], self._positions.key(r.partition or 0))
+                for p, (_, r) in zip(pending, outcomes, strict=True)
             ]
+            resending.uncertain |= {p.message.place: o for p, (o, _) in zip(pending, outcomes, strict=True)}
             self._deliver(delivery, records, {m.partition: m.offset + 1 for m in batch})
-            done.update(outcome for outcome, _ in outcomes)
-        return done
+            resending.settled([p.message.place for p in pending])
+            resending.tries = 0
 
     def _largest(self) -> dict[str, int]:
         return {t: _ANY_SIZE if self._cluster.embedded else self._admin.largest_message(t) for t in self._topics}
@@ -121,6 +142,8 @@ class DeadLetters:
         try:
             Patience(_PATIENCE_S + self._others_s).retry(begin)
         except DeliveryError as error:
+            if isinstance(error.__cause__, RetriableError) and not isinstance(error.__cause__, OpenTransactionError):
+                raise error.__cause__ from None
             raise DeliveryError(f"{error.__cause__ or error}. {HANGING}") from error
         first = [p for p, offset in self._group.committed(self._partitions).items() if offset is None]
         if first:  # else nothing would tell what the first transaction did
@@ -142,10 +165,10 @@ class DeadLetters:
 
     def _deliver(self, delivery: Delivery, records: list[Record], offsets: Mapping[int, int]) -> None:
         if not delivery.deliver(records, offsets, self._group.membership()):
-            raise DeliveryError("the dead letters were not sent back. Another redrive may be running; run it again.")
+            raise RetriableError("the dead letters were not sent back. Another redrive may be running; run it again")
 
     def _delivery(self) -> Delivery:
-        patience, connection = Patience(_PATIENCE_S), self._settings.connection
+        patience, connection = Patience(_OUTAGE_S), self._settings.connection
         if self._cluster.embedded:
             return AtLeastOnce(self._group, RecordProducer(producer_config(connection)), patience, _PATIENCE_S)
         config = producer_config(connection, transactional_id=self._name)
@@ -159,6 +182,22 @@ class DeadLetters:
     def close(self) -> None:
         """Disconnect."""
         self._group.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Resending:
+    """How far a redrive is. `uncertain`: what was handed over last, by place, until it is known to be final."""
+
+    choose: Callable[[Pending], Resend | None]
+    largest: Mapping[str, int]
+    tries: int = 0
+    done: Counter[str] = field(default_factory=Counter)
+    uncertain: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def settled(self, places: Iterable[tuple[int, int]]) -> None:
+        """Count those of these that were handed over: they are final."""
+        found = [place for place in places if place in self.uncertain]
+        self.done.update(self.uncertain.pop(place) for place in found)
 
 
 def _outcome(pending: Pending, choice: Resend | None, topic: str) -> tuple[str, Record]:

@@ -1,10 +1,14 @@
 """Partitions whose messages do not come though the brokers have them, as when the client library stops reading one."""
 
+import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from features.errors import DeliveryError
 from stream.position import Ends
+from stream.records import Target
+
+log = logging.getLogger(__name__)
 
 _ASK_S = 5.0
 
@@ -18,6 +22,8 @@ class Standstill:
         self._most = max(2, round(patience_s / ask_s))
         self._next = time.monotonic()
         self.aside: dict[int, int] = {}
+        self._opened: dict[Target, int] = {}  # where transactions of producers were open at the last look
+        self._told: dict[Target, int] = {}
         self._unheard: dict[int, tuple[int, int]] = {}  # an end that was not heard of, and in how many answers running
 
     def look(self, partitions: Collection[int], heard: Callable[[int], int], aside: Collection[int] = ()) -> None:
@@ -31,8 +37,10 @@ class Standstill:
         """
         if time.monotonic() < self._next:
             return
+        targets = [(self._topic, p) for p in (*partitions, *aside)]
         try:
-            ends = self._ends([(self._topic, p) for p in (*partitions, *aside)], committed=True)
+            ends = self._ends(targets, committed=True)
+            self._tell_open(ends, self._ends(targets, committed=False))
         except DeliveryError:  # the brokers are away; asked again
             return
         finally:
@@ -45,6 +53,19 @@ class Standstill:
                 f"{self._topic} partitions {still}: there are messages, but none has come for "
                 f"{self._most * self._ask_s:.0f} s. Nothing is lost; start again, which reads on."
             )
+
+    def _tell_open(self, committed: Mapping[Target, int], ends: Mapping[Target, int]) -> None:
+        """Log, once, a producer's transaction that was open at the last look as well: its readers wait for its end."""
+        opened = {target: at for target, at in committed.items() if at < ends[target]}
+        for (topic, p), at in opened.items():
+            if self._opened.get((topic, p)) == at and self._told.get((topic, p)) != at:
+                self._told[topic, p] = at
+                log.warning(
+                    "%s partition %s: an open transaction of a producer holds back what follows offset %s (%s records "
+                    "so far); `credit stream status` says how to find and end it",
+                    *(topic, p, at, ends[topic, p] - at),
+                )
+        self._opened = opened
 
     def _after(self, partition: int, end: int, heard: int) -> tuple[int, int]:
         known, answers = self._unheard.get(partition, (0, 0))

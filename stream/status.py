@@ -12,6 +12,9 @@ from stream.group import Group
 from stream.records import Message, Target
 from stream.settings import TopicSettings
 
+_Messages = dict[int, Message]
+_ALL = "read_uncommitted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
@@ -123,14 +126,14 @@ class Look:
                     partition=p,
                     offset=offset,
                     records=ends[topic, p] - offset,
-                    seconds=self._age(self._first(topic, {p: offset}, {p: ends[topic, p]}).get(p)),
+                    seconds=self._age(self._first(topic, {p: offset}, {p: ends[topic, p]}, _ALL).get(p)),
                     ask=f"{tool} describe-producers --topic {topic} --partition {p}",
                     end=f"{tool} abort --topic {topic} --partition {p} --start-offset {offset}",
                 )
 
-    def _first(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> dict[int, Message]:
-        """Return by partition the first record from an offset on, committed or not; a transaction's marker is none."""
-        config, level = self._settings.connection, "read_uncommitted"
+    def _first(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int], level: str) -> _Messages:
+        """Return by partition the first record from an offset on; a transaction's marker is none."""
+        config = self._settings.connection
         ahead = {p: offset for p, offset in starts.items() if offset < ends[p]}
         following = {p: offset + 1 for p, offset in ahead.items()}
         found = {m.partition: m for m in read_records(config, topic, ahead, following, level)} if ahead else {}
@@ -152,7 +155,9 @@ class Look:
         committed = {p: _committed(group, p) for p in self._partitions}
         group.close()
         begins = {p: max(marks[p][0], offset or 0) for p, (offset, _) in committed.items()}
-        first = self._first(source, begins, ends)
+        first = self._first(source, begins, ends, "read_committed")
+        open_ = {p: begins[p] for p in begins.keys() - first.keys() if (source, p) in held}
+        first |= self._first(source, open_, ends, _ALL)
         for p, (offset, undecided) in committed.items():
             lag = ends[p] - begins[p] if p in first else 0
             yield Standing(

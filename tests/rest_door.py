@@ -75,6 +75,12 @@ class Door:
             connection.sendall(request)
             return read_reply(connection)
 
+    def metrics(self) -> dict[str, float]:
+        """The values that /metrics shows, by name and labels."""
+        lines = self.ask("GET", "/metrics").body.decode().splitlines()
+        pairs = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
+        return {name: float(value) for name, value in pairs}
+
     def lines(self) -> list[dict[str, Any]]:
         whole, _, _being_written = self.log.read_text().rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]

@@ -49,6 +49,7 @@ def test_lag_members_and_open_transactions_are_named(stage: Stage, credit: Credi
     assert (opened["topic"], opened["partition"], opened["offset"]) == (stage.topics[0], 2, 0)
     assert opened["end"].endswith(f"abort --topic {stage.topics[0]} --partition 2 --start-offset 0")
     assert now["members"][0]["partitions"] == [0, 1, 2, 3]
+    assert worker.says("an open transaction of a producer holds back what follows offset 0")
     said = credit("stream", "status", *where(stage)).stdout
     assert "open transaction: " in said
     upstream.abort_transaction(PATIENCE_S)
