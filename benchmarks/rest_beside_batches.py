@@ -18,6 +18,7 @@ import time
 from http.client import HTTPConnection
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -71,10 +72,28 @@ def _wait() -> None:
     raise SystemExit("the door did not start")
 
 
+def _measure(keys: tuple[str, str], single: bytes, rows: int, seconds: float, connections: int) -> None:
+    own, other = keys
+    batch = b"[" + b",".join([single] * rows) + b"]"
+    _wait()
+    _times(own, single, 1.0)
+    sys.stdout.write(_said("alone", _times(own, single, seconds)))
+    ended, counts = multiprocessing.Event(), cast("multiprocessing.Queue[int]", multiprocessing.Queue())
+    crowd = [multiprocessing.Process(target=_batches, args=(other, batch, ended, counts)) for _ in range(connections)]
+    for process in crowd:
+        process.start()
+    time.sleep(1.0)
+    sys.stdout.write(_said(f"beside {connections} connections of {rows} a batch", _times(own, single, seconds)))
+    ended.set()
+    done = sum(counts.get() for _ in crowd)
+    for process in crowd:
+        process.join()
+    sys.stdout.write(f"batches: {done * rows / (seconds + 1):,.0f} applications a second\n")
+
+
 def main(bundle: Path, seconds: float = 10.0, connections: int = 4, rows: int = 1000) -> None:
     """Start a door, measure alone and beside batches, end it."""
     single = json.dumps(example_application(Scorer.open(bundle).bundle.spec)).encode()
-    batch = b"[" + b",".join([single] * rows) + b"]"
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder) / "keys.json"
         own, other = (KeyFile(keys).new(name, "2026-01-01T00:00:00Z") for name in ("single", "batches"))
@@ -82,23 +101,10 @@ def main(bundle: Path, seconds: float = 10.0, connections: int = 4, rows: int = 
         command = [sys.executable, "-m", "cli.main", *serve]
         quiet = {**os.environ, "CREDIT_API_DEADLINE_SECONDS": "60"}
         with subprocess.Popen(command, stdout=-3, stderr=-3, env=quiet) as door:  # noqa: S603 - ours; -3: nowhere
-            _wait()
-            _times(own, single, 1.0)
-            sys.stdout.write(_said("alone", _times(own, single, seconds)))
-            ended, counts = multiprocessing.Event(), multiprocessing.Queue[int]()
-            crowd = [
-                multiprocessing.Process(target=_batches, args=(other, batch, ended, counts)) for _ in range(connections)
-            ]
-            for process in crowd:
-                process.start()
-            time.sleep(1.0)
-            sys.stdout.write(_said(f"beside {connections} connections of {rows} a batch", _times(own, single, seconds)))
-            ended.set()
-            done = sum(counts.get() for _ in crowd)
-            for process in crowd:
-                process.join()
-            sys.stdout.write(f"batches: {done * rows / (seconds + 1):,.0f} applications a second\n")
-            door.send_signal(signal.SIGTERM)
+            try:
+                _measure((own, other), single, rows, seconds, connections)
+            finally:
+                door.send_signal(signal.SIGTERM)
 
 
 if __name__ == "__main__":
