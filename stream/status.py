@@ -5,14 +5,17 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
+from features.errors import DeliveryError
 from stream.client_settings import member_config
 from stream.cluster import Admin, read_records
 from stream.errors import RetriableError, no_topic
 from stream.group import Group
+from stream.patience import Patience
 from stream.records import Message, Target
 from stream.settings import TopicSettings
 
 _Messages = dict[int, Message]
+_PATIENCE_S = 20.0  # with a coordinator that moves or loads
 _ALL = "read_uncommitted"
 
 
@@ -100,6 +103,14 @@ class Look:
             DeliveryError: the brokers do not answer, or refuse.
 
         """
+        found: list[Status] = []
+        try:
+            Patience(_PATIENCE_S).retry(lambda: found.append(self._status()))
+        except DeliveryError as error:
+            raise error.__cause__ or error from None
+        return found[0]
+
+    def _status(self) -> Status:
         state, members = self._members()
         opened = list(self._open())
         held = {(o.topic, o.partition): o for o in opened}

@@ -55,4 +55,4 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, own) == (0, []), done.stderr
     path.write_text(path.read_text().replace("RestartPreventExitStatus=1", "RestartPreventExitStatus=one"))
     done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
-    assert "RestartPreventExitStatus" in done.stderr, "it would tell"
+    assert "Failed to parse" in done.stderr, "it would tell"
