@@ -40,7 +40,7 @@ def plan(rounds: int) -> Parameters:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_trees_of_a_start_state_its_margins(seed: int) -> None:
     side = drawn(seed)
-    start, booster = fit_linear(side, 10.0, 7), boost(side, plan(12), 0)
+    start, booster = fit_linear(side, 3.0, 7), boost(side, plan(12), 0)
     data = xgboost.DMatrix(side.matrix)
     stated = booster.predict(data, output_margin=True, iteration_range=(0, 7))
     assert np.abs(stated - start.margins(side.matrix)).max() < 1e-5
@@ -50,7 +50,7 @@ def test_the_trees_of_a_start_state_its_margins(seed: int) -> None:
 
 
 def test_a_missing_value_has_its_own_part_where_enough_are_missing() -> None:
-    found = fit_linear(drawn(1), 10.0, 7).parts
+    found = fit_linear(drawn(1), 3.0, 7).parts
     assert found[0].tells_missing
     assert found[0].missing not in found[0].values
     assert not found[6].tells_missing
@@ -60,21 +60,21 @@ def test_a_missing_value_has_its_own_part_where_enough_are_missing() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_directions_bind_the_start(sign: int) -> None:
     side = drawn(2, (sign,) * 7)
-    parts = fit_linear(side, 10.0, 7).parts.values()
+    parts = fit_linear(side, 3.0, 7).parts.values()
     assert all((np.diff(part.values) * sign >= 0).all() for part in parts)
-    free = fit_linear(drawn(2), 10.0, 7).parts.values()
+    free = fit_linear(drawn(2), 3.0, 7).parts.values()
     assert not all((np.diff(part.values) * sign >= 0).all() for part in free), "else nothing was bound"
 
 
 def test_the_features_that_move_most_are_kept() -> None:
-    assert {0, 1} <= set(fit_linear(drawn(3), 10.0, 3).parts)
-    assert len(fit_linear(drawn(3), 10.0, 3).parts) == 3
+    assert {0, 1} <= set(fit_linear(drawn(3), 3.0, 3).parts)
+    assert len(fit_linear(drawn(3), 3.0, 3).parts) == 3
 
 
 def test_an_outcome_that_nobody_has_gives_a_constant() -> None:
     side = drawn(4)
     alone = Side(matrix=side.matrix, better=np.ones(ROWS, dtype=np.bool_))
-    assert fit_linear(alone, 10.0, 7).margins(side.matrix).std() == 0
+    assert fit_linear(alone, 3.0, 7).margins(side.matrix).std() == 0
 
 
 @pytest.mark.slow

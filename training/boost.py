@@ -17,6 +17,7 @@ from training.side import Side
 _PATIENCE = 30  # trees without a lower loss of all held-out rows together, after which no shape grows on
 _TURN = 10  # trees that each fold grows before all are looked at; divides all numbers of trees
 _BINS, _BINS_OF_MANY, _MANY = 64, 256, 20_000  # of each feature; with few rows more only cost time
+_RARE = 1 / 8  # a rarer outcome lies in the ends of features, where wide bins would hide it
 _OURS = ("rounds", "ridge", "linear_features")  # of the parameters; XGBoost knows the others
 _SETTINGS: dict[str, Any] = {
     "objective": BINARY,
@@ -43,7 +44,8 @@ def _start(side: Side, parameters: Parameters) -> Linear | None:
 
 def _settings(side: Side, parameters: Parameters, seed: int) -> dict[str, Any]:
     chosen = {name: value for name, value in parameters.items() if name not in _OURS}
-    bins = _BINS if len(side.better) < _MANY else _BINS_OF_MANY
+    plain = len(side.better) < _MANY and side.rarer > _RARE * len(side.better)
+    bins = _BINS if plain else _BINS_OF_MANY
     settings: dict[str, Any] = {"max_bin": bins, **_SETTINGS, **chosen, "seed": seed, "base_score": side.share}
     for name in ("max_depth", "max_leaves"):
         settings[name] = int(settings[name])
@@ -98,8 +100,8 @@ def pooled(growths: Sequence[Growth]) -> NDArray[np.float64]:
     sides = [growth.fold.held for growth in growths]
     weights = np.array([float(len(s.better) if s.weights is None else s.weights.sum()) for s in sides])
     known = [(w, growth.losses) for w, growth in zip(weights, growths, strict=True) if w]
-    found: NDArray[np.float64] = np.sum([w * np.array(losses) for w, losses in known], axis=0)
-    return found / weights.sum()
+    total: NDArray[np.float64] = np.sum([w * np.array(losses) for w, losses in known], axis=0)
+    return total / float(weights.sum())
 
 
 def grow_by_turns(growths: Sequence[Sequence[Growth]]) -> None:

@@ -115,4 +115,4 @@ def shape(name: str, rarer: int, trees: int) -> dict[str, float]:
     if name != "R":
         return {**shapes[name], "reg_lambda": 1.0, "rounds": trees}
     own = trees // 2  # gentle trees from a linear start, which has trees of its own, one for each feature
-    return {**shapes["S"], "reg_lambda": 1.0, "rounds": trees - own, "ridge": 10.0, "linear_features": own}
+    return {**shapes["S"], "reg_lambda": 1.0, "rounds": trees - own, "ridge": 3.0, "linear_features": own}
