@@ -14,6 +14,8 @@ from batch.night import Accepted, Night, Seen, judge_alone, judge_night, unusabl
 from batch.partitions import PARTITION_BYTES, spread
 from batch.report import Tables, by_count
 from batch.score_partitions import Results, results, score_partitions
+from features.cells import UNREADABLE
+from features.decimal_advice import decimal_advice
 from features.dialect import Dialect
 from features.matrix import build_features
 from features.spec import Spec
@@ -78,7 +80,11 @@ def check_tables(job: Check) -> dict[str, Any]:
         scored = resources.enter_context(results(out, job.spec))
         score_partitions(partitions, reader, job.threads, scored)
         joining = look_at_join(partitions, job.spec)
-        return _account(job, tables, scored, joining, advise(partitions, scored, tables[0].rows))
+        found = _account(job, tables, scored, joining, advise(partitions, scored, tables[0].rows))
+        causes = unusable_cells(scored, job.spec)
+        unreadable = {name: own.get(UNREADABLE, 0) for name, own in causes.items()}
+        found["notes"] += decimal_advice(partitions.applications.read(0), job.spec, unreadable)
+        return found
 
 
 def _account(job: Check, tables: Tables, scored: Results, joining: Joining, advice: str) -> dict[str, Any]:

@@ -119,6 +119,23 @@ def look_at_tables(
     )
 
 
+def look_at_ids(applications: pl.DataFrame, events: pl.DataFrame) -> str:
+    """Say of two tables what keeps them apart, where nobody has an event or a repair would join many; else ""."""
+    sides = tuple((name, _ids(table, name)) for name, table in ((APPLICATIONS, applications), (EVENTS, events)))
+    own, theirs = sides[0][1], sides[1][1]
+    lonely = own.filter(~own.is_in(theirs.implode()))
+    if not len(theirs) or not len(lonely):
+        return ""
+    repair, share = _best(lonely.head(_SAMPLE), list(repairs(sides)), lambda: iter([events]))
+    if len(lonely) < len(own) and not repair:
+        return ""
+    found = Joining(
+        forms={name: form_of(ids) for name, ids in sides}, repair=repair, repaired_share=share, as_of=None,
+        occurred_at=None, times="", unknown_kinds=0.0, dates=(),
+    )  # fmt: skip
+    return f"{len(own) - len(lonely):,} of {len(own):,} customers have an event. {found.text()}"
+
+
 def _advice(frame: pl.DataFrame, column: str, span: "Span | None") -> list[str]:
     """Say which form of dates the spec lacks, if no cell of a column can be read."""
     if span is not None or frame.is_empty():

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from batch.column_passes import ColumnPasses
+from batch.joining import look_at_ids
 from batch.output import prepare_folder, replace_files
 from batch.tables import read_table
 from cli.console import note, say, stages
@@ -57,6 +58,9 @@ def draft(  # noqa: PLR0917 - typer takes options by name
     replace_files({out: text.encode()})
     for look in drafted.looks:
         say(look)
+    join = "" if tables.events is None else look_at_ids(tables.identity, tables.events)
+    if join:
+        say(f"events: {join}")
     counted = f"{drafted.attributes} attributes, {drafted.left_out} columns left out"
     say(f"{counted}, {drafted.groups} groups of events: {out}")
     if kept is not None:

@@ -77,6 +77,9 @@ def _offset_minutes(zone: str | None) -> int:
     """Read an offset. Names of zones would need a table of summer times, which differs from machine to machine."""
     found = _OFFSET.fullmatch(zone or "UTC")
     if found is None:
-        raise SpecError(f'time_zone: expected "UTC" or an offset such as "+01:00", found {zone!r}.')
+        raise SpecError(
+            f'time_zone: expected "UTC" or an offset such as "+01:00", found {zone!r}. A zone by name has two: '
+            "write the instants with their offset (2026-08-31T10:00:00+02:00) or in UTC where the file is made."
+        )
     minutes = int(found[2] or 0) * 60 + int(found[3] or 0)
     return -minutes if found[1] == "-" else minutes

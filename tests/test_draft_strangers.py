@@ -6,13 +6,19 @@ import numpy as np
 import polars as pl
 import pytest
 
+from batch.joining import look_at_ids
 from features.cells import Reader, kind_of
+from features.decimal_advice import decimal_advice
 from features.draft import Tables, draft_spec
 from features.draft_reasons import draft_reasons
+from features.errors import InputError
 from features.matrix import build_features
 from features.protected import protected
+from features.spec import Spec
 from features.spec_file import parse_spec
 from tests.test_draft_columns import NO_EVENTS, RANDOM, ROWS, apart, attribute, drafted
+from training.account import refuse_empty_columns
+from training.data import TrainingData
 
 MONTHS = ["Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"]
 
@@ -46,7 +52,8 @@ def read(cells: list[Any]) -> list[float]:
     spec = parse_spec(draft_spec(Tables.of(table)).text)
     features = build_features(table, NO_EVENTS, spec)
     assert features.rejects.is_empty()
-    return features.matrix[:, 0].tolist()
+    numbers: list[float] = features.matrix[:, 0].tolist()
+    return numbers
 
 
 @pytest.mark.parametrize(
@@ -203,3 +210,35 @@ def test_drafted_letters_are_sentences_whatever_a_column_is_called() -> None:
     ):
         assert said in text
     assert "too high" not in text
+
+
+def with_numbers(cells: list[str], decimal: str) -> tuple[pl.DataFrame, Spec]:
+    ids = [f"a{i}" for i in range(len(cells))]
+    table = pl.DataFrame({"application_id": ids, "customer_id": ids, "as_of": "2026-01-01", "rate": cells})
+    keys = f'[attributes.rate]\nkind = "number"\ndecimal = "{decimal}"\n'
+    return table, parse_spec(SENTENCES.split("attributes.opened", maxsplit=1)[0] + keys)
+
+
+@pytest.mark.parametrize(("decimal", "other"), [(",", "."), (".", ",")])
+def test_a_wrongly_declared_decimal_is_said_with_the_line(decimal: str, other: str) -> None:
+    cells = [f"{n}{other}25" for n in range(100)]
+    table, spec = with_numbers(cells, decimal)
+    (said,) = decimal_advice(table, spec, {"rate": 100})
+    assert f"0.0% of its cells are numbers with {decimal!r} before the decimals, as the spec says, and 100.0%" in said
+    assert f'write decimal = "{other}" in [attributes."rate"]' in said
+    classes = pl.DataFrame({"application_id": table["application_id"], "credit_class": ["bad", "good"] * 50})
+    data = TrainingData(applications=table, events=NO_EVENTS, labels=classes)
+    with pytest.raises(InputError, match=f'has no usable cell .*write decimal = "{other}"'):
+        refuse_empty_columns(data, build_features(table, NO_EVENTS, spec), spec)
+    table, spec = with_numbers(cells, other)
+    assert not list(decimal_advice(table, spec, {"rate": 100})), "rightly declared"
+
+
+def test_ids_that_pandas_wrote_are_said_when_a_spec_is_drafted() -> None:
+    applications = pl.DataFrame({"customer_id": [f"{n}.0" for n in range(100, 200)]})
+    events = pl.DataFrame({"customer_id": [str(n) for n in range(100, 160)]})
+    said = look_at_ids(applications, events)
+    assert said.startswith("0 of 100 customers have an event. ")
+    assert "Without a suffix .0, 60% of the customers without an event would have some" in said
+    assert not look_at_ids(events, events)
+    assert not look_at_ids(pl.concat([events, pl.DataFrame({"customer_id": ["new"]})]), events)

@@ -4,7 +4,9 @@ from dataclasses import asdict
 from typing import Any
 
 from features.applications import identifier
+from features.cells import UNREADABLE
 from features.class_values import without_class
+from features.decimal_advice import decimal_advice
 from features.errors import InputError
 from features.matrix import FeatureTable
 from features.rejects import APPLICATIONS
@@ -29,7 +31,7 @@ def account(data: TrainingData, table: FeatureTable, spec: Spec) -> dict[str, An
     }
 
 
-def refuse_empty_columns(table: FeatureTable, spec: Spec) -> None:
+def refuse_empty_columns(data: TrainingData, table: FeatureTable, spec: Spec) -> None:
     """Refuse to learn from a column in which no cell is usable: nothing tells it from a column that was read wrongly.
 
     Raises:
@@ -41,7 +43,9 @@ def refuse_empty_columns(table: FeatureTable, spec: Spec) -> None:
         causes = {c: n for t, column, c, n in table.counted if (t, column) == (APPLICATIONS, attribute.name)}
         if height and sum(causes.values()) == height:
             found = ", ".join(f"{cause} {cells:,}" for cause, cells in causes.items())
+            advice = decimal_advice(data.applications, spec, {attribute.name: causes.get(UNREADABLE, 0)})
+            decimal = "".join(f" Or {text}." for text in advice)
             raise InputError(
                 f"applications: column {attribute.name!r} has no usable cell ({found}). Correct its source or its kind "
-                f"in the spec; if it is truly empty, delete [attributes.{attribute.name}] from the spec."
+                f"in the spec; if it is truly empty, delete [attributes.{attribute.name}] from the spec.{decimal}"
             )

@@ -6,8 +6,11 @@ import numpy as np
 import polars as pl
 
 from features.applications import CUSTOMER
+from features.cells import UNREADABLE
+from features.decimal_advice import decimal_advice
 from features.matrix import FeatureTable, list_features
 from features.protected import declared_protected
+from features.rejects import APPLICATIONS
 from features.spec import Spec
 from features.telling import TELLING, telling
 from training.data import TrainingData, check_labels
@@ -24,6 +27,8 @@ def training_notes(data: TrainingData, table: FeatureTable, spec: Spec) -> Itera
             f"the spec declares attributes by which many laws forbid to decide on credit: {', '.join(declared)}. The "
             "model card says so; delete them from the spec if you may not use them"
         )
+    causes = {column: cells for at, column, cause, cells in table.counted if (at, cause) == (APPLICATIONS, UNREADABLE)}
+    yield from decimal_advice(data.applications, spec, causes)
     yield from _telling(table, labels, spec)
 
 

@@ -134,7 +134,7 @@ def train(
     options = options or RunOptions()
     options.progress("features")
     examples, table = label_examples(data, spec)
-    refuse_empty_columns(table, spec)
+    refuse_empty_columns(data, table, spec)
     known, test = hold_out(examples, options.holdout, options.seed)
     check_classes(known, spec)
     fold_of = assign_folds(known, fold_count(len(known)), options.seed)
