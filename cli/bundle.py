@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import metric_rows, say, say_table
+from cli.console import say, say_table
+from cli.figures import metric_rows
 from features.errors import BundleError
 from features.spec import Spec
 from metrics import Evaluation

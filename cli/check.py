@@ -11,7 +11,7 @@ import typer
 from batch.check import Check, check_tables
 from batch.id_repairs import IdForm
 from batch.night import Accepted, frozen
-from cli.console import note, read_spec, say, say_table, stages, warn
+from cli.console import note, say, say_table, stages, warn
 from cli.options import (
     AllowDegraded,
     AllowEmptyEvents,
@@ -24,6 +24,7 @@ from cli.options import (
     csv_dialect,
 )
 from cli.score import match_rows
+from cli.spec_files import read_spec
 from features.errors import RejectLimitError, SettingsError
 from scoring.bundle import read_bundle
 

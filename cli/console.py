@@ -1,4 +1,4 @@
-"""What commands share: tables on standard output, progress on standard error, and reading of small files."""
+"""What commands share: tables on standard output, and progress on standard error."""
 
 import io
 import os
@@ -7,17 +7,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
-
-from features.errors import InputError
-from features.reason_codes import translate
-from features.spec import Spec
-from features.spec_file import parse_spec
-from metrics import order
 
 _PIPE_WIDTH = 140
 _OUTPUT_FAILED = 4
@@ -141,59 +134,3 @@ def stages(title: str, count: int) -> Iterator[Stages]:
     columns = (TextColumn(title), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         yield Stages(progress, count)
-
-
-def read_spec(path: Path) -> Spec:
-    """Read a spec file.
-
-    Raises:
-        InputError: the file cannot be read.
-        SpecError: the spec is wrong; names the key.
-
-    """
-    try:
-        return parse_spec(path.read_bytes().decode(), str(path))
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}). Expected a spec; `credit spec draft` makes one of your tables."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
-
-
-def read_dictionary(path: Path, spec: Spec) -> Spec:
-    """Return the spec with the texts of a dictionary file.
-
-    Raises:
-        InputError: the file cannot be read.
-        SpecError: it does not fit the spec; names the key.
-
-    """
-    try:
-        return translate(spec, path.read_bytes().decode(), str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Expected a dictionary, .toml.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
-
-
-def metric_rows(evaluation: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Format metrics as rows: name, value, 95 % interval."""
-    rows = []
-    for name, figure in sorted(evaluation["metrics"].items(), key=lambda item: order(item[0])):
-        value, low, high = (figure[key] for key in ("value", "low", "high"))
-        interval = "" if low is None else f"{low:.4f} to {high:.4f}"
-        rows.append((name, "not defined" if value is None else f"{value:.4f}", interval))
-    return rows
-
-
-def say_curves(curves: dict[str, dict[str, list[float]]]) -> None:
-    """Print some points of the ROC and of the precision-recall curve of each class against the rest."""
-    rows = []
-    for name, curve in curves.items():
-        for wanted in (0.25, 0.5, 0.75, 0.9):
-            at = next((i for i, recall in enumerate(curve["recall"]) if recall >= wanted), None)
-            if at is not None:
-                figures = (f"{curve[key][at]:.4f}" for key in ("recall", "false_positive", "precision"))
-                rows.append((f"{name} against the rest", *figures))
-    say_table(("ROC and precision-recall", "true positives (recall)", "false positives", "precision"), rows)

@@ -10,9 +10,10 @@ import typer
 
 from batch.inputs import read_inputs
 from batch.output import prepare_folder, refuse_overwriting, replace_files
-from cli.console import note, read_dictionary, say, say_table, stages
+from cli.console import note, say, say_table, stages
 from cli.explain_page import explain_page
 from cli.options import Applications, BundleOption, DictionaryOption, Encoding, Events, Separator, csv_dialect
+from cli.spec_files import read_dictionary
 from features.errors import SettingsError
 from features.reason_codes import complete_reasons
 from features.spec import Spec

@@ -10,9 +10,10 @@ import typer
 
 from batch.inputs import read_inputs
 from batch.output import check_target, encode, prepare_folder, replace_files
-from cli.console import note, read_spec, say, say_table, stages
+from cli.console import note, say, say_table, stages
 from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from cli.score import match_rows
+from cli.spec_files import read_spec
 from features.errors import SettingsError
 from features.explain_row import describe_application, matrix_frame
 from features.matrix import build_features

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cli.console import read_spec, say, stages, warn
+from cli.console import say, stages, warn
+from cli.extras import stream_installed
+from cli.no_stream import ANY, stream
 from cli.options import Encoding, Separator, csv_dialect
+from cli.spec_files import read_spec
 from features.errors import SettingsError
 from features.instants import read_instant
 
@@ -188,3 +191,14 @@ def instant_option(text: str, option: str = "--complete-since") -> int:
     if not isinstance(found, int):
         raise SettingsError(f"{option}: expected an instant such as 2025-01-01T00:00:00Z, or a date.")
     return found
+
+
+if stream_installed():
+    from cli import history_consume
+
+    app.command(epilog=history_consume.EXAMPLE)(history_consume.consume)
+    app.command(epilog=history_consume.VERIFY)(history_consume.verify)
+    app.command(epilog=history_consume.ERASE)(history_consume.erase)
+    app.command(epilog=history_consume.VOID)(history_consume.void)
+else:
+    app.command("consume", context_settings=ANY)(stream)

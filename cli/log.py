@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import say, say_table, stages, warn
+from cli.extras import stream_installed
 from cli.log_options import AsJson, Log, PiiKey, instant, read_pii_key
 from cli.log_receipt import as_record, say_receipt
+from cli.no_stream import ANY, stream
 from features.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -202,3 +204,11 @@ def _unsealed(log: Path) -> bool:
     from receipts.outbox_files import SUFFIX
 
     return any((log / OUTBOX).glob(f"*/*{SUFFIX}"))
+
+
+if stream_installed():
+    from cli import log_consume
+
+    app.command(epilog=log_consume.EXAMPLE)(log_consume.consume)
+else:
+    app.command("consume", context_settings=ANY)(stream)

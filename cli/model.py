@@ -10,10 +10,11 @@ import typer
 from batch.inputs import NO_EVENTS, check_needs_no_events
 from batch.table_files import find_tables
 from batch.tables import read_table
-from cli.console import note, read_dictionary, read_spec, say, stages, warn
+from cli.console import note, say, stages, warn
 from cli.directions import say_proposals
 from cli.given import say_given, say_notes
 from cli.options import DictionaryOption, Encoding, Separator, csv_dialect
+from cli.spec_files import read_dictionary, read_spec
 from cli.trained import say_trained
 from cli.tuning import make_search, search_limits
 from features.dialect import Dialect

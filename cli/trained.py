@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from cli.console import metric_rows, say, say_table, warn
+from cli.console import say, say_table, warn
+from cli.figures import metric_rows
 from cli.policy import never_assigned
 from cli.tuning import say_tuning
 from metrics import Evaluation

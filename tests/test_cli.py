@@ -16,9 +16,11 @@ import pytest
 import xgboost
 from typer.main import get_command
 
+from cli.commands import COMMANDS, load_command
 from cli.main import app
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
+from scoring.machine import cpu_family
 from tests.conftest import PROJECT, Credit
 
 
@@ -44,6 +46,27 @@ def test_help_has_an_example_of_that_command(command: tuple[str, ...], credit: C
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
     assert f"Example: credit {' '.join(command)}" in text
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_the_list_of_commands_says_what_the_command_says(name: str) -> None:
+    said = load_command(name).help.split("\n\n")[0]
+    assert " ".join(said.split()) == COMMANDS[name][1]
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    code = "import sys; from cli.main import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert not {"polars", "numpy", "onnxruntime", "pydantic", "confluent_kafka"} & set(done.stdout.split())
+
+
+def test_version_names_release_libraries_and_processors(credit: Credit) -> None:
+    done = credit("--version")
+    assert done.returncode == 0
+    release, python, libraries = done.stdout.splitlines()
+    assert re.fullmatch(r"credit-scoring \d+\.\d+\.\d+", release)
+    assert cpu_family() in python
+    assert f"polars {pl.__version__}" in libraries
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import metrics.table
-from cli.console import metric_rows
+from cli.figures import metric_rows
 from metrics import Asked, Cells, Metric, Pair, Place, Unit, Worse, listed, monitored
 from recipes.dataset import Dataset
 from scoring.bundle import read_bundle
