@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stream kafka kafka-cluster quick test soak fuzz lint bench bench-full lock clean
+.PHONY: help setup demo demo-stream kafka kafka-cluster quick test soak fuzz lint bench bench-full docs sbom lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ setup: .venv/installed ## .venv from the pinned lock
 	touch $@
 
 demo: setup ## make data, train, export, score a dirty CSV file
-	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo.sh
+	@$(BIN)/credit demo
 
 demo-stream: setup ## embedded broker: publish, score, print decisions and dead letters
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo-stream.sh
@@ -55,6 +55,13 @@ bench-full: setup ## the same with 1M applications and 40M events; needs 16 GB o
 	$(BIN)/python -m benchmarks full
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.against_plain $(if $(DATA),--data $(DATA))
 
+docs: setup ## the pages of docs/ as a site with search, in site/, for `python -m http.server -d site`
+	$(BIN)/typer cli.main utils docs --name credit --output docs/commands.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+sbom: setup ## sbom.json: what a serving install holds, in CycloneDX form
+	$(BIN)/cyclonedx-py requirements requirements-serve.txt --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
+
 lock: ## resolve requirements.txt anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --output-file requirements.txt
@@ -62,4 +69,4 @@ lock: ## resolve requirements.txt anew (needs uv)
 		--no-emit-index-url --no-header --no-annotate --output-file requirements-serve.txt # the image's
 
 clean: ## remove what make made
-	rm -rf .venv demo .kafka
+	rm -rf .venv demo .kafka site sbom.json

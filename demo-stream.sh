@@ -5,7 +5,7 @@ run() { printf '\n$ credit %s\n' "$*"; credit "$@"; }
 
 if [ ! -e demo/bundles/current ]; then
     printf 'The demo of the batch door comes first: it trains a model.\n'
-    sh demo.sh >demo.log 2>&1 || { cat demo.log; exit 1; }
+    credit demo >demo.log 2>&1 || { cat demo.log; exit 1; }
     rm demo.log
 fi
 printf '\n$ credit stream embedded &\n'

@@ -66,6 +66,6 @@ def _show(out: Path) -> None:
         for line in islice(lines, 4):
             say(",".join(line.split(",")[_SHOWN]))
     say(
-        f"\nEverything lies in {out}/: train/ (data and spec.toml), bundles/, tonight/, log/, decisions.csv and what is "
-        "beside it."
+        f"\nEverything lies in {out}/: train/ (data and spec.toml), bundles/, tonight/, log/, decisions.csv and what "
+        "is beside it."
     )
