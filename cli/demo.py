@@ -51,7 +51,10 @@ def _empty(out: Path) -> None:
 def _run(*words: str) -> None:
     say(f"\n$ credit {shlex.join(words)}")
     name, *arguments = words
-    code = load_command(name).main(arguments, prog_name=f"credit {name}", standalone_mode=False)
+    try:
+        code = load_command(name).main(arguments, prog_name=f"credit {name}", standalone_mode=False)
+    except SystemExit as end:  # as some commands end, well or not
+        code = end.code
     if code:
         raise typer.Exit(code)
 

@@ -20,6 +20,7 @@ def test_the_demo_scores_a_dirty_file_and_says_where_everything_lies(demo: Path)
     said = (demo / "said.txt").read_text()
     assert "$ credit score --bundle demo/bundles/current" in said
     assert "cells that became missing" in said
+    assert said.endswith("decisions.csv and what is beside it.\n")
     run = json.loads((demo / "demo/decisions.run.json").read_text())
     assert run["applications"] == run["decisions"] + run["rejected_applications"] > 1500
     assert run["rejected_applications"] > 0, "the demo shows a reject"
@@ -33,6 +34,14 @@ def test_the_demo_of_the_stream_shows_decisions_and_dead_letters(demo: Path) -> 
     assert "300 applications published to credit.applications" in done.stdout
     assert done.stdout.count('{"decision_id":') == 3
     assert "customer_id_missing  /customer_id" in done.stdout
+
+
+def test_the_demo_empties_no_folder_of_somebody_else(tmp_path: Path, credit: Credit) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    done = credit("demo", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "is not emptied" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def blocks(language: str) -> list[str]:
