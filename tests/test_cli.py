@@ -54,6 +54,7 @@ def test_the_list_of_commands_says_what_the_command_says(name: str) -> None:
     assert " ".join(said.split()) == COMMANDS[name][1]
 
 
+@pytest.mark.process
 def test_the_list_of_commands_imports_none_of_them() -> None:
     code = "import sys; from cli.main import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)
