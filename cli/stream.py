@@ -20,6 +20,11 @@ from stream.settings import ConnectionSettings, StreamSettings, TopicSettings
 if TYPE_CHECKING:
     from stream.records import Headers
 
+if TYPE_CHECKING:
+    from scoring.scorer import Scorer
+    from stream.answers import AnswerMessages
+    from stream.service import Control
+
 app = typer.Typer(no_args_is_help=True, help="Score applications from Kafka, each exactly once.")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("status", epilog=stream_status.EXAMPLE)(stream_status.status)
@@ -32,7 +37,6 @@ def run(settings: StreamSettings) -> None:
     from monitoring.doors import StreamMetrics
     from monitoring.live import NO_REFERENCE, Live
     from scoring.health import NOT_COMPARED
-    from scoring.messages import MessageScorer
     from scoring.scorer import Scorer
     from stream.service import Control, run_worker
     from stream.watchdog import Watchdog
@@ -48,8 +52,29 @@ def run(settings: StreamSettings) -> None:
     elif not live.compared:
         tell(NOT_COMPARED)
     control.metrics = StreamMetrics(live)
-    answer = MessageScorer(scorer, control.metrics.observe).answer
+    answer = _answering(settings, scorer, control)
     run_worker(settings, answer, scorer.bundle.bundle_id, control)
+
+
+def _answering(settings: StreamSettings, scorer: "Scorer", control: "Control") -> "AnswerMessages":
+    """Return what answers messages, with the history store if one is configured."""
+    from scoring.messages import MessageScorer
+
+    if not settings.history or not scorer.bundle.spec.groups:
+        return MessageScorer(scorer, control.metrics.observe).answer
+    from history import MOST_EVENTS, MOST_IN_RECEIPT, Histories, Limits, open_store
+    from stream.histories import FromStore
+
+    most = MOST_IN_RECEIPT if settings.receipts else MOST_EVENTS
+    limits = Limits(settings.history_max_age, settings.history_wait_ms / 1000, most)
+    store = open_store(settings.history)
+    if not store.state().heartbeat:
+        logging.getLogger(__name__).warning("nothing consumes the topic of events into %s", store.where)
+    histories = Histories(store, scorer.bundle.spec, limits)
+    messages = MessageScorer(scorer, control.metrics.observe, histories)
+    from_store = FromStore(messages, settings.retry_seconds, lambda: control.stopping)
+    control.again, control.behind = from_store.again, histories.behind
+    return from_store.answer
 
 
 @app.command(

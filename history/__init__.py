@@ -1,6 +1,6 @@
 """Each customer's account events, so that applications may come without them: LMDB embedded, or PostgreSQL."""
 
-from history.door import Histories, Limits
+from history.door import MOST_EVENTS, MOST_IN_RECEIPT, Histories, Limits
 from history.exporting import export_events
 from history.ingest import Places, clean
 from history.loading import Loading, fingerprint, load_events
@@ -11,6 +11,8 @@ from history.texts import rows
 
 __all__ = [
     "CONTROL",
+    "MOST_EVENTS",
+    "MOST_IN_RECEIPT",
     "Change",
     "Customer",
     "Erasure",

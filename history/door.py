@@ -20,13 +20,15 @@ from features.events import IGNORED
 from features.history import History
 from features.spec import MICROSECONDS_PER_DAY, Spec
 from features.stored import Stored, Unusable
-from history.records import NEVER, Customer, Snapshot, State, visible
+from history.records import CONTROL, NEVER, Customer, Snapshot, State, visible
 from history.store import HistoryStore, window_microseconds
 from history.texts import message_events
 from scoring.histories import Found, Used
-from scoring.message_decoder import Lacking, Refusal
+from scoring.message_decoder import Refusal
+from scoring.message_shape import Lacking
 
 MOST_EVENTS = 200_000  # of a customer
+MOST_IN_RECEIPT = 4_000  # where a receipt with all of them must fit into a message of a megabyte
 _UNKNOWN = -2
 _RETRY_S = 0.005
 _UNKNOWN_KIND = "event_kind_unknown_category"
@@ -34,7 +36,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Limits:
     """`max_age_s`: a store whose filler was last alive longer ago is behind. `wait_s`: for what must have been seen."""
 
@@ -98,13 +100,15 @@ class Histories:
         while True:
             snapshot = self.store.read(names)
             if all(_has_seen(one, snapshot.state) for one in lacking) or time.monotonic() >= until:
-                visible_ones = [visible(customer, None) for customer in snapshot.customers]
-                return Snapshot(snapshot.state, visible_ones)
+                pairs = zip(lacking, snapshot.customers, strict=True)
+                return Snapshot(snapshot.state, [visible(customer, _positions(one)) for one, customer in pairs])
             time.sleep(_RETRY_S)
 
     def _refusal(self, one: Lacking, as_of: int | None, customer: Customer, state: State) -> Refusal | None:
-        if self._is_old(state):
+        if one.at is None and self._is_old(state):
             return _BEHIND
+        if one.at is not None and not _holds(state, one.at, customer):
+            return Refusal.of("history_incomplete", "/history")
         if not _has_seen(one, state):
             return Refusal.of("history_behind", "/history")
         if state.complete_since is None or (as_of is not None and as_of - self._window < state.complete_since):
@@ -175,7 +179,7 @@ class Histories:
         )
         digits = self._spec.currency.minor_digits
         return {
-            one.row: Used(watermark, partial(message_events, customer.records, state.kinds, digits))
+            one.row: Used(one.at or watermark, partial(message_events, customer.records, state.kinds, digits))
             for one, customer in zip(lacking, customers, strict=True)
         }
 
@@ -186,11 +190,31 @@ def _name(cell: str | None) -> str:
     return "" if len(name.encode()) > MOST_ID_BYTES or _CONTROL.search(name) else name
 
 
+def _positions(one: Lacking) -> dict[str, int] | None:
+    """Return the positions of the decision that is made again."""
+    return None if one.at is None else _watermark(one.at).positions
+
+
+def _holds(state: State, at: bytes, customer: Customer) -> bool:
+    """Return whether what an earlier decision saw is still there, and is of the same topic."""
+    then = _watermark(at)
+    erased = customer.erased is not None and customer.erased.control >= then.positions.get(CONTROL, 0)
+    there = all(state.positions.get(name, 0) >= position for name, position in then.positions.items())
+    return then.topic_id == state.topic_id and there and not erased
+
+
 def _has_seen(one: Lacking, state: State) -> bool:
     seen = one.seen
     return seen is None or state.positions.get(str(seen.partition), 0) > seen.offset
 
 
+class _Watermark(msgspec.Struct, gc=False):
+    topic: str
+    topic_id: str
+    positions: dict[str, int]
+
+
+_watermark = msgspec.json.Decoder(_Watermark).decode
 _BEHIND = Refusal.of("history_behind", "")
 _NOTHING = Stored(
     History(

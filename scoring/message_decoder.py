@@ -15,7 +15,7 @@ from features.spec import Spec
 from scoring.framing import is_framed
 from scoring.message_cells import MessageCells
 from scoring.message_codes import CODES
-from scoring.message_shape import Application, Event, RawApplication, Seen
+from scoring.message_shape import Application, Event, Lacking, RawApplication
 
 SCHEMA_VERSION = 1
 _OPENINGS = (b"[", b"{")
@@ -50,16 +50,6 @@ class _RefusedError(Exception):
     def __init__(self, code: str, pointer: str = "") -> None:
         super().__init__(code)
         self.refusal = Refusal.of(code, pointer)
-
-
-@dataclass(frozen=True, slots=True)
-class Lacking:
-    """An application that carries no events: its row among those that were carried, and its cells as they were sent."""
-
-    row: int
-    customer_id: str | None
-    as_of: str | None
-    seen: Seen | None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The shape of a message: an application, with its events or with what of them must have been seen."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -50,3 +51,17 @@ class RawApplication(msgspec.Struct, gc=False):
 
     attributes: dict[str, msgspec.Raw] = {}
     events: list[RawEvent] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """An application that carries no events: its row among those that were carried, and its cells as they were sent.
+
+    `at`: the watermark of an earlier decision, on which it is decided again.
+    """
+
+    row: int
+    customer_id: str | None
+    as_of: str | None
+    seen: Seen | None
+    at: bytes | None = None

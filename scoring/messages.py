@@ -51,10 +51,14 @@ class MessageScorer:
         self._observe, self._look_up = observe, look_up
         self._decoder = MessageDecoder(scorer.bundle.spec, history=look_up is not None)
 
-    def answer(self, messages: Sequence[bytes]) -> list[Answer]:
-        """Return one answer per message, in order. Nothing in a message can raise."""
+    def answer(self, messages: Sequence[bytes], at: bytes | None = None) -> list[Answer]:
+        """Return one answer per message, in order. Nothing in a message can raise.
+
+        `at`: the watermark of an earlier decision, where a message is decided again on what that one saw.
+        """
         decoded = self._decoder.decode(messages)
-        found = self._look_up(decoded.lacking) if self._look_up is not None and decoded.lacking else None
+        lacking = [replace(one, at=at) for one in decoded.lacking] if at is not None else decoded.lacking
+        found = self._look_up(lacking) if self._look_up is not None and lacking else None
         if found is not None and found.refusals:
             return self._answer_others(messages, decoded.places, found.refusals)
         try:

@@ -40,6 +40,7 @@ from stream.breaker import Breaker
 from stream.broker import GroupConsumer
 from stream.delivery import Delivery
 from stream.errors import CircuitOpenError
+from stream.histories import Again, as_before
 from stream.pace import Pace
 from stream.patience import Clock
 from stream.records import Batch, Message
@@ -67,6 +68,7 @@ class Worker:
     clock: Clock
     now: Clock
     unassigned: Unassigned
+    again: Again | None = None
     settled: int = 0
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
@@ -104,6 +106,7 @@ class Worker:
         messages, began = batch.messages, self.clock()
         self.watchdog.alive("score")
         answers = answer_all(self.answer, messages, self.routes.body)
+        answers = as_before(batch, answers, self.again, self.routes.body)
         scored = self.clock()
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:

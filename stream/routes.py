@@ -9,6 +9,7 @@ from receipts.lines import is_receipt_of, line_head, line_source, receipt_parts
 from scoring.messages import Answer
 from stream.answers import Body, plain
 from stream.dead_letters import dead_letter
+from stream.histories import WATERMARK
 from stream.proofs import prove
 from stream.records import Batch, Headers, Message, Record
 
@@ -97,6 +98,7 @@ class Routes:
             ("source_group", self.group.encode()),
             ("bundle_id", self.bundle_id.encode()),
             *self._carried(message),
+            *([] if answer.history is None else [(WATERMARK, answer.history.watermark)]),
         )
         return self._proving(message, Record(self.output, message.partition, message.key, answer.decision, headers))
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from stream.cluster import Admin
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from stream.forgotten import Forgotten
 from stream.health import HealthServer
+from stream.histories import Again
 from stream.instance import Slot
 from stream.loop import Worker
 from stream.marks import Written, claims_of_worker
@@ -49,6 +50,8 @@ class Control:
     metrics: StreamMetrics = field(default_factory=StreamMetrics)
     stopping: bool = False
     consumer: GroupConsumer | None = field(default=None, repr=False)
+    again: Again | None = None
+    behind: Callable[[], bool] | None = None
 
     def stop(self) -> None:
         """Settle the batch in hand, leave the group and end, within 5 s in the worst case."""
@@ -67,6 +70,8 @@ class Control:
         """Return why the worker cannot work now, or None. The bundle was verified before anything else."""
         if self.stopping:
             return "stopping"
+        if self.behind is not None and self.behind():
+            return "history_behind"
         if self.consumer is None or self.consumer.assigned:
             return "starting" if self.consumer is None else None
         waits = "; ".join(f"partition {p} waits: {why}" for p, why in sorted(self.consumer.why.items()))
@@ -138,6 +143,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         clock=time.monotonic,
         now=time.time,
         unassigned=Unassigned(s.input, s.group),
+        again=control.again,
     )
 
 

@@ -129,6 +129,15 @@ class StreamSettings(TopicSettings):
         MissingOffsets.STOP, description="Where an offset is missing though decisions exist, or is gone: stop with "
         "instructions, or begin at the earliest message that is there.",
     )  # fmt: skip
+    history: str = Field(
+        "", description="History store, a folder or postgresql://...: applications may come without `events`."
+    )
+    history_max_age: float = Field(
+        30, gt=0, description="A store whose consumer was last alive so many seconds ago is behind: the worker waits."
+    )
+    history_wait_ms: float = Field(
+        0, ge=0, le=10_000, description="How long an application waits for the event that its `history` names."
+    )
     reject_window: int = Field(200, ge=200, description="The circuit breaker looks at so many last messages.")
     max_reject_share: float = Field(0.5, gt=0, le=1, description="A larger share of refused ones among them stops it.")
     accept_rejects: int = Field(0, ge=0, description="Let so many more refused messages pass the circuit breaker.")

@@ -1,15 +1,26 @@
 """Applications without their events: REST with a history store answers with the same bits as with them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+import numpy as np
+import polars as pl
 import pytest
 
+from features.errors import DeliveryError, SettingsError
+from history import Change, Erasure, Histories, HistoryStore, Limits, Places, clean, create_store
+from receipts.lines import line_head, receipt_line
 from recipes.dataset import Dataset
 from scoring.message_codes import HISTORY_EXPECTED
+from scoring.message_decoder import Refusal
 from scoring.messages import MessageScorer
 from scoring.publish import to_messages
 from scoring.scorer import Scorer
+from stream.errors import PersonNeededError
+from stream.histories import WATERMARK, FromStore
+from stream.records import Message
 from tests.conftest import PROJECT, Credit
 from tests.rest_door import FRAMEWORKS, running
 
@@ -45,6 +56,84 @@ def test_rest_answers_without_events_as_with_them(
             for reply in (door.score(bare(message)), door.score(message)):
                 refused = None if answer.refusal is None else answer.refusal.code
                 assert reply.body == answer.decision or reply.json["code"] == refused
+
+
+def test_a_message_is_decided_again_on_what_was_seen_then_or_on_its_receipt(
+    scorer: Scorer, dataset: Dataset, tmp_path: Path
+) -> None:
+    store = create_store(str(tmp_path / "store"), scorer.bundle.spec)
+    customer = dataset.applications["customer_id"][100]
+    events = dataset.events.filter(pl.col("customer_id") == customer)
+    messages = MessageScorer(scorer, None, Histories(store, scorer.bundle.spec, Limits()))
+    (message,) = [
+        bare(m.body)
+        for m in to_messages(dataset.applications.filter(customer_id=customer)[-1:], events, scorer.bundle.spec)
+    ]
+    from_store = FromStore(messages, 0, lambda: False)
+    assert [a.refusal.code for a in messages.answer([message]) if a.refusal] == ["history_incomplete"]
+    consume(store, events.head(10), 0)
+    (first,) = from_store.answer([message])
+    assert first.history is not None
+    receipt = receipt_line(line_head("stream", 0.0), b'{"topic":"in","partition":0,"offset":0}', message, first)
+    headers = [(WATERMARK, first.history.watermark)]
+    consume(store, events.tail(-10), 10)
+    (newer,) = from_store.answer([message])
+    assert newer.decision != first.decision
+    halves = [Message("t", 0, 0, b"", value, headers, 0) for value in (first.decision, receipt)]
+    for half in halves:
+        again = from_store.again(message, half)
+        assert again is not None
+        assert (again.decision, again.history.watermark) == (first.decision, first.history.watermark)
+    state = store.state()
+    erasure = Erasure({"0": 5}, 0)
+    store.apply(Change(before=state, after=state, erasures=[(customer, erasure)]))
+    again = from_store.again(message, halves[1])
+    assert again is not None
+    assert again.decision == first.decision
+    with pytest.raises(PersonNeededError, match="receipt"):
+        from_store.again(message, halves[0])
+    assert from_store.again(message, halves[0]._replace(headers=())) is None
+    store.close()
+
+
+def consume(store: HistoryStore, events: pl.DataFrame, offset: int) -> None:
+    before = store.state()
+    offsets = np.arange(offset, offset + events.height)
+    zeros = np.zeros(events.height, np.int64)
+    cleaned = clean(events, Places(zeros, offsets, zeros), store.settings.spec, before.kinds)
+    after = msgspec.structs.replace(
+        before, positions={"0": offset + events.height}, kinds=cleaned.kinds, complete_since=0
+    )
+    store.apply(Change(before=before, after=after, events=cleaned.events))
+
+
+def test_a_store_that_is_behind_is_waited_for_and_a_message_may_ask_for_an_event(
+    scorer: Scorer, good: bytes, tmp_path: Path
+) -> None:
+    store = create_store(str(tmp_path / "store"), scorer.bundle.spec)
+    state = store.state()
+    store.apply(Change(before=state, after=msgspec.structs.replace(state, complete_since=0, positions={"0": 5})))
+    now = [1000.0]
+    histories = Histories(store, scorer.bundle.spec, Limits(), lambda: now[0])
+    messages = MessageScorer(scorer, None, histories)
+    store.beat(1000.0, {})
+    asking = [
+        json.dumps(json.loads(bare(good)) | {"history": {"partition": 0, "offset": at}}).encode() for at in (4, 5)
+    ]
+    seen, unseen = messages.answer(asking)
+    assert seen.decision
+    assert unseen.refusal == Refusal.of("history_behind", "/history")
+    assert histories.counts.unknown >= 1
+    now[0] += 31
+    assert histories.behind()
+    (late,) = messages.answer([bare(good)])
+    assert late.refusal == Refusal.of("history_behind")
+    assert messages.answer([good])[0].decision
+    with pytest.raises(DeliveryError, match="behind"):
+        FromStore(messages, 0, lambda: False).answer([bare(good)])
+    with pytest.raises(SettingsError, match="another spec"):
+        Histories(store, replace(scorer.bundle.spec, name="other"), Limits())
+    store.close()
 
 
 def test_without_a_store_events_are_required(good: bytes, scorer: Scorer) -> None:

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka as ck
 import polars as pl
@@ -20,8 +22,14 @@ from features.matrix import build_features
 from features.spec import Spec
 from history import HistoryStore, open_store, visible
 from recipes.dataset import Dataset
+from scoring.messages import MessageScorer
+from scoring.publish import to_messages
+from scoring.scorer import Scorer
+from stream.dead_letters import HEADROOM_BYTES
 from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, read_topic
+from tests.stage import INPUT_LIMIT, Stage
+from tests.test_history_doors import bare
 from tests.waiting import PATIENCE_S, wait_until
 
 CUSTOMERS = "C7-0000040"
@@ -39,6 +47,7 @@ class Topics:
     store: Path
     credit: Credit
     name: str
+    held: list[AdminClient] = field(default_factory=list)
 
     @property
     def events(self) -> str:
@@ -56,6 +65,11 @@ class Topics:
         for made in admin.create_topics([*new, NewTopic(f"control-{self.name}", 1, 1)]).values():
             made.result(PATIENCE_S)
         return self
+
+    def admin_of(self, call: Callable[[AdminClient], Any]) -> Any:
+        """What a call of an admin client gives, which lives as long as that is waited for."""
+        self.held.append(self.admin)
+        return call(self.held[-1])
 
     @property
     def admin(self) -> AdminClient:
@@ -176,3 +190,35 @@ def test_topics_that_hold_no_history_are_refused_at_the_start(
     done = topics.consume()
     assert done.returncode == 9
     assert "made anew" in done.stderr
+
+
+def test_the_stream_decides_without_events_with_the_same_bits_and_receipts_replay(
+    topics: Topics, stage: Stage, scorer: Scorer, dataset: Dataset
+) -> None:
+    topics.create().publish(*messages(dataset))
+    consumed = topics.consume()
+    assert consumed.returncode == 0, consumed.stderr
+    applications = dataset.applications.filter(pl.col("customer_id") < CUSTOMERS)
+    carried = [m.body for m in to_messages(applications, dataset.events, scorer.bundle.spec)]
+    stage.publish(*map(bare, carried))
+    source, output, dead = stage.topics
+    receipts, log = f"receipts-{stage.name}", topics.store.parent / "decisions"
+    new = NewTopic(receipts, 4, 1, config={"max.message.bytes": str(INPUT_LIMIT + HEADROOM_BYTES)})
+    topics.admin_of(lambda admin: admin.create_topics([new]))[receipts].result(PATIENCE_S)
+    flags = ["--input", source, "--output", output, "--dead-letters", dead, "--receipts", receipts]
+    run = ["stream", "run", "--bundle", scorer.bundle.path, "--brokers", topics.address, *flags]
+    group = ["--group", stage.name, "--stop-when-idle", 0.5]
+    done = topics.credit(*run, *group, "--history", topics.store, "--history-max-age", 3600)
+    assert done.returncode == 0, done.stderr
+    answers = MessageScorer(scorer).answer(carried)
+    expected = [answer.decision for answer in answers if answer.decision]
+    found = read_topic(topics.address, output)
+    assert [seen.value for seen in found] == expected
+    with topics.opened() as store:
+        positions = store.state().positions
+    assert all(json.loads(seen.headers["history_watermark"])["positions"] == positions for seen in found)
+    consume = ["log", "consume", "--log", log, "--bundles", scorer.bundle.path, "--brokers", topics.address]
+    sealed = topics.credit(*consume, "--topic", receipts, "--stop-when-idle", 0.5)
+    assert sealed.returncode == 0, sealed.stderr
+    replayed = topics.credit("replay", log, "--bundles", scorer.bundle.path)
+    assert replayed.returncode == 0, replayed.stderr + replayed.stdout
