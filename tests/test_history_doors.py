@@ -83,6 +83,7 @@ def test_a_message_is_decided_again_on_what_was_seen_then_or_on_its_receipt(
     for half in halves:
         again = from_store.again(message, half)
         assert again is not None
+        assert again.history is not None
         assert (again.decision, again.history.watermark) == (first.decision, first.history.watermark)
     state = store.state()
     erasure = Erasure({"0": 5}, 0)
