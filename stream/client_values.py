@@ -29,6 +29,7 @@ _MOST_BYTES = 4 << 20
 _PROBED = "probe"  # the client looks where operating systems keep their certificates
 _TLS = ("ssl.ca.", "ssl.certificate.", "ssl.key.", "ssl.keystore.", "ssl.crl.")
 _TWO_WORDS = "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"
+_LOGIN_NAMES = {"sasl.mechanism", "sasl.username", "sasl.password", TOKEN_CALLBACK}
 _OIDC = ("sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.secret")
 
 
@@ -146,7 +147,7 @@ def _lacking(client: Mapping[str, str]) -> Iterator[str]:
     if tls is not None and not protocol.endswith("SSL"):
         yield f"{tls}: has no effect without security.protocol SSL or SASL_SSL, so nothing would be encrypted"
     yield from _lacking_for_tls(client)
-    sasl = next((name for name in client if name.startswith("sasl.") or name == TOKEN_CALLBACK), None)
+    sasl = next((name for name in client if name in _LOGIN_NAMES or name.startswith("sasl.oauthbearer.")), None)
     if sasl is not None and not protocol.startswith("SASL"):
         yield f"{sasl}: has no effect without security.protocol SASL_SSL or SASL_PLAINTEXT"
     if protocol.startswith("SASL"):

@@ -1,6 +1,5 @@
 """publish and redrive while their broker is killed and comes back: they wait, and send each message once."""
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,15 +22,17 @@ def breakable(java: None, tmp_path: Path) -> Iterator[KafkaServer]:  # noqa: ARG
 
 
 def test_a_broker_killed_meanwhile_is_waited_for(breakable: KafkaServer, tmp_path: Path) -> None:
-    stage, restarts = Stage(breakable.address, tmp_path).create(breakable), []
+    stage = Stage(breakable.address, tmp_path).create(breakable)
+    killed = 0
 
     def bounce() -> None:
+        nonlocal killed
         breakable.kill()
-        restarts.append(threading.Thread(target=breakable.begin))
-        restarts[-1].start()
+        breakable.begin()  # nobody waits here until it is back
+        killed += 1
 
     def pause(_seconds: float) -> None:
-        if not restarts:
+        if not killed:
             bounce()
 
     names = dict(zip(("input", "output", "dead_letters"), stage.topics, strict=True))
@@ -40,7 +41,6 @@ def test_a_broker_killed_meanwhile_is_waited_for(breakable: KafkaServer, tmp_pat
     done = publish(settings, source, messages(300), Publishing(per_second=4_000, sleep=pause))
     assert done == (300, 0)
     assert Counter(r.value for r in read_topic(breakable.address, source)) == Counter(m for _, m in messages(300))
-    restarts[0].join()
     stage.publish(*bad(30), partition=1)
     worker = stage.worker()
     stage.wait_for(300, 30)
@@ -48,13 +48,12 @@ def test_a_broker_killed_meanwhile_is_waited_for(breakable: KafkaServer, tmp_pat
     letters = DeadLetters(settings)
 
     def choose(pending: Pending) -> Resend:
-        if len(restarts) == 1:
+        if killed == 1:
             bounce()
         return Resend(pending.message.value)
 
     assert letters.redrive(choose) == {"sent as they were": 30}
     letters.close()
-    restarts[1].join()
     again = [r.value for r in read_topic(breakable.address, source) if "redriven_from" in r.headers]
     assert Counter(again) == Counter(bad(30))
     assert list(DeadLetters(settings).pending()) == []
