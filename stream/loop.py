@@ -51,6 +51,7 @@ from stream.watchdog import Watchdog
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.1
+SCORE, WRITE = "score", "write and commit"  # steps in which the consumer is not in use
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class Worker:
 
     def _settle(self, batch: Batch) -> None:
         messages, began = batch.messages, self.clock()
-        self.watchdog.alive("score")
+        self.watchdog.alive(SCORE)
         answers = answer_all(self.answer, messages, self.routes.body)
         answers = as_before(batch, answers, self.again, self.routes.body)
         scored = self.clock()
@@ -112,7 +113,7 @@ class Worker:
         if breaker is None:
             raise CircuitOpenError(_open_circuit(messages, answers, self.breaker))
         records = self.routes.records(batch, answers, self.now())
-        self.watchdog.alive("write and commit")
+        self.watchdog.alive(WRITE)
         if self.delivery.deliver(records, batch.offsets, batch.membership):
             self.breaker = breaker
             self.settled += len(messages)

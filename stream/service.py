@@ -20,7 +20,7 @@ from stream.forgotten import Forgotten
 from stream.health import HealthServer
 from stream.histories import Again
 from stream.instance import Slot
-from stream.loop import Worker
+from stream.loop import SCORE, WRITE, Worker
 from stream.marks import Written, claims_of_worker
 from stream.pace import Pace
 from stream.patience import Patience, Times
@@ -33,7 +33,7 @@ from stream.standstill import Standstill
 from stream.start import check_sizes, check_topics
 from stream.targets import Targets
 from stream.unassigned import Unassigned
-from stream.watchdog import Watchdog
+from stream.watchdog import LEAVE_S, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +52,18 @@ class Control:
     consumer: GroupConsumer | None = field(default=None, repr=False)
     again: Again | None = None
     behind: Callable[[], bool] | None = None
+    left: bool = False
 
     def stop(self) -> None:
         """Settle the batch in hand, leave the group and end, within 5 s in the worst case."""
         self.stopping = True
-        self.watchdog.last_steps(STOP_S)
+        self.watchdog.last_steps(STOP_S - LEAVE_S)
 
     def leave(self) -> None:
         """Let another member take over at once."""
+        before, self.left = self.left, True
         try:
-            if self.consumer is not None:
+            if self.consumer is not None and not before:
                 self.consumer.close()
         except DeliveryError as error:  # the group finds out by itself, after the session timeout
             log.warning("the group was not left: %s", error)
@@ -129,6 +131,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         carried=frozenset(s.carry_headers),
     )
     control.consumer = consumer = brokers.consumer(name, positions)
+    control.watchdog.leave_first(control.leave, (SCORE, WRITE))
     consumer.false_claims = positions.false_claims
     positions.false_claims.count = control.metrics.false_claim
     return Worker(

@@ -3,9 +3,10 @@
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 EXIT_CODE = 5
+LEAVE_S = 1.0
 _TICK_S = 0.1
 
 
@@ -23,12 +24,18 @@ class Watchdog:
         """`deadline_s`: how long one step of the loop may take. Not started yet."""
         self._deadline_s, self._end = deadline_s, end
         self._doing, self._ticks_left, self._ending = "start", self._ticks(deadline_s), False
+        self._leave: Callable[[], None] = _nothing
+        self._leave_in: frozenset[str] = frozenset()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
         self._thread.start()
+
+    def leave_first(self, leave: Callable[[], None], steps: Collection[str]) -> None:
+        """Have the group left before the process is ended in one of these steps, so that others take over at once."""
+        self._leave, self._leave_in = leave, frozenset(steps)
 
     def alive(self, doing: str) -> None:
         """Note a sign of life, and what is done next."""
@@ -53,8 +60,13 @@ class Watchdog:
         while not self._stopped.wait(_TICK_S):
             self._ticks_left -= 1
             if self._ticks_left <= 0:
+                doing = self._doing
+                if doing in self._leave_in:
+                    leaving = threading.Thread(target=self._leave, name="leave", daemon=True)
+                    leaving.start()
+                    leaving.join(LEAVE_S)
                 self._end(
-                    f"watchdog: no progress for {self._deadline_s:.0f} s in the step '{self._doing}'. The process ends "
+                    f"watchdog: no progress for {self._deadline_s:.0f} s in the step '{doing}'. The process ends "
                     "without committing; start it again, the batch is read anew."
                 )
                 return
@@ -62,3 +74,7 @@ class Watchdog:
     @staticmethod
     def _ticks(seconds: float) -> int:
         return max(1, round(seconds / _TICK_S))
+
+
+def _nothing() -> None:
+    """Leave no group."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.account import source
 from tests.crowd import Crowd, Load
-from tests.kafka import PROJECT
+from tests.kafka import PROJECT, KafkaServer
 from tests.kafka_cluster import KafkaCluster, Silence
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -30,7 +30,7 @@ def copies() -> Iterator[tuple[bytes, bytes]]:
 class Watch:
     """Reads the committed records of the targets while they come, from a thread of its own."""
 
-    cluster: KafkaCluster
+    cluster: KafkaCluster | KafkaServer
     topics: tuple[str, ...]
     silence: Silence
     arrived: dict[tuple[int, int], float] = field(default_factory=dict)  # by place of the message: when first seen

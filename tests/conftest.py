@@ -177,6 +177,14 @@ def kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafk
 
 
 @pytest.fixture(scope="session")
+def kafka_39(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
+    """The last Apache Kafka before 4.0."""
+    server = KafkaServer(tmp_path_factory.mktemp("kafka-39"), version="3.9.1").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def believing(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:  # noqa: ARG001
     """One that takes writes of transactions that never began."""
     folder = tmp_path_factory.mktemp("believing")

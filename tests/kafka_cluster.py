@@ -24,9 +24,11 @@ class KafkaCluster:
     nodes: dict[int, KafkaServer]
 
     @classmethod
-    def start(cls, folder: Path, version: str = "") -> "KafkaCluster":
-        """Start three nodes and wait until each can be asked and has heard of the others."""
-        extra = PROJECT / "stream/kafka/cluster.properties"
+    def start(cls, folder: Path, version: str = "", more: str = "") -> "KafkaCluster":
+        """Start three nodes and wait until each can be asked and has heard of the others. `more`: properties."""
+        folder.mkdir(parents=True, exist_ok=True)
+        extra = folder / "extra.properties"
+        extra.write_text((PROJECT / "stream/kafka/cluster.properties").read_text() + more)
         nodes = {n: KafkaServer(folder / f"node-{n}", extra=extra, version=version) for n in NODES}
         voters = ",".join(f"{n}@127.0.0.1:{node.controller_port}" for n, node in nodes.items())
         same = {"KAFKA_VOTERS": voters, "KAFKA_CLUSTER_ID": "credit-scoring-3-nodes", "KAFKA_COPIES": "3"}
@@ -86,9 +88,9 @@ class KafkaCluster:
 
 
 @contextlib.contextmanager
-def three_brokers(folder: Path) -> Iterator[KafkaCluster]:
+def three_brokers(folder: Path, more: str = "") -> Iterator[KafkaCluster]:
     """A cluster that is stopped for certain."""
-    cluster = KafkaCluster.start(folder)
+    cluster = KafkaCluster.start(folder, more=more)
     try:
         yield cluster
     finally:

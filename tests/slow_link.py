@@ -1,6 +1,7 @@
 """A link to a broker that is slow, breaks, and delivers late what was given up: requests and answers by their kind."""
 
 import contextlib
+import queue
 import random
 import socket
 import struct
@@ -191,3 +192,52 @@ def _exactly(link: socket.socket, size: int) -> bytes:
             raise ConnectionError
         data += part
     return bytes(data)
+
+
+@dataclass
+class FarLink:
+    """A link to a far broker: all bytes arrive `seconds` later, each way, and as many of them as before."""
+
+    broker_port: int
+    seconds: float
+    port: int = field(default_factory=free_port)
+
+    def __enter__(self) -> "FarLink":
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, broker = self._server.accept()[0], socket.create_connection(("127.0.0.1", self.broker_port))
+                for one, other in ((client, broker), (broker, client)):
+                    on_its_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+                    threading.Thread(target=self._take, args=(one, on_its_way), daemon=True).start()
+                    threading.Thread(target=self._give, args=(other, on_its_way), daemon=True).start()
+
+    def _take(self, side: socket.socket, on_its_way: "queue.SimpleQueue[tuple[float, bytes]]") -> None:
+        data = b"-"
+        while data:
+            try:
+                data = side.recv(1 << 16)
+            except OSError:
+                data = b""
+            on_its_way.put((time.monotonic() + self.seconds, data))
+
+    @staticmethod
+    def _give(side: socket.socket, on_its_way: "queue.SimpleQueue[tuple[float, bytes]]") -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                due, data = on_its_way.get()
+                time.sleep(max(0.0, due - time.monotonic()))
+                if not data:
+                    break
+                side.sendall(data)
+        with contextlib.suppress(OSError):
+            side.shutdown(socket.SHUT_RDWR)

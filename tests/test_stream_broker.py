@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from stream.delivery import ExactlyOnce
 from stream.errors import FatalError
 from stream.patience import Patience
 from stream.records import Record
+from stream.settings import GroupProtocol
 from tests.kafka import KafkaServer, read_topic
 from tests.places import Place, patiently, take, topics
+from tests.stage import Stage, good
 from tests.waiting import PATIENCE_S, wait_until
 
 
@@ -194,3 +198,31 @@ class TestApacheKafka(BrokerContract):
         assert delivery.deliver([record], {0: again.offset + 1}, consumer.membership())
         consumer.close()
         assert [r.value for r in read_topic(place.address, place.output)] == [b"decision"]
+
+
+class TestApacheKafka39(TestApacheKafka):
+    """Brokers before 4.0, as many run them: other jars, the classic protocol."""
+
+    @pytest.fixture
+    def place(self, kafka_39: KafkaServer) -> Iterator[Place]:
+        with contextlib.closing(replace(Place.of(kafka_39), protocol=GroupProtocol.CLASSIC)) as made:
+            yield made
+
+    def test_it_does_not_know_the_new_group_protocol(self, place: Place) -> None:
+        assert not Admin(place.settings().connection).consumer_protocol()
+
+    def test_a_worker_asks_for_the_protocol_and_says_which(self, kafka_39: KafkaServer, tmp_path: Path) -> None:
+        with contextlib.closing(Stage(kafka_39.address, tmp_path).create(kafka_39)) as stage:
+            stage.publish(*good(5))
+            worker = stage.worker()
+            stage.wait_for(5)
+            code, said = worker.stop()
+            assert (code, "group protocol: classic (the brokers were asked)" in said) == (0, True), said
+
+    def test_a_worker_that_would_wait_for_ever_in_silence_ends(self, kafka_39: KafkaServer, tmp_path: Path) -> None:
+        with contextlib.closing(Stage(kafka_39.address, tmp_path).create(kafka_39)) as stage:
+            stage.publish(*good(5))
+            code, said = stage.worker(group_protocol="consumer", stop_when_idle=1).ended()
+            assert code == 4, said
+            assert f"no partition of {stage.topics[0]} in the group {stage.name}" in said
+            assert "brokers before 4.0 and --group-protocol consumer" in said

@@ -1,8 +1,11 @@
 """Workers on three real brokers: how long partitions are without decisions when brokers die, restart, or grow.
 
-CREDIT_CLUSTER_KILLS=30 (`make soak`) kills more often, workers as well. What is printed are the longest silences.
+CREDIT_CLUSTER=100,30,200000 (`make soak`) kills so many workers and brokers over so many messages, with a session
+of the group of 6 s; a test without it waits for the 45 s of Kafka. What is printed are the longest silences.
 """
 
+import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +18,14 @@ from tests.kafka import read_topic
 from tests.kafka_cluster import NODES, KafkaCluster, three_brokers
 from tests.waiting import wait_until
 
+WORKER_KILLS, BROKER_KILLS, MESSAGES = map(int, os.environ.get("CREDIT_CLUSTER", "1,0,1000").split(","))
+SHORT_SESSION = "group.consumer.session.timeout.ms=6000\ngroup.consumer.heartbeat.interval.ms=1000\n"
+
 
 @pytest.fixture(scope="module")
 def cluster(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:  # noqa: ARG001
-    with three_brokers(tmp_path_factory.mktemp("cluster")) as made:
+    more = SHORT_SESSION if "CREDIT_CLUSTER" in os.environ else ""
+    with three_brokers(tmp_path_factory.mktemp("cluster"), more) as made:
         yield made
 
 
@@ -84,4 +91,27 @@ def test_topics_grow_in_either_order_while_workers_run(cluster: KafkaCluster, tm
         run.grown(4)
         assert wait_until(lambda: {p for p, _ in dict(run.load.sent)} == {0, 1, 2, 3}), "the load uses them"
         run.says(f"growth, {first} first")
+        accounted(run)
+
+
+def test_workers_and_brokers_that_are_killed_again_and_again_lose_and_double_nothing(
+    cluster: KafkaCluster, tmp_path: Path
+) -> None:
+    faults = ["worker"] * WORKER_KILLS + ["broker"] * BROKER_KILLS
+    names = ("in", "out", "dead-letters", "proofs")
+    random.Random(1).shuffle(faults)  # noqa: S311
+    with Availability(cluster, tmp_path, topics=names, group="killed", per_second=150) as run:
+        for number, fault in enumerate(faults):
+            if fault == "worker":
+                run.crowd.kill(run.crowd.alive[number % len(run.crowd.alive)])
+                run.crowd.replace_dead(run.workers)
+            else:
+                node = cluster.nodes[NODES[number % 3]]
+                node.kill()
+            assert run.caught_up(), f"decisions go on after {number + 1} faults"
+            run.says(f"{number + 1} of {len(faults)}, kill -9 of a {fault}")
+            if fault == "broker":
+                node.begin()
+                whole_again(cluster)
+        assert wait_until(lambda: len(run.load.sent) >= MESSAGES, 4 * 3600)
         accounted(run)

@@ -12,6 +12,7 @@ from stream.error_table import FOR_EVER, HEALS, REPLACE
 from stream.errors import FatalError, OpenTransactionError, PersonNeededError, RetriableError, translated
 from stream.patience import LONGEST_DEADLINE_S, Patience, Times
 from stream.unassigned import SPEAK_S, Unassigned
+from stream.watchdog import Watchdog
 
 NAMES = {
     ck.KafkaError(code).name()
@@ -126,3 +127,20 @@ def test_a_worker_without_a_partition_speaks_and_ends_where_it_ends_when_idle(
     now[0] = SPEAK_S + 1
     with pytest.raises(DeliveryError, match="no partition of applications in the group credit"):
         lone.look(given=False, stop_when_idle_s=1)
+
+
+def test_the_watchdog_leaves_the_group_first_where_the_consumer_is_not_in_use() -> None:
+    done, ended = list[str](), threading.Event()
+
+    def end(message: str) -> None:
+        done.append(message)
+        ended.set()
+
+    for step in ("write", "read"):
+        ended.clear()
+        dog = Watchdog(0.1, end)
+        dog.leave_first(lambda: done.append("left"), ["write"])
+        dog.alive(step)
+        dog.start()
+        assert ended.wait(60)
+    assert [text[:8] for text in done] == ["left", "watchdog", "watchdog"]
