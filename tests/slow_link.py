@@ -201,6 +201,7 @@ class FarLink:
     broker_port: int
     seconds: float
     port: int = field(default_factory=free_port)
+    _open: list[socket.socket] = field(default_factory=list)
 
     def __enter__(self) -> "FarLink":
         self._server = socket.create_server(("127.0.0.1", self.port))
@@ -211,11 +212,16 @@ class FarLink:
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+        for side in self._open:
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+            side.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, broker = self._server.accept()[0], socket.create_connection(("127.0.0.1", self.broker_port))
+                self._open += [client, broker]
                 for one, other in ((client, broker), (broker, client)):
                     on_its_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
                     threading.Thread(target=self._take, args=(one, on_its_way), daemon=True).start()
