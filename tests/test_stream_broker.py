@@ -15,7 +15,7 @@ from stream.delivery import ExactlyOnce
 from stream.errors import FatalError
 from stream.patience import Patience
 from stream.records import Record
-from stream.settings import GroupProtocol
+from stream.settings import GroupProtocol, StreamSettings, load_settings
 from tests.kafka import KafkaServer, read_topic
 from tests.places import Place, patiently, take, topics
 from tests.stage import Stage, good
@@ -87,9 +87,9 @@ class BrokerContract:
 
     def test_a_wrong_client_setting_is_named_without_its_value(self, place: Place) -> None:
         for name in ("security.protocol", "sasl.pasword"):
-            settings = place.settings(client={name: "a-secret"})
+            flags = {"bundle": Path(), "brokers": place.address, "client": {name: "a-secret"}}
             with pytest.raises(SettingsError, match=name) as refused:
-                Admin(settings.connection)
+                Admin(load_settings(StreamSettings, flags, None).connection)
             assert "a-secret" not in str(refused.value)
 
     def test_records_to_a_partition_that_is_not_there_are_reported(self, place: Place) -> None:
