@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.stream_cluster import measure
 from tests.account import account, source
 from tests.availability import Availability
 from tests.kafka import read_topic
@@ -115,3 +116,12 @@ def test_workers_and_brokers_that_are_killed_again_and_again_lose_and_double_not
                 whole_again(cluster)
         assert wait_until(lambda: len(run.load.sent) >= MESSAGES, 4 * 3600)
         accounted(run)
+
+
+def test_the_benchmark_on_three_brokers_runs(
+    cluster: KafkaCluster, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure(cluster, bundle, 400)
+    said = capsys.readouterr().out
+    assert "ours / plain: " in said
+    assert "one worker " in said
