@@ -153,7 +153,9 @@ HOSTILE: dict[str, Damage] = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * name.endswith("deep tables")) for name in HOSTILE]
+)
 def test_a_hostile_bundle_is_a_bundle_error(copy: Path, name: str) -> None:
     HOSTILE[name](copy)
     with pytest.raises(BundleError):
