@@ -15,6 +15,7 @@ from stream.errors import (
     FatalError,
     LackingError,
     OpenTransactionError,
+    PersonNeededError,
     RetriableError,
     UnreadableError,
 )
@@ -54,6 +55,7 @@ class GroupConsumer(Group):
         self.why: dict[int, str] = {}  # what these wait for
         self._due: dict[int, float] = {}  # when they are tried again
         self._say: dict[int, float] = {}  # when to say so again
+        self._lacking: dict[int, LackingError] = {}  # those that some topic has not got yet
         self.held: dict[int, UnreadableError] = {}  # those with a batch that cannot be unpacked; the others go on
         self._next: dict[int, int] = {}  # what is older was taken; whoever returns it went back by itself
         self._patience_s, self._standstill = patience_s, standstill
@@ -84,14 +86,16 @@ class GroupConsumer(Group):
         return Batch(self.undecided(messages), membership, offsets, self.halves(messages))
 
     def refuse_held(self) -> None:
-        """End if a partition cannot be read on.
+        """End if a partition cannot be read on, or could not begin since a topic that is written to lacks it.
 
         Raises:
-            UnreadableError: naming its place.
+            PersonNeededError: naming its place.
 
         """
         for error in self.held.values():
             raise error
+        for partition, lacking in self._lacking.items():
+            raise PersonNeededError(f"partition {partition} of {self.topic} could not begin: {lacking}")
 
     def _unreadable(self, where: str, partition: int) -> None:
         """Read no further there; all other partitions go on."""
@@ -108,7 +112,8 @@ class GroupConsumer(Group):
 
     def idle(self) -> bool:
         """Return whether all partitions are assigned and read to their end; see `at_end`."""
-        return bool(self.assigned) and not self.waiting and self.at_end(self.assigned)
+        waiting = self.waiting.keys() - self._lacking.keys()
+        return bool(self.assigned) and not waiting and self.at_end(self.assigned)
 
     def lag(self) -> dict[int, int]:
         """Return by partition how many offsets lie ahead, as far as the last fetch or look saw."""
@@ -149,6 +154,8 @@ class GroupConsumer(Group):
         waited = now - self.waiting.get(partition, now)
         self._due[partition] = now + min(_LATEST_S, max(_SOONEST_S, waited / 4))
         self.why[partition] = str(error)
+        if isinstance(error, LackingError):
+            self._lacking[partition] = error
         if now >= self._say.get(partition, 0.0) and (waited > _SAY_S or isinstance(error, LackingError)):
             self._say[partition] = now + _SAY_AGAIN_S
             log.warning(
@@ -172,7 +179,7 @@ class GroupConsumer(Group):
             self._consumer.incremental_assign(positions(self.topic, {partition: offset}))
         self._ended.discard(partition)
         self.assigned[partition] = self._next[partition] = offset
-        for waiting in (self.waiting, self.why, self._due, self._say):
+        for waiting in (self.waiting, self.why, self._due, self._say, self._lacking):
             waiting.pop(partition, None)
 
     def _stop(self, partitions: Collection[int]) -> None:
@@ -199,6 +206,6 @@ class GroupConsumer(Group):
         self.rebalances += 1
         self._stop([p.partition for p in partitions])
         for p in partitions:
-            for known in (self.waiting, self.why, self._due, self._say, self.held, self._place):
+            for known in (self.waiting, self.why, self._due, self._say, self._lacking, self.held, self._place):
                 known.pop(p.partition, None)
         log.info("given up: partitions %s of %s", sorted(p.partition for p in partitions), self.topic)

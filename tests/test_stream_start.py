@@ -105,13 +105,14 @@ def test_partitions_that_a_target_lacks_wait_and_all_others_go_on(kafka: KafkaSe
         stage.publish(*good(5), partition=partition)
     worker = stage.worker(output=few, health_port=free_port())
     assert worker.says(f"Add partitions: kafka-topics --alter --topic {few} --partitions 4")
-    assert wait_until(lambda: {r.partition for r in read_topic(stage.address, few)} == {0, 1})
+    assert wait_until(lambda: len(read_topic(stage.address, few)) == 10)
+    code, text = stage.worker(output=few, group=f"idle-{few}", missing_offsets="earliest", stop_when_idle=1).ended()
+    assert (code, "could not begin: " in text) == (9, True), text
     admin = AdminClient({"bootstrap.servers": stage.address})
     for future in admin.create_partitions([NewPartitions(few, 4)]).values():
         future.result(PATIENCE_S)
-    assert wait_until(
-        lambda: sorted(map(source, read_topic(stage.address, few))) == [(p, i) for p in range(4) for i in range(5)]
-    )
+    expected = {(p, i) for p in range(4) for i in range(5)}
+    assert wait_until(lambda: set(map(source, read_topic(stage.address, few))) == expected)
     assert worker.stop()[0] == 0
 
 
