@@ -56,6 +56,7 @@ def test_one_id_goes_from_publish_through_decision_and_receipt_to_log_find(
     assert credit("replay", log, "--bundles", OLD / "bundles").returncode == 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_header_of_a_request_is_in_its_response_and_its_receipt(
     framework: str, committed: Path, credit: Credit, tmp_path: Path

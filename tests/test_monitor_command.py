@@ -212,6 +212,7 @@ def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield page
 
 
+@pytest.mark.browser
 def test_the_page_works_offline_on_a_phone_and_in_print(
     folder: Path, bundle: Path, credit: Credit, browser_page: Page, tmp_path: Path
 ) -> None:

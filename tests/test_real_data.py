@@ -39,6 +39,7 @@ def test_dirty_cells_equal_the_cleaned_copy_or_are_counted_as_missing(raw: Path,
     assert table.select(pl.sum_horizontal("equal", "missing", "different")).to_series().unique().to_list() == [10_012]
 
 
+@pytest.mark.process
 def test_the_raw_august_file_is_scored_end_to_end(raw: Path, panel: Path, tmp_path: Path, credit: Credit) -> None:
     for arguments in (
         ("dataset", "kaggle", panel, "--out", tmp_path / "panel"),

@@ -116,6 +116,7 @@ def test_partitions_that_a_target_lacks_wait_and_all_others_go_on(kafka: KafkaSe
     assert worker.stop()[0] == 0
 
 
+@pytest.mark.process
 def test_exactly_once_on_the_embedded_broker_is_refused_and_at_least_once_works(tmp_path: Path) -> None:
     broker = EmbeddedBroker()
     stage = Stage(broker.address, tmp_path)
