@@ -1,7 +1,6 @@
 """`credit history`: each customer's account events, so that applications may come without them."""
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,21 +8,12 @@ import typer
 
 from cli.console import say, stages, warn
 from cli.extras import stream_installed
+from cli.history_options import StoreOption, instant_option, positions_option
 from cli.no_stream import ANY, stream
 from cli.options import Encoding, Separator, csv_dialect
 from cli.spec_files import read_spec
-from features.errors import SettingsError
-from features.instants import read_instant
 
 app = typer.Typer(no_args_is_help=True, help="Keep customers' account events, so that applications may come without.")
-
-StoreOption = Annotated[
-    str,
-    typer.Option(
-        "--store", help="The history store: a folder on a local disk, or postgresql://...", show_default=False
-    ),
-]
-_OFFSETS = re.compile(r"[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*")
 
 
 @app.command(epilog="Example: credit history init --spec demo/train/spec.toml --store demo/history")
@@ -164,33 +154,6 @@ def copy(
     opened.copy(out)
     opened.close()
     say(f"{out} is a history store of its own")
-
-
-def positions_option(text: str | None, option: str) -> dict[str, int]:
-    """Read offsets by partition.
-
-    Raises:
-        SettingsError: they are none.
-
-    """
-    if text is None:
-        return {}
-    if not _OFFSETS.fullmatch(text):
-        raise SettingsError(f"{option}: expected PARTITION:OFFSET,..., such as 0:1234,1:567.")
-    return {str(int(pair.split(":")[0])): int(pair.split(":")[1]) for pair in text.split(",")}
-
-
-def instant_option(text: str, option: str = "--complete-since") -> int:
-    """Read an instant, microseconds since 1970.
-
-    Raises:
-        SettingsError: it is none.
-
-    """
-    found = read_instant(text)
-    if not isinstance(found, int):
-        raise SettingsError(f"{option}: expected an instant such as 2025-01-01T00:00:00Z, or a date.")
-    return found
 
 
 if stream_installed():

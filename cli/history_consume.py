@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.console import say
-from cli.history import StoreOption, instant_option
+from cli.history_options import StoreOption, instant_option
 from cli.settings import takes_settings
 from features.errors import SettingsError
 from stream.settings import ConnectionSettings
