@@ -52,10 +52,12 @@ test: lint ## lint, types and all tests
 
 bench: setup ## speed and memory against DuckDB, pandas and XGBoost, quality against plain models, at a tenth of the size
 	$(BIN)/python -m benchmarks tenth
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.history_speed 100000
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.against_plain --size 0.1 --folds 3
 
 bench-full: setup ## the same with 1M applications and 40M events; needs 16 GB of memory for the baselines; DATA=FOLDER adds public sets
 	$(BIN)/python -m benchmarks full
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.history_speed 1000000
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.against_plain $(if $(DATA),--data $(DATA))
 
 docs: setup ## the pages of docs/ as a site with search, in site/, for `python -m http.server -d site`

@@ -11,7 +11,7 @@ import lmdb
 import msgspec
 import numpy as np
 
-from history.packed import MOST_BYTES, pack, unpack
+from history.packed import MOST_BYTES, extended, pack, partition_of, unpack
 from history.records import NOBODY, Change, Customer, Erasure, Notes, Records, name_of, without_erased
 
 _NUMBER = 4  # bytes of a chunk's number
@@ -101,7 +101,11 @@ class Tables:
             if (cursor.prev() if there else cursor.last()) and bytes(cursor.key()).startswith(beginning):
                 place, chunk = bytes(cursor.key()), bytes(cursor.value())
                 number = int.from_bytes(place[-_NUMBER:]) + 1
-                if len(chunk) < _ROOM:  # it takes more
+                longer = extended(chunk, records)
+                if longer is not None:
+                    transaction.put(place, longer, db=self._events)
+                    return
+                if len(chunk) < _ROOM and partition_of(chunk) == records["partition"][0]:  # it takes more
                     records, number = np.concatenate([unpack([chunk]), records]), number - 1
         for chunk in pack(records):
             transaction.put(_place(beginning[:-1], number), chunk, db=self._events)

@@ -1,5 +1,6 @@
 """One contract, two engines: LMDB in a folder, and a real PostgreSQL server."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from benchmarks import history_speed
 from features.carried import Carried
 from features.errors import DeliveryError, InputError, SettingsError
 from features.matrix import FeatureTable, build_carried, build_features
@@ -284,3 +286,8 @@ def test_what_is_no_store_is_refused(server: PostgresServer, spec: Spec, tmp_pat
         with pytest.raises(SettingsError):
             create_store(address, spec)
         open_store(address).close()
+
+
+def test_the_benchmark_runs_at_a_hundredth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history_speed.main(300, str(tmp_path / "store"))
+    assert json.loads(capsys.readouterr().out)["events"] == 12_000
