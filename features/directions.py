@@ -9,9 +9,12 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from features.cells import kind_of
 from features.errors import SpecError
-from features.spec import Attribute, RfmGroup, Spec
+from features.spec import Attribute, Monetary, RfmGroup, Spec
 
 
 def check_directions(spec: Spec) -> None:
@@ -92,3 +95,28 @@ def more_of(group: RfmGroup) -> Iterator[int]:
             yield {"std": 0, "share": 1}.get(measure, group.flow)
     if group.trend_days:
         yield 1
+
+
+def no_event_ends(spec: Spec, matrix: NDArray[np.float32]) -> tuple[int, ...]:
+    """Return for each column at which end of its values "no event" lies: -1 the least, 1 the largest, 0 not said.
+
+    Of amounts the sign in `matrix` (rows x columns) tells, where the group's `flow` is not stated: nothing paid out is
+    the largest of amounts below 0. Attributes say nothing by being missing.
+    """
+    ends = [0 for attribute in spec.attributes for _ in kind_of(attribute).features(attribute)]
+    for group in spec.groups:
+        ends += [1] * group.recency  # the longest ago
+        ends += [0] * (len(group.windows_days) * group.frequency)  # a count is never missing
+        for _ in group.windows_days:
+            for measure in group.monetary:
+                ends.append(_amount_end(measure, group.flow, matrix[:, len(ends)]))
+        ends += [-1] * (group.trend_days is not None)
+    return tuple(ends)
+
+
+def _amount_end(measure: Monetary, flow: int, column: NDArray[np.float32]) -> int:
+    if measure is Monetary.STANDARD_DEVIATION:
+        return 0
+    known = column[~np.isnan(column)]
+    outwards = flow < 0 or (flow == 0 and len(known) > 0 and bool(np.median(known) < 0))
+    return 1 if outwards and measure is not Monetary.SHARE else -1

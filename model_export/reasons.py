@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.directions import no_event_ends
 from features.errors import ExportError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
@@ -49,11 +50,11 @@ def make_book(spec: Spec, tables: ShapTables, applicants: Applicants, *, margins
     compared = matrix[applicants.good] if applicants.good.any() else matrix
     sample = matrix[:: max(1, len(matrix) // _SAMPLE)]
     against = sum(tables.against(sample, worse) for worse in range(tables.classes - 1))
-    entries = []
+    entries, ends = [], no_event_ends(spec, matrix)
     for i, reason in enumerate(complete_reasons(spec)):
         median = _median(compared[:, i])
         direction = directions[i] if len(directions) else 0
-        speaks = _against(sample[:, i], np.asarray(against)[i], median, direction)
+        speaks = _without_nothing(_against(sample[:, i], np.asarray(against)[i], median, direction), ends[i])
         entries.append(
             FeatureEntry(
                 feature=reason.feature,
@@ -102,6 +103,12 @@ def _against(values: Floats, against: NDArray[np.float64], median: float | None,
         return speaks
     side = "high" if high.mean() > low.mean() else "low"
     return (side, *speaks)
+
+
+def _without_nothing(speaks: tuple[str, ...], end: int) -> tuple[str, ...]:
+    """Leave out "missing" where no event lies at the end of the values that speaks for applicants: no late fee."""
+    sides = tuple(state for state in speaks if state != "missing")
+    return sides if end and sides and ("high" if end > 0 else "low") not in sides else speaks
 
 
 def check_contributions(
