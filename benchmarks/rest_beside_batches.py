@@ -108,4 +108,5 @@ def main(bundle: Path, seconds: float = 10.0, connections: int = 4, rows: int = 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(float, sys.argv[2:3]), *map(int, sys.argv[3:5]))
+    given = dict(zip(("seconds", "connections", "rows"), map(int, sys.argv[2:]), strict=False))
+    main(Path(sys.argv[1]), **given)

@@ -77,9 +77,9 @@ def test_a_header_of_a_request_is_in_its_response_and_its_receipt(
         batch = door.score(b"[" + good + b"]", "/v1/score/batch", correlation_id="call-9")
         assert batch.headers["correlation-id"] == "call-9"
         asked = {"origin": ORIGIN, "access_control_request_method": "POST"}
-        preflight = door.ask("OPTIONS", "/v1/score", **asked)
+        preflight = door.ask("OPTIONS", "/v1/score", None, **asked)
         assert (preflight.status, preflight.headers["access-control-allow-methods"]) == (200, "POST")
-        assert door.ask("OPTIONS", "/v1/score", **{**asked, "origin": "https://evil.example.com"}).status == 405
+        assert door.ask("OPTIONS", "/v1/score", None, **{**asked, "origin": "https://evil.example.com"}).status == 405
         waiting = credit("log", "find", log, "--header", "correlation-id=call-7", "--json")
         assert json.loads(waiting.stdout)[0]["segment"] is None
     for call in ("call-7", "call-9"):
