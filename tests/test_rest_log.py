@@ -127,9 +127,13 @@ def test_a_full_disk_refuses_and_acknowledges_nothing_and_the_door_comes_back(
         assert acknowledged[-1] == f"r{next(numbers) - 1}"
         counted = door.metrics()
         assert sum(v for n, v in counted.items() if n.startswith("credit_rest_decisions_total{")) == len(acknowledged)
-        of = ("receipts_sealed_total", "receipts_unsealed", "receipts_total")
-        sealed, unsealed, written = (counted[f"credit_rest_{name}"] for name in of)
-        assert sealed + unsealed == written >= len(acknowledged), "each once, however often no outbox could be begun"
+
+        def counts_once() -> bool:
+            of = ("receipts_sealed_total", "receipts_unsealed", "receipts_total")
+            sealed, unsealed, written = (door.metrics()[f"credit_rest_{name}"] for name in of)
+            return sealed + unsealed == written >= len(acknowledged)
+
+        assert wait_until(counts_once, 30), "each once, however often no outbox could be begun"
     found = rest_receipts(log)["request_id"].to_list()
     assert len(found) == len(set(found))
     assert set(acknowledged) <= set(found)
