@@ -87,7 +87,9 @@ def verify(
     control: Annotated[
         str, typer.Option("--control", help="Topic of erasures and voids; empty: none.")
     ] = "credit.events-control",
-    dead_letters: Annotated[str, typer.Option("--dead-letters", hidden=True)] = "",
+    dead_letters: Annotated[
+        str, typer.Option("--dead-letters", hidden=True, help="Taken as `consume` takes it; nothing is written there.")
+    ] = "",
 ) -> None:
     """Read the topic of events again and compare each customer with the store; exit code 7 if anything differs."""
     from history import create_store, open_store
