@@ -242,3 +242,10 @@ def test_ids_that_pandas_wrote_are_said_when_a_spec_is_drafted() -> None:
     assert "Without a suffix .0, 60% of the customers without an event would have some" in said
     assert not look_at_ids(events, events)
     assert not look_at_ids(pl.concat([events, pl.DataFrame({"customer_id": ["new"]})]), events)
+
+
+def test_a_heavy_tail_may_leap_and_a_light_one_may_reach_a_little_further() -> None:
+    heavy = [3.5**power for power in range(12)]
+    assert apart([0.0] * 900, heavy, [heavy[-1] * 25 + 0.5]) == ((), ())
+    light = np.random.default_rng(3).normal(100, 1, ROWS).round(3)
+    assert apart(light, [light.max() + 35.0625]) == ((), ())
