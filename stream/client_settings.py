@@ -75,4 +75,7 @@ def producer_config(
     if transactional_id is not None:
         tunable["transaction.timeout.ms"] = times.transaction_ms  # an orphan blocks readers no longer than this
         own["transactional.id"] = transactional_id
-    return {**tunable, **connection, **own}
+    config = {**tunable, **connection, **own}
+    if "socket.timeout.ms" not in connection and transactional_id is not None:  # the library refuses more
+        config["socket.timeout.ms"] = min(config["socket.timeout.ms"], int(config["transaction.timeout.ms"]))
+    return config

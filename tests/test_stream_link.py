@@ -13,6 +13,7 @@ from features.errors import DeliveryError
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, producer_config
 from stream.cluster import Admin
+from stream.errors import PersonNeededError
 from stream.producer import RecordProducer
 from stream.records import Record
 from stream.settings import GroupProtocol
@@ -73,7 +74,7 @@ def test_offsets_that_come_after_the_end_of_their_transaction_are_refused(linked
     direct, by_link = linked.place(GroupProtocol.CONSUMER)
     direct.send(*[(b"k", b"%d" % i) for i in range(COUNT)])
     linked.link.choose = once = Once(Kind.SLOW_THERE, 5.0, set(), [WRITE["TxnOffsetCommit"]])
-    decide(by_link, {"transaction.timeout.ms": 2000, "delivery.timeout.ms": 2000})
+    decide(by_link, {"transaction.timeout.ms": 2000, "delivery.timeout.ms": 2000, "socket.timeout.ms": 2000})
     linked.link.choose = nothing
     assert once.in_turn == []
     assert direct.decided() == direct.decided(direct.receipts) == list(range(COUNT))
@@ -86,7 +87,8 @@ def test_late_requests_of_a_transaction_that_failed_cannot_count_for_the_next_on
     good = Record(place.output, 0, b"k", b"v", ())
     too_large = Record(place.output, 1, b"k", random.Random(1).randbytes(2_000_000), ())  # noqa: S311
     for _ in range(2):
-        assert not delivery.deliver([good, too_large], {}, consumer.membership())
+        with pytest.raises(PersonNeededError, match="MSG_SIZE_TOO_LARGE"):
+            delivery.deliver([good, too_large], {}, consumer.membership())
     assert wait_until(lambda: len(linked.server.aborted_transactions(place.output)) == 2)
     consumer.close()
 

@@ -113,7 +113,8 @@ def test_a_partition_begins_only_when_no_open_transaction_may_still_decide_somet
     assert wait_until(lambda: consumer.take(1, 0.1) and consumer.waiting)
     for _ in range(10):
         assert consumer.take(10, 0.1).messages == []
-    assert sorted(consumer.waiting) == [0, 1, 2, 3]
+    assert (sorted(consumer.waiting), sorted(consumer.assigned)) == ([0], [1, 2, 3]), "it holds back only itself"
+    assert "an open transaction holds back" in consumer.why[0]
     patiently(producer.commit)
     assert [m.offset for m in take(consumer, 4)] == [3, 4, 5, 6]
     consumer.close()
