@@ -69,7 +69,7 @@ def test_the_report_holds_what_a_validator_asks_for(text: str, elements: Element
     ids = [attributes.get("id") for tag, attributes in elements.found if tag == "section"]
     assert ids == [
         *("purpose", "data", "metrics", "ranking", "policy", "thresholds", "calibration", "scores", "importance"),
-        *("reasons", "months", "slices", "fairness", "leaks", "tuning", "parity"),
+        *("reasons", "directions", "months", "slices", "fairness", "leaks", "tuning", "parity"),
     ]
     for said in ("Not for", "Confusion matrix", "majority class", "argmax", "Leak", "adversarial", "by month"):
         assert said.lower() in text.lower(), said
