@@ -35,7 +35,7 @@ def consumer_config(settings: StreamSettings, name: str, *, embedded: bool) -> C
     return {
         **tunable,
         **member_config(settings.connection, settings.group),
-        "group.protocol": settings.group_protocol.value,
+        "group.protocol": (GroupProtocol.CLASSIC if classic else GroupProtocol.CONSUMER).value,
         "max.poll.interval.ms": MAX_POLL_S * 1_000,
         "enable.partition.eof": settings.stop_when_idle is not None,  # tells when all is read
     }

@@ -21,7 +21,7 @@ def from_the_fifth(_group: Group, committed: Mapping[int, Committed]) -> dict[in
 
 
 @pytest.mark.usefixtures("java")
-@pytest.mark.parametrize("protocol", list(GroupProtocol))
+@pytest.mark.parametrize("protocol", [GroupProtocol.CONSUMER, GroupProtocol.CLASSIC])
 def test_a_late_answer_about_the_first_offset_moves_nothing(tmp_path: Path, protocol: GroupProtocol) -> None:
     server = KafkaServer.steady(tmp_path / "kafka")
     with Link(server.port, late_answers(LIST_OFFSETS, EARLIEST, 1.0)) as link:
