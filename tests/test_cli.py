@@ -61,6 +61,13 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert not {"polars", "numpy", "onnxruntime", "pydantic", "confluent_kafka"} & set(done.stdout.split())
 
 
+@pytest.mark.process
+def test_the_command_reference_is_that_of_the_command() -> None:
+    command = [sys.executable, "-m", "typer", "cli.main", "utils", "docs", "--name", "credit"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT).stdout
+    assert made.strip() == (PROJECT / "docs/commands.md").read_text().strip(), "run make docs"
+
+
 def test_version_names_release_libraries_and_processors(credit: Credit) -> None:
     done = credit("--version")
     assert done.returncode == 0

@@ -117,6 +117,6 @@ def test_the_documented_reject_codes_are_those_of_the_product() -> None:
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
-    for document in [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]:
+    for document in [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
