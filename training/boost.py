@@ -16,7 +16,7 @@ from training.side import Side
 
 _PATIENCE = 30  # trees without a lower loss of all held-out rows together, after which no shape grows on
 _TURN = 10  # trees that each fold grows before all are looked at; divides all numbers of trees
-_BINS, _BINS_OF_MANY, _MANY = 64, 256, 20_000  # of each feature; with few rows more only cost time
+_BINS, _BINS_OF_MANY, _MANY = 64, 256, 2_500  # of each feature; with few rows more only cost time
 _RARE = 1 / 8  # a rarer outcome lies in the ends of features, where wide bins would hide it
 _OURS = ("rounds", "ridge", "linear_features")  # of the parameters; XGBoost knows the others
 _SETTINGS: dict[str, Any] = {
