@@ -80,7 +80,7 @@ def test_the_guide_runs_with_only_the_edits_it_asks_for(mine: Path) -> None:
     kinds = {a.name: a.kind for a in parse_spec(edited).attributes}
     assert kinds == {
         "czynsz / rent": "number",
-        "Żywiciel": "category",
+        "Żywiciel": "boolean",
         "years": "integer",
         "products": "list",
     }
