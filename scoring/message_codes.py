@@ -25,6 +25,6 @@ MESSAGE_EXPECTED = {
 HISTORY_EXPECTED = {
     "history_behind": "a history store that is up to date; try again later",
     "history_incomplete": "an application whose longest window the history store covers; see docs/history.md",
-    "history_too_long": "at most 200,000 events of the customer in the history store",
+    "history_too_long": "at most 200,000 events of the customer in the history store; 4,000 in a stream with receipts",
 }
 CODES = {**MESSAGE_EXPECTED, **HISTORY_EXPECTED, **EXPECTED}
