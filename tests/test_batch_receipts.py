@@ -123,6 +123,7 @@ def test_runs_continue_one_chain_and_runs_at_once_have_their_own(job: BatchJob, 
     assert not audit(job.log.log, [head["head"] for head in heads]).problems
 
 
+@pytest.mark.process
 def test_killed_at_every_step_no_delivered_decision_lacks_a_receipt(
     tonight: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -288,6 +288,7 @@ def test_what_is_no_store_is_refused(server: PostgresServer, spec: Spec, tmp_pat
         open_store(address).close()
 
 
+@pytest.mark.process  # the server of this file stops behind it
 def test_the_benchmark_runs_at_a_hundredth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     history_speed.main(300, str(tmp_path / "store"))
     assert json.loads(capsys.readouterr().out)["events"] == 12_000
