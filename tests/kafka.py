@@ -7,6 +7,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tests.waiting import PATIENCE_S, free_port
 
 PROJECT = Path(__file__).parents[1]
 _WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # none outlives the tests
+# What a process must not outlive is the thread that started it, so one that lives as long as the tests starts all.
+_STARTER = ThreadPoolExecutor(max_workers=1)
 
 
 @dataclass
@@ -72,9 +75,10 @@ class KafkaServer:
         }
         self.data.mkdir(exist_ok=True, parents=True)
         with (self.data / "server.log").open("a") as said:
-            self.process = subprocess.Popen(
-                [*_WITH_US, str(PROJECT / "stream/kafka/start.sh")], env=environment, stdout=said, stderr=said
-            )
+            command = [*_WITH_US, str(PROJECT / "stream/kafka/start.sh")]
+            self.process = _STARTER.submit(
+                subprocess.Popen, command, env=environment, stdout=said, stderr=said
+            ).result()
 
     def wait(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
