@@ -56,7 +56,7 @@ class Standstill:
 
     def _tell_open(self, committed: Mapping[Target, int], ends: Mapping[Target, int]) -> None:
         """Log, once, a producer's transaction that was open at the last look as well: its readers wait for its end."""
-        opened = {target: at for target, at in committed.items() if at < ends[target]}
+        opened = {target: at for target, at in committed.items() if at < ends.get(target, at)}  # a leader may be away
         for (topic, p), at in opened.items():
             if self._opened.get((topic, p)) == at and self._told.get((topic, p)) != at:
                 self._told[topic, p] = at

@@ -130,7 +130,7 @@ class Look:
         ends = self._admin.ends(self._targets, committed=False)
         committed = self._admin.ends(self._targets, committed=True)
         for (topic, p), offset in committed.items():
-            if offset < ends[topic, p]:
+            if offset < ends.get((topic, p), offset):  # a leader may be away between the two questions
                 tool = f"kafka-transactions --bootstrap-server {self._settings.brokers}"
                 yield OpenTransaction(
                     topic=topic,
