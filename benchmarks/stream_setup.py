@@ -112,7 +112,7 @@ class Contender:
             self.resident.append((seen, watched.memory_info().rss))
         consumer.close()
         (first, before, cpu), (last, after, cpu_after) = progress[0], progress[-1]
-        self.per_cpu_second = (after - before) / (cpu_after - cpu)
+        self.per_cpu_second = (after - before) / max(cpu_after - cpu, 0.01)  # a clock tick, at tiny sizes
         return (after - before) / (last - first)
 
 
