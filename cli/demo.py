@@ -14,7 +14,7 @@ from cli.console import say
 from features.errors import SettingsError
 
 app = typer.Typer()
-_MADE_BY_US = "train/spec.toml"
+_MARK = ".credit-demo"  # in a folder that a demo made, and may empty
 _DIRTY = re.compile(r"_|-500|!@")
 _SHOWN = slice(1, 9)
 
@@ -43,9 +43,14 @@ def demo(
 
 def _empty(out: Path) -> None:
     """Remove an earlier demo, and nothing else."""
-    if out.exists() and any(out.iterdir()) and not (out / _MADE_BY_US).exists():
-        raise SettingsError(f"{out}: holds files that no demo made, so it is not emptied. Name another folder: --out.")
+    if out.exists() and any(out.iterdir()) and not (out / _MARK).exists():
+        raise SettingsError(
+            f"{out}: is not empty and lacks the file {_MARK} that a demo leaves, so it is not emptied. "
+            "Remove it if it is an old demo, or name another folder with --out."
+        )
     shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    (out / _MARK).touch()
 
 
 def _run(*words: str) -> None:

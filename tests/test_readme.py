@@ -37,11 +37,12 @@ def test_the_demo_of_the_stream_shows_decisions_and_dead_letters(demo: Path) -> 
 
 
 def test_the_demo_empties_no_folder_of_somebody_else(tmp_path: Path, credit: Credit) -> None:
-    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/spec.toml").write_text("# mine, laid out as a demo is\n")
     done = credit("demo", "--out", tmp_path)
     assert done.returncode == 2
     assert "is not emptied" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert (tmp_path / "train/spec.toml").exists()
 
 
 def blocks(language: str) -> list[str]:
