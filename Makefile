@@ -43,7 +43,7 @@ lint: setup ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-quick: lint ## lint, types and the tests that start no process, broker or browser and train little: about 5 minutes
+quick: lint ## lint, types and the tests that start no process, broker or browser and train little: about 6 minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=quick \
 		-m "not process and not kafka and not browser and not slow"
 

@@ -1,8 +1,8 @@
 """Which command lies in which module, imported when the command is called, so that it starts quickly."""
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from typer import Typer
 from typer.core import TyperCommand, TyperGroup
@@ -103,7 +103,7 @@ def load_command(name: str) -> Any:
     return get_group(root).commands[name]
 
 
-class _Commands(MutableMapping[str, Any]):
+class _Commands(Mapping[str, Any]):
     """The commands by name, each imported when it is asked for."""
 
     def __init__(self) -> None:
@@ -115,12 +115,6 @@ class _Commands(MutableMapping[str, Any]):
         if name not in self._loaded:
             self._loaded[name] = load_command(name)
         return self._loaded[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._loaded[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
@@ -137,7 +131,7 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         """Take what Typer found, which is no command: they lie in the table."""
         super().__init__(**{**attributes, "commands": {}})
-        self.commands = _Commands()
+        self.commands = cast("MutableMapping[str, Any]", _Commands())  # nobody adds to it
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's own signature
         """Return the names in the order of a model's life."""
