@@ -6,11 +6,11 @@ from typing import Self
 
 import polars as pl
 
-from batch.tables import SourceTable, Tell, ignore
 from features.dialect import Dialect
 from features.errors import SettingsError
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec import EVENT_COLUMNS, IDENTITY, Spec
+from storage.tables import SourceTable, Tell, ignore
 
 NO_EVENTS = pl.DataFrame(schema=dict.fromkeys(EVENT_COLUMNS, pl.String))
 

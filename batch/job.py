@@ -28,11 +28,11 @@ from batch.partitions import PARTITION_BYTES, ROW, spread
 from batch.receipts import LogSettings, opened
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, refused, too_many_rejects, with_files
 from batch.score_partitions import Results, in_order, results, score_partitions
-from batch.spool import remove_spools
 from batch.spreadsheets import without_formulas
 from features.dialect import Dialect
 from scoring.decisions import decision_schema, flat_reasons
 from scoring.scorer import Scorer
+from storage.spool import remove_spools
 
 Progress = Callable[[str], None]
 

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from batch.score_partitions import Results
-from batch.tables import SourceTable
 from features.errors import SettingsError
 from features.matches import Matches
 from features.rejects import APPLICATIONS
@@ -17,6 +16,7 @@ from features.spec import Spec
 from scoring.bundle import REFERENCE, Bundle
 from scoring.health import NOT_COMPARED, Finding, compare_columns, compare_matches, listed
 from scoring.reference import Reference, read_reference
+from storage.tables import SourceTable
 
 Hint = Callable[[], str]
 _CORRECT = "Correct the source; or, if these customers truly have no events, pass --allow-empty-events."

@@ -13,11 +13,11 @@ from typing import Protocol
 
 import polars as pl
 
-from batch.spool import Spool
-from batch.tables import SourceTable
 from features.applications import identifier
 from features.rejects import APPLICATIONS, EVENTS
 from scoring.scorer import Scored
+from storage.spool import Spool
+from storage.tables import SourceTable
 
 ROW = "|row"  # 1-based row of the table; no column of a spec can have this name
 PARTITION_BYTES = 64 << 20

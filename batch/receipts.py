@@ -18,7 +18,6 @@ from typing import Any
 import polars as pl
 
 from batch.partitions import ROW
-from batch.tables import SourceTable
 from features.spec import Spec
 from receipts.chain import Chain, Staged
 from receipts.files import BusyError
@@ -26,6 +25,7 @@ from receipts.frame import receipts_of
 from receipts.pii import Pseudonymiser
 from scoring.publish import to_messages
 from scoring.scorer import Scored
+from storage.tables import SourceTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

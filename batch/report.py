@@ -8,10 +8,10 @@ import polars as pl
 
 from batch.night import Night
 from batch.score_partitions import Results
-from batch.tables import SourceTable
 from features.errors import RejectLimitError
 from features.rejects import APPLICATIONS, EVENTS
 from scoring.bundle import Bundle
+from storage.tables import SourceTable
 
 Tables = tuple[SourceTable, SourceTable]
 

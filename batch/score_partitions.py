@@ -13,7 +13,6 @@ import polars as pl
 
 from batch.partitions import ROW, Partitions, Scores
 from batch.receipts import Partition, Receipts
-from batch.spool import Spool
 from features.applications import identifier
 from features.errors import CreditError
 from features.matches import NO_MATCHES, Matches
@@ -21,6 +20,7 @@ from features.rejects import APPLICATIONS, DIRT, REJECTS, rejects_frame
 from features.spec import Spec
 from scoring.decisions import decision_schema
 from scoring.scorer import Scored
+from storage.spool import Spool
 
 WINDOW_ROWS = 1 << 16
 _EVENTS_FIRST = 1 << 40  # windows of rejected events come behind those of applications

@@ -55,8 +55,8 @@ def load(  # noqa: PLR0917 - typer takes options by name
     encoding: Encoding = None,
 ) -> None:
     """Fill a store from a file with all events of all customers; what an earlier run wrote is not written again."""
-    from batch.tables import read_table
     from history import Loading, fingerprint, load_events, open_store
+    from storage.tables import read_table
 
     opened = open_store(store)
     spec = opened.settings.spec

@@ -8,8 +8,6 @@ import polars as pl
 import typer
 
 from batch.inputs import NO_EVENTS, check_needs_no_events
-from batch.table_files import find_tables
-from batch.tables import read_table
 from cli.console import note, say, stages, warn
 from cli.directions import say_proposals
 from cli.given import say_given, say_notes
@@ -21,6 +19,8 @@ from features.dialect import Dialect
 from features.errors import InputError, SettingsError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
+from storage.table_files import find_tables
+from storage.tables import read_table
 
 if TYPE_CHECKING:
     from training.data import TrainingData

@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 
 from batch.inputs import read_inputs
-from batch.tables import read_table
 from cli.monitor_sources import Span, gather
 from features.applications import ROW, identifier, read_applications, require_columns
 from features.errors import InputError
@@ -21,6 +20,7 @@ from scoring.decisions import decision_ids
 from scoring.evaluate_files import check_made_by
 from scoring.health import NOT_COMPARED, compare_columns, compare_matches
 from scoring.reference import Reference, read_reference
+from storage.tables import read_table
 
 _MOST_OFF = 1e-3  # of a sum of probabilities from 1, if a program rounded them
 

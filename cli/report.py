@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from batch.output import prepare_folder, refuse_overwriting, replace_files
-from batch.tables import read_table
 from cli.console import say, say_table, stages
 from features.errors import SettingsError
 from scoring.bundle import Bundle, read_bundle
+from storage.tables import read_table
 
 if TYPE_CHECKING:
     from training.data import TrainingData

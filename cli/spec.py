@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from batch.column_passes import ColumnPasses
 from batch.joining import look_at_ids
 from batch.output import prepare_folder, replace_files
-from batch.tables import read_table
 from cli.console import note, say, stages
 from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from features.dialect import Dialect
 from features.draft import Tables, draft_spec
 from features.spec_local import csv_lines
+from storage.column_passes import ColumnPasses
+from storage.tables import read_table
 
 app = typer.Typer(no_args_is_help=True, help="Draft a spec for your own data.")
 

@@ -108,9 +108,9 @@ def publish(
 ) -> None:
     """Send applications with their customers' events to a topic, keyed by customer. Outlasts brokers that fail over."""
     from batch.inputs import NO_EVENTS, check_needs_no_events
-    from batch.tables import read_table
     from scoring.bundle import read_bundle
     from scoring.publish import encode_messages, every_column
+    from storage.tables import read_table
     from stream.publish import Publishing
     from stream.publish import publish as send
 

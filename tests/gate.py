@@ -30,7 +30,7 @@ NEEDS = {
     "credit_process": "process",
 }
 ANYWHERE = {"process", "kafka", "browser"}
-_DECODER = "batch.parquet_decoder"  # reads a table apart, so that a hostile one ends nothing else; as quick as a call
+_DECODER = "storage.parquet_decoder"  # reads a table apart, so that a hostile one ends nothing else; as quick as a call
 
 _SECONDS: dict[str, float] = defaultdict(float)
 

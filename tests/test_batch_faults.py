@@ -15,9 +15,9 @@ import pytest
 
 from batch.job import BatchJob, run_batch
 from batch.lock import only_run
-from batch.tables import read_table
 from features.errors import DeliveryError, InputError
 from scoring.scorer import Scorer
+from storage.tables import read_table
 from tests.batch_parts import REST, outputs, with_rows
 from tests.conftest import PROJECT, Credit
 from tests.waiting import PATIENCE_S
@@ -160,7 +160,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
                 change(path)
         return status
 
-    monkeypatch.setattr("batch.opened.os.fstat", changing)
+    monkeypatch.setattr("storage.opened.os.fstat", changing)
     with pytest.raises(InputError, match=rf"applications\{suffix}: (changed while it was read|not readable)"):
         read_table(path, "applications")
 

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from batch.job import BatchJob, run_batch
-from batch.tables import read_table
 from features.errors import InputError
 from scoring.scorer import Scorer
+from storage.tables import read_table
 from tests.batch_parts import REST, outputs, rejects, with_rows
 from tests.conftest import Credit
 

@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 from backports import zstd
 
-from batch.compressed import decompressed
 from batch.job import BatchJob, run_batch
-from batch.tables import SourceTable, read_table
 from features.dialect import Dialect, declared
 from features.errors import InputError, SpecError
 from features.spec import Spec
 from features.spec_file import parse_spec
 from scoring.scorer import Scorer
+from storage.compressed import decompressed
+from storage.tables import SourceTable, read_table
 from tests.batch_parts import REST, outputs, rejects, with_rows
 from tests.conftest import Credit
 

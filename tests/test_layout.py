@@ -11,21 +11,22 @@ import pytest
 from tests.conftest import PROJECT
 from tests.gate import FIRST
 
-DOORS = {"features", "metrics", "scoring", "monitoring", "receipts", "history", "batch", "stream", "api"}
+DOORS = {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history", "batch", "stream", "api"}
 MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
     "metrics": {"features"},
-    "scoring": {"features", "metrics"},
+    "storage": {"features"},
+    "scoring": {"features", "storage", "metrics"},
     "pages": set(),
     "monitoring": {"features", "metrics", "scoring", "pages"},
-    "receipts": {"features", "metrics", "scoring"},
+    "receipts": {"features", "storage", "metrics", "scoring"},
     "history": {"features", "metrics", "scoring"},
-    "batch": {"features", "metrics", "scoring", "monitoring", "receipts"},
-    "stream": {"features", "metrics", "scoring", "monitoring", "receipts", "history"},
-    "api": {"features", "metrics", "scoring", "monitoring", "receipts", "history"},
+    "batch": {"features", "storage", "metrics", "scoring", "monitoring", "receipts"},
+    "stream": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history"},
+    "api": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history"},
     "training": {"features", "metrics", "scoring", "pages"},
-    "model_export": {"features", "metrics", "scoring", "pages", "training"},
+    "model_export": {"features", "storage", "metrics", "scoring", "pages", "training"},
     "verify": DOORS,
     "cli": {*DOORS, "pages", "verify", "training", "model_export", "recipes"},
 }

@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from batch.tables import SourceTable
 from features.dialect import Dialect
 from features.errors import DeliveryError, InputError
 from features.rejects import APPLICATIONS
 from features.spec import Spec
+from storage.tables import SourceTable
 from verify.outcomes import Outcome, from_files
 from verify.processes import running
 

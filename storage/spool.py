@@ -11,8 +11,8 @@ from typing import Self
 
 import polars as pl
 
-from batch.frames import packed, unpacked
 from features.errors import DeliveryError
+from storage.frames import packed, unpacked
 
 SUFFIX = ".spool"
 

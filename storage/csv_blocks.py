@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from batch.compressed import COMPRESSED, READ_BYTES, decompressed
-from batch.csv_structure import CsvStructure
-from batch.decoded import in_utf8
-from batch.opened import Opened
 from features.dialect import Dialect
 from features.errors import InputError
+from storage.compressed import COMPRESSED, READ_BYTES, decompressed
+from storage.csv_structure import CsvStructure
+from storage.decoded import in_utf8
+from storage.opened import Opened
 
 
 @dataclass(slots=True)

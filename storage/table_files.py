@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
-from batch.compressed import COMPRESSED
 from features.errors import InputError
+from storage.compressed import COMPRESSED
 
 PARQUET = ".parquet"
 _SUFFIXES = (".csv", *[f".csv{suffix}" for suffix in COMPRESSED], PARQUET)

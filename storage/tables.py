@@ -10,13 +10,13 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from batch.csv_blocks import CsvFile
-from batch.id_forms import IdForms
-from batch.opened import Opened, opened
-from batch.parquet_blocks import ParquetDecoder, ParquetHead, parquet_decoder_process
-from batch.table_files import Part, find_parts, missing_numbers
 from features.dialect import Dialect
 from features.errors import InputError
+from storage.csv_blocks import CsvFile
+from storage.id_forms import IdForms
+from storage.opened import Opened, opened
+from storage.parquet_blocks import ParquetDecoder, ParquetHead, parquet_decoder_process
+from storage.table_files import Part, find_parts, missing_numbers
 
 Tell = Callable[[str], None]
 _CHUNK_BYTES = 1 << 24

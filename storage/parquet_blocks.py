@@ -10,10 +10,10 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
-from batch import parquet_decoder
-from batch.frames import receive, unpacked
-from batch.opened import Opened, changed
 from features.errors import InputError
+from storage import parquet_decoder
+from storage.frames import receive, unpacked
+from storage.opened import Opened, changed
 
 
 @dataclass(frozen=True, slots=True)

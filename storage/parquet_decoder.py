@@ -16,8 +16,8 @@ from typing import Any
 
 import polars as pl
 
-from batch.frames import packed, send
-from batch.opened import identity
+from storage.frames import packed, send
+from storage.opened import identity
 
 
 def answer(request: dict[str, Any]) -> Iterator[bytes]:

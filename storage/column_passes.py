@@ -5,12 +5,12 @@ from pathlib import Path
 
 import polars as pl
 
-from batch.tables import SourceTable, Tell, ignore
 from features.applications import require_columns
 from features.dialect import Dialect
 from features.errors import InputError
 from features.rejects import APPLICATIONS
 from features.spec import IDENTITY
+from storage.tables import SourceTable, Tell, ignore
 
 _CELL_BYTES = 24
 _LEFT_OUT = "not in the spec"  # is noted of columns that another pass reads
