@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from api.fair import FairQueue, Part, Work
 from api.problems import Response
 from features.errors import DeliveryError
-from scoring.messages import Answer
+from scoring.message.message_scorer import Answer
 
 GATHER_SECONDS = 0.001
 _WORTH = 0.6  # of those that are waited for, so many must come, on average of the last times

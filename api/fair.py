@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from api.problems import Response
-from scoring.messages import Answer
+from scoring.message.message_scorer import Answer
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

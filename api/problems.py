@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from scoring.message_decoder import Refusal
-from scoring.messages import Answer
+from scoring.message.decoder import Refusal
+from scoring.message.message_scorer import Answer
 
 Header = tuple[str, str]
 JSON = "application/json"

@@ -24,7 +24,7 @@ from api.recorder import Recorder
 from api.routes import BY_PATH, Route
 from api.settings import Settings
 from api.watch import Seen, Watch
-from scoring.messages import Answer
+from scoring.message.message_scorer import Answer
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _RETRY: tuple[Header, ...] = (("Retry-After", "1"),)

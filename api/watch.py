@@ -7,7 +7,7 @@ from api.coalescer import Answering
 from api.logs import JsonLog, where
 from api.problems import Response
 from monitoring.doors import RestMetrics
-from scoring.messages import Answer
+from scoring.message.message_scorer import Answer
 
 CLIENT_GONE = 499
 

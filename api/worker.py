@@ -26,8 +26,8 @@ from receipts.outbox_files import Maker
 from receipts.pii import Pseudonymiser, read_key
 from scoring.health import NOT_COMPARED
 from scoring.machine import spare_the_collector
-from scoring.messages import MessageScorer
-from scoring.schema import application_schema, decision_json_schema, example_application
+from scoring.message.message_scorer import MessageScorer
+from scoring.message.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from features.decimal_advice import decimal_advice
 from features.dialect import Dialect
 from features.matrix import build_features
 from features.spec import Spec
+from scoring.bundle.reference import Reference
 from scoring.decisions import decision_schema
-from scoring.reference import Reference
 from scoring.scorer import Scored
 
 

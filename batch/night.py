@@ -13,9 +13,9 @@ from features.errors import SettingsError
 from features.matches import Matches
 from features.rejects import APPLICATIONS
 from features.spec import Spec
-from scoring.bundle import REFERENCE, Bundle
+from scoring.bundle.folder import REFERENCE, Bundle
+from scoring.bundle.reference import Reference, read_reference
 from scoring.health import NOT_COMPARED, Finding, compare_columns, compare_matches, listed
-from scoring.reference import Reference, read_reference
 from storage.tables import SourceTable
 
 Hint = Callable[[], str]

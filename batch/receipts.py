@@ -23,7 +23,7 @@ from receipts.chain import Chain, Staged
 from receipts.files import BusyError
 from receipts.frame import receipts_of
 from receipts.pii import Pseudonymiser
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
 from scoring.scorer import Scored
 from storage.tables import SourceTable
 

@@ -10,7 +10,7 @@ from batch.night import Night
 from batch.score_partitions import Results
 from features.errors import RejectLimitError
 from features.rejects import APPLICATIONS, EVENTS
-from scoring.bundle import Bundle
+from scoring.bundle.folder import Bundle
 from storage.tables import SourceTable
 
 Tables = tuple[SourceTable, SourceTable]

@@ -25,8 +25,8 @@ from model_export.trees import from_model
 from recipes.kaggle import kaggle
 from recipes.synthetic import synthetic
 from scoring.model import Model
-from scoring.reason_quality import check_reasons
-from scoring.reasons import Explainer
+from scoring.reasons.explainer import Explainer
+from scoring.reasons.quality import check_reasons
 from training.data import TrainingData
 from training.fit import ModelKind
 from training.run import Trained, train

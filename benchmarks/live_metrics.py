@@ -19,7 +19,7 @@ from features.matrix import FeatureTable
 from monitoring.doors import RestMetrics
 from monitoring.live import Live
 from scoring.decisions import Decided
-from scoring.messages import MessageScorer
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 
 SIZES = (1, 16, 256)

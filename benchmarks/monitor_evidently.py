@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from receipts.read import frames
-from scoring.bins import place
-from scoring.bundle import Bundle
-from scoring.reference import read_reference
+from scoring.bundle.bins import place
+from scoring.bundle.folder import Bundle
+from scoring.bundle.reference import read_reference
 
 PACKAGES = ("evidently==0.7.23", "pandas<3", "pyarrow")  # it imports what pandas 3 took out
 _SCRIPT = """

@@ -23,7 +23,7 @@ from receipts.chain import Chain
 from receipts.frame import receipts_of
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.scorer import Scorer
 from training.data import TrainingData
 from training.run import train

@@ -21,9 +21,9 @@ from model_export.tabulate import tabulate
 from model_export.trees import from_model
 from recipes.kaggle import kaggle
 from recipes.synthetic import synthetic
-from scoring.reason_book import ReasonBook
-from scoring.reason_quality import check_reasons
-from scoring.reasons import Explainer
+from scoring.reasons.book import ReasonBook
+from scoring.reasons.explainer import Explainer
+from scoring.reasons.quality import check_reasons
 from training.data import TrainingData
 from training.run import train
 

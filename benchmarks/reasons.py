@@ -25,8 +25,8 @@ from features.matrix import build_features
 from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.kaggle import kaggle
-from scoring.bundle import Bundle
-from scoring.reasons import Explainer, Ranked
+from scoring.bundle.folder import Bundle
+from scoring.reasons.explainer import Explainer, Ranked
 from scoring.scorer import Scorer
 from training.data import TrainingData
 from training.run import Trained, train

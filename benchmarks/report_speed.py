@@ -14,7 +14,7 @@ from pathlib import Path
 from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.synthetic import synthetic
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from training.data import TrainingData
 from training.rejudge import content_on, rejudge
 from training.report.card import render_card

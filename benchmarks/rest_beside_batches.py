@@ -23,7 +23,7 @@ from typing import cast
 import numpy as np
 
 from api.keys import KeyFile
-from scoring.schema import example_application
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 
 _PORT = 8437

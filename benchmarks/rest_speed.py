@@ -25,8 +25,8 @@ import psutil
 from benchmarks import rest_mlflow
 from benchmarks.score_end_to_end import make_model
 from features.matrix import build_features
-from scoring.message_decoder import MessageDecoder
-from scoring.schema import example_application
+from scoring.message.decoder import MessageDecoder
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 
 PORT = 8431

@@ -20,9 +20,9 @@ from benchmarks.score_end_to_end import make_model
 from benchmarks.stream_setup import messages_of_30_events
 from features.matrix import build_carried, list_features
 from scoring.decisions import decide
-from scoring.lines import write_lines
-from scoring.message_decoder import MessageDecoder
-from scoring.messages import MessageScorer
+from scoring.message.decision_lines import write_lines
+from scoring.message.decoder import MessageDecoder
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 
 SIZES = (1, 4, 16, 64, 512)

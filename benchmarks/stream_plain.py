@@ -5,7 +5,7 @@ from pathlib import Path
 
 import confluent_kafka as ck
 
-from scoring.messages import MessageScorer
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 
 _BATCH = 500

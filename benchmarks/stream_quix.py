@@ -6,7 +6,7 @@ from typing import Any
 
 from quixstreams import Application
 
-from scoring.messages import MessageScorer
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 
 

@@ -16,7 +16,7 @@ import msgspec
 import psutil
 
 from recipes.synthetic import synthetic
-from scoring.publish import encode_messages, every_column
+from scoring.message.from_tables import encode_messages, every_column
 from tests.kafka import PROJECT, KafkaServer
 
 EVENTS = 30

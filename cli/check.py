@@ -26,7 +26,7 @@ from cli.options import (
 from cli.score import match_rows
 from cli.spec_files import read_spec
 from features.errors import RejectLimitError, SettingsError
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 
 app = typer.Typer()
 

@@ -19,8 +19,8 @@ from features.reason_codes import complete_reasons
 from features.spec import Spec
 from scoring.decisions import decision_lines, decision_schema
 from scoring.explanation import Explanation, explain_application
-from scoring.reason_book import ReasonBook
-from scoring.reasons import Explainer
+from scoring.reasons.book import ReasonBook
+from scoring.reasons.explainer import Explainer
 from scoring.scorer import Scorer
 
 if TYPE_CHECKING:

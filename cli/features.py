@@ -18,7 +18,7 @@ from features.errors import SettingsError
 from features.explain_row import describe_application, matrix_frame
 from features.matrix import build_features
 from features.spec import Spec
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 
 app = typer.Typer()
 

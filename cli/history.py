@@ -84,7 +84,7 @@ def load(  # noqa: PLR0917 - typer takes options by name
 def schema(store: StoreOption) -> None:
     """Print the JSON Schema of the messages of the topic of events."""
     from history import open_store
-    from scoring.schema import event_schema
+    from scoring.message.schema import event_schema
 
     opened = open_store(store)
     say(json.dumps(event_schema(opened.settings.spec), indent=2, ensure_ascii=False))

@@ -96,7 +96,7 @@ def _place(text: str) -> tuple[int, int]:
 
 
 def _specs(bundles: Path) -> Callable[[str], "Spec"]:
-    from scoring.bundle import read_bundle
+    from scoring.bundle.folder import read_bundle
 
     @lru_cache
     def spec_of(bundle_id: str) -> "Spec":

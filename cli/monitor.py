@@ -13,12 +13,12 @@ from cli.console import say, say_table, stages, warn
 from cli.log_options import instant
 from cli.options import BundleOption
 from features.errors import DeliveryError, SettingsError
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 
 if TYPE_CHECKING:
     from cli.monitor_sources import Span
     from monitoring.watch import Figures, Watched
-    from scoring.bundle import Bundle
+    from scoring.bundle.folder import Bundle
 
 app = typer.Typer()
 ALARM = 8

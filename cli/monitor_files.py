@@ -15,11 +15,11 @@ from features.rejects import dirt_frame
 from monitoring.intake import FEATURE, Outcomes
 from monitoring.watch import Watched
 from receipts.outcomes import read_labels
-from scoring.bundle import Bundle
+from scoring.bundle.folder import Bundle
+from scoring.bundle.reference import Reference, read_reference
 from scoring.decisions import decision_ids
 from scoring.evaluate_files import check_made_by
 from scoring.health import NOT_COMPARED, compare_columns, compare_matches
-from scoring.reference import Reference, read_reference
 from storage.tables import read_table
 
 _MOST_OFF = 1e-3  # of a sum of probabilities from 1, if a program rounded them

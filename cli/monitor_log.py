@@ -16,9 +16,9 @@ from monitoring.survey import Plan
 from monitoring.watch import Watched
 from receipts.outcomes import read_outcomes
 from receipts.read import Segment, segments
-from scoring.bundle import Bundle
-from scoring.message_decoder import MessageDecoder
-from scoring.reference import read_reference
+from scoring.bundle.folder import Bundle
+from scoring.bundle.reference import read_reference
+from scoring.message.decoder import MessageDecoder
 
 _SAMPLED_MESSAGES = 20_000
 _SHOWN = 3

@@ -10,8 +10,8 @@ import polars as pl
 from monitoring.intake import Intake, Outcomes
 from monitoring.survey import SURVEYED, Plan, Survey
 from monitoring.watch import Watched
-from scoring.bundle import Bundle
-from scoring.reference import read_reference
+from scoring.bundle.folder import Bundle
+from scoring.bundle.reference import read_reference
 
 _SHOWN = 5
 Read = Callable[[list[str]], Iterator[pl.DataFrame]]

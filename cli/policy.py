@@ -8,7 +8,7 @@ import typer
 from cli.console import say, say_table, stages, warn
 from features.errors import SettingsError
 from metrics import Place, Unit, listed, value_of
-from scoring.bundle import Bundle, read_bundle
+from scoring.bundle.folder import Bundle, read_bundle
 from scoring.policy import Policy
 from scoring.scorer import Scorer
 

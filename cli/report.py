@@ -8,7 +8,7 @@ import typer
 from batch.output import prepare_folder, refuse_overwriting, replace_files
 from cli.console import say, say_table, stages
 from features.errors import SettingsError
-from scoring.bundle import Bundle, read_bundle
+from scoring.bundle.folder import Bundle, read_bundle
 from storage.tables import read_table
 
 if TYPE_CHECKING:

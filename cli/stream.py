@@ -58,7 +58,7 @@ def run(settings: StreamSettings) -> None:
 
 def _answering(settings: StreamSettings, scorer: "Scorer", control: "Control") -> "AnswerMessages":
     """Return what answers messages, with the history store if one is configured."""
-    from scoring.messages import MessageScorer
+    from scoring.message.message_scorer import MessageScorer
 
     if not settings.history or not scorer.bundle.spec.groups:
         return MessageScorer(scorer, control.metrics.observe).answer
@@ -108,8 +108,8 @@ def publish(
 ) -> None:
     """Send applications with their customers' events to a topic, keyed by customer. Outlasts brokers that fail over."""
     from batch.inputs import NO_EVENTS, check_needs_no_events
-    from scoring.bundle import read_bundle
-    from scoring.publish import encode_messages, every_column
+    from scoring.bundle.folder import read_bundle
+    from scoring.message.from_tables import encode_messages, every_column
     from storage.tables import read_table
     from stream.publish import Publishing
     from stream.publish import publish as send

@@ -23,9 +23,9 @@ from features.stored import Stored, Unusable
 from history.records import CONTROL, NEVER, Customer, Snapshot, State, visible
 from history.store import HistoryStore, window_microseconds
 from history.texts import message_events
-from scoring.histories import Found, Used
-from scoring.message_decoder import Refusal
-from scoring.message_shape import Lacking
+from scoring.message.decoder import Refusal
+from scoring.message.found_histories import Found, Used
+from scoring.message.shape import Lacking
 
 MOST_EVENTS = 200_000  # of a customer
 MOST_IN_RECEIPT = 4_000  # where a receipt with all of them must fit into a message of a megabyte
@@ -79,7 +79,7 @@ class Histories:
             return True
 
     def __call__(self, lacking: Sequence[Lacking]) -> Found:
-        """Look up all of them at once; see `scoring.histories`."""
+        """Look up all of them at once; see `scoring.message.found_histories`."""
         as_of = self._as_of([one.as_of for one in lacking])
         try:
             snapshot = self._read([_name(one.customer_id) for one in lacking], lacking)

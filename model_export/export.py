@@ -24,13 +24,13 @@ from model_export.reference import make_reference
 from model_export.sweep import Proof, sweep
 from model_export.tabulate import tabulate
 from model_export.trees import Ensemble, from_model
-from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, canonical_json
+from scoring.bundle.folder import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, canonical_json
+from scoring.bundle.golden import golden_frame
 from scoring.decisions import Rules, make_decisions
-from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
 from scoring.model import Model
-from scoring.reasons import Explainer
-from scoring.shap_tables import ShapTables
+from scoring.reasons.explainer import Explainer
+from scoring.reasons.shap_tables import ShapTables
 from training.candidate import Fit
 from training.report.figures import Sides, training_figures
 from training.report.files import report_files

@@ -12,13 +12,13 @@ from features.spec import Spec
 from metrics import find
 from model_export.publish import publish
 from model_export.reference import under_policy
-from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, Bundle, stored_file
+from scoring.bundle.folder import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, Bundle, stored_file
+from scoring.bundle.golden import golden_frame
+from scoring.bundle.reference import read_reference
 from scoring.decisions import Rules, make_decisions
-from scoring.golden import golden_frame
 from scoring.machine import cpu_family, library_versions
 from scoring.model import Model
 from scoring.policy import Policy
-from scoring.reference import read_reference
 from training.choose_policy import choose_policy
 from training.data import Examples
 from training.judged import Judged, evaluate_judged

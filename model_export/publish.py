@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from features.errors import DeliveryError
-from scoring.bundle import FORMAT_VERSION, MANIFEST, canonical_json, read_bundle, sha256
+from scoring.bundle.folder import FORMAT_VERSION, MANIFEST, canonical_json, read_bundle, sha256
 from scoring.durable import flush_folder
 
 

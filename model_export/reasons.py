@@ -12,8 +12,8 @@ from features.errors import ExportError
 from features.reason_codes import complete_reasons
 from features.spec import Spec
 from model_export.adversarial import Case, finite
-from scoring.reason_book import FeatureEntry, ReasonBook
-from scoring.shap_tables import ShapTables
+from scoring.reasons.book import FeatureEntry, ReasonBook
+from scoring.reasons.shap_tables import ShapTables
 
 TOLERANCE = 1e-5
 _NATIVE_ROWS = 150  # of each kind of case: XGBoost takes a third of a millisecond a row

@@ -24,10 +24,10 @@ from metrics import (
     variance,
     weighted_mean,
 )
-from scoring.bins import Column, Item, count, design_effect, place, quantile_edges
+from scoring.bundle.bins import Column, Item, count, design_effect, place, quantile_edges
+from scoring.bundle.reference import Claim, ColumnHealth, DirtCount, Month, Outputs, Reference, with_classes
 from scoring.decisions import credit_scores
-from scoring.reference import Claim, ColumnHealth, DirtCount, Month, Outputs, Reference, with_classes
-from scoring.shap_tables import ShapTables
+from scoring.reasons.shap_tables import ShapTables
 from training.judged import Judged
 
 _MOST_CUSTOMERS, _MOST_ROWS = 20_000, 20_000  # for design effects, and for contributions

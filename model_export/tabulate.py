@@ -1,4 +1,4 @@
-"""Tables of exact path-dependent TreeSHAP values from the neutral form of the trees: see `scoring.shap_tables`."""
+"""Exact path-dependent TreeSHAP values as tables, from the neutral form of the trees."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from features.errors import ExportError
 from model_export.shapley import leaf_values
 from model_export.trees import ALL_CLASSES, Ensemble, Tree
-from scoring.shap_tables import GROUP_CONDITIONS, ShapTables
+from scoring.reasons.shap_tables import GROUP_CONDITIONS, ShapTables
 
 MOST_BYTES = 128 * 2**20
 _LARGEST_SUM = 2**31 - 1

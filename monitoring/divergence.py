@@ -79,7 +79,7 @@ def psi_band(bins: int, alpha: float, reference: Size, window: Size) -> float:
 
     PSI then is about (1/n + 1/m) times a chi-square variable with bins - 1 degrees of freedom, n and m being the
     numbers of independent rows. Source: Yurdakul and Naranjo, Statistical properties of the population stability index,
-    Journal of Risk Model Validation 14 (2020); design effects as in `scoring.bins.design_effect`.
+    Journal of Risk Model Validation 14 (2020); design effects as in `scoring.bundle.bins.design_effect`.
     """
     if bins < 2 or reference.independent <= 0 or window.independent <= 0:
         return math.inf

@@ -11,7 +11,7 @@ from monitoring.live import DirtCounts, Live
 from monitoring.metrics import DIRT, REST_WORKER, STREAM, Metric
 from monitoring.registry import Deaths, Registry
 from scoring.decisions import Decided
-from scoring.messages import Answer
+from scoring.message.message_scorer import Answer
 
 
 class DoorMetrics:

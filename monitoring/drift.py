@@ -14,7 +14,7 @@ from features.cells import MISSING, UNKNOWN
 from monitoring.divergence import Size, psi_band
 from monitoring.finding import WHOLE, Finding, Kind, compared, most_moved, rate
 from monitoring.window import Tally, Window
-from scoring.bins import Item
+from scoring.bundle.bins import Item
 
 FALSE_ALARMS = 0.02
 

@@ -16,9 +16,9 @@ from monitoring.agreement import SAME, Doors
 from monitoring.survey import Plan
 from monitoring.truth import Labelled
 from monitoring.window import Block, Window
-from scoring.bundle import Bundle
+from scoring.bundle.folder import Bundle
+from scoring.bundle.reference import Reference
 from scoring.lookup import Lookup
-from scoring.reference import Reference
 
 FEATURE = "feature:"
 

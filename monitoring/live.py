@@ -19,9 +19,9 @@ from monitoring.live_counts import Layout, Matrix, Seen
 from monitoring.live_health import LiveHealth, Say
 from monitoring.live_window import SharedWindow
 from monitoring.metrics import LIVE
-from scoring.bundle import REFERENCE, Bundle
+from scoring.bundle.folder import REFERENCE, Bundle
+from scoring.bundle.reference import Reference, read_reference
 from scoring.decisions import Decided
-from scoring.reference import Reference, read_reference
 
 LEAST_DECISIONS = 500  # no PSI of fewer: of 500 the one of ten bins is beyond 0.05 by chance in one window of 500
 _TOGETHER = 64  # decisions that are counted in one go, which is far cheaper than one by one

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from features.matrix import list_features
 from features.spec import Spec
-from scoring.bins import Item
-from scoring.reference import Reference
+from scoring.bundle.bins import Item
+from scoring.bundle.reference import Reference
 
 Counts = NDArray[np.int64]
 Matrix = NDArray[np.float32]

@@ -10,8 +10,8 @@ from features.rejects import APPLICATIONS, Dirt
 from features.spec import Spec
 from monitoring.families import gauge
 from monitoring.live_counts import Seen
+from scoring.bundle.reference import Reference
 from scoring.health import Finding, compare_columns, compare_matches
-from scoring.reference import Reference
 
 LEAST_CHANCE = 1e-6  # of a finding: the window is looked at again and again
 _EVENTS = "events"

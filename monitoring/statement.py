@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from monitoring.estimate import LEAST_ROWS
 from monitoring.finding import WHOLE, Finding, Kind
-from scoring.reference import Reference
+from scoring.bundle.reference import Reference
 
 _SIGMAS = 3.0
 

@@ -19,7 +19,7 @@ from monitoring.finding import WHOLE, Finding, ranked
 from monitoring.statement import Statement, statement
 from monitoring.truth import Cohort, Evidence, Labelled, Yardstick, calibration, cohort, refused_unknown
 from monitoring.window import Window
-from scoring.bundle import Bundle
+from scoring.bundle.folder import Bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from features.rejects import APPLICATIONS
 from metrics import Sums
-from scoring.bins import Column, Item, count, design_effect, place
-from scoring.reference import Reference
+from scoring.bundle.bins import Column, Item, count, design_effect, place
+from scoring.bundle.reference import Reference
 
 Indices = NDArray[np.int64]
 Cell = tuple[int, str]  # period, door

@@ -14,7 +14,7 @@ from receipts.log import HEADS, MARK, OUTBOX, OUTCOMES, WRITERS, check_log
 from receipts.manifest import MANIFEST, NOTHING_BEFORE, is_own_file, read_manifest
 from receipts.read import Segment
 from receipts.removal import sealed_hashes
-from scoring.bundle import sha256
+from scoring.bundle.folder import sha256
 
 _TRIES = 10
 

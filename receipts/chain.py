@@ -27,7 +27,7 @@ from receipts.log import HEADS, WRITERS, check_writer, create_log
 from receipts.manifest import NOTHING_BEFORE, Manifest, read_manifest
 from receipts.row_hash import row_hashes, with_nonce
 from receipts.segment_files import write_files
-from scoring.bundle import sha256
+from scoring.bundle.folder import sha256
 from scoring.decisions import INSTANT_FORMAT
 
 __all__ = ["Chain", "Head", "Staged"]

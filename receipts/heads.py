@@ -8,7 +8,7 @@ from features.errors import InputError
 from receipts.files import put
 from receipts.log import HEADS
 from receipts.manifest import NOTHING_BEFORE
-from scoring.bundle import canonical_json
+from scoring.bundle.folder import canonical_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from features.errors import InputError
 from features.events import APPLICATION_ROW
 from features.spec import IDENTITY, Spec
 from scoring.decisions import INSTANT_FORMAT, decision_schema
-from scoring.message_decoder import MessageDecoder, Refusal
+from scoring.message.decoder import MessageDecoder, Refusal
 
 VERSION = 1
 WITH_HEADERS = 2  # the version of receipts that hold headers, which an earlier `credit` cannot read

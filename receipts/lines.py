@@ -20,8 +20,8 @@ from features.spec import Spec
 from receipts.frame import HEADERS, receipts_of
 from receipts.line_checks import check_receipts
 from receipts.line_parts import BROKEN, VERSION, WITH_HEADERS, ReceiptError, applications_of, decisions_of, instants
-from scoring.histories import completed
-from scoring.messages import Answer
+from scoring.message.found_histories import completed
+from scoring.message.message_scorer import Answer
 
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 

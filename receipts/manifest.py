@@ -8,7 +8,7 @@ from typing import Any
 from features.errors import InputError
 from receipts.files import PART, put
 from receipts.log import FORMAT_VERSION, check_version
-from scoring.bundle import canonical_json, sha256
+from scoring.bundle.folder import canonical_json, sha256
 
 MANIFEST = "manifest.json"
 NOTHING_BEFORE = "0" * 64

@@ -9,7 +9,7 @@ from receipts.files import flush_file, flush_folder
 from receipts.index import make_index
 from receipts.manifest import Manifest
 from receipts.read import GROUP_ROWS
-from scoring.bundle import sha256
+from scoring.bundle.folder import sha256
 
 
 def write_files(folder: Path, manifest: Manifest, rows: pl.DataFrame) -> dict[str, str]:

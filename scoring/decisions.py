@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from features.matrix import FeatureTable
 from features.spec import ScoreScaling, Spec
 from scoring.policy import Policy
-from scoring.reasons import MOST_REASONS, REASON, Explainer, Ranked
+from scoring.reasons.explainer import MOST_REASONS, REASON, Explainer, Ranked
 
 INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 

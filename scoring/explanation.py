@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from features.explain_row import describe_application
-from scoring.reasons import Explainer
+from scoring.reasons.explainer import Explainer
 from scoring.scorer import Scorer
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from features.cells import MISSING
 from features.matches import Matches
 from features.rejects import APPLICATIONS, Dirt
-from scoring.reference import ColumnHealth, Reference
+from scoring.bundle.reference import ColumnHealth, Reference
 from scoring.shortfall import Share, log_chance
 
 GONE, FEW_MATCH, FAR_BELOW = 1e-6, 1e-3, 2e-4

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from features.errors import BundleError
-from scoring.bundle import MODEL
+from scoring.bundle.folder import MODEL
 from scoring.memory_limit import ROOM_BYTES, room_for
 
 ROW_ORDER = "row_order"  # metadata of the model: JSON list of [feature, threshold]

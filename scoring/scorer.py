@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from features.carried import Carried
 from features.matches import NO_MATCHES, Matches
 from features.matrix import FeatureTable, build_carried, build_features, list_features
-from scoring.bundle import Bundle, read_bundle
+from scoring.bundle.folder import Bundle, read_bundle
+from scoring.bundle.golden import GoldenMatch, check_golden
 from scoring.decisions import Decided, Rules, as_frame, decide
-from scoring.golden import GoldenMatch, check_golden
 from scoring.machine import cpu_family
 from scoring.model import Model
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from polars.exceptions import PanicException, PolarsError
 
-from scoring.message_decoder import Refusal
-from scoring.messages import Answer
+from scoring.message.decoder import Refusal
+from scoring.message.message_scorer import Answer
 from stream.records import Message
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scoring.message_decoder import Refusal
+from scoring.message.decoder import Refusal
 from stream.proofs import Claim, prove, read_proof
 from stream.records import Headers, Message, Record, number
 

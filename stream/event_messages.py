@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from history import Erasure, Places, Void
-from scoring.message_decoder import Refusal
+from scoring.message.decoder import Refusal
 from stream.records import Message
 
 SCHEMA_VERSION = 1

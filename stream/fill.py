@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from history import CONTROL, Change, HistoryStore, State, clean
-from scoring.message_decoder import Refusal
+from scoring.message.decoder import Refusal
 from stream.breaker import Breaker
 from stream.client import Config
 from stream.client_settings import producer_config

@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 
 from features.errors import DeliveryError
-from scoring.histories import Used
-from scoring.messages import Answer, MessageScorer
+from scoring.message.found_histories import Used
+from scoring.message.message_scorer import Answer, MessageScorer
 from stream.errors import PersonNeededError
 from stream.records import Batch, Message
 

@@ -34,7 +34,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from monitoring.doors import StreamMetrics
-from scoring.messages import Answer
+from scoring.message.message_scorer import Answer
 from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer

@@ -10,7 +10,7 @@ from features.spec import Spec
 from receipts.line_parts import ReceiptError
 from receipts.lines import MissingBundleError, receipt_frames
 from receipts.pii import Pseudonymiser
-from scoring.message_decoder import Refusal
+from scoring.message.decoder import Refusal
 from stream.client import Config
 from stream.client_settings import producer_config
 from stream.cluster import Admin

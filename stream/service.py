@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from features.errors import DeliveryError, SettingsError
 from monitoring.doors import StreamMetrics
-from scoring.framing import unframed
 from scoring.machine import spare_the_collector
+from scoring.message.framing import unframed
 from stream.answers import AnswerMessages, plain
 from stream.breaker import Breaker
 from stream.broker import GroupConsumer

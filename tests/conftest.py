@@ -17,8 +17,8 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
-from scoring.bundle import read_bundle
-from scoring.schema import example_application
+from scoring.bundle.folder import read_bundle
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.gate import (  # noqa: F401 - hooks of pytest
     pytest_collection_modifyitems,

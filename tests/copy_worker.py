@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.errors import CreditError
-from scoring.message_decoder import Refusal
-from scoring.messages import Answer
+from scoring.message.decoder import Refusal
+from scoring.message.message_scorer import Answer
 from stream.service import Control, run_worker
 from stream.settings import StreamSettings, load_settings
 from stream.watchdog import Watchdog

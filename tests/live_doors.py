@@ -12,7 +12,7 @@ import polars as pl
 
 from features.spec import Spec
 from recipes.dataset import Dataset
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
 from tests.conftest import PROJECT
 from tests.waiting import PATIENCE_S, wait_until
 

@@ -17,8 +17,8 @@ from receipts.chain import Chain
 from receipts.frame import receipts_of
 from receipts.outcomes import read_labels
 from recipes.dataset import Dataset
-from scoring.bundle import REFERENCE, Bundle, sha256
-from scoring.reference import Reference
+from scoring.bundle.folder import REFERENCE, Bundle, sha256
+from scoring.bundle.reference import Reference
 from scoring.scorer import Scorer
 
 DECIDED = datetime(2026, 1, 5, tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient
 
-from scoring.messages import Answer
+from scoring.message.message_scorer import Answer
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, member_config, producer_config
 from stream.cluster import Admin, read_records

@@ -16,8 +16,8 @@ from receipts.lines import line_head, receipt_line
 from receipts.read import frames
 from recipes.dataset import Dataset
 from scoring.decisions import decision_ids
-from scoring.messages import MessageScorer
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -21,7 +21,7 @@ from model_export.adopted import Adoption, take_over
 from model_export.export import export
 from model_export.trees import from_model
 from recipes.dataset import Dataset
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from tests.adopted import Notebook
 from training.run import Trained
 

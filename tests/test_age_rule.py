@@ -16,7 +16,7 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from model_export.sweep import Proof, _never_worse
 from model_export.trees import from_model
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.model import Model
 from scoring.scorer import Scorer
 from training.data import TrainingData

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from features.errors import BundleError
-from scoring.bundle import FILES, canonical_json, read_bundle
+from scoring.bundle.folder import FILES, canonical_json, read_bundle
 from scoring.scorer import Scorer
 
 ALL = (*FILES, "manifest.json", "figures.json", "model_card.md", "reference.json", "report.html")

@@ -13,8 +13,8 @@ from receipts.chain import Chain
 from receipts.find_headers import find_by_header
 from receipts.line_parts import ReceiptError
 from receipts.lines import line_head, line_source, receipt_frames, receipt_line
-from scoring.messages import Answer, MessageScorer
-from scoring.schema import example_application
+from scoring.message.message_scorer import Answer, MessageScorer
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from stream.records import Batch, Message
 from stream.routes import Routes

@@ -14,8 +14,8 @@ from features.cells import KINDS, spellings_of
 from features.errors import SpecError
 from features.matrix import build_carried, build_features
 from features.spec_file import parse_spec
-from scoring.message_decoder import MessageDecoder
-from scoring.publish import to_messages
+from scoring.message.decoder import MessageDecoder
+from scoring.message.from_tables import to_messages
 from tests.conftest import PROJECT
 from tests.recorded_cells import corpus
 from tests.test_plain_cells import few_rows

@@ -10,8 +10,8 @@ from api.coalescer import Answered, Coalescer, Full
 from api.fair import Work
 from api.problems import Response
 from features.errors import DeliveryError
-from scoring.message_decoder import Refusal
-from scoring.messages import Answer
+from scoring.message.decoder import Refusal
+from scoring.message.message_scorer import Answer
 from tests.waiting import PATIENCE_S
 
 

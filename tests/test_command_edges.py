@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from recipes.dataset import Dataset
-from scoring.bundle import canonical_json
+from scoring.bundle.folder import canonical_json
 from tests.conftest import PROJECT, Credit
 
 

@@ -20,8 +20,8 @@ from features.spec import Spec
 from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
-from scoring.publish import to_messages
-from scoring.schema import application_schema
+from scoring.message.from_tables import to_messages
+from scoring.message.schema import application_schema
 from tests.conftest import Credit
 from tests.test_spec import MINIMAL
 from training.data import TrainingData

@@ -16,7 +16,7 @@ from model_export.export import export
 from model_export.sweep import Proof, sweep
 from model_export.trees import from_model
 from recipes.dataset import Dataset
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.model import Model
 from scoring.policy import Policy
 from tests.conftest import Credit

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_export.sweep import NOT_MONGE
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from tests.test_monitor_ranking import BUNDLE
 from training.report.content import Content
 from training.report.files import content_of

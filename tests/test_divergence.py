@@ -16,7 +16,7 @@ from monitoring.divergence import (
     psi_band,
     rate_band,
 )
-from scoring.bins import Item, count, design_effect, place, quantile_edges
+from scoring.bundle.bins import Item, count, design_effect, place, quantile_edges
 from scoring.lookup import Lookup
 
 

@@ -14,7 +14,7 @@ from features.errors import BundleError
 from features.matrix import list_features
 from metrics import Evaluation, Origin, Outcome, Protocol, against, column_tells, evaluate, sentences
 from model_export.new_policy import on_histogram, publish_policy
-from scoring.bundle import read_bundle, sha256
+from scoring.bundle.folder import read_bundle, sha256
 from tests.conftest import PROJECT, Credit
 from training.fairness import NOT_STATED, fairness, read_groups
 from training.judged import evaluate_judged

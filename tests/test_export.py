@@ -19,7 +19,7 @@ from model_export.export import export, export_ensemble
 from model_export.graph import INPUT, OUTPUT, to_onnx
 from model_export.trees import Ensemble, Tree, from_forest, from_model
 from recipes.dataset import Dataset
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.model import ROW_ORDER, Model
 from scoring.scorer import Scorer
 from training.data import TrainingData

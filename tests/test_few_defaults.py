@@ -12,7 +12,7 @@ from features.errors import CreditError
 from features.spec import Spec
 from features.spec_file import parse_spec
 from model_export.export import export
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.scorer import Scorer
 from training.data import TrainingData
 from training.fit import ModelKind

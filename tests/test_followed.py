@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.schema import example_application
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
 from tests.kafka import read_topic

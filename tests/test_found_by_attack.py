@@ -15,7 +15,7 @@ from features.spec_file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
 from recipes.kaggle import _CATEGORIES, _NUMBERS
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.evaluate_files import evaluate_decisions
 from scoring.scorer import Scorer
 from tests.conftest import Credit

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.framing import is_framed, unframed
-from scoring.messages import MessageScorer
+from scoring.message.framing import is_framed, unframed
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 from tests.kafka import read_topic
 from tests.stage import Stage

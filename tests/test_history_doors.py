@@ -13,10 +13,10 @@ from features.errors import DeliveryError, SettingsError
 from history import Change, Erasure, Histories, HistoryStore, Limits, Places, clean, create_store
 from receipts.lines import line_head, receipt_line
 from recipes.dataset import Dataset
-from scoring.message_codes import HISTORY_EXPECTED
-from scoring.message_decoder import Refusal
-from scoring.messages import MessageScorer
-from scoring.publish import to_messages
+from scoring.message.decoder import Refusal
+from scoring.message.from_tables import to_messages
+from scoring.message.message_scorer import MessageScorer
+from scoring.message.refusal_codes import HISTORY_EXPECTED
 from scoring.scorer import Scorer
 from stream.errors import PersonNeededError
 from stream.histories import WATERMARK, FromStore

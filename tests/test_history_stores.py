@@ -35,8 +35,8 @@ from history import (
     visible,
 )
 from recipes.dataset import Dataset
-from scoring.message_decoder import MessageDecoder
-from scoring.publish import to_messages
+from scoring.message.decoder import MessageDecoder
+from scoring.message.from_tables import to_messages
 from tests.postgres import PostgresServer, find_tools
 from tests.test_history_doors import bare
 

@@ -22,8 +22,8 @@ from features.matrix import build_features
 from features.spec import Spec
 from history import HistoryStore, open_store, visible
 from recipes.dataset import Dataset
-from scoring.messages import MessageScorer
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
 from tests.conftest import PROJECT, Credit

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from features.errors import BundleError
-from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC
+from scoring.bundle.folder import GOLDEN, MODEL, POLICY, REASONS, SHAP, SPEC
 from scoring.memory_limit import room_for
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
@@ -185,7 +185,7 @@ def test_a_command_ends_with_2_and_what_it_reads_takes_little_memory(
 import resource, sys
 from features.errors import BundleError
 from scoring.model import Model
-from scoring.shap_tables import ShapTables
+from scoring.reasons.shap_tables import ShapTables
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for make in (lambda c: ShapTables.from_bytes(c, 'shap'), lambda c: Model(c, {width_of(folder)}, 3)):
     try:

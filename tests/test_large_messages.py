@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scoring.message_decoder import Refusal
-from scoring.messages import MessageScorer
-from scoring.schema import example_application
+from scoring.message.decoder import Refusal
+from scoring.message.message_scorer import MessageScorer
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 
 LISTS: list[Any] = [[[]] * 1000] * 100

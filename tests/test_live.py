@@ -24,12 +24,12 @@ from monitoring.live_counts import Layout
 from monitoring.live_window import SharedWindow
 from monitoring.metrics import LIVE
 from recipes.dataset import Dataset
-from scoring.bins import count
+from scoring.bundle.bins import count
+from scoring.bundle.reference import Reference, read_reference
 from scoring.decisions import Decided
-from scoring.message_decoder import MessageDecoder
-from scoring.messages import Answer, MessageScorer
-from scoring.publish import to_messages
-from scoring.reference import Reference, read_reference
+from scoring.message.decoder import MessageDecoder
+from scoring.message.from_tables import to_messages
+from scoring.message.message_scorer import Answer, MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT
 from tests.live_doors import Metrics

@@ -11,8 +11,8 @@ from features.spec import Spec
 from model_export.publish import publish as publish_bundle
 from monitoring.live import LEAST_DECISIONS, NO_REFERENCE
 from recipes.dataset import Dataset
-from scoring.bundle import MANIFEST, REFERENCE
-from scoring.publish import to_messages
+from scoring.bundle.folder import MANIFEST, REFERENCE
+from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
 from stream.cluster import EmbeddedBroker
 from stream.publish import publish

@@ -14,7 +14,7 @@ from model_export.export import export
 from receipts.pii import Pseudonymiser, keyed, read_key
 from receipts.read import frames
 from recipes.dataset import Dataset
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from training.data import TrainingData

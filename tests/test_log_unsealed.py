@@ -12,7 +12,7 @@ from receipts.outbox import Outbox
 from receipts.outbox_files import Maker
 from receipts.sealer import seal_outboxes
 from receipts.unsealed import find_unsealed
-from scoring.schema import example_application
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from tests.receipt_parts import encoded, rest_receipts, some_lines

@@ -14,7 +14,7 @@ from receipts.chain import Chain
 from receipts.index import make_index
 from receipts.manifest import Manifest, read_manifest
 from recipes.dataset import Dataset
-from scoring.bundle import sha256
+from scoring.bundle.folder import sha256
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from tests.receipt_parts import NOON, some_receipts, write_log

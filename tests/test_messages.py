@@ -15,12 +15,12 @@ from features.errors import InputError
 from features.spec import Spec
 from recipes.dataset import Dataset
 from scoring.decisions import as_frame, decision_lines
-from scoring.lines import write_lines
-from scoring.message_codes import CODES, MESSAGE_EXPECTED
-from scoring.message_decoder import MessageDecoder, Refusal
-from scoring.messages import Answer, MessageScorer, feature_rows
-from scoring.publish import to_messages
-from scoring.schema import application_schema, decision_json_schema, example_application
+from scoring.message.decision_lines import write_lines
+from scoring.message.decoder import MessageDecoder, Refusal
+from scoring.message.from_tables import to_messages
+from scoring.message.message_scorer import Answer, MessageScorer, feature_rows
+from scoring.message.refusal_codes import CODES, MESSAGE_EXPECTED
+from scoring.message.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scored, Scorer
 from tests.bad_messages import bad_messages, changed, encoded, event
 from tests.conftest import PROJECT, Credit

@@ -12,7 +12,7 @@ import pytest
 
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
-from scoring.bundle import canonical_json, read_bundle, sha256
+from scoring.bundle.folder import canonical_json, read_bundle, sha256
 from scoring.scorer import Scorer
 from tests.browser import Page, headless
 from tests.conftest import Credit

@@ -21,7 +21,7 @@ from monitoring.finding import WHOLE
 from monitoring.watch import watch
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
-from scoring.bundle import Bundle
+from scoring.bundle.folder import Bundle
 from scoring.scorer import Scorer
 from tests.monitored import Scored, score, with_reference
 from training.data import Examples

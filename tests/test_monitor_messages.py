@@ -11,8 +11,8 @@ from receipts.chain import Chain
 from receipts.lines import line_head, receipt_frames, receipt_line
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
-from scoring.messages import MessageScorer
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from tests.monitored import changed

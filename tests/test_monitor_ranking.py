@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from monitoring.page_performance import _ranking
 from monitoring.truth import Cohort, Evidence, Labelled, Yardstick, cohort
-from scoring.bundle import read_bundle
-from scoring.reference import read_reference
+from scoring.bundle.folder import read_bundle
+from scoring.bundle.reference import read_reference
 
 BUNDLE = next((Path(__file__).parent / "formats" / "2" / "bundles").iterdir())
 

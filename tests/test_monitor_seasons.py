@@ -12,7 +12,7 @@ from monitoring.finding import Kind
 from monitoring.watch import Figures, watch
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
-from scoring.reference import read_reference
+from scoring.bundle.reference import read_reference
 from scoring.scorer import Scorer
 from tests.monitored import score
 from training.data import TrainingData

@@ -10,8 +10,8 @@ from monitoring.finding import Kind
 from monitoring.statement import State
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
-from scoring.bins import place
-from scoring.reference import read_reference
+from scoring.bundle.bins import place
+from scoring.bundle.reference import read_reference
 from scoring.scorer import Scorer
 from tests.monitored import Scored, changed, score
 

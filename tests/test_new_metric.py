@@ -11,7 +11,7 @@ import metrics.table
 from cli.figures import metric_rows
 from metrics import Asked, Cells, Metric, Pair, Place, Unit, Worse, listed, monitored
 from recipes.dataset import Dataset
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.evaluate_files import evaluate_decisions
 from scoring.scorer import Scorer
 from training.fairness import fairness

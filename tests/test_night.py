@@ -12,7 +12,7 @@ import pytest
 
 from batch.job import BatchJob, run_batch
 from features.errors import RejectLimitError, SettingsError
-from scoring.reference import read_reference
+from scoring.bundle.reference import read_reference
 from scoring.scorer import Scorer
 from tests.batch_parts import REST, outputs
 from tests.conftest import Credit

@@ -12,9 +12,9 @@ import pytest
 
 from features.matches import Matches
 from features.rejects import APPLICATIONS, Dirt
-from scoring.bins import Item
+from scoring.bundle.bins import Item
+from scoring.bundle.reference import ColumnHealth, Outputs, Reference
 from scoring.health import Finding, compare_columns, compare_matches
-from scoring.reference import ColumnHealth, Outputs, Reference
 from scoring.shortfall import Share, log_chance, log_tail
 
 COLUMNS = 30

@@ -13,7 +13,7 @@ from features.errors import SpecError
 from features.spec import Floors, Spec
 from model_export.new_policy import choose_new_policy, on_histogram
 from recipes.dataset import Dataset
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.policy import Policy
 from scoring.scorer import Scorer
 from tests.conftest import Credit

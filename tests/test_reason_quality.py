@@ -12,9 +12,9 @@ from model_export.reasons import Applicants, make_book
 from model_export.tabulate import tabulate
 from model_export.trees import from_model
 from scoring.model import Model
-from scoring.reason_book import ReasonBook
-from scoring.reason_quality import check_reasons, contradicting
-from scoring.reasons import Explainer
+from scoring.reasons.book import ReasonBook
+from scoring.reasons.explainer import Explainer
+from scoring.reasons.quality import check_reasons, contradicting
 from scoring.scorer import Scorer
 from training.run import Trained
 

@@ -18,10 +18,10 @@ from model_export.reasons import Applicants, make_book
 from model_export.tabulate import tabulate
 from model_export.trees import from_model
 from recipes.dataset import Dataset
-from scoring.reason_book import FeatureEntry, ReasonBook
-from scoring.reasons import Explainer
+from scoring.reasons.book import FeatureEntry, ReasonBook
+from scoring.reasons.explainer import Explainer
+from scoring.reasons.shap_tables import ShapTables
 from scoring.scorer import Scorer
-from scoring.shap_tables import ShapTables
 from training.run import Trained
 
 Records = list[list[dict[str, Any]]]

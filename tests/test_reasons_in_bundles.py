@@ -14,10 +14,10 @@ from model_export import export as export_module
 from model_export.export import export, export_ensemble
 from model_export.tabulate import tabulate
 from model_export.trees import from_model
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.machine import cpu_family
+from scoring.reasons.shap_tables import ShapTables
 from scoring.scorer import Scorer
-from scoring.shap_tables import ShapTables
 from tests.test_bundle import republish
 from training.run import Trained
 

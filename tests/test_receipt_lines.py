@@ -19,9 +19,9 @@ from receipts.frame import feature_matrix
 from receipts.line_parts import CODES, ReceiptError, applications_of
 from receipts.lines import line_head, receipt_frames, receipt_line
 from recipes.dataset import Dataset
-from scoring.messages import Answer, MessageScorer
-from scoring.publish import to_messages
-from scoring.schema import example_application
+from scoring.message.from_tables import to_messages
+from scoring.message.message_scorer import Answer, MessageScorer
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.receipt_parts import of_bundle
 

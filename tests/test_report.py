@@ -12,7 +12,7 @@ import pytest
 
 from cli.explain_page import explain_page
 from recipes.dataset import Dataset
-from scoring.bundle import canonical_json, read_bundle
+from scoring.bundle.folder import canonical_json, read_bundle
 from scoring.explanation import explain_application
 from scoring.scorer import Scorer
 from tests.browser import Page, headless

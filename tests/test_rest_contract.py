@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from api.docs_page import problem_rows
-from scoring.messages import MessageScorer
-from scoring.schema import example_application
+from scoring.message.message_scorer import MessageScorer
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.rest_door import FRAMEWORKS, Door, Reply, running
 from tests.rest_requests import RAW, Case, body_cases, head_cases

@@ -14,7 +14,7 @@ import pytest
 from api.settings import Settings
 from api.tables import FLAGS, PAGE, with_tables
 from monitoring.metrics import LIVE, REST, metrics_table
-from scoring.messages import MessageScorer
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
 from tests.rest_door import Door, running

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from recipes.dataset import Dataset
-from scoring.publish import to_messages
-from scoring.schema import example_application
+from scoring.message.from_tables import to_messages
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
 from tests.receipt_parts import encoded, rest_receipts

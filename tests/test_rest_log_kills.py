@@ -19,7 +19,7 @@ import pytest
 
 from receipts.audit import audit
 from receipts.read import frames
-from scoring.schema import example_application
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.rest_door import Door, start
 

@@ -18,7 +18,7 @@ from receipts.outbox import Outbox
 from receipts.outbox_files import Maker, files_of
 from receipts.read import frames
 from receipts.sealer import seal_outboxes
-from scoring.schema import example_application
+from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT
 from tests.receipt_parts import rest_receipts, some_lines

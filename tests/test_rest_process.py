@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.messages import MessageScorer
+from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 from tests.rest_door import FRAMEWORKS, Door, running, start
 from tests.waiting import PATIENCE_S, wait_until

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receipts.row_hash import row_hashes, with_nonce
-from scoring.reasons import REASON
+from scoring.reasons.explainer import REASON
 
 FLOATS = st.floats(width=32)
 REASONS = st.lists(

@@ -10,7 +10,7 @@ from features.errors import BundleError, ExportError
 from model_export.adversarial import adversarial_cases, finite
 from model_export.tabulate import tabulate
 from model_export.trees import from_forest, from_model
-from scoring.shap_tables import ShapTables
+from scoring.reasons.shap_tables import ShapTables
 from tests.contribution_parts import adversarial_rows, ones
 from training.run import Trained
 

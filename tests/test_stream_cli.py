@@ -13,7 +13,7 @@ import pytest
 
 from monitoring.metrics import STREAM, metrics_table
 from recipes.dataset import Dataset
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
 from stream.settings import StreamSettings, load_settings
 from stream.settings_table import settings_table

@@ -8,7 +8,7 @@ import confluent_kafka as ck
 import pytest
 
 from monitoring.doors import StreamMetrics
-from scoring.message_decoder import Refusal
+from scoring.message.decoder import Refusal
 from stream.dead_letters import claims_of_redrive, dead_letter, redriven, take_apart
 from stream.marks import Span, claims_of_worker
 from stream.proofs import FalseClaims, prove

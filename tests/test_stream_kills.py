@@ -16,7 +16,7 @@ import pytest
 
 from receipts.read import frames
 from recipes.dataset import Dataset
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
 from tests.account import one_receipt_each, source

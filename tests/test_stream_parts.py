@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import BundleError
-from scoring.message_decoder import Refusal
-from scoring.messages import Answer
+from scoring.message.decoder import Refusal
+from scoring.message.message_scorer import Answer
 from stream.breaker import Breaker
 from stream.dead_letters import claims_of_redrive, dead_letter, redriven, take_apart
 from stream.pace import LEAST, Pace

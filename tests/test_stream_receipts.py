@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from receipts.read import frames
 from recipes.dataset import Dataset
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
 from tests.account import source

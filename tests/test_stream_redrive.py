@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from scoring.message_decoder import Refusal
+from scoring.message.decoder import Refusal
 from stream.dead_letters import dead_letter, redriven
 from stream.marks import Span
 from stream.records import Message, Record

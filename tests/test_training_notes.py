@@ -11,7 +11,7 @@ from features.draft import Tables, draft_spec
 from features.matrix import build_features
 from features.spec_file import parse_spec
 from features.telling import telling
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from tests.conftest import Credit
 from training.data import TrainingData, check_labels
 from training.notes import training_notes

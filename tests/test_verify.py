@@ -89,7 +89,7 @@ CHANGES = {  # what a faulty door does to one of its decisions, and the columns 
 FAULTY = """
 import dataclasses, json, struct, sys
 sys.path.insert(0, {project!r})
-import scoring.messages as messages
+import scoring.message.message_scorer as messages
 
 changes = json.loads({changes!r})
 
@@ -147,7 +147,7 @@ def test_a_door_that_changes_one_bit_of_one_decision_is_found(
 REFUSING = """
 import sys
 if "flask" in sys.orig_argv:
-    import scoring.messages as m
+    import scoring.message.message_scorer as m
     m.MessageScorer.answer = lambda self, bodies: [m.Answer(refusal=m.Refusal.of("as_of_missing")) for _ in bodies]
 """
 

@@ -14,7 +14,7 @@ from features.spec import Floors, Spec
 from features.spec_file import parse_spec
 from metrics import Outcome, against, class_curves, evaluate
 from model_export.export import export
-from scoring.bundle import read_bundle
+from scoring.bundle.folder import read_bundle
 from scoring.evaluate_files import evaluate_decisions
 from scoring.policy import Policy
 from training.calibrate import fit_ordinal

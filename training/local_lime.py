@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from features.errors import SettingsError
 from features.matrix import list_features
-from scoring.bundle import Bundle
+from scoring.bundle.folder import Bundle
 from scoring.explanation import Explanation
 from scoring.model import Model
 from training.report.background import draw

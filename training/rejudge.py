@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from features.matrix import list_features
-from scoring.bundle import Bundle
+from scoring.bundle.folder import Bundle
 from scoring.model import Model
 from scoring.policy import Policy
 from training.adopt import halves

@@ -12,7 +12,7 @@ from features.errors import InputError
 from features.matches import NO_MATCHES, Matches
 from features.matrix import build_features
 from features.rejects import APPLICATIONS
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
 from verify.compare import Comparison, compare
 from verify.doors import Question, ask_batch, ask_rest

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from metrics import class_curves
-from scoring.shap_tables import ShapTables
+from scoring.reasons.shap_tables import ShapTables
 from training.data import Examples, Split
 from training.judged import Judged
 from training.report.background import background

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from features.matrix import list_features
 from features.spec import Feature
-from scoring.shap_tables import ShapTables
+from scoring.reasons.shap_tables import ShapTables
 from training.judged import Judged
 
 _MOST_ROWS = 20_000

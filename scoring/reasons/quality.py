@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.reasons import Explainer, Ranked
+from scoring.reasons.explainer import Explainer, Ranked
 
 Floats = NDArray[np.float32]
 Classes = NDArray[np.int64]

@@ -7,8 +7,8 @@ from features.cells import NUMBER, kind_of
 from features.instants import TEXT
 from features.reason_codes import LONGEST_TEXT
 from features.spec import IDENTITY, Attribute, Monetary, Spec
-from scoring.message_decoder import SCHEMA_VERSION
-from scoring.reasons import MOST_REASONS
+from scoring.message.decoder import SCHEMA_VERSION
+from scoring.reasons.explainer import MOST_REASONS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INSTANT = {

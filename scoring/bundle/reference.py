@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from features.errors import BundleError
 from features.matches import Matches
-from scoring.bins import Item
-from scoring.bundle import REFERENCE, Bundle, canonical_json, stored_file
+from scoring.bundle.bins import Item
+from scoring.bundle.folder import REFERENCE, Bundle, canonical_json, stored_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

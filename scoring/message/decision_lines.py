@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from scoring.decisions import Decided, Rules
-from scoring.reasons import MOST_REASONS
+from scoring.reasons.explainer import MOST_REASONS
 
 
 def write_lines(decided: Decided) -> list[bytes]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError
-from scoring.stored_arrays import BROKEN, read_arrays
+from scoring.reasons.stored_arrays import BROKEN, read_arrays
 
 GROUP_CONDITIONS = 8  # a pattern fits one byte
 _CHUNK_ROWS = 2048

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from features.errors import BundleError, InputError
-from scoring.bundle import GOLDEN, Bundle
+from scoring.bundle.folder import GOLDEN, Bundle
 
 TOLERANCE = 1e-6
 

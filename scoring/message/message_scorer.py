@@ -15,9 +15,9 @@ from features.errors import InputError
 from features.matrix import FeatureTable
 from features.rejects import APPLICATIONS
 from scoring.decisions import Decided
-from scoring.histories import Found, LookUp, Used
-from scoring.lines import write_lines
-from scoring.message_decoder import Decoded, MessageDecoder, Refusal, escape
+from scoring.message.decision_lines import write_lines
+from scoring.message.decoder import Decoded, MessageDecoder, Refusal, escape
+from scoring.message.found_histories import Found, LookUp, Used
 from scoring.scorer import Scorer
 
 

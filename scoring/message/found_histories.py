@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from features.stored import Stored
-from scoring.message_decoder import Refusal
-from scoring.message_shape import Lacking
+from scoring.message.decoder import Refusal
+from scoring.message.shape import Lacking
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from scoring.reason_book import ReasonBook
-from scoring.shap_tables import ShapTables
+from scoring.reasons.book import ReasonBook
+from scoring.reasons.shap_tables import ShapTables
 
 MOST_REASONS = 4
 REASON = pl.Struct({"code": pl.String, "text": pl.String, "contribution": pl.Float32, "weak": pl.Boolean})

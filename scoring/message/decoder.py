@@ -12,10 +12,10 @@ from msgspec import UNSET
 
 from features.carried import Carried
 from features.spec import Spec
-from scoring.framing import is_framed
-from scoring.message_cells import MessageCells
-from scoring.message_codes import CODES
-from scoring.message_shape import Application, Event, Lacking, RawApplication
+from scoring.message.framing import is_framed
+from scoring.message.json_cells import MessageCells
+from scoring.message.refusal_codes import CODES
+from scoring.message.shape import Application, Event, Lacking, RawApplication
 
 SCHEMA_VERSION = 1
 _OPENINGS = (b"[", b"{")

@@ -1,4 +1,4 @@
-"""Read a bundle: version first, then the set of files and their hashes, then content. Golden rows: `scoring.golden`."""
+"""Read a bundle: version first, then the set of files and their hashes, then content. Golden rows: `golden`."""
 
 import hashlib
 import io
@@ -15,9 +15,9 @@ from features.spec import Spec
 from features.spec_file import parse_spec
 from metrics import Evaluation
 from scoring.policy import Policy
-from scoring.reason_book import ReasonBook
-from scoring.reasons import Explainer
-from scoring.shap_tables import ShapTables
+from scoring.reasons.book import ReasonBook
+from scoring.reasons.explainer import Explainer
+from scoring.reasons.shap_tables import ShapTables
 
 FORMAT_VERSION = 3
 OLDER_FORMATS = (2,)  # read, scored, explained and replayed with the bits they had

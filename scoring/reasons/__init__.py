@@ -1,0 +1,1 @@
+"""Reasons: exact Shapley values, which features are named, and in which words."""
