@@ -15,8 +15,8 @@ from api.coalescer import Answered
 from api.watch import Watch
 from features.errors import DeliveryError
 from receipts.lines import line_head, line_source, receipt_line
-from receipts.outbox import Outbox
-from receipts.outbox_files import files_of
+from receipts.outbox.outbox import Outbox
+from receipts.outbox.outbox_files import files_of
 
 _TICK_SECONDS = 0.5
 _FILE_BYTES = 32 << 20

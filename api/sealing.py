@@ -19,8 +19,8 @@ from pathlib import Path
 
 from api.logs import JsonLog
 from features.errors import CreditError
-from receipts.chain import Head
-from receipts.sealer import seal_outboxes, waiting_since
+from receipts.log.chain import Head
+from receipts.outbox.sealer import seal_outboxes, waiting_since
 
 _PASS_SECONDS = 1.0
 _BEHIND_SECONDS = 30.0

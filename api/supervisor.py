@@ -20,7 +20,7 @@ from api.logs import JsonLog
 from api.settings import Settings
 from api.worker import run_worker
 from features.errors import CreditError
-from monitoring.registry import forget_worker
+from monitoring.live.registry import forget_worker
 
 _MOST_FAILED_STARTS = 3
 _LONGEST_PAUSE_SECONDS = 5.0

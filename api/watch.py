@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from api.coalescer import Answering
 from api.logs import JsonLog, where
 from api.problems import Response
-from monitoring.doors import RestMetrics
+from monitoring.live.door_metrics import RestMetrics
 from scoring.message.message_scorer import Answer
 
 CLIENT_GONE = 499

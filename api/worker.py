@@ -17,12 +17,12 @@ from api.recorder import Recorder
 from api.service import Scoring, Service
 from api.settings import Framework, Receipts, Settings
 from api.watch import Watch
-from monitoring.doors import RestMetrics
-from monitoring.live import NO_REFERENCE, Live
-from monitoring.registry import shared_folder
-from receipts.log import OUTBOX
-from receipts.outbox import Outbox
-from receipts.outbox_files import Maker
+from monitoring.live.door_metrics import RestMetrics
+from monitoring.live.live import NO_REFERENCE, Live
+from monitoring.live.registry import shared_folder
+from receipts.log.folder import OUTBOX
+from receipts.outbox.outbox import Outbox
+from receipts.outbox.outbox_files import Maker
 from receipts.pii import Pseudonymiser, read_key
 from scoring.health import NOT_COMPARED
 from scoring.machine import spare_the_collector

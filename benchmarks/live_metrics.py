@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks.score_end_to_end import make_model
 from benchmarks.stream_setup import messages_of_30_events
 from features.matrix import FeatureTable
-from monitoring.doors import RestMetrics
-from monitoring.live import Live
+from monitoring.live.door_metrics import RestMetrics
+from monitoring.live.live import Live
 from scoring.decisions import Decided
 from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer

@@ -21,8 +21,8 @@ import polars as pl
 
 from benchmarks.lender import make_lender
 from benchmarks.score_end_to_end import Run, figures, make_model, measured
-from receipts.chain import Chain
 from receipts.frame import receipts_of
+from receipts.log.chain import Chain
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
 

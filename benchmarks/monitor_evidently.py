@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from receipts.read import frames
+from receipts.log.read import frames
 from scoring.bundle.bins import place
 from scoring.bundle.folder import Bundle
 from scoring.bundle.reference import read_reference

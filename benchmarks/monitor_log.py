@@ -19,8 +19,8 @@ from features.matrix import build_features, list_features
 from features.spec import Spec
 from features.spec_file import parse_spec
 from model_export.export import export
-from receipts.chain import Chain
 from receipts.frame import receipts_of
+from receipts.log.chain import Chain
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.bundle.folder import read_bundle

@@ -21,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from benchmarks.rest_speed import PORT, RATE, load, serving, write_bodies
-from receipts.read import frames
+from receipts.log.read import frames
 from scoring.scorer import Scorer
 
 _CONNECTIONS = 64

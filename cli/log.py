@@ -16,8 +16,8 @@ from cli.no_stream import ANY, stream
 from features.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from receipts.audit import Audit
-    from receipts.removal import Removed
+    from receipts.log.audit import Audit
+    from receipts.log.removal import Removed
 
 _KEYED = "Ids in this log are stored keyed: give the file of the key with --pii-key."
 app = typer.Typer(no_args_is_help=True, help="The decision log: find receipts, verify its chains, remove what must go.")
@@ -43,10 +43,10 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
     as_json: AsJson = False,
 ) -> None:
     """Print receipts: inputs, features, decision, reasons, bundle. Of an application, customer, decision or header."""
-    from receipts.find import find
-    from receipts.find_headers import find_by_header
+    from receipts.log.find import find
+    from receipts.log.find_headers import find_by_header
+    from receipts.outbox.unsealed import find_unsealed
     from receipts.pii import stored_forms
-    from receipts.unsealed import find_unsealed
 
     asked = {"application_id": application_id, "customer_id": customer_id, "decision_id": decision_id}
     given = [(column, value.strip()) for column, value in asked.items() if value is not None]
@@ -80,7 +80,7 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _why_not(log: Path, pii_key: Path | None, unsealed: int) -> str:
-    from receipts.read import segments
+    from receipts.log.read import segments
 
     found = segments(log)
     keyed = any(segment.keyed for segment in found)
@@ -113,7 +113,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check each chain, file and receipt; exit 1 if anything was changed, removed or added, naming what and where."""
-    from receipts.audit import audit
+    from receipts.log.audit import audit
 
     with stages("Verifying", 1) as stage:
         stage("read")
@@ -160,7 +160,7 @@ def expire(
     as_json: AsJson = False,
 ) -> None:
     """Remove receipts that are older than you must keep them. Tombstones stay, and the chain still verifies."""
-    from receipts.removal import expire as run
+    from receipts.log.removal import expire as run
 
     _say_removed(log, run(log, instant("--before", before), datetime.now(UTC)), as_json=as_json)
 
@@ -173,9 +173,9 @@ def erase(
     as_json: AsJson = False,
 ) -> None:
     """Remove the receipts of one customer. Tombstones hold no personal data, and the chain still verifies."""
+    from receipts.log.read import segments
+    from receipts.log.removal import erase as run
     from receipts.pii import stored_forms
-    from receipts.read import segments
-    from receipts.removal import erase as run
 
     key = read_pii_key(pii_key)
     if key is None and any(segment.keyed for segment in segments(log)):
@@ -200,8 +200,8 @@ def _say_removed(log: Path, removed: "Removed", *, as_json: bool) -> None:
 
 
 def _unsealed(log: Path) -> bool:
-    from receipts.log import OUTBOX
-    from receipts.outbox_files import SUFFIX
+    from receipts.log.folder import OUTBOX
+    from receipts.outbox.outbox_files import SUFFIX
 
     return any((log / OUTBOX).glob(f"*/*{SUFFIX}"))
 

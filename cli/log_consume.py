@@ -19,7 +19,7 @@ from stream.settings import ConnectionSettings
 
 if TYPE_CHECKING:
     from features.spec import Spec
-    from receipts.chain import Head
+    from receipts.log.chain import Head
 
 EXAMPLE = "Example: credit log consume --log demo/log --bundles demo/bundles --brokers 127.0.0.1:9092"
 _PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
@@ -61,7 +61,7 @@ def consume(
     pii_key: PiiKey = None,
 ) -> None:
     """Seal the stream's receipts into the decision log, exactly once, until SIGTERM; prints each new head."""
-    from receipts.chain import Chain
+    from receipts.log.chain import Chain
     from stream.consume import Consume, Sealing
     from stream.receipt_reading import Aside, ReceiptReading
     from stream.topic_reader import TopicReader

@@ -7,8 +7,8 @@ import polars as pl
 
 from cli.console import say, say_table
 from receipts.frame import CHECK_ID, FEATURE, HEADERS, ORIGIN
-from receipts.read import Segment
-from receipts.unsealed import Waiting
+from receipts.log.read import Segment
+from receipts.outbox.unsealed import Waiting
 from scoring.decisions import decision_lines
 
 

@@ -17,7 +17,7 @@ from scoring.bundle.folder import read_bundle
 
 if TYPE_CHECKING:
     from cli.monitor_sources import Span
-    from monitoring.watch import Figures, Watched
+    from monitoring.nightly.watch import Figures, Watched
     from scoring.bundle.folder import Bundle
 
 app = typer.Typer()
@@ -67,7 +67,7 @@ def monitor(  # noqa: PLR0917 - typer takes options by name
     if find_spec("matplotlib") is None:
         raise SettingsError("the plots need a library that a plain install leaves out. Run pip install .[monitor].")
     from cli.monitor_sources import Span
-    from monitoring.watch import watch
+    from monitoring.nightly.watch import watch
 
     given = {_Source.DECISIONS: decisions, _Source.APPLICATIONS: applications, _Source.EVENTS: events}
     files = _files_or_log(log, given, labels)
@@ -136,8 +136,8 @@ def _read(bundle: "Bundle", span: "Span", log: Path | None, files: list[Path], l
 
 
 def _write(figures: "Figures", out: Path) -> None:
-    from monitoring.content import content
-    from monitoring.page import render
+    from monitoring.page.content import content
+    from monitoring.page.page import render
 
     found = content(figures)
     try:
@@ -149,7 +149,7 @@ def _write(figures: "Figures", out: Path) -> None:
 
 
 def _say(figures: "Figures", out: Path) -> None:
-    from monitoring.content import headline
+    from monitoring.page.content import headline
 
     for note in figures.watched.notes:
         warn(f"note: {note}")

@@ -12,8 +12,8 @@ from features.applications import ROW, identifier, read_applications, require_co
 from features.errors import InputError
 from features.matrix import FeatureTable, build_features, list_features
 from features.rejects import dirt_frame
-from monitoring.intake import FEATURE, Outcomes
-from monitoring.watch import Watched
+from monitoring.nightly.intake import FEATURE, Outcomes
+from monitoring.nightly.watch import Watched
 from receipts.outcomes import read_labels
 from scoring.bundle.folder import Bundle
 from scoring.bundle.reference import Reference, read_reference

@@ -11,11 +11,11 @@ from cli.monitor_sources import Span, gather
 from features.applications import read_applications
 from features.errors import InputError
 from features.rejects import dirt_frame
-from monitoring.intake import Outcomes
-from monitoring.survey import Plan
-from monitoring.watch import Watched
+from monitoring.nightly.intake import Outcomes
+from monitoring.nightly.survey import Plan
+from monitoring.nightly.watch import Watched
+from receipts.log.read import Segment, segments
 from receipts.outcomes import read_outcomes
-from receipts.read import Segment, segments
 from scoring.bundle.folder import Bundle
 from scoring.bundle.reference import read_reference
 from scoring.message.decoder import MessageDecoder

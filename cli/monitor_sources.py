@@ -1,4 +1,4 @@
-"""From frames of decisions with features to what `monitoring.watch` looks at."""
+"""From frames of decisions with features to what `monitoring.nightly.watch` looks at."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from monitoring.intake import Intake, Outcomes
-from monitoring.survey import SURVEYED, Plan, Survey
-from monitoring.watch import Watched
+from monitoring.nightly.intake import Intake, Outcomes
+from monitoring.nightly.survey import SURVEYED, Plan, Survey
+from monitoring.nightly.watch import Watched
 from scoring.bundle.folder import Bundle
 from scoring.bundle.reference import read_reference
 

@@ -83,8 +83,8 @@ def _serve(settings: "Settings") -> int:
     from api.sealing import sealing
     from api.supervisor import Supervisor
     from api.worker import open_keys, run_worker
-    from monitoring.registry import SHARED_FOLDER
-    from receipts.log import create_log
+    from monitoring.live.registry import SHARED_FOLDER
+    from receipts.log.folder import create_log
 
     open_keys(settings)
     key = read_pii_key(settings.pii_key)

@@ -34,8 +34,8 @@ app.command("status", epilog=stream_status.EXAMPLE)(stream_status.status)
 @takes_settings
 def run(settings: StreamSettings) -> None:
     """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker, 9 decide first."""
-    from monitoring.doors import StreamMetrics
-    from monitoring.live import NO_REFERENCE, Live
+    from monitoring.live.door_metrics import StreamMetrics
+    from monitoring.live.live import NO_REFERENCE, Live
     from scoring.health import NOT_COMPARED
     from scoring.scorer import Scorer
     from stream.service import Control, run_worker

@@ -20,9 +20,9 @@ from features.errors import InputError
 from features.instants import instant
 from features.spec import probability_column
 from receipts.files import delivering, locked, put
-from receipts.log import OUTCOMES, check_log
+from receipts.log.folder import OUTCOMES, check_log
+from receipts.log.read import Segment, segments
 from receipts.pii import keyed
-from receipts.read import Segment, segments
 from scoring.evaluate_files import refuse_decisions
 from scoring.lookup import Lookup
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.errors import SettingsError
-from receipts.chain import Chain, Head
+from receipts.log.chain import Chain, Head
 from stream.errors import OffsetGoneError, PersonNeededError
 from stream.receipt_reading import ReceiptReading
 from stream.records import Message

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from features.errors import SettingsError
-from monitoring.registry import CONTENT_TYPE
+from monitoring.live.registry import CONTENT_TYPE
 
 _TEXT = "text/plain; charset=utf-8"
 

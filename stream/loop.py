@@ -33,7 +33,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monitoring.doors import StreamMetrics
+from monitoring.live.door_metrics import StreamMetrics
 from scoring.message.message_scorer import Answer
 from stream.answers import AnswerMessages, answer_all
 from stream.breaker import Breaker

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from features.errors import DeliveryError, SettingsError
-from monitoring.doors import StreamMetrics
+from monitoring.live.door_metrics import StreamMetrics
 from scoring.machine import spare_the_collector
 from scoring.message.framing import unframed
 from stream.answers import AnswerMessages, plain

@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from features.spec_file import parse_spec
-from receipts.chain import Chain
-from receipts.read import frames, segments
+from receipts.log.chain import Chain
+from receipts.log.read import frames, segments
 from stream.consume import Consume, Sealing
 from stream.receipt_reading import ReceiptReading
 from stream.topic_reader import TopicReader

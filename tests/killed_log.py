@@ -17,9 +17,9 @@ import polars as pl
 
 from batch.job import BatchJob, run_batch
 from batch.receipts import LogSettings
-from receipts.audit import audit
-from receipts.read import frames
-from receipts.removal import erase, expire
+from receipts.log.audit import audit
+from receipts.log.read import frames
+from receipts.log.removal import erase, expire
 from scoring.scorer import Scorer
 
 KILLED = 9

@@ -9,8 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from receipts.read import segments
-from receipts.sealer import seal_outboxes
+from receipts.log.read import segments
+from receipts.outbox.sealer import seal_outboxes
 from tests.killed_run import KILLED, Killer
 
 

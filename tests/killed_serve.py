@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.main import main
-from receipts.outbox import Outbox
+from receipts.outbox.outbox import Outbox
 
 _real = Outbox.append
 _left = random.Random(os.getpid()).randint(5, 200)  # noqa: S311

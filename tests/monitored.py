@@ -11,10 +11,10 @@ import polars as pl
 from cli.monitor_sources import Span, gather
 from features.matrix import list_features
 from features.rejects import APPLICATIONS
-from monitoring.intake import FEATURE, Outcomes
-from monitoring.watch import Figures, Watched, watch
-from receipts.chain import Chain
+from monitoring.nightly.intake import FEATURE, Outcomes
+from monitoring.nightly.watch import Figures, Watched, watch
 from receipts.frame import receipts_of
+from receipts.log.chain import Chain
 from receipts.outcomes import read_labels
 from recipes.dataset import Dataset
 from scoring.bundle.folder import REFERENCE, Bundle, sha256

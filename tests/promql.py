@@ -5,7 +5,7 @@ from typing import Any
 
 import promql_parser as promql
 
-from monitoring.metrics import LIVE, REST, STREAM, Kind
+from monitoring.live.metric_names import LIVE, REST, STREAM, Kind
 
 TARGET = {"job", "instance"}  # what Prometheus adds
 OTHERS = {  # of Prometheus itself, and of the client library about the process

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from receipts.chain import Chain
 from receipts.frame import receipts_of
 from receipts.lines import line_head, receipt_line
-from receipts.read import frames
+from receipts.log.chain import Chain
+from receipts.log.read import frames
 from recipes.dataset import Dataset
 from scoring.decisions import decision_ids
 from scoring.message.from_tables import to_messages

@@ -15,7 +15,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.metrics import LIVE, REST, STREAM
+from monitoring.live.metric_names import LIVE, REST, STREAM
 from tests.conftest import PROJECT
 from tests.promql import OTHERS, alerts, alerts_table, labels, names
 from tests.waiting import PATIENCE_S

@@ -15,10 +15,10 @@ import pytest
 from batch.job import BatchJob, run_batch
 from batch.receipts import LogSettings
 from features.errors import DeliveryError, RejectLimitError
-from receipts.audit import audit
-from receipts.chain import Chain
 from receipts.frame import feature_matrix, receipt_schema
-from receipts.read import frames, segments
+from receipts.log.audit import audit
+from receipts.log.chain import Chain
+from receipts.log.read import frames, segments
 from scoring.decisions import decision_schema
 from scoring.scorer import Scorer
 from tests.conftest import Credit

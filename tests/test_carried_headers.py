@@ -9,10 +9,10 @@ import pytest
 from api.extra_headers import RESERVED, ExtraHeaders, check_origins
 from features.carried_headers import DEFAULT, MOST_BYTES, MOST_NAMES, check_names, text_of
 from features.errors import SettingsError
-from receipts.chain import Chain
-from receipts.find_headers import find_by_header
 from receipts.line_parts import ReceiptError
 from receipts.lines import line_head, line_source, receipt_frames, receipt_line
+from receipts.log.chain import Chain
+from receipts.log.find_headers import find_by_header
 from scoring.message.message_scorer import Answer, MessageScorer
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer

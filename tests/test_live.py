@@ -18,11 +18,11 @@ from hypothesis.extra import numpy as arrays
 from features.matrix import FeatureTable, list_features
 from features.spec import Spec
 from monitoring.divergence import psi
-from monitoring.doors import StreamMetrics
-from monitoring.live import LEAST_DECISIONS, Live
-from monitoring.live_counts import Layout
-from monitoring.live_window import SharedWindow
-from monitoring.metrics import LIVE
+from monitoring.live.door_metrics import StreamMetrics
+from monitoring.live.live import LEAST_DECISIONS, Live
+from monitoring.live.live_counts import Layout
+from monitoring.live.live_window import SharedWindow
+from monitoring.live.metric_names import LIVE
 from recipes.dataset import Dataset
 from scoring.bundle.bins import count
 from scoring.bundle.reference import Reference, read_reference
@@ -89,7 +89,7 @@ def test_workers_count_together_and_a_dead_ones_window_ends_with_it(tmp_path: Pa
     own = SharedWindow(2, 1000, tmp_path)
     own.add(np.array([1, 2]), 10)
     code = (
-        "import sys, numpy as np; from pathlib import Path; from monitoring.live_window import SharedWindow\n"
+        "import sys, numpy as np; from pathlib import Path; from monitoring.live.live_window import SharedWindow\n"
         "SharedWindow(2, 1000, Path(sys.argv[1])).add(np.array([10, 20]), 10); print('counted', flush=True); input()"
     )
     with subprocess.Popen(

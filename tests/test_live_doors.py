@@ -9,7 +9,7 @@ import pytest
 from features.matrix import list_features
 from features.spec import Spec
 from model_export.publish import publish as publish_bundle
-from monitoring.live import LEAST_DECISIONS, NO_REFERENCE
+from monitoring.live.live import LEAST_DECISIONS, NO_REFERENCE
 from recipes.dataset import Dataset
 from scoring.bundle.folder import MANIFEST, REFERENCE
 from scoring.message.from_tables import to_messages

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receipts.find import find
-from receipts.index import COLUMNS, candidates, make_index
-from receipts.removal import expire
+from receipts.log.find import find
+from receipts.log.index import COLUMNS, candidates, make_index
+from receipts.log.removal import expire
 from recipes.dataset import Dataset
 from scoring.decisions import decision_lines, decision_schema
 from scoring.scorer import Scorer

@@ -10,10 +10,10 @@ import pytest
 
 from batch.job import BatchJob, run_batch
 from batch.receipts import LogSettings
-from receipts.audit import audit
-from receipts.chain import Chain
-from receipts.find import find
-from receipts.read import frames, segments
+from receipts.log.audit import audit
+from receipts.log.chain import Chain
+from receipts.log.find import find
+from receipts.log.read import frames, segments
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer

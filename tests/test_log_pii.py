@@ -11,8 +11,8 @@ from features.errors import SpecError
 from features.spec import Spec
 from features.spec_file import parse_spec
 from model_export.export import export
+from receipts.log.read import frames
 from receipts.pii import Pseudonymiser, keyed, read_key
-from receipts.read import frames
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer

@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from receipts.audit import audit
-from receipts.read import frames, segments
-from receipts.removal import erase, expire
+from receipts.log.audit import audit
+from receipts.log.read import frames, segments
+from receipts.log.removal import erase, expire
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit

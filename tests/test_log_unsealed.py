@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from receipts.find import find
-from receipts.log import create_log
-from receipts.outbox import Outbox
-from receipts.outbox_files import Maker
-from receipts.sealer import seal_outboxes
-from receipts.unsealed import find_unsealed
+from receipts.log.find import find
+from receipts.log.folder import create_log
+from receipts.outbox.outbox import Outbox
+from receipts.outbox.outbox_files import Maker
+from receipts.outbox.sealer import seal_outboxes
+from receipts.outbox.unsealed import find_unsealed
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import Credit

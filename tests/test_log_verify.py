@@ -9,10 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from receipts.audit import audit
-from receipts.chain import Chain
-from receipts.index import make_index
-from receipts.manifest import Manifest, read_manifest
+from receipts.log.audit import audit
+from receipts.log.chain import Chain
+from receipts.log.index import make_index
+from receipts.log.manifest import Manifest, read_manifest
 from recipes.dataset import Dataset
 from scoring.bundle.folder import sha256
 from scoring.scorer import Scorer

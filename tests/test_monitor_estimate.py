@@ -10,9 +10,9 @@ from scipy.stats import binom
 
 from features.spec_file import parse_spec
 from model_export.export import export
-from monitoring.estimate import Estimate
-from monitoring.finding import WHOLE
-from monitoring.statement import State
+from monitoring.nightly.estimate import Estimate
+from monitoring.nightly.finding import WHOLE
+from monitoring.nightly.statement import State
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer

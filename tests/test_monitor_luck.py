@@ -17,8 +17,8 @@ from features.applications import CUSTOMER
 from features.matrix import FeatureTable
 from metrics import monitored
 from model_export.reference import make_reference
-from monitoring.finding import WHOLE
-from monitoring.watch import watch
+from monitoring.nightly.finding import WHOLE
+from monitoring.nightly.watch import watch
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.bundle.folder import Bundle

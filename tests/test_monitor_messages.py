@@ -7,8 +7,8 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
-from receipts.chain import Chain
 from receipts.lines import line_head, receipt_frames, receipt_line
+from receipts.log.chain import Chain
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.message.from_tables import to_messages

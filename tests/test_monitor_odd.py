@@ -8,11 +8,11 @@ import pytest
 from cli.monitor_files import Files, watch_files
 from cli.monitor_log import watch_log
 from features.errors import InputError
-from monitoring.alarms import Light
-from monitoring.content import headline
-from monitoring.finding import Kind
-from monitoring.statement import State
-from receipts.chain import Chain
+from monitoring.nightly.alarms import Light
+from monitoring.nightly.finding import Kind
+from monitoring.nightly.statement import State
+from monitoring.page.content import headline
+from receipts.log.chain import Chain
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from monitoring.page_performance import _ranking
-from monitoring.truth import Cohort, Evidence, Labelled, Yardstick, cohort
+from monitoring.nightly.truth import Cohort, Evidence, Labelled, Yardstick, cohort
+from monitoring.page.page_performance import _ranking
 from scoring.bundle.folder import read_bundle
 from scoring.bundle.reference import read_reference
 

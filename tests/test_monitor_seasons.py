@@ -7,9 +7,9 @@ import pytest
 
 from features.spec_file import parse_spec
 from model_export.export import export
-from monitoring.alarms import Topic
-from monitoring.finding import Kind
-from monitoring.watch import Figures, watch
+from monitoring.nightly.alarms import Topic
+from monitoring.nightly.finding import Kind
+from monitoring.nightly.watch import Figures, watch
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.bundle.reference import read_reference

@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from monitoring.alarms import Light, Topic
 from monitoring.divergence import psi
-from monitoring.finding import Kind
-from monitoring.statement import State
+from monitoring.nightly.alarms import Light, Topic
+from monitoring.nightly.finding import Kind
+from monitoring.nightly.statement import State
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.bundle.bins import place
@@ -37,7 +37,7 @@ def test_at_most_five_of_a_hundred_reports_without_drift_raise_an_alarm(pool: Sc
 
 def test_noise_bands_hold_as_often_as_they_say(pool: Scored) -> None:
     """Bands at 5 % instead of the corrected level: about one in twenty findings lies outside, in clustered windows."""
-    from monitoring.drift import Drift, parts_of  # noqa: PLC0415
+    from monitoring.nightly.drift import Drift, parts_of  # noqa: PLC0415
 
     generator, outside = np.random.default_rng(3), []
     for _ in range(40):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from monitoring.divergence import Size
-from monitoring.finding import WHOLE, Finding, Kind, ranked, rate
+from monitoring.nightly.finding import WHOLE, Finding, Kind, ranked, rate
 from pages.monitor_plots import axis_end, ranking
 from training.report.plots import limits
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.spec import Spec
-from receipts.audit import audit
-from receipts.chain import Chain
 from receipts.frame import feature_matrix
 from receipts.line_parts import CODES, ReceiptError, applications_of
 from receipts.lines import line_head, receipt_frames, receipt_line
+from receipts.log.audit import audit
+from receipts.log.chain import Chain
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from scoring.message.message_scorer import Answer, MessageScorer

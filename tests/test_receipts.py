@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from features.errors import DeliveryError, InputError, SettingsError
-from receipts.chain import Chain
 from receipts.frame import receipt_schema
-from receipts.read import frames, segments
+from receipts.log.chain import Chain
+from receipts.log.read import frames, segments
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer
 from tests.receipt_parts import NOON, some_receipts

@@ -13,7 +13,7 @@ import pytest
 
 from api.settings import Settings
 from api.tables import FLAGS, PAGE, with_tables
-from monitoring.metrics import LIVE, REST, metrics_table
+from monitoring.live.metric_names import LIVE, REST, metrics_table
 from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit

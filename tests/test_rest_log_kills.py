@@ -17,8 +17,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from receipts.audit import audit
-from receipts.read import frames
+from receipts.log.audit import audit
+from receipts.log.read import frames
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.rest_door import Door, start

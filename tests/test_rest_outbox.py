@@ -14,10 +14,10 @@ import pytest
 from api.sealing import sealing
 from features.errors import CreditError, DeliveryError
 from receipts.files import locked
-from receipts.outbox import Outbox
-from receipts.outbox_files import Maker, files_of
-from receipts.read import frames
-from receipts.sealer import seal_outboxes
+from receipts.log.read import frames
+from receipts.outbox.outbox import Outbox
+from receipts.outbox.outbox_files import Maker, files_of
+from receipts.outbox.sealer import seal_outboxes
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT

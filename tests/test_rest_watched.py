@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.metrics import REST
+from monitoring.live.metric_names import REST
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from tests.rest_door import FRAMEWORKS, running

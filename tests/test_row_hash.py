@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receipts.row_hash import row_hashes, with_nonce
+from receipts.log.row_hash import row_hashes, with_nonce
 from scoring.reasons.explainer import REASON
 
 FLOATS = st.floats(width=32)

@@ -11,7 +11,7 @@ from pathlib import Path
 import confluent_kafka as ck
 import pytest
 
-from monitoring.metrics import STREAM, metrics_table
+from monitoring.live.metric_names import STREAM, metrics_table
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer

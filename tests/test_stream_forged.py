@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import confluent_kafka as ck
 import pytest
 
-from monitoring.doors import StreamMetrics
+from monitoring.live.door_metrics import StreamMetrics
 from scoring.message.decoder import Refusal
 from stream.dead_letters import claims_of_redrive, dead_letter, redriven, take_apart
 from stream.marks import Span, claims_of_worker

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from receipts.read import frames
+from receipts.log.read import frames
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from receipts.read import frames
+from receipts.log.read import frames
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer

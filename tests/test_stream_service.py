@@ -7,7 +7,7 @@ import urllib.request
 
 from confluent_kafka.admin import AdminClient
 
-from monitoring.metrics import STREAM
+from monitoring.live.metric_names import STREAM
 from tests.account import source
 from tests.kafka import read_topic
 from tests.stage import INPUT_LIMIT, Stage, bad, good

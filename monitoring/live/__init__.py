@@ -1,0 +1,1 @@
+"""What the doors count while they serve, as metrics."""

@@ -1,0 +1,161 @@
+"""What a worker of the stream and a worker of the REST door count."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from prometheus_client.registry import Collector
+
+from features.matrix import FeatureTable
+from monitoring.live.live import DirtCounts, Live
+from monitoring.live.metric_names import DIRT, REST_WORKER, STREAM, Metric
+from monitoring.live.registry import Deaths, Registry
+from scoring.decisions import Decided
+from scoring.message.message_scorer import Answer
+
+
+class DoorMetrics:
+    """What both doors count alike: decisions by class, refusals by code, and what is live of each decision."""
+
+    def __init__(
+        self, metrics: tuple[Metric, ...], names: tuple[str, str], live: Live | None, *more: Collector
+    ) -> None:
+        """Begin at zero. `names`: the metrics of decisions and refusals. Without `live` only answers are counted."""
+        self.registry = Registry((*metrics, DIRT), more if live is None else (*more, live))
+        self._decisions, self._refusals = names
+        self._live = live
+        self._children: dict[tuple[str, ...], Any] = {}
+
+    def observe(self, decided: Decided, table: FeatureTable) -> None:
+        """Note what was scored; it counts with its answers."""
+        if self._live is not None:
+            self._live.note(decided, table)
+
+    def text(self) -> bytes:
+        """Return all values in Prometheus' text form."""
+        if self._live is not None:
+            self._count_dirt(self._live.count())
+        return self.registry.text()
+
+    def _settle(self) -> None:
+        """Count what was noted of the decisions that are final."""
+        if self._live is not None:
+            self._count_dirt(self._live.settle())
+
+    def _answered(self, answers: Sequence[Answer]) -> None:
+        for name, count in Tally(a.credit_class for a in answers if a.refusal is None).items():
+            self._child(self._decisions, str(name)).inc(count)
+        for code, count in Tally(a.refusal.code for a in answers if a.refusal is not None).items():
+            self._child(self._refusals, code).inc(count)
+
+    def forget(self) -> None:
+        """Do not count what was noted and not answered: the round failed."""
+        if self._live is not None:
+            self._live.forget()
+
+    def _count_dirt(self, dirt: DirtCounts) -> None:
+        for labels, cells in dirt.items():
+            self._child(DIRT.name, *labels).inc(cells)
+
+    def _child(self, name: str, *labels: str) -> Any:
+        """Return the metric of a set of labels, which is dear to find, so that it is kept."""
+        child = self._children.get((name, *labels))
+        if child is None:
+            child = self._children[name, *labels] = self.registry[name].labels(*labels)
+        return child
+
+
+class StreamMetrics(DoorMetrics):
+    """What a worker of the stream counts."""
+
+    def __init__(self, live: Live | None = None) -> None:
+        """Begin at zero."""
+        super().__init__(STREAM, ("credit_stream_decisions_total", "credit_stream_dead_letters_total"), live)
+        self._partitions: set[int] = set()
+
+    def limits(self, refused_share: float, step_s: float, standing_s: Callable[[], float]) -> None:
+        """Say where circuit breaker and watchdog end the worker, and how long its step has taken whenever asked."""
+        self.registry["credit_stream_refused_share_limit"].set(refused_share)
+        self.registry["credit_stream_step_limit_seconds"].set(step_s)
+        self.registry["credit_stream_step_seconds"].set_function(standing_s)
+
+    def batch(self, answers: Sequence[Answer], score_s: float, transaction_s: float) -> None:
+        """Count a batch that is final."""
+        self._settle()
+        self._answered(answers)
+        values = self.registry
+        values["credit_stream_messages_total"].inc(len(answers))
+        values["credit_stream_batch_messages"].observe(len(answers))
+        values["credit_stream_score_seconds"].observe(score_s)
+        values["credit_stream_transaction_seconds"].observe(transaction_s)
+
+    def receipts(self, count: int) -> None:
+        """Count receipts that are final."""
+        self.registry["credit_stream_receipts_total"].inc(count)
+
+    def refused(self, share: float) -> None:
+        """Note the share of refused messages that the circuit breaker sees now."""
+        self.registry["credit_stream_refused_share"].set(share)
+
+    def false_claim(self) -> None:
+        """Count a record that claims to settle a message and does not prove it."""
+        self.registry["credit_stream_false_claims_total"].inc()
+
+    def held(self, count: int, waiting: int) -> None:
+        """Note how many partitions cannot be read on, and how many cannot begin yet."""
+        self.registry["credit_stream_held_partitions"].set(count)
+        self.registry["credit_stream_waiting_partitions"].set(waiting)
+
+    def unassigned(self, seconds: float) -> None:
+        """Note for how long the group has given no partition to this worker."""
+        self.registry["credit_stream_unassigned_seconds"].set(seconds)
+
+    def aborted(self) -> None:
+        """Count a batch that is read again."""
+        self.forget()
+        self.registry["credit_stream_transaction_aborts_total"].inc()
+
+    def position(self, assigned: Mapping[int, int], lag: Callable[[], dict[int, int]]) -> None:
+        """Note the partitions and how far behind they are; partitions that were given up are left out."""
+        gauge = self.registry["credit_stream_consumer_lag"]
+        behind = lag()
+        for partition in self._partitions - behind.keys():
+            gauge.remove(str(partition))
+        for partition, count in behind.items():
+            gauge.labels(str(partition)).set(count)
+        self._partitions = set(behind)
+        self.registry["credit_stream_assigned_partitions"].set(len(assigned))
+
+
+class RestMetrics(DoorMetrics):
+    """What a worker of the REST door counts: requests, decisions and rounds."""
+
+    def __init__(self, live: Live | None = None) -> None:
+        """Begin at zero."""
+        super().__init__(REST_WORKER, ("credit_rest_decisions_total", "credit_rest_refusals_total"), live, Deaths())
+
+    def round(self, answers: Sequence[Answer]) -> None:
+        """Count applications that were scored together; each counts as a decision when it is sent."""
+        self._settle()
+        self.registry["credit_rest_round_applications"].observe(len(answers))
+
+    def sent(self, answers: Sequence[Answer]) -> None:
+        """Count answers of a request whose response goes out."""
+        self._answered(answers)
+
+    def receipts(self, count: int) -> None:
+        """Count receipts that were written."""
+        self.registry["credit_rest_receipts_total"].inc(count)
+
+    def outbox(self, *, sealed: int, waiting: int, failing: bool) -> None:
+        """Count receipts that were sealed since the last call, and note how many wait."""
+        self.registry["credit_rest_receipts_sealed_total"].inc(sealed)
+        self.registry["credit_rest_receipts_unsealed"].set(waiting)
+        self.registry["credit_rest_receipts_unwritable"].set(failing)
+
+    def request(self, path: str, status: int, code: str, seconds: float) -> None:
+        """Count a request that is over; `path` is one of the table of routes, or empty."""
+        self._child("credit_rest_requests_total", path, str(status)).inc()
+        self._child("credit_rest_request_seconds", path).observe(seconds)
+        if code:
+            self._child("credit_rest_problems_total", code).inc()

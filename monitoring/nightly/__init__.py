@@ -1,0 +1,1 @@
+"""The nightly judgement: is the model still fit?"""

@@ -1,0 +1,1 @@
+"""Receipts decided again: with their own bundle, or with another one."""
