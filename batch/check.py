@@ -15,10 +15,10 @@ from batch.partitions import PARTITION_BYTES, spread
 from batch.report import Tables, by_count
 from batch.score_partitions import Results, results, score_partitions
 from features.cells import UNREADABLE
-from features.decimal_advice import decimal_advice
+from features.cells.decimal_advice import decimal_advice
 from features.dialect import Dialect
 from features.matrix import build_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.bundle.reference import Reference
 from scoring.decisions import decision_schema
 from scoring.scorer import Scored

@@ -9,7 +9,7 @@ import polars as pl
 from features.dialect import Dialect
 from features.errors import SettingsError
 from features.rejects import APPLICATIONS, EVENTS
-from features.spec import EVENT_COLUMNS, IDENTITY, Spec
+from features.spec.contract import EVENT_COLUMNS, IDENTITY, Spec
 from storage.tables import SourceTable, Tell, ignore
 
 NO_EVENTS = pl.DataFrame(schema=dict.fromkeys(EVENT_COLUMNS, pl.String))

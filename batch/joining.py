@@ -14,11 +14,11 @@ from batch.id_repairs import IdForm, Repair, apply, form_of, repairs
 from batch.partitions import Partitions
 from batch.score_partitions import Results
 from features.applications import identifier, read_applications
+from features.cells.instant_advice import instant_advice
 from features.cells.recognise import date_advice
-from features.events import event_reader
-from features.instant_advice import instant_advice
 from features.rejects import APPLICATIONS, EVENTS
-from features.spec import EVENT_COLUMNS, Spec
+from features.rfm.events import event_reader
+from features.spec.contract import EVENT_COLUMNS, Spec
 
 _SAMPLE = 2000  # customers without an event that repairs are tried on
 _READ = 100_000  # rows of each side of which the times are read

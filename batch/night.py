@@ -10,9 +10,9 @@ from typing import Any
 
 from batch.score_partitions import Results
 from features.errors import SettingsError
-from features.matches import Matches
 from features.rejects import APPLICATIONS
-from features.spec import Spec
+from features.rfm.matches import Matches
+from features.spec.contract import Spec
 from scoring.bundle.folder import REFERENCE, Bundle
 from scoring.bundle.reference import Reference, read_reference
 from scoring.health import NOT_COMPARED, Finding, compare_columns, compare_matches, listed

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from batch.partitions import ROW
-from features.spec import Spec
+from features.spec.contract import Spec
 from receipts.files import BusyError
 from receipts.frame import receipts_of
 from receipts.log.chain import Chain, Staged

@@ -15,9 +15,9 @@ from batch.partitions import ROW, Partitions, Scores
 from batch.receipts import Partition, Receipts
 from features.applications import identifier
 from features.errors import CreditError
-from features.matches import NO_MATCHES, Matches
 from features.rejects import APPLICATIONS, DIRT, REJECTS, rejects_frame
-from features.spec import Spec
+from features.rfm.matches import NO_MATCHES, Matches
+from features.spec.contract import Spec
 from scoring.decisions import decision_schema
 from scoring.scorer import Scored
 from storage.spool import Spool

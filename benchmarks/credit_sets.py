@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.generated import BOOKS, generate
 from features.matrix import list_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from recipes.dataset import Dataset
 from recipes.kaggle import kaggle
 from recipes.uci import uci

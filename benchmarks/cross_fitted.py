@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from training.choose_plan import choose_plan
 from training.cross_fit import CrossFit, Folds, cross_fit
 from training.data import Examples

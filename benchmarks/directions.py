@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from features.directions import feature_directions
 from features.matrix import list_features
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.directions import feature_directions
+from features.spec.file import parse_spec
 from model_export.graph import to_onnx
 from model_export.reasons import Applicants, make_book
 from model_export.sweep import Proof, sweep

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from history import Change, HistoryStore, Loading, Places, clean, create_store, load_events
 from recipes.synthetic import synthetic
 

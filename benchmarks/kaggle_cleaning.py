@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from features.matrix import build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from recipes.kaggle import kaggle_raw
 
 

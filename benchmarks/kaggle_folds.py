@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cross_fitted import run_folds
 from features.matrix import list_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from metrics import Outcome, evaluate
 from recipes.kaggle import kaggle
 from training.data import Examples, TrainingData, label_examples

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from benchmarks.cross_fitted import run_folds
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from metrics import Outcome, evaluate
 from model_export.graph import to_onnx
 from model_export.trees import from_model

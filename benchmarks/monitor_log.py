@@ -16,8 +16,8 @@ import polars as pl
 
 from benchmarks.monitor_evidently import compare
 from features.matrix import build_features, list_features
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from receipts.frame import receipts_of
 from receipts.log.chain import Chain

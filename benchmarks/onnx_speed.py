@@ -12,7 +12,7 @@ import numpy as np
 import xgboost
 
 from features.matrix import build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.graph import to_onnx
 from model_export.trees import from_model
 from recipes.synthetic import synthetic

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.cross_fitted import run_folds
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from metrics import paired_by_customer
 from pages.html import number, percent
 from recipes.dataset import Dataset

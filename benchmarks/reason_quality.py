@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from features.directions import feature_directions
-from features.spec_file import parse_spec
+from features.spec.directions import feature_directions
+from features.spec.file import parse_spec
 from model_export.reasons import Applicants, make_book
 from model_export.tabulate import tabulate
 from model_export.trees import from_model

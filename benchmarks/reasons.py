@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from batch.job import BatchJob, run_batch
 from features.matrix import build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.kaggle import kaggle
 from scoring.bundle.folder import Bundle

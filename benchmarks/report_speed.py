@@ -11,7 +11,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.synthetic import synthetic
 from scoring.bundle.folder import read_bundle

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from features.history import History
-from features.rfm import rfm_columns, rfm_features
-from features.spec import MICROSECONDS_PER_DAY, RfmGroup, Spec
-from features.spec_file import parse_spec
+from features.rfm.history import History
+from features.rfm.quantities import rfm_columns, rfm_features
+from features.spec.contract import MICROSECONDS_PER_DAY, RfmGroup, Spec
+from features.spec.file import parse_spec
 
 SPEC = parse_spec("""
 spec_version = 1
@@ -57,7 +57,7 @@ NOW = 1_750_000_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Applications as (customer, as_of) and events as `features.events` gives them."""
+    """Applications as (customer, as_of) and events as `features.rfm.events` gives them."""
 
     name: str
     customers: np.ndarray[Any, Any]

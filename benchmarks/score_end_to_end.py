@@ -23,7 +23,7 @@ import polars as pl
 import psutil
 
 from benchmarks.lender import make_lender
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.synthetic import synthetic
 from training.data import TrainingData

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.cross_fitted import run_folds
 from benchmarks.kaggle_folds import narrowed
 from features.matrix import list_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from recipes.uci import uci
 from training.data import Examples, TrainingData, label_examples
 from training.folds import FOLDS, assign_folds

@@ -9,7 +9,7 @@ import typer
 from cli.console import say, say_table
 from cli.figures import metric_rows
 from features.errors import BundleError
-from features.spec import Spec
+from features.spec.contract import Spec
 from metrics import Evaluation
 from scoring import links
 from scoring.bundle.folder import read_bundle

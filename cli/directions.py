@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from cli.console import say, say_table, warn
-from features.spec import Spec
+from features.spec.contract import Spec
 
 if TYPE_CHECKING:
     from training.data import TrainingData

@@ -16,7 +16,7 @@ from cli.options import Applications, BundleOption, DictionaryOption, Encoding, 
 from cli.spec_files import read_dictionary
 from features.errors import SettingsError
 from features.reason_codes import complete_reasons
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.decisions import decision_lines, decision_schema
 from scoring.explanation import Explanation, explain_application
 from scoring.reasons.book import ReasonBook

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.explanation import Explanation
 
 _SHOWN = 15

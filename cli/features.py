@@ -17,7 +17,7 @@ from cli.spec_files import read_spec
 from features.errors import SettingsError
 from features.explain_row import describe_application, matrix_frame
 from features.matrix import build_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.bundle.folder import read_bundle
 
 app = typer.Typer()

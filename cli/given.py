@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from batch.joining import look_at_tables
 from cli.console import note, say, say_table, warn
 from cli.score import match_rows
-from features.spec import Spec
+from features.spec.contract import Spec
 
 if TYPE_CHECKING:
     from training.data import TrainingData

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from features.cells.instants import read_instant
 from features.errors import SettingsError
-from features.instants import read_instant
 
 StoreOption = Annotated[
     str,

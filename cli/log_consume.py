@@ -18,7 +18,7 @@ from features.errors import BundleError, SettingsError
 from stream.settings import ConnectionSettings
 
 if TYPE_CHECKING:
-    from features.spec import Spec
+    from features.spec.contract import Spec
     from receipts.log.chain import Head
 
 EXAMPLE = "Example: credit log consume --log demo/log --bundles demo/bundles --brokers 127.0.0.1:9092"

@@ -18,7 +18,7 @@ from cli.tuning import make_search, search_limits
 from features.dialect import Dialect
 from features.errors import InputError, SettingsError
 from features.reason_codes import complete_reasons
-from features.spec import Spec
+from features.spec.contract import Spec
 from storage.table_files import find_tables
 from storage.tables import read_table
 

@@ -12,7 +12,7 @@ from cli.console import note, say, stages
 from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from features.dialect import Dialect
 from features.draft import Tables, draft_spec
-from features.spec_local import csv_lines
+from features.spec.local import csv_lines
 from storage.column_passes import ColumnPasses
 from storage.tables import read_table
 

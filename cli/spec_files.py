@@ -4,8 +4,8 @@ from pathlib import Path
 
 from features.errors import InputError
 from features.reason_codes import translate
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 
 
 def read_spec(path: Path) -> Spec:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.console import Stages, say, warn
 from features.errors import SettingsError
-from features.spec import Spec
+from features.spec.contract import Spec
 
 if TYPE_CHECKING:
     from training.tune import Search

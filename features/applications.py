@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from features.cells import Cells, Columns, Reader, has_few_rows, kind_of, related
+from features.cells.local_instants import declared_instant
 from features.errors import InputError
-from features.local_instants import declared_instant
 from features.rejects import APPLICATIONS, Dirt, count_dirt, rejects_frame
-from features.spec import EVENT_COLUMNS, IDENTITY, Spec
+from features.spec.contract import EVENT_COLUMNS, IDENTITY, Spec
 
 ROW, CUSTOMER = "|row", "|customer"  # beside attributes, none of which can have such a name
 MOST_ID_BYTES = 256

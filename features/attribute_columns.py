@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from features.cells import ToNumber, has_few_rows, kind_of
-from features.history import Float64s
-from features.spec import Feature, Spec
+from features.rfm.history import Float64s
+from features.spec.contract import Feature, Spec
 
 
 def attribute_features(spec: Spec) -> list[Feature]:

@@ -9,7 +9,7 @@ from features.applications import identifier, require_columns
 from features.errors import InputError
 from features.matrix import FeatureTable, build_features, list_features
 from features.rejects import APPLICATIONS
-from features.spec import Spec
+from features.spec.contract import Spec
 
 
 def matrix_frame(table: FeatureTable, spec: Spec) -> pl.DataFrame:

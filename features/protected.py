@@ -6,7 +6,7 @@ A help for the person who drafts a spec, no legal advice: a name that nobody has
 from collections.abc import Collection, Iterator
 
 from features.names import words
-from features.spec import Spec
+from features.spec.contract import Spec
 
 _STEMS = {  # what: the beginnings of words, without accents, in several languages
     "age": (

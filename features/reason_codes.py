@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 from features.errors import SpecError
 from features.matrix import list_features
-from features.spec import Feature, ReasonCode, ReasonTexts, Spec
-from features.toml_table import Table, errors_of
+from features.spec.contract import Feature, ReasonCode, ReasonTexts, Spec
+from features.spec.toml_table import Table, errors_of
 
 LONGEST_TEXT = 200
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")

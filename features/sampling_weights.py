@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from features.applications import identifier
 from features.errors import InputError
-from features.spec import Spec
+from features.spec.contract import Spec
 
 _LARGEST = 1e9
 Floats = NDArray[np.float64]

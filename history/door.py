@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from features.applications import MOST_ID_BYTES, text_reader
 from features.errors import DeliveryError
-from features.events import IGNORED
-from features.history import History
-from features.spec import MICROSECONDS_PER_DAY, Spec
-from features.stored import Stored, Unusable
+from features.rfm.events import IGNORED
+from features.rfm.history import History
+from features.rfm.stored import Stored, Unusable
+from features.spec.contract import MICROSECONDS_PER_DAY, Spec
 from history.records import CONTROL, NEVER, Customer, Snapshot, State, visible
 from history.store import HistoryStore, window_microseconds
 from history.texts import message_events

@@ -12,7 +12,7 @@ import polars as pl
 from features.applications import identifier
 from features.errors import InputError, SettingsError
 from features.rejects import EVENTS
-from features.spec import Spec
+from features.spec.contract import Spec
 from history.ingest import Cleaned, Places, clean
 from history.records import Change, State
 from history.store import HistoryStore

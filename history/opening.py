@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 
 from features.errors import SettingsError
-from features.spec import Spec
+from features.spec.contract import Spec
 from history.records import State
 from history.store import HistoryStore, StoreSettings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from features.errors import DeliveryError, SettingsError
-from features.spec import MICROSECONDS_PER_DAY, Spec
-from features.spec_file import parse_spec
+from features.spec.contract import MICROSECONDS_PER_DAY, Spec
+from features.spec.file import parse_spec
 from history.records import Change, Customer, Snapshot, State
 
 FORMAT_VERSION = 1

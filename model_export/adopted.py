@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from features.matrix import FeatureTable, list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.load import Loaded, load_model
 from model_export.notebook import agreement, differences, read_expected
 from model_export.notebook_causes import Compared, refuse

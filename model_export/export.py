@@ -9,9 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from features.directions import feature_directions
 from features.matrix import build_features, list_features
 from features.reason_codes import complete_reasons
+from features.spec.directions import feature_directions
 from metrics import Evaluation
 from model_export.adversarial import Case, adversarial_cases
 from model_export.gate import check_parity

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from features.cells import kind_of
-from features.spec import Attribute, Spec
+from features.spec.contract import Attribute, Spec
 
 ROWS = 64
 _START = 1_767_225_600_000_000  # 2026-01-01

@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 
 from features.errors import InputError
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.load_forest import load_forest
 from model_export.trees import from_model
 from training.adopt import check_columns

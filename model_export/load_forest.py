@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from features.errors import ExportError, InputError
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.forest_trees import check_forest
 from training.adopt import check_columns
 from training.fit import FittedForest, ModelKind

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from features.matrix import build_features, list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from metrics import find
 from model_export.publish import publish
 from model_export.reference import under_policy

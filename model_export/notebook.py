@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.errors import InputError
-from features.spec import Spec
+from features.spec.contract import Spec
 
 TOLERANCE = 1e-5
 _ID = "application_id"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import ExportError
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.load import Loaded
 from model_export.notebook import Expected, Floats, differences, to_probabilities
 from model_export.notebook_inputs import fills, mixed_fill, orders, sentinels

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.directions import no_event_ends
 from features.errors import ExportError
 from features.reason_codes import complete_reasons
-from features.spec import Spec
+from features.spec.contract import Spec
+from features.spec.directions import no_event_ends
 from model_export.adversarial import Case, finite
 from scoring.reasons.book import FeatureEntry, ReasonBook
 from scoring.reasons.shap_tables import ShapTables

@@ -10,7 +10,7 @@ from features.applications import CUSTOMER
 from features.cells import kind_of
 from features.matrix import FeatureTable, list_features
 from features.rejects import APPLICATIONS
-from features.spec import Spec
+from features.spec.contract import Spec
 from metrics import (
     Linear,
     Sums,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import ExportError
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.trees import Ensemble
 from scoring.decisions import credit_scores
 from scoring.model import Model

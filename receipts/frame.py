@@ -5,7 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.decisions import decision_schema
 
 FEATURE = "feature:"

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from features.applications import identifier_code
-from features.instants import FIRST, LAST
-from features.spec import Spec
+from features.cells.instants import FIRST, LAST
+from features.spec.contract import Spec
 from receipts.frame import feature_matrix
 from receipts.line_parts import ReceiptError
 from scoring.decisions import credit_scores, decision_ids

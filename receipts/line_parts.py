@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from features.errors import InputError
-from features.events import APPLICATION_ROW
-from features.spec import IDENTITY, Spec
+from features.rfm.events import APPLICATION_ROW
+from features.spec.contract import IDENTITY, Spec
 from scoring.decisions import INSTANT_FORMAT, decision_schema
 from scoring.message.decoder import MessageDecoder, Refusal
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.carried_headers import MOST_BYTES, MOST_NAMES, NAME, VALUE
 from features.errors import BundleError
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from receipts.frame import HEADERS, receipts_of
 from receipts.line_checks import check_receipts
 from receipts.line_parts import BROKEN, VERSION, WITH_HEADERS, ReceiptError, applications_of, decisions_of, instants

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from features.applications import identifier, require_columns
 from features.cells import Reader
-from features.class_values import class_texts, class_value, spelled
+from features.cells.instants import instant
 from features.errors import InputError
-from features.instants import instant
-from features.spec import probability_column
+from features.spec.class_values import class_texts, class_value, spelled
+from features.spec.contract import probability_column
 from receipts.files import delivering, locked, put
 from receipts.log.folder import OUTCOMES, check_log
 from receipts.log.read import Segment, segments

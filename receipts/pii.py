@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from features.errors import SettingsError
-from features.spec import IDENTITY, Spec
+from features.spec.contract import IDENTITY, Spec
 from receipts.frame import CHECK_ID, feature_matrix
 from scoring.decisions import decision_ids
 

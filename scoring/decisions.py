@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.matrix import FeatureTable
-from features.spec import ScoreScaling, Spec
+from features.spec.contract import ScoreScaling, Spec
 from scoring.policy import Policy
 from scoring.reasons.explainer import MOST_REASONS, REASON, Explainer, Ranked
 

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 from features.applications import identifier
-from features.class_values import class_texts, spelled
 from features.errors import InputError
 from features.sampling_weights import sampling_weights
-from features.spec import Spec, probability_column
+from features.spec.class_values import class_texts, spelled
+from features.spec.contract import Spec, probability_column
 from metrics import Outcome, against, class_curves, evaluate, sentences
 from scoring.policy import Policy
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from features.cells import MISSING
-from features.matches import Matches
 from features.rejects import APPLICATIONS, Dirt
+from features.rfm.matches import Matches
 from scoring.bundle.reference import ColumnHealth, Reference
 from scoring.shortfall import Share, log_chance
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError
-from features.spec import Spec
+from features.spec.contract import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from features.applications import require_columns
 from features.dialect import Dialect
 from features.errors import InputError
 from features.rejects import APPLICATIONS
-from features.spec import IDENTITY
+from features.spec.contract import IDENTITY
 from storage.tables import SourceTable, Tell, ignore
 
 _CELL_BYTES = 24

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from features.errors import SettingsError
-from features.spec import MICROSECONDS_PER_DAY
+from features.spec.contract import MICROSECONDS_PER_DAY
 from history import HistoryStore, State
 from stream.cluster import Admin
 from stream.errors import OffsetGoneError, PersonNeededError

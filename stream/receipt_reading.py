@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from features.errors import BundleError, InputError, SettingsError
-from features.spec import Spec
+from features.spec.contract import Spec
 from receipts.line_parts import ReceiptError
 from receipts.lines import MissingBundleError, receipt_frames
 from receipts.pii import Pseudonymiser

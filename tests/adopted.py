@@ -10,7 +10,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from features.matrix import FeatureTable, build_features, list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from recipes.dataset import Dataset
 from training.data import TrainingData
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from batch.job import BatchJob
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic

@@ -13,7 +13,7 @@ import polars as pl
 
 from batch.job import BatchJob, run_batch
 from features.errors import CreditError
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer

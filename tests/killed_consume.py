@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from receipts.log.chain import Chain
 from receipts.log.read import frames, segments
 from stream.consume import Consume, Sealing

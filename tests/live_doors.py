@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from tests.conftest import PROJECT

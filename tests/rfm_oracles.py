@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from features.spec import Monetary, RfmGroup, Spec
+from features.spec.contract import Monetary, RfmGroup, Spec
 
 DAY = 86_400_000_000
 Row = dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 import xgboost
 
 from features.errors import ExportError, InputError
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.adopted import Adoption, take_over
 from model_export.export import export
 from model_export.trees import from_model

@@ -10,8 +10,8 @@ import xgboost
 from sklearn.ensemble import RandomForestClassifier
 
 from features.errors import ExportError, InputError
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from model_export.load import load_model
 
 TEXT = """

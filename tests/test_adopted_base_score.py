@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.adversarial import adversarial_cases
 from model_export.gate import check_parity
 from model_export.graph import to_onnx

@@ -11,8 +11,8 @@ import pytest
 from batch.inputs import NO_EVENTS
 from features.errors import ExportError, SpecError
 from features.matrix import build_features, list_features
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from model_export.sweep import Proof, _never_worse
 from model_export.trees import from_model

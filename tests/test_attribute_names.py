@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from features.errors import SpecError
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from tests.conftest import Credit
 
 NAMES = ("amount", "kind", "customer", "code", "row", "column", "occurred_at", "recorded_at", "events", "class")

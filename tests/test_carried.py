@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from features.carried import Carried, read_plainly
 from features.matrix import FeatureTable, build_carried, build_features, list_features
-from features.spec import IDENTITY, Spec
-from features.spec_file import parse_spec
+from features.spec.contract import IDENTITY, Spec
+from features.spec.file import parse_spec
 from tests.test_features import EVENT, GOOD, SPEC, TEXT
 from tests.test_plain_cells import HOSTILE, SPECS, USUAL, cells, few_rows
 

@@ -10,8 +10,8 @@ import pytest
 
 from features.cells import Reader, kind_of
 from features.errors import InputError
-from features.events import event_reader
-from features.spec import Attribute, Currency
+from features.rfm.events import event_reader
+from features.spec.contract import Attribute, Currency
 from tests.recorded_cells import ATTRIBUTES, EVENT_COLUMNS, columns, corpus, record, record_events
 from tests.test_features import EVENT, SPEC
 from tests.test_plain_cells import few_rows

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.cells import KINDS, spellings_of
 from features.errors import SpecError
 from features.matrix import build_carried, build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from scoring.message.decoder import MessageDecoder
 from scoring.message.from_tables import to_messages
 from tests.conftest import PROJECT

@@ -12,7 +12,7 @@ from batch.id_repairs import form_of
 from batch.job import BatchJob, run_batch
 from batch.night import Accepted, frozen
 from features.errors import RejectLimitError
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 

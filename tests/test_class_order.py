@@ -6,7 +6,7 @@ import pytest
 from features.draft import Tables, draft_spec
 from features.draft.class_order import order_classes
 from features.errors import SpecError
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 
 APPLICATIONS = pl.DataFrame(
     {

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from model_export.adversarial import finite
 from model_export.tabulate import tabulate
 from model_export.trees import Ensemble, from_forest, from_model, from_xgboost

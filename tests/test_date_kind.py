@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.carried import Carried
+from features.cells.instants import read_instant
+from features.cells.local_instants import declared_instant
 from features.dialect import InstantForms
 from features.errors import InputError, SpecError
-from features.instants import read_instant
-from features.local_instants import declared_instant
 from features.matrix import build_carried, build_features
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages

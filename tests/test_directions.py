@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.directions import feature_directions
 from features.errors import ExportError, SpecError
 from features.matrix import list_features
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.directions import feature_directions
+from features.spec.file import parse_spec
 from model_export.export import export
 from model_export.sweep import Proof, sweep
 from model_export.trees import from_model

@@ -14,8 +14,8 @@ from features.draft.rates import Outcomes
 from features.matrix import build_features
 from features.names import readable
 from features.protected import protected
-from features.spec import Attribute
-from features.spec_file import parse_spec
+from features.spec.contract import Attribute
+from features.spec.file import parse_spec
 from tests.conftest import PROJECT, real_data
 
 RANDOM = np.random.default_rng(5)

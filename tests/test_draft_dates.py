@@ -8,7 +8,7 @@ import pytest
 from features.draft.document import Draft, Tables, draft_spec
 from features.errors import SpecError
 from features.matrix import build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 
 DAYS = [date(2001, 1, 1) + timedelta(days=i) for i in range(400)]
 COLUMNS = {

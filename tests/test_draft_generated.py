@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.draft import Draft, Tables, draft_spec
 from features.matrix import build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from tests.conftest import Credit
 
 Generator = np.random.Generator

@@ -8,14 +8,14 @@ import pytest
 
 from batch.joining import look_at_ids
 from features.cells import Reader, kind_of
-from features.decimal_advice import decimal_advice
+from features.cells.decimal_advice import decimal_advice
 from features.draft import Tables, draft_spec
-from features.draft_reasons import draft_reasons
+from features.draft.draft_reasons import draft_reasons
 from features.errors import InputError
 from features.matrix import build_features
 from features.protected import protected
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from tests.test_draft_columns import NO_EVENTS, RANDOM, ROWS, apart, attribute, drafted
 from training.account import refuse_empty_columns
 from training.data import TrainingData

@@ -10,7 +10,7 @@ import pytest
 from batch.inputs import read_inputs
 from features.cells import KINDS
 from features.matrix import build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from scoring.scorer import Scorer
 from training.data import TrainingData

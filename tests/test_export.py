@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from features.errors import DeliveryError, ExportError
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.adversarial import adversarial_cases
 from model_export.export import export, export_ensemble
 from model_export.graph import INPUT, OUTPUT, to_onnx

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from features.errors import InputError
 from features.matrix import build_features, list_features
 from features.rejects import EXPECTED
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from recipes.dataset import SPECS
 from scoring.decisions import decision_schema
 

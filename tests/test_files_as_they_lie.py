@@ -14,8 +14,8 @@ from backports import zstd
 from batch.job import BatchJob, run_batch
 from features.dialect import Dialect, declared
 from features.errors import InputError, SpecError
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from scoring.scorer import Scorer
 from storage.compressed import decompressed
 from storage.tables import SourceTable, read_table

@@ -11,7 +11,7 @@ from api.keys import KeyFile
 from batch.job import BatchJob, run_batch
 from features.errors import BundleError, DeliveryError, InputError, SettingsError, SpecError
 from features.matrix import build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.dataset import Dataset
 from recipes.kaggle import _CATEGORIES, _NUMBERS

@@ -15,7 +15,7 @@ from benchmarks import history_speed
 from features.carried import Carried
 from features.errors import DeliveryError, InputError, SettingsError
 from features.matrix import FeatureTable, build_carried, build_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from history import (
     Change,
     Erasure,

@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from features.matrix import build_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from history import HistoryStore, open_store, visible
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages

@@ -9,7 +9,7 @@ import pytest
 
 from batch.job import BatchJob, run_batch
 from features.errors import InputError, RejectLimitError
-from features.spec import Spec
+from features.spec.contract import Spec
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer
 from tests.conftest import Credit

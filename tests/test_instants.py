@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.instants import instant
+from features.cells.instants import instant
 from tests.test_values import all_ways
 
 

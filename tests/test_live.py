@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from features.matrix import FeatureTable, list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from monitoring.divergence import psi
 from monitoring.live.door_metrics import StreamMetrics
 from monitoring.live.live import LEAST_DECISIONS, Live

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.publish import publish as publish_bundle
 from monitoring.live.live import LEAST_DECISIONS, NO_REFERENCE
 from recipes.dataset import Dataset

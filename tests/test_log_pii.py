@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from features.errors import SpecError
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from receipts.log.read import frames
 from receipts.pii import Pseudonymiser, keyed, read_key

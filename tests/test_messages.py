@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import InputError
-from features.spec import Spec
+from features.spec.contract import Spec
 from recipes.dataset import Dataset
 from scoring.decisions import as_frame, decision_lines
 from scoring.message.decision_lines import write_lines
@@ -142,7 +142,7 @@ def test_two_messages_of_one_customer_do_not_see_each_others_events(
 def test_a_message_with_too_many_events_is_refused_alone(
     door: MessageScorer, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.windows.MOST_EVENTS", 3)
+    monkeypatch.setattr("features.rfm.windows.MOST_EVENTS", 3)
     crowd = encoded(changed(example, events=event() * 2))
     answers = door.answer([encoded(example), crowd, encoded(example)])
     assert [a.refusal and a.refusal.code for a in answers] == [None, "events_too_many", None]

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from monitoring.nightly.estimate import Estimate
 from monitoring.nightly.finding import WHOLE

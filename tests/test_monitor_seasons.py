@@ -5,7 +5,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from monitoring.nightly.alarms import Topic
 from monitoring.nightly.finding import Kind

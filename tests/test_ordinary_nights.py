@@ -10,8 +10,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from features.matches import Matches
 from features.rejects import APPLICATIONS, Dirt
+from features.rfm.matches import Matches
 from scoring.bundle.bins import Item
 from scoring.bundle.reference import ColumnHealth, Outputs, Reference
 from scoring.health import Finding, compare_columns, compare_matches

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.draft import Tables, draft_spec
 from features.draft.attribute import Drafted, draft_attribute
 from features.matrix import build_features
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from recipes.dataset import Dataset
 from tests.conftest import PROJECT, Credit, real_data
 from tests.shell import shell

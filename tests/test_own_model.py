@@ -9,7 +9,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer
 from tests.conftest import Credit

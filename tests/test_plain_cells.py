@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.cells import kind_of
-from features.events import APPLICATION_ROW, event_reader
-from features.instants import instant
+from features.cells.instants import instant
 from features.matrix import FeatureTable, build_features
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.rfm.events import APPLICATION_ROW, event_reader
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from tests.hostile_cells import INSTANTS, NUMBERS, TEXTS
 from tests.test_features import EVENT, GOOD, SPEC, TEXT
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from features.errors import SpecError
-from features.spec import Floors, Spec
+from features.spec.contract import Floors, Spec
 from model_export.new_policy import choose_new_policy, on_histogram
 from recipes.dataset import Dataset
 from scoring.bundle.folder import read_bundle

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from recipes.dataset import Dataset
 from stream.cluster import EmbeddedBroker
 from stream.publish import publish

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.directions import no_event_ends
 from features.matrix import build_features, list_features
-from features.spec import Spec
+from features.spec.contract import Spec
+from features.spec.directions import no_event_ends
 from model_export.reasons import _without_nothing
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer

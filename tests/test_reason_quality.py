@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.reasons import Applicants, make_book
 from model_export.tabulate import tabulate
 from model_export.trees import from_model

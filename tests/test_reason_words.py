@@ -9,8 +9,8 @@ import pytest
 from features.errors import SpecError
 from features.protected import declared_protected
 from features.reason_codes import complete_reasons, translate
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.dataset import SPECS, Dataset
 from scoring.scorer import Scorer

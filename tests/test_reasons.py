@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from features.matrix import build_features, list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from model_export.native_contributions import native_contributions
 from model_export.reasons import Applicants, make_book
 from model_export.tabulate import tabulate

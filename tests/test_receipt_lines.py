@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from receipts.frame import feature_matrix
 from receipts.line_parts import CODES, ReceiptError, applications_of
 from receipts.lines import line_head, receipt_frames, receipt_line

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.history import History
 from features.matrix import build_features, list_features
-from features.rfm import rfm_columns
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.rfm.history import History
+from features.rfm.quantities import rfm_columns
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from tests.rfm_oracles import DAY, by_duckdb, by_loop, names
 
 SPEC = parse_spec("""

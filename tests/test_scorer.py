@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from features.matrix import build_features
-from features.spec import ScoreScaling
+from features.spec.contract import ScoreScaling
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.decisions import credit_scores

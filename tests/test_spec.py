@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from features.cells import KINDS
 from features.errors import SpecError
-from features.spec import Monetary
-from features.spec_file import parse_spec
+from features.spec.contract import Monetary
+from features.spec.file import parse_spec
 from recipes.dataset import SPECS
 
 MINIMAL = """

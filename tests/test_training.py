@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from features.errors import InputError, SpecError
-from features.spec import Floors, Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Floors, Spec
+from features.spec.file import parse_spec
 from recipes.dataset import Dataset, spec_text
 from recipes.synthetic import synthetic
 from scoring.policy import Policy

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from features.errors import InputError
-from features.spec import Floors, Spec
+from features.spec.contract import Floors, Spec
 from recipes.dataset import Dataset
 from tests.conftest import Credit
 from training.choose_policy import FloorsError

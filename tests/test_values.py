@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.cells import KINDS, MOST_MINOR_UNITS, PLAIN_ROWS, Reader, Reading, kind_of
-from features.spec import Attribute, Currency
+from features.spec.contract import Attribute, Currency
 
 EXACT = Context(prec=20_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 

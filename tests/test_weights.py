@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from batch.inputs import NO_EVENTS
 from features.errors import InputError, SpecError
-from features.spec import Floors, Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Floors, Spec
+from features.spec.file import parse_spec
 from metrics import Outcome, against, class_curves, evaluate
 from model_export.export import export
 from scoring.bundle.folder import read_bundle

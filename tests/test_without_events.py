@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from features.draft import Tables, draft_spec
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from recipes.dataset import Dataset
 from tests.conftest import Credit
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from features.applications import identifier
 from features.cells import UNREADABLE
-from features.class_values import without_class
-from features.decimal_advice import decimal_advice
+from features.cells.decimal_advice import decimal_advice
 from features.errors import InputError
 from features.matrix import FeatureTable
 from features.rejects import APPLICATIONS
-from features.spec import Spec
+from features.spec.class_values import without_class
+from features.spec.contract import Spec
 from training.data import TrainingData
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from features.errors import InputError
 from features.matrix import FeatureTable, list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from training.calibrate import fit_calibration
 from training.candidate import Fit
 from training.choose_policy import choose_policy

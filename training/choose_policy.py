@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import SpecError
-from features.spec import Floors, Spec
+from features.spec.contract import Floors, Spec
 from metrics import Decided, value_of
 from scoring.policy import Policy
 

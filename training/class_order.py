@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import ExportError
-from features.spec import Spec
+from features.spec.contract import Spec
 from metrics import log_losses
 from training.calibrate import fit_calibration
 from training.data import Examples

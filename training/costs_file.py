@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import InputError, SpecError
-from features.spec import Spec
-from features.spec_policy import check_cost_row, read_costs, read_floors
-from features.toml_table import Table
+from features.spec.contract import Spec
+from features.spec.policy_part import check_cost_row, read_costs, read_floors
+from features.spec.toml_table import Table
 
 
 def with_costs(spec: Spec, path: Path) -> Spec:

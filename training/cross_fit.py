@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.policy import Policy
 from training.calibrate import Calibration, fit_ordinal
 from training.choose_policy import FloorsError, choose_policy

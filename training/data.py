@@ -7,12 +7,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.applications import identifier
-from features.class_values import match_classes, without_class
+from features.cells.instant_advice import instant_advice
 from features.errors import InputError
-from features.instant_advice import instant_advice
 from features.matrix import FeatureTable, build_features
 from features.sampling_weights import sampling_weights
-from features.spec import Spec
+from features.spec.class_values import match_classes, without_class
+from features.spec.contract import Spec
 from training.weights import class_weights, normalised
 
 SHARES = {"train": 0.65, "calibration": 0.15, "test": 0.20}

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import InputError
-from features.spec import Spec
+from features.spec.contract import Spec
 from training.data import Examples, Split, check_no_leak
 
 FOLDS = 5

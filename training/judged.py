@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from metrics import Decided, Outcome, against, evaluate_all
 from scoring.policy import Policy
 from training.candidate import Fit

@@ -7,11 +7,11 @@ import polars as pl
 
 from features.applications import CUSTOMER
 from features.cells import UNREADABLE
-from features.decimal_advice import decimal_advice
+from features.cells.decimal_advice import decimal_advice
 from features.matrix import FeatureTable, list_features
 from features.protected import declared_protected
 from features.rejects import APPLICATIONS
-from features.spec import Spec
+from features.spec.contract import Spec
 from features.telling import TELLING, telling
 from training.data import TrainingData, check_labels
 

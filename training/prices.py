@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from metrics import log_losses, paired_by_customer
 from training.cross_fit import Folds, judge_folds, out_of_fold
 from training.data import Examples

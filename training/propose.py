@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from features.directions import feature_directions, is_ordered, missing_ends, more_of
 from features.matrix import list_features
-from features.spec import RfmGroup, Spec
+from features.spec.contract import RfmGroup, Spec
+from features.spec.directions import feature_directions, is_ordered, missing_ends, more_of
 from training.choose_plan import choose_plan
 from training.cross_fit import Folds, judge_folds, out_of_fold
 from training.data import Examples, TrainingData, label_examples

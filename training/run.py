@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.directions import feature_directions, missing_ends
 from features.matrix import FeatureTable
-from features.spec import Spec
+from features.spec.contract import Spec
+from features.spec.directions import feature_directions, missing_ends
 from metrics import log_losses, paired_by_customer
 from scoring.policy import Policy
 from training.account import account, refuse_empty_columns

@@ -16,7 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from features.errors import InputError
-from features.spec import Spec
+from features.spec.contract import Spec
 from metrics import log_losses, value_of, weighted_mean
 from training.calibrate import chain
 from training.choose_policy import FloorsError

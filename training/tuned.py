@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from scipy import stats
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.policy import Policy
 from training.choose_policy import FloorsError
 from training.folds import FOLDS

@@ -7,7 +7,7 @@ the policy and every figure. A class weight only makes the fit look at a class h
 import numpy as np
 from numpy.typing import NDArray
 
-from features.spec import Spec
+from features.spec.contract import Spec
 
 Floats = NDArray[np.float64]
 

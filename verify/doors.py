@@ -15,7 +15,7 @@ import polars as pl
 from features.dialect import Dialect
 from features.errors import DeliveryError, InputError
 from features.rejects import APPLICATIONS
-from features.spec import Spec
+from features.spec.contract import Spec
 from storage.tables import SourceTable
 from verify.outcomes import Outcome, from_files
 from verify.processes import running

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.decisions import decision_schema
 from scoring.reasons.explainer import MOST_REASONS
 

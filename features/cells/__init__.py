@@ -7,7 +7,8 @@ from features.cells.by_value import spellings_of
 from features.cells.causes import AFTER, MISSING, MISSING_TOKEN, OUT_OF_RANGE, UNKNOWN, UNREADABLE, Unusable
 from features.cells.decimals import MOST_MINOR_UNITS, NUMBER
 from features.cells.guess import Found, Guess
-from features.cells.kind import Kind, ToNumber
+from features.cells.kinds.kind import Kind, ToNumber
+from features.cells.kinds.registry import KINDS, kind_of
 from features.cells.reading import (
     FEW_ROWS,
     PLAIN_ROWS,
@@ -21,7 +22,6 @@ from features.cells.reading import (
     joined_lines,
     related,
 )
-from features.cells.registry import KINDS, kind_of
 from features.cells.texts import number_text
 
 __all__ = [

@@ -4,8 +4,8 @@ import re
 
 import polars as pl
 
-from features.cells.duration import WRITTEN
 from features.cells.guess import Found
+from features.cells.kinds.duration import WRITTEN
 
 _CURRENCIES = (
     r"(?:EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|TRY|JPY|CNY|INR|AUD|CAD|NZD|SGD|HKD|ZAR|BRL|MXN|RUB|UAH|KES|NGN"

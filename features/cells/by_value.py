@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from features.cells.decimals import is_number, with_point
 from features.cells.texts import POINT
-from features.spec import Attribute
+from features.spec.contract import Attribute
 
 _TRUTH = {"true": True, "false": False}
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]").match

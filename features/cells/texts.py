@@ -7,7 +7,7 @@ import polars as pl
 from features.cells.causes import IS_MISSING, IS_TOKEN
 from features.cells.reading import Definition
 from features.errors import InputError
-from features.spec import Attribute
+from features.spec.contract import Attribute
 
 # The characters that Unicode calls White_Space. Python's strip() takes four control characters more.
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"

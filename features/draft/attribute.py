@@ -17,9 +17,9 @@ from features.draft.rates import Outcomes
 from features.draft.read_back import read_back
 from features.errors import InputError
 from features.protected import protected
-from features.spec_file import is_usable_name
+from features.spec.file import is_usable_name
+from features.spec.toml_table import toml_text
 from features.telling import TELLING
-from features.toml_table import toml_text
 
 _FAR = 10
 _FEW_LISTED = 8

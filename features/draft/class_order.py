@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from features.class_values import class_value
 from features.names import words
+from features.spec.class_values import class_value
 
 _WORST, _BAD, _POOR, _LATE, _GRACE, _MIDDLE, _FAIR, _GOOD, _BEST = range(-5, 4)
 _PHRASES = {

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from features.class_values import class_value, match_names
 from features.draft.attribute import Drafted, draft_attribute, toml_list
 from features.draft.class_order import ClassOrder, order_classes
+from features.draft.draft_reasons import draft_reasons
 from features.draft.events import event_lines
 from features.draft.instants import instant_lines
 from features.draft.rates import Outcomes
-from features.draft_reasons import draft_reasons
-from features.spec import IDENTITY, Spec
-from features.spec_classes import class_choice
-from features.spec_file import SPEC_VERSION, parse_spec
-from features.toml_table import toml_text
+from features.spec.class_values import class_value, match_names
+from features.spec.classes import class_choice
+from features.spec.contract import IDENTITY, Spec
+from features.spec.file import SPEC_VERSION, parse_spec
+from features.spec.toml_table import toml_text
 
 _CURRENCY = ("[currency]", 'code = "EUR" # EDIT: the currency of amounts and costs', "minor_digits = 2")
 _SCORE = (

@@ -7,8 +7,8 @@ import polars as pl
 from features.applications import require_columns
 from features.draft.attribute import toml_list
 from features.rejects import EVENTS
-from features.spec import EVENT_COLUMNS
-from features.toml_table import toml_text
+from features.spec.contract import EVENT_COLUMNS
+from features.spec.toml_table import toml_text
 
 _WINDOWS = (30, 90, 365)
 _MOST_GROUPS = 15

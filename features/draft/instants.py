@@ -6,7 +6,7 @@ import polars as pl
 
 from features.cells.date_forms import date_form, example_of
 from features.cells.recognise import Ambiguous, date_advice, one_of_each_day, recognise_dates
-from features.toml_table import toml_text
+from features.spec.toml_table import toml_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

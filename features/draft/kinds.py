@@ -4,7 +4,7 @@ import polars as pl
 
 from features.cells import KINDS, Found, Guess
 from features.cells.by_value import spellings_of
-from features.cells.category import listable
+from features.cells.kinds.category import listable
 from features.draft.column import Column
 from features.draft.left_out import is_code
 

@@ -4,7 +4,7 @@ import re
 
 import polars as pl
 
-from features.cells.category import MOST_VALUES
+from features.cells.kinds.category import MOST_VALUES
 from features.draft.column import Column
 from features.names import words
 

@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.cells import Cells, Reader, kind_of
-from features.spec import Attribute
-from features.spec_file import SPEC_VERSION, parse_spec
+from features.spec.contract import Attribute
+from features.spec.file import SPEC_VERSION, parse_spec
 
 _AROUND = f"""spec_version = {SPEC_VERSION}
 name = "draft"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.bundle.bins import Item
 from scoring.bundle.reference import Reference
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.metrics_core import Metric as Family
 
-from features.matches import Matches
 from features.matrix import list_features
 from features.rejects import APPLICATIONS, Dirt
-from features.spec import Spec
+from features.rfm.matches import Matches
+from features.spec.contract import Spec
 from monitoring.live.families import gauge
 from monitoring.live.live_counts import Seen
 from scoring.bundle.reference import Reference

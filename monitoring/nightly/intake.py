@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.class_values import match_classes
 from features.errors import InputError
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.class_values import match_classes
+from features.spec.contract import Spec
 from monitoring.nightly.agreement import SAME, Doors
 from monitoring.nightly.survey import Plan
 from monitoring.nightly.truth import Labelled

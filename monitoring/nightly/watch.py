@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from features.matches import Matches
+from features.rfm.matches import Matches
 from metrics import Figure
 from monitoring.nightly.agreement import Agreement
 from monitoring.nightly.alarms import (

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from features.errors import CreditError, DeliveryError, InputError
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from receipts.files import delivering, locked
 from receipts.lines import receipt_frames
 from receipts.log.chain import Chain, Head

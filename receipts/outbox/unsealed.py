@@ -11,7 +11,7 @@ import msgspec
 import polars as pl
 
 from features.errors import DeliveryError
-from features.spec_file import parse_spec
+from features.spec.file import parse_spec
 from receipts.line_parts import ReceiptError
 from receipts.log.find_headers import with_header
 from receipts.log.folder import OUTBOX, check_log

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.errors import BundleError
-from features.spec import probability_column
+from features.spec.contract import probability_column
 from receipts.replay.replay import Parts, by_content
 from receipts.replay.rescore import REFUSED, Rescored, Rescorer, differences
 from scoring.policy import Policy

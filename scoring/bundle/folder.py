@@ -11,8 +11,8 @@ import polars as pl
 
 from features.errors import BundleError, SpecError
 from features.matrix import list_features
-from features.spec import Spec
-from features.spec_file import parse_spec
+from features.spec.contract import Spec
+from features.spec.file import parse_spec
 from metrics import Evaluation
 from scoring.policy import Policy
 from scoring.reasons.book import ReasonBook

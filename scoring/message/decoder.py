@@ -11,7 +11,7 @@ import polars as pl
 from msgspec import UNSET
 
 from features.carried import Carried
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.message.framing import is_framed
 from scoring.message.json_cells import MessageCells
 from scoring.message.refusal_codes import CODES

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from features.stored import Stored
+from features.rfm.stored import Stored
 from scoring.message.decoder import Refusal
 from scoring.message.shape import Lacking
 

@@ -7,9 +7,9 @@ import polars as pl
 
 from features.applications import identifier, require_columns
 from features.cells import kind_of, number_text
-from features.instants import instant_text
+from features.cells.instants import instant_text
 from features.rejects import APPLICATIONS, EVENTS
-from features.spec import EVENT_COLUMNS, IDENTITY, Attribute, Currency, Spec
+from features.spec.contract import EVENT_COLUMNS, IDENTITY, Attribute, Currency, Spec
 
 _ROWS = 4096
 _NO_CURRENCY = Currency(code="XXX", minor_digits=0)  # as ISO 4217 calls it

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from features.cells import kind_of
-from features.spec import Spec
+from features.spec.contract import Spec
 
 Cell = Any
 _TRUTH = {True: "true", False: "false"}

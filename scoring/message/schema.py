@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from features.cells import NUMBER, kind_of
-from features.instants import TEXT
+from features.cells.instants import TEXT
 from features.reason_codes import LONGEST_TEXT
-from features.spec import IDENTITY, Attribute, Monetary, Spec
+from features.spec.contract import IDENTITY, Attribute, Monetary, Spec
 from scoring.message.decoder import SCHEMA_VERSION
 from scoring.reasons.explainer import MOST_REASONS
 

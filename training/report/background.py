@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.matrix import list_features
-from features.spec import Spec
+from features.spec.contract import Spec
 
 _LEVELS = np.linspace(0.01, 0.99, 21)  # not the ends: the largest income belongs to somebody
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from metrics import Evaluation, column_tells
 from scoring.policy import Policy
 

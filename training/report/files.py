@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from scoring.bundle.folder import Bundle, canonical_json, stored_file
 from scoring.policy import Policy
 from training.report.card import render_card

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.matrix import list_features
-from features.spec import Feature
+from features.spec.contract import Feature
 from scoring.reasons.shap_tables import ShapTables
 from training.judged import Judged
 

@@ -1,0 +1,1 @@
+"""The spec: what a lender declares of its data, in one TOML file."""
