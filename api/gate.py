@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from api.keys import KeyFile
 from api.problems import Header
-from api.rates import RateLimit
 from features.errors import SettingsError
+from serving.keys import KeyFile
+from serving.rates import RateLimit
 
 # curl -d declares every body as a form; what arrives here is read as JSON or refused all the same.
 _JSON_TYPES = ("application/json", "application/x-www-form-urlencoded")

@@ -14,17 +14,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from api.batches import split_batch
-from api.coalescer import Answering, Coalescer, Full
 from api.documents import Documents
 from api.extra_headers import ExtraHeaders
-from api.fair import Work
 from api.gate import Caller, Gate, Refused, check_body_head, check_size
 from api.problems import Header, Response, answer_response, batch_response, problem
-from api.recorder import Recorder
 from api.routes import BY_PATH, Route
 from api.settings import Settings
 from api.watch import Seen, Watch
 from scoring.message.message_scorer import Answer
+from serving.coalescer import Answering, Coalescer, Full
+from serving.fair_queue import Early, Work
+from serving.recorder import Recorder
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _RETRY: tuple[Header, ...] = (("Retry-After", "1"),)
@@ -76,7 +76,7 @@ class Service:
         self.stopping = False
         self._documents = documents
         self._gate = gate
-        self._coalescer = Coalescer(
+        self._coalescer = Coalescer[Response](
             watch.counting(scoring.answer),
             time.monotonic,
             most_waiting=settings.max_waiting,
@@ -172,7 +172,7 @@ class Service:
             work.future.set_result(self.refuse(exchange, "overloaded"))
         return work.future
 
-    def _work(self, exchange: Exchange, body: bytes, gone: Callable[[], bool]) -> Work:
+    def _work(self, exchange: Exchange, body: bytes, gone: Callable[[], bool]) -> Work[Response]:
         batch = exchange.route is not None and exchange.route.name == "batch"
 
         def respond(answers: list[Answer]) -> Response:
@@ -195,13 +195,15 @@ class Service:
             gone=gone,
         )
 
-    def _split(self, exchange: Exchange, body: bytes) -> list[bytes] | Response:
+    def _split(self, exchange: Exchange, body: bytes) -> list[bytes] | Early[Response]:
         made = split_batch(body, exchange.request_id, self.settings.max_body_bytes)
+        if isinstance(made, Response):
+            return Early(made)
         try:
-            if exchange.caller is not None and not isinstance(made, Response):
+            if exchange.caller is not None:
                 self._gate.charge(exchange.caller, len(made) - 1)
         except Refused as refused:
-            return problem(refused.code, exchange.request_id, refused.headers)
+            return Early(problem(refused.code, exchange.request_id, refused.headers))
         return made
 
     def close(self, exchange: Exchange, response: Response | None) -> None:

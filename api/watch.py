@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.coalescer import Answering
-from api.logs import JsonLog, where
 from api.problems import Response
 from monitoring.live.door_metrics import RestMetrics
 from scoring.message.message_scorer import Answer
+from serving.coalescer import Answering
+from serving.json_log import JsonLog, where
 
 CLIENT_GONE = 499
 

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING
 
 from api.documents import Documents
 from api.gate import Gate
-from api.keys import KeyFile
-from api.logs import JsonLog, redirect_library_logs
 from api.openapi import Contract
-from api.recorder import Recorder
 from api.service import Scoring, Service
 from api.settings import Framework, Receipts, Settings
 from api.watch import Watch
@@ -29,6 +26,9 @@ from scoring.machine import spare_the_collector
 from scoring.message.message_scorer import MessageScorer
 from scoring.message.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
+from serving.json_log import JsonLog, redirect_library_logs
+from serving.keys import KeyFile
+from serving.recorder import Recorder
 
 if TYPE_CHECKING:
     from history import Histories
@@ -108,7 +108,7 @@ def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | No
     Pseudonymiser(scorer.bundle.spec, read_key(settings.pii_key) if settings.pii_key else None)  # there is the key
     made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
     outbox = Outbox(settings.log / OUTBOX, made_by, durable=settings.receipts is Receipts.DURABLE)
-    return Recorder(outbox, settings.seal_seconds, time.time, watch)
+    return Recorder("rest", outbox, settings.seal_seconds, time.time, watch)
 
 
 def make_contract(messages: MessageScorer, *, history: bool = False) -> Contract:

@@ -22,9 +22,9 @@ from typing import cast
 
 import numpy as np
 
-from api.keys import KeyFile
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
+from serving.keys import KeyFile
 
 _PORT = 8437
 _HEADERS = {"Content-Type": "application/json"}

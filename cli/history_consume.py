@@ -46,7 +46,7 @@ def consume(
 ) -> None:
     """Fill the history store from the topic of events, each event once, until SIGTERM."""
     from history import open_store
-    from stream.breaker import Breaker
+    from serving.breaker import Breaker
     from stream.cluster import Admin
     from stream.fill import Aside, Fill, Sources
     from stream.fill_start import begin

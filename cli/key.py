@@ -22,7 +22,7 @@ def new(
     keys: KeysOption = _DEFAULT,
 ) -> None:
     """Make a key and print it, this once: only its hash is stored."""
-    from api.keys import KeyFile
+    from serving.keys import KeyFile
 
     key = KeyFile(keys).new(name, _now())
     say(key)
@@ -32,7 +32,7 @@ def new(
 @app.command("list", epilog="Example: credit key list --keys demo/keys.json")
 def list_keys(keys: KeysOption = _DEFAULT) -> None:
     """Show the keys by id, with their names; never the keys themselves."""
-    from api.keys import KeyFile
+    from serving.keys import KeyFile
 
     rows = [(key.id, key.name, key.created, key.revoked or "in force") for key in KeyFile(keys).entries()]
     say_table(("id", "name", "created", "revoked"), rows)
@@ -44,7 +44,7 @@ def revoke(
     keys: KeysOption = _DEFAULT,
 ) -> None:
     """Revoke a key; workers that run refuse it from their next request on."""
-    from api.keys import KeyFile
+    from serving.keys import KeyFile
 
     key = KeyFile(keys).revoke(key_id, _now())
     say(f"{key.id} ({key.name}) revoked {key.revoked}")

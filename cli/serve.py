@@ -5,6 +5,7 @@ import socket
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,12 +80,12 @@ def serve(  # noqa: PLR0917 - typer takes options by name
 
 
 def _serve(settings: "Settings") -> int:
-    from api.logs import JsonLog
-    from api.sealing import sealing
-    from api.supervisor import Supervisor
     from api.worker import open_keys, run_worker
     from monitoring.live.registry import SHARED_FOLDER
     from receipts.log.folder import create_log
+    from serving.json_log import JsonLog
+    from serving.sealing import sealing
+    from serving.supervisor import Supervisor
 
     open_keys(settings)
     key = read_pii_key(settings.pii_key)
@@ -104,7 +105,9 @@ def _serve(settings: "Settings") -> int:
         if settings.workers > 1:
             with tempfile.TemporaryDirectory(prefix="credit-metrics-") as folder:
                 os.environ[SHARED_FOLDER] = folder  # of the workers that start from here on
-                return Supervisor(settings, listener, log, on_ready).run()
+                return Supervisor(
+                    partial(run_worker, settings), settings.workers, settings.stop_seconds, listener, log, on_ready
+                ).run()
         run_worker(settings, listener, log, on_ready)
         return 0
 

@@ -38,8 +38,8 @@ def run(settings: StreamSettings) -> None:
     from monitoring.live.live import NO_REFERENCE, Live
     from scoring.health import NOT_COMPARED
     from scoring.scorer import Scorer
+    from serving.watchdog import Watchdog
     from stream.service import Control, run_worker
-    from stream.watchdog import Watchdog
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     control = Control(Watchdog(settings.deadline_s))

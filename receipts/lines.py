@@ -63,7 +63,7 @@ def line_source(where: bytes, headers: Mapping[str, str]) -> bytes:
     return where if not headers else where[:-1] + b',"headers":' + msgspec.json.encode(headers) + b"}"
 
 
-def line_head(door: Literal["stream", "rest"], decided_at: float, *, headers: bool = False) -> bytes:
+def line_head(door: str, decided_at: float, *, headers: bool = False) -> bytes:
     """Begin the receipts that were decided together; `decided_at`: the door's clock, seconds since 1970.
 
     `headers`: begin those whose source holds headers.
@@ -92,7 +92,7 @@ class _Source(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     receipt_version: Literal[1, 2]
-    door: Literal["stream", "rest"]
+    door: str
     decided_at: str
     source: _Source
     features: bytes

@@ -18,7 +18,7 @@ import msgspec
 
 from history import CONTROL, Change, HistoryStore, State, clean
 from scoring.message.decoder import Refusal
-from stream.breaker import Breaker
+from serving.breaker import Breaker
 from stream.client import Config
 from stream.client_settings import producer_config
 from stream.dead_letters import dead_letter

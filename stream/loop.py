@@ -35,8 +35,9 @@ from dataclasses import dataclass
 
 from monitoring.live.door_metrics import StreamMetrics
 from scoring.message.message_scorer import Answer
+from serving.breaker import Breaker
+from serving.watchdog import Watchdog
 from stream.answers import AnswerMessages, answer_all
-from stream.breaker import Breaker
 from stream.broker import GroupConsumer
 from stream.delivery import Delivery
 from stream.errors import CircuitOpenError
@@ -46,7 +47,6 @@ from stream.patience import Clock
 from stream.records import Batch, Message
 from stream.routes import Routes
 from stream.unassigned import Unassigned
-from stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 

@@ -10,14 +10,15 @@ from features.errors import DeliveryError, SettingsError
 from monitoring.live.door_metrics import StreamMetrics
 from scoring.machine import spare_the_collector
 from scoring.message.framing import unframed
+from serving.breaker import Breaker
+from serving.health_port import HealthServer
+from serving.watchdog import LEAVE_S, Watchdog
 from stream.answers import AnswerMessages, plain
-from stream.breaker import Breaker
 from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, link_config, producer_config
 from stream.cluster import Admin
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from stream.forgotten import Forgotten
-from stream.health import HealthServer
 from stream.histories import Again
 from stream.instance import Slot
 from stream.loop import SCORE, WRITE, Worker
@@ -33,7 +34,6 @@ from stream.standstill import Standstill
 from stream.start import check_sizes, check_topics
 from stream.targets import Targets
 from stream.unassigned import Unassigned
-from stream.watchdog import LEAVE_S, Watchdog
 
 log = logging.getLogger(__name__)
 

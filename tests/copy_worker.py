@@ -15,9 +15,9 @@ from pathlib import Path
 from features.errors import CreditError
 from scoring.message.decoder import Refusal
 from scoring.message.message_scorer import Answer
+from serving.watchdog import Watchdog
 from stream.service import Control, run_worker
 from stream.settings import StreamSettings, load_settings
-from stream.watchdog import Watchdog
 
 REFUSAL = Refusal(code="refused", pointer="/x", expected="a message that does not begin with bad")
 

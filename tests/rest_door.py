@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from api.keys import KeyFile
+from serving.keys import KeyFile
 from tests.conftest import PROJECT
 from tests.waiting import PATIENCE_S, wait_until
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from api.coalescer import Answered, Coalescer, Full
-from api.fair import Work
 from api.problems import Response
 from features.errors import DeliveryError
 from scoring.message.decoder import Refusal
 from scoring.message.message_scorer import Answer
+from serving.coalescer import Answered, Coalescer, Full
+from serving.fair_queue import Work
 from tests.waiting import PATIENCE_S
 
 
@@ -38,14 +38,14 @@ def scores() -> Scores:
 
 
 @pytest.fixture
-def coalescer(scores: Scores) -> Iterator[Coalescer]:
-    made = Coalescer(scores, time.monotonic, most_waiting=4, round_size=10)
+def coalescer(scores: Scores) -> Iterator[Coalescer[Response]]:
+    made = Coalescer[Response](scores, time.monotonic, most_waiting=4, round_size=10)
     yield made
     scores.go.set()
     made.close()
 
 
-def work(message: bytes, seconds: float = PATIENCE_S, *, gone: bool = False) -> Work:
+def work(message: bytes, seconds: float = PATIENCE_S, *, gone: bool = False) -> Work[Response]:
     return Work(
         split=lambda: [message],
         respond=lambda answers: Response(200, (), answers[0].decision or b""),
@@ -57,7 +57,7 @@ def work(message: bytes, seconds: float = PATIENCE_S, *, gone: bool = False) -> 
     )
 
 
-def batch(*messages: bytes, key: str = "", seconds: float = PATIENCE_S) -> Work:
+def batch(*messages: bytes, key: str = "", seconds: float = PATIENCE_S) -> Work[Response]:
     return Work(
         split=lambda: list(messages),
         respond=lambda answers: Response(200, (), b" ".join(a.decision or b"" for a in answers)),
@@ -70,13 +70,13 @@ def batch(*messages: bytes, key: str = "", seconds: float = PATIENCE_S) -> Work:
     )
 
 
-def of(key: str, message: bytes) -> Work:
+def of(key: str, message: bytes) -> Work[Response]:
     made = work(message)
     made.key = key
     return made
 
 
-def hold(coalescer: Coalescer, scores: Scores, first: Work) -> None:
+def hold(coalescer: Coalescer[Response], scores: Scores, first: Work[Response]) -> None:
     """Let it be scored until `scores.go` is set; what comes meanwhile waits."""
     scores.go.clear()
     scores.called.clear()
@@ -84,12 +84,12 @@ def hold(coalescer: Coalescer, scores: Scores, first: Work) -> None:
     assert scores.called.wait(PATIENCE_S)
 
 
-def submit(coalescer: Coalescer, *works: Work) -> None:
+def submit(coalescer: Coalescer[Response], *works: Work[Response]) -> None:
     for one in works:
         coalescer.submit(one)
 
 
-def test_what_waits_is_scored_together_in_order(coalescer: Coalescer, scores: Scores) -> None:
+def test_what_waits_is_scored_together_in_order(coalescer: Coalescer[Response], scores: Scores) -> None:
     works = [work(b"%d" % i) for i in range(5)]
     hold(coalescer, scores, works[0])
     submit(coalescer, *works[1:])
@@ -98,7 +98,7 @@ def test_what_waits_is_scored_together_in_order(coalescer: Coalescer, scores: Sc
     assert scores.rounds == [[b"0"], [b"1", b"2", b"3", b"4"]]
 
 
-def test_a_fault_stays_with_the_request_that_triggers_it(coalescer: Coalescer, scores: Scores) -> None:
+def test_a_fault_stays_with_the_request_that_triggers_it(coalescer: Coalescer[Response], scores: Scores) -> None:
     works = [work(message) for message in (b"first", b"a", b"trip", b"b")]
     hold(coalescer, scores, works[0])
     submit(coalescer, *works[1:])
@@ -109,7 +109,7 @@ def test_a_fault_stays_with_the_request_that_triggers_it(coalescer: Coalescer, s
     assert again.future.result(PATIENCE_S).body == b"again"
 
 
-def test_the_late_the_cancelled_and_the_gone_are_not_scored(coalescer: Coalescer, scores: Scores) -> None:
+def test_the_late_the_cancelled_and_the_gone_are_not_scored(coalescer: Coalescer[Response], scores: Scores) -> None:
     works = [work(b"first"), work(b"late", 0.1), work(b"cancelled"), work(b"gone", gone=True)]
     hold(coalescer, scores, works[0])
     submit(coalescer, *works[1:])
@@ -121,14 +121,14 @@ def test_the_late_the_cancelled_and_the_gone_are_not_scored(coalescer: Coalescer
     assert [message for taken in scores.rounds for message in taken] == [b"first"]
 
 
-def test_more_than_may_wait_are_refused_at_once(coalescer: Coalescer, scores: Scores) -> None:
+def test_more_than_may_wait_are_refused_at_once(coalescer: Coalescer[Response], scores: Scores) -> None:
     hold(coalescer, scores, work(b"first"))
     submit(coalescer, *[work(b"waits") for _ in range(4)])
     with pytest.raises(Full):
         coalescer.submit(work(b"too many"))
 
 
-def overtaken(coalescer: Coalescer, scores: Scores) -> Work:
+def overtaken(coalescer: Coalescer[Response], scores: Scores) -> Work[Response]:
     """It came while another request was scored, so that after that round two are waited for."""
     first, second = work(b"first"), work(b"second")
     hold(coalescer, scores, first)
@@ -139,9 +139,9 @@ def overtaken(coalescer: Coalescer, scores: Scores) -> Work:
 
 
 def test_a_round_waits_for_those_who_were_just_answered(
-    coalescer: Coalescer, scores: Scores, monkeypatch: pytest.MonkeyPatch
+    coalescer: Coalescer[Response], scores: Scores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.coalescer.GATHER_SECONDS", PATIENCE_S)
+    monkeypatch.setattr("serving.coalescer.GATHER_SECONDS", PATIENCE_S)
     second, again = overtaken(coalescer, scores), work(b"again")
     submit(coalescer, again)
     again.future.result(PATIENCE_S)
@@ -150,16 +150,16 @@ def test_a_round_waits_for_those_who_were_just_answered(
 
 
 def test_nobody_waits_for_callers_who_do_not_come_back(
-    coalescer: Coalescer, scores: Scores, monkeypatch: pytest.MonkeyPatch
+    coalescer: Coalescer[Response], scores: Scores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     while coalescer._came >= 0.6:
         overtaken(coalescer, scores).future.result(PATIENCE_S)
-    monkeypatch.setattr("api.coalescer.GATHER_SECONDS", 10 * PATIENCE_S)
+    monkeypatch.setattr("serving.coalescer.GATHER_SECONDS", 10 * PATIENCE_S)
     overtaken(coalescer, scores).future.result(PATIENCE_S)
     assert set(map(tuple, scores.rounds)) == {(b"first",), (b"second",)}
 
 
-def test_those_that_have_gone_make_room(coalescer: Coalescer, scores: Scores) -> None:
+def test_those_that_have_gone_make_room(coalescer: Coalescer[Response], scores: Scores) -> None:
     hold(coalescer, scores, work(b"first"))
     given_up, last = work(b"given up"), work(b"last")
     submit(coalescer, given_up, work(b"gone", gone=True), work(b"waits"), work(b"waits"))
@@ -172,7 +172,7 @@ def test_those_that_have_gone_make_room(coalescer: Coalescer, scores: Scores) ->
     assert scores.rounds == [[b"first"], [b"waits", b"waits", b"waits", b"last"]]
 
 
-def test_a_thread_that_was_idle_does_not_wait_for_company(coalescer: Coalescer, scores: Scores) -> None:
+def test_a_thread_that_was_idle_does_not_wait_for_company(coalescer: Coalescer[Response], scores: Scores) -> None:
     many = [work(b"many") for _ in range(4)]
     hold(coalescer, scores, work(b"first"))
     submit(coalescer, *many)
@@ -203,7 +203,7 @@ class Keeps:
 
 def test_no_decision_goes_out_before_its_receipt_is_kept_nor_without(scores: Scores) -> None:
     keeps = Keeps()
-    keeping = Coalescer(scores, time.monotonic, most_waiting=4, round_size=10, keep=keeps)
+    keeping = Coalescer[Response](scores, time.monotonic, most_waiting=4, round_size=10, keep=keeps)
     first = work(b"first")
     keeping.submit(first)
     assert keeps.called.wait(PATIENCE_S)
@@ -222,7 +222,7 @@ def test_no_decision_goes_out_before_its_receipt_is_kept_nor_without(scores: Sco
 
 
 def test_a_batch_goes_on_in_the_next_rounds_and_keeps_no_other_key_waiting(
-    coalescer: Coalescer, scores: Scores
+    coalescer: Coalescer[Response], scores: Scores
 ) -> None:
     numbers = [b"%d" % i for i in range(35)]
     hold(coalescer, scores, of("first", b"first"))
@@ -236,7 +236,7 @@ def test_a_batch_goes_on_in_the_next_rounds_and_keeps_no_other_key_waiting(
     assert sum(m in numbers for m in scores.rounds[1]) == 7, "and the batch has what they leave"
 
 
-def test_keys_share_rounds_however_much_each_sends(coalescer: Coalescer, scores: Scores) -> None:
+def test_keys_share_rounds_however_much_each_sends(coalescer: Coalescer[Response], scores: Scores) -> None:
     hold(coalescer, scores, of("first", b"first"))
     greedy = [batch(*[b"x"] * 40, key="greedy") for _ in range(3)]
     submit(coalescer, *greedy, batch(*[b"y"] * 20, key="modest"))
@@ -249,7 +249,7 @@ def test_keys_share_rounds_however_much_each_sends(coalescer: Coalescer, scores:
 
 
 def test_a_fault_in_a_later_part_of_a_batch_fails_it_once_and_nothing_else(
-    coalescer: Coalescer, scores: Scores
+    coalescer: Coalescer[Response], scores: Scores
 ) -> None:
     hold(coalescer, scores, work(b"first"))
     failing = batch(*[b"x"] * 12, b"trip", *[b"x"] * 30, key="a")
@@ -264,7 +264,7 @@ def test_a_fault_in_a_later_part_of_a_batch_fails_it_once_and_nothing_else(
     assert sum(taken.count(b"x") for taken in scores.rounds) < 42, "the rest of it is not scored"
 
 
-def test_an_empty_batch_and_one_past_its_deadline_are_answered(coalescer: Coalescer, scores: Scores) -> None:
+def test_an_empty_batch_and_one_past_its_deadline_are_answered(coalescer: Coalescer[Response], scores: Scores) -> None:
     hold(coalescer, scores, work(b"first"))
     empty, late = batch(key="a"), batch(*[b"x"] * 30, key="b", seconds=-1)
     submit(coalescer, empty, late)
@@ -275,7 +275,7 @@ def test_an_empty_batch_and_one_past_its_deadline_are_answered(coalescer: Coales
 
 
 def test_a_request_that_fails_in_one_of_two_parts_of_a_round_is_answered_once(
-    coalescer: Coalescer, scores: Scores
+    coalescer: Coalescer[Response], scores: Scores
 ) -> None:
     """One key leaves room in the round, which the other gets as a second part."""
     hold(coalescer, scores, work(b"first"))

@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from api.keys import KeyFile
 from batch.job import BatchJob, run_batch
 from features.errors import BundleError, DeliveryError, InputError, SettingsError, SpecError
 from features.matrix import build_features
@@ -18,6 +17,7 @@ from recipes.kaggle import _CATEGORIES, _NUMBERS
 from scoring.bundle.folder import read_bundle
 from scoring.evaluate_files import evaluate_decisions
 from scoring.scorer import Scorer
+from serving.keys import KeyFile
 from tests.conftest import Credit
 from tests.test_features import SPEC, applications, events
 from tests.test_instants import read_instants

@@ -11,7 +11,19 @@ import pytest
 from tests.conftest import PROJECT
 from tests.gate import FIRST
 
-DOORS = {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history", "batch", "stream", "api"}
+DOORS = {
+    "features",
+    "storage",
+    "metrics",
+    "scoring",
+    "monitoring",
+    "receipts",
+    "history",
+    "serving",
+    "batch",
+    "stream",
+    "api",
+}
 MAY_IMPORT = {
     "features": set(),
     "recipes": {"features"},
@@ -22,9 +34,10 @@ MAY_IMPORT = {
     "monitoring": {"features", "metrics", "scoring", "pages"},
     "receipts": {"features", "storage", "metrics", "scoring"},
     "history": {"features", "metrics", "scoring"},
+    "serving": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history"},
     "batch": {"features", "storage", "metrics", "scoring", "monitoring", "receipts"},
-    "stream": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history"},
-    "api": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history"},
+    "stream": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history", "serving"},
+    "api": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history", "serving"},
     "training": {"features", "metrics", "scoring", "pages"},
     "model_export": {"features", "storage", "metrics", "scoring", "pages", "training"},
     "verify": DOORS,

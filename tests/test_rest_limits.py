@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.rates import RateLimit
+from serving.rates import RateLimit
 from tests.conftest import Credit
 from tests.rest_door import FRAMEWORKS, Door, running
 

@@ -11,7 +11,6 @@ from typing import Any
 import psutil
 import pytest
 
-from api.sealing import sealing
 from features.errors import CreditError, DeliveryError
 from receipts.files import locked
 from receipts.log.read import frames
@@ -20,6 +19,7 @@ from receipts.outbox.outbox_files import Maker, files_of
 from receipts.outbox.sealer import seal_outboxes
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
+from serving.sealing import sealing
 from tests.conftest import PROJECT
 from tests.receipt_parts import rest_receipts, some_lines
 from tests.waiting import wait_until

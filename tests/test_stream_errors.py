@@ -7,12 +7,12 @@ import confluent_kafka as ck
 import pytest
 
 from features.errors import DeliveryError
+from serving.watchdog import Watchdog
 from stream.bounded import Bounded
 from stream.error_table import FOR_EVER, HEALS, REPLACE
 from stream.errors import FatalError, OpenTransactionError, PersonNeededError, RetriableError, translated
 from stream.patience import LONGEST_DEADLINE_S, Patience, Times
 from stream.unassigned import SPEAK_S, Unassigned
-from stream.watchdog import Watchdog
 
 NAMES = {
     ck.KafkaError(code).name()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from features.errors import BundleError
 from scoring.message.decoder import Refusal
 from scoring.message.message_scorer import Answer
-from stream.breaker import Breaker
+from serving.breaker import Breaker
 from stream.dead_letters import claims_of_redrive, dead_letter, redriven, take_apart
 from stream.pace import LEAST, Pace
 from stream.records import Batch, Message, Record

@@ -16,15 +16,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
-from api.logs import JsonLog
-from api.settings import Settings
-from api.worker import run_worker
 from features.errors import CreditError
 from monitoring.live.registry import forget_worker
+from serving.json_log import JsonLog
 
 _MOST_FAILED_STARTS = 3
 _LONGEST_PAUSE_SECONDS = 5.0
 _SPAWN = multiprocessing.get_context("spawn")
+Work = Callable[[socket.socket, JsonLog, Callable[[], None]], None]
 
 
 @dataclass(slots=True)
@@ -36,9 +35,11 @@ class _Worker:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps `settings.workers` processes running until SIGTERM or SIGINT."""
+    """Keeps `workers` processes running until SIGTERM or SIGINT; each calls `work`, which goes to it by `spawn`."""
 
-    settings: Settings
+    work: Work
+    workers: int
+    stop_seconds: float
     listener: socket.socket
     log: JsonLog
     on_ready: Callable[[], None]
@@ -53,7 +54,7 @@ class Supervisor:
             signal.signal(number, self._stop)
         code = 0
         while not self._stopping and not code:
-            while len(self._workers) < self.settings.workers:
+            while len(self._workers) < self.workers:
                 self._start()
             code = self._watch()
         self._end()
@@ -64,7 +65,7 @@ class Supervisor:
 
     def _start(self) -> None:
         ours, theirs = _SPAWN.Pipe(duplex=False)
-        process = _SPAWN.Process(target=_child, args=(self.settings, self.listener, theirs), name="credit-worker")
+        process = _SPAWN.Process(target=_child, args=(self.work, self.listener, theirs), name="credit-worker")
         process.start()
         theirs.close()
         self._workers.append(_Worker(process, ours))
@@ -110,19 +111,19 @@ class Supervisor:
     def _end(self) -> None:
         for worker in self._workers:
             worker.process.terminate()
-        deadline = time.monotonic() + self.settings.stop_seconds + 2
+        deadline = time.monotonic() + self.stop_seconds + 2
         for worker in self._workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
 
 
-def _child(settings: Settings, listener: socket.socket, ready_pipe: Connection) -> None:
+def _child(work: Work, listener: socket.socket, ready_pipe: Connection) -> None:
     """Run a worker in a process of its own; it ends when its supervisor does."""
     log = JsonLog(sys.stderr, time.time)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        run_worker(settings, listener, log, lambda: ready_pipe.send_bytes(b"ready"))
+        work(listener, log, lambda: ready_pipe.send_bytes(b"ready"))
     except CreditError as error:
         log.write("worker_failed", error=type(error).__name__, message=str(error))
         sys.exit(error.exit_code)

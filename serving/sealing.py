@@ -17,10 +17,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from api.logs import JsonLog
 from features.errors import CreditError
 from receipts.log.chain import Head
 from receipts.outbox.sealer import seal_outboxes, waiting_since
+from serving.json_log import JsonLog
 
 _PASS_SECONDS = 1.0
 _BEHIND_SECONDS = 30.0

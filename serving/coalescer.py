@@ -17,11 +17,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Generic
 
-from api.fair import FairQueue, Part, Work
-from api.problems import Response
 from features.errors import DeliveryError
 from scoring.message.message_scorer import Answer
+from serving.fair_queue import Early, FairQueue, Part, ResponseT, Work
 
 GATHER_SECONDS = 0.001
 _WORTH = 0.6  # of those that are waited for, so many must come, on average of the last times
@@ -47,7 +47,7 @@ class Full(Exception):  # noqa: N818 - a state, not a fault
     """Too many requests wait."""
 
 
-class Coalescer:
+class Coalescer(Generic[ResponseT]):
     """Scores what waits in rounds. Safe to share between threads."""
 
     def __init__(
@@ -73,11 +73,11 @@ class Coalescer:
         self._round_ended = 0.0
         self._came = 1.0
         self._passed_over = 0
-        self._waiting = FairQueue()
+        self._waiting = FairQueue[ResponseT]()
         self._busy = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")
 
-    def submit(self, work: Work) -> None:
+    def submit(self, work: Work[ResponseT]) -> None:
         """Queue a request; its future gets the response.
 
         Raises:
@@ -142,13 +142,13 @@ class Coalescer:
                 return
         self._start()
 
-    def _run(self, taken: list[Part], then: Callable[[], None]) -> None:
+    def _run(self, taken: list[Part[ResponseT]], then: Callable[[], None]) -> None:
         self._pool.submit(self._round, taken).add_done_callback(lambda done: self._after(done, taken, then))
 
-    def _split(self, work: Work) -> Sequence[bytes] | Response:
-        return work.late() if work.deadline < self._clock() else work.split()
+    def _split(self, work: Work[ResponseT]) -> Sequence[bytes] | Early[ResponseT]:
+        return Early(work.late()) if work.deadline < self._clock() else work.split()
 
-    def _wanted(self, work: Work) -> bool:
+    def _wanted(self, work: Work[ResponseT]) -> bool:
         """Tell whether anybody waits for a request, and have its next messages ready."""
         if work.gone() or not (work.taken or work.future.set_running_or_notify_cancel()):
             work.future.cancel()
@@ -156,10 +156,10 @@ class Coalescer:
         if work.messages is None:
             work.messages = self._split(work)
         elif work.taken and work.deadline < self._clock():
-            work.messages, work.taken = work.late(), 0
+            work.messages, work.taken = Early(work.late()), 0
         return True
 
-    def _round(self, taken: list[Part]) -> list[Response | None]:
+    def _round(self, taken: list[Part[ResponseT]]) -> list[ResponseT | None]:
         messages = [message for part in taken for message in part.messages]
         answers = iter(self._answer(messages) if messages else [])
         for part in taken:
@@ -176,7 +176,9 @@ class Coalescer:
             return False
         return True
 
-    def _after(self, done: "Future[list[Response | None]]", taken: list[Part], then: Callable[[], None]) -> None:
+    def _after(
+        self, done: "Future[list[ResponseT | None]]", taken: list[Part[ResponseT]], then: Callable[[], None]
+    ) -> None:
         error = done.exception()
         if error is None:
             for part, response in zip(taken, done.result(), strict=True):
@@ -189,13 +191,13 @@ class Coalescer:
             return
         then()
 
-    def _fail(self, work: Work, error: BaseException) -> None:
+    def _fail(self, work: Work[ResponseT], error: BaseException) -> None:
         with self._lock:
             self._waiting.forget(work)
         if not work.future.done():
             work.future.set_result(work.failed(error))
 
-    def _alone(self, failed: list[Part], then: Callable[[], None]) -> None:
+    def _alone(self, failed: list[Part[ResponseT]], then: Callable[[], None]) -> None:
         """Run the parts of a failed round one by one; those of a request that failed are left out."""
         left = [part for part in failed if not part.work.future.done()]
         if not left:
@@ -204,9 +206,9 @@ class Coalescer:
         self._run(left[:1], lambda: self._alone(left[1:], then))
 
 
-def _made(work: Work) -> Response | Answered:
-    if work.messages is None or isinstance(work.messages, Response):
-        return work.messages or work.late()
+def _made(work: Work[ResponseT]) -> Early[ResponseT] | Answered:
+    if work.messages is None or isinstance(work.messages, Early):
+        return work.messages or Early(work.late())
     return Answered(work.request_id, work.messages, work.answers, work.headers)
 
 
@@ -214,7 +216,9 @@ def _decided(one: Answered) -> bool:
     return any(answer.refusal is None for answer in one.answers)
 
 
-def _response(work: Work, made: Response | Answered | None, *, kept: bool) -> Response | None:
-    if made is None or isinstance(made, Response):
-        return made
+def _response(work: Work[ResponseT], made: Early[ResponseT] | Answered | None, *, kept: bool) -> ResponseT | None:
+    if made is None:
+        return None
+    if isinstance(made, Early):
+        return made.response
     return work.respond(made.answers) if kept or not _decided(made) else work.unkept()

@@ -10,24 +10,55 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import Protocol
 
-from api.coalescer import Answered
-from api.watch import Watch
 from features.errors import DeliveryError
 from receipts.lines import line_head, line_source, receipt_line
 from receipts.outbox.outbox import Outbox
 from receipts.outbox.outbox_files import files_of
+from serving.coalescer import Answered
+from serving.json_log import JsonLog
 
 _TICK_SECONDS = 0.5
 _FILE_BYTES = 32 << 20
 
 
-class Recorder:
-    """Writes the receipts of one worker. Safe to share between threads."""
+class CountsReceipts(Protocol):
+    """What counts receipts: the metrics of a door."""
 
-    def __init__(self, outbox: Outbox, seal_seconds: float, clock: Callable[[], float], watch: Watch) -> None:
+    def receipts(self, count: int) -> None:
+        """Count receipts that were written."""
+
+    def outbox(self, *, sealed: int, waiting: int, failing: bool) -> None:
+        """Count receipts that were sealed since the last call, and note how many wait."""
+
+
+class Watched(Protocol):
+    """Where a door says what becomes of receipts."""
+
+    @property
+    def log(self) -> JsonLog:
+        """The log of the worker."""
+
+    @property
+    def metrics(self) -> CountsReceipts:
+        """The metrics of the worker."""
+
+
+class Recorder:
+    """Writes the receipts of one worker of the door `door`. Safe to share between threads."""
+
+    def __init__(
+        self,
+        door: str,
+        outbox: Outbox,
+        seal_seconds: float,
+        clock: Callable[[], float],
+        watch: Watched,
+    ) -> None:
         """Take an open outbox; a file is complete after `seal_seconds`, or when it is large. `clock`: since 1970."""
-        self._outbox, self._seal_seconds, self._clock, self._watch = outbox, seal_seconds, clock, watch
+        self._door, self._log, self._metrics = door, watch.log, watch.metrics
+        self._outbox, self._seal_seconds, self._clock = outbox, seal_seconds, clock
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._waiting: dict[str, int] = {}  # complete files that are not sealed yet, and how many receipts each has
@@ -44,7 +75,7 @@ class Recorder:
 
         """
         now = self._clock()
-        heads = [line_head("rest", now, headers=with_headers) for with_headers in (False, True)]
+        heads = [line_head(self._door, now, headers=with_headers) for with_headers in (False, True)]
         lines = [line for one in answered for line in _lines(one, heads[bool(one.headers)])]
         with self._lock:
             try:
@@ -52,7 +83,7 @@ class Recorder:
             except DeliveryError as error:
                 self._fail(error)
                 raise
-            self._watch.metrics.receipts(len(lines))
+            self._metrics.receipts(len(lines))
 
     def close(self) -> None:
         """Complete what is there and free the writer, so that all of it can be sealed."""
@@ -81,12 +112,12 @@ class Recorder:
         self._began = time.monotonic()
         if self.failing:
             self.failing = False
-            self._watch.log.write("receipts_written_again")
+            self._log.write("receipts_written_again")
 
     def _fail(self, error: DeliveryError) -> None:
         if not self.failing:
             self.failing = True
-            self._watch.log.write("receipts_unwritable", message=str(error))
+            self._log.write("receipts_unwritable", message=str(error))
 
     def _count(self) -> None:
         """A file that is gone was sealed."""
@@ -95,7 +126,7 @@ class Recorder:
         self._waiting = {name: rows for name, rows in self._waiting.items() if name in there}
         current = 0 if self._outbox.path.name in self._waiting else self._outbox.rows
         waiting = sum(self._waiting.values()) + current
-        self._watch.metrics.outbox(sealed=gone, waiting=waiting, failing=self.failing)
+        self._metrics.outbox(sealed=gone, waiting=waiting, failing=self.failing)
 
 
 def _lines(one: Answered, head: bytes) -> Iterator[bytes]:

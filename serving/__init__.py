@@ -1,0 +1,1 @@
+"""What doors that are always on share: rounds, keys, limits, receipts, health, supervision."""
