@@ -10,7 +10,6 @@ import queue
 import threading
 from collections.abc import Callable
 
-from features.errors import DeliveryError
 from stream.errors import FatalError
 
 
@@ -21,12 +20,12 @@ class Bounded:
         """`seconds`: how long a call may take, well above its own limit."""
         self._seconds = seconds
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[DeliveryError | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._hanging = ""
         threading.Thread(target=self._serve, name="calls", daemon=True).start()
 
     def __call__(self, doing: str, call: Callable[[], None]) -> None:
-        """Make a call, which may raise a DeliveryError, and raise that.
+        """Make a call, and raise what it raises.
 
         Raises:
             FatalError: it has not returned, or an earlier one has not: whatever it was made on is of no use any more.
@@ -52,7 +51,7 @@ class Bounded:
         while (call := self._calls.get()) is not _end:
             try:
                 call()
-            except DeliveryError as error:
+            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread; here it would be lost
                 self._answers.put(error)
             else:
                 self._answers.put(None)

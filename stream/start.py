@@ -1,7 +1,9 @@
 """What is checked of the topics before the first message is read."""
 
-from features.errors import SettingsError
-from stream.cluster import Admin
+import time
+
+from features.errors import DeliveryError, SettingsError
+from stream.cluster import ANSWER_S, Admin
 from stream.dead_letters import HEADROOM_BYTES
 from stream.records import Cluster
 from stream.settings import TopicSettings
@@ -69,4 +71,14 @@ def create_missing(admin: Admin, settings: TopicSettings, partitions: int, repli
                 settings_of["max.message.bytes"] = str(admin.largest_message(settings.input) + HEADROOM_BYTES)
             admin.create_topic(topic, partitions, replicas, settings_of)
         rows.append((topic, there or partitions, "was there" if there else "created"))
+    _wait_until_shown(admin, {topic for topic, *_ in rows})
     return rows
+
+
+def _wait_until_shown(admin: Admin, topics: set[str]) -> None:
+    """Wait for brokers to show topics, which they create before each of them has heard of it."""
+    end = time.monotonic() + ANSWER_S
+    while hidden := sorted(topics - admin.partitions().keys()):
+        if time.monotonic() > end:
+            raise DeliveryError(f"created, but not shown by the brokers for {ANSWER_S:.0f} s: {', '.join(hidden)}")
+        time.sleep(0.05)

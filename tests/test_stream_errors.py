@@ -102,12 +102,17 @@ def test_a_call_that_hangs_is_left_behind_and_the_next_one_is_refused_at_once() 
     assert called == [1]
 
 
-def test_a_call_raises_what_it_raised() -> None:
+@pytest.mark.parametrize("error", [RetriableError("away"), TypeError("a fault of ours"), SystemExit(3)])
+def test_a_call_raises_what_it_raised_whatever_that_is(error: BaseException) -> None:
     def fails() -> None:
-        raise RetriableError("away")
+        raise error
 
-    with pytest.raises(RetriableError, match="away"):
-        Bounded(60)("call", fails)
+    bounded, called = Bounded(1), list[int]()
+    with pytest.raises(type(error)) as caught:
+        bounded("call", fails)
+    assert caught.value is error
+    bounded("next", lambda: called.append(1))
+    assert called == [1]
 
 
 def test_a_worker_without_a_partition_speaks_and_ends_where_it_ends_when_idle(

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.errors import DeliveryError
-from stream.broker import GroupConsumer
-from stream.client_settings import consumer_config, producer_config
+from stream.client_settings import producer_config
 from stream.cluster import Admin
 from stream.dead_letters import take_apart
 from stream.producer import RecordProducer
-from stream.records import Beginning, Message, Record
+from stream.records import Message, Record
 from stream.settings import DeliveryMode, StreamSettings
 from stream.start import create_missing
+from stream.topic_reader import TopicReader
 from verify.doors import Question
 from verify.outcomes import Outcome
 from verify.processes import Running, running
@@ -45,7 +45,7 @@ def ask_stream(question: Question, messages: Sequence[bytes], brokers: str | Non
         else:
             create_missing(admin, settings, _PARTITIONS, 1)
         worker = resources.enter_context(running(_command(question, settings), "stream", {}))
-        return _Conversation(settings, worker, embedded=brokers is None).ask(messages)
+        return _Conversation(settings, worker).ask(messages)
 
 
 def _settings(question: Question, brokers: str, *, embedded: bool) -> StreamSettings:
@@ -73,7 +73,6 @@ def _command(question: Question, settings: StreamSettings) -> list[object]:
 class _Conversation:
     settings: StreamSettings
     worker: Running
-    embedded: bool
     offsets: list[int] = field(default_factory=lambda: [0] * _PARTITIONS)
     rows: dict[tuple[int, int], int] = field(default_factory=dict)
 
@@ -105,21 +104,21 @@ class _Conversation:
         return Record(self.settings.input, partition, str(row).encode(), message, ())
 
     @contextmanager
-    def _reader(self, topic: str) -> Iterator[GroupConsumer]:
-        own = self.settings.model_copy(update={"group": f"{topic}.verify"})
-        config = consumer_config(own, "verify", embedded=self.embedded)
-        reader = GroupConsumer(config, topic, lambda _consumer, committed: dict.fromkeys(committed, Beginning(0)))
+    def _reader(self, topic: str) -> Iterator[TopicReader]:
+        """Read outside of any group, so that it does not matter which group protocol the brokers know."""
+        reader = TopicReader(self.settings.connection, topic, f"{topic}.verify")
+        reader.read_from(dict.fromkeys(range(reader.partitions), 0))
         yield reader
         reader.close()
 
-    def _decided(self, reader: GroupConsumer) -> Iterator[tuple[int, Outcome]]:
-        for message in reader.take(_MOST_MESSAGES, 0.05).messages:
+    def _decided(self, reader: TopicReader) -> Iterator[tuple[int, Outcome]]:
+        for message in reader.take(0.05):
             headers = {name: value or b"" for name, value in message.headers}
             place = int(headers["source_partition"]), int(headers["source_offset"])
             yield self.rows[place], Outcome(decision=message.value)
 
-    def _refused(self, reader: GroupConsumer) -> Iterator[tuple[int, Outcome]]:
-        for message in reader.take(_MOST_MESSAGES, 0.01).messages:
+    def _refused(self, reader: TopicReader) -> Iterator[tuple[int, Outcome]]:
+        for message in reader.take(0.01):
             yield self._letter(message)
 
     def _letter(self, message: Message) -> tuple[int, Outcome]:
