@@ -31,6 +31,14 @@ class PersonNeededError(DeliveryError):
     exit_code: ClassVar[int] = 9
 
 
+class MembershipEndedError(PersonNeededError):
+    """The client's membership in its group ended for good: it goes on without a word, and reads nothing any more."""
+
+
+class ProtocolRefusedError(MembershipEndedError):
+    """The brokers know the group protocol of this client, and have it switched off."""
+
+
 class OffsetGoneError(PersonNeededError):
     """The next offset to read is not there any more (or not yet again): going on would jump over messages."""
 
@@ -100,12 +108,17 @@ def refused(error: ClientError) -> bool:
     return login or (error.name() == "_SSL" and "certificate" in text)
 
 
+def ended_for_good(error: ClientError) -> bool:
+    """Return whether a client is of no use any more: a consumer's says so by its name alone, a producer's by a mark."""
+    return error.fatal() or error.name() == "_FATAL"
+
+
 def translated(error: ClientError, doing: str) -> DeliveryError:
     """Return the error of ours that says what to do next; see `stream.error_table`."""
     name, text = error.name(), f"{doing}: {error.name()} ({error.str()})"
     if name in FOR_EVER:
         return PersonNeededError(text)
-    if error.fatal() or name in REPLACE or error.txn_requires_abort():
+    if ended_for_good(error) or name in REPLACE or error.txn_requires_abort():
         return FatalError(text)
     if name == "UNSTABLE_OFFSET_COMMIT":
         return OpenTransactionError(text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+from features.errors import DeliveryError
 from stream.client import (
     ClientMessage,
     Config,
@@ -14,7 +15,15 @@ from stream.client import (
     to_message,
     translate,
 )
-from stream.errors import OffsetGoneError, PersonNeededError, RetriableError, UnreadableError, translated
+from stream.errors import (
+    MembershipEndedError,
+    OffsetGoneError,
+    ProtocolRefusedError,
+    RetriableError,
+    UnreadableError,
+    ended_for_good,
+    translated,
+)
 from stream.records import MOST_HEADERS, Message
 
 ANSWER_S = 10.0  # for questions
@@ -22,6 +31,10 @@ _MARKS_S = 5.0
 _STOP = {"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "_BAD_MSG", "_LOG_TRUNCATION"}
 MOST_BYTES = 32 << 20  # of messages in hand, and a few more
 _AT_ONCE = 16
+# a fatal error of a consumer has no other code than that it is one
+_NOT_SUPPORTED, _HELD = (
+    KafkaError(code).str() for code in (KafkaError.UNSUPPORTED_VERSION, KafkaError.UNRELEASED_INSTANCE_ID)
+)
 
 
 class Reading:
@@ -54,18 +67,26 @@ class Reading:
 
     def _told(self, error: KafkaError) -> None:
         """Take note of what the client says outside of any answer."""
-        if error.fatal():
+        if ended_for_good(error):
             self._fatal = error
         self._notes(error)
 
     def _refuse_fatal(self) -> None:
         """Raise what the client said last: it goes on without a word, and reads nothing any more."""
-        if self._fatal is not None:
-            raise PersonNeededError(
-                f"read {self.topic}: the client ended its membership: {self._fatal.name()} ({self._fatal.str()}). "
-                "Is a static id (group.instance.id) used twice, or is an assignor or group protocol set that the "
-                "brokers or the group's other members do not know?"
+        if self._fatal is None:
+            return
+        said = self._fatal.str()
+        if _HELD in said:
+            raise DeliveryError(
+                f"read {self.topic}: {said}. Another worker bears the same static id (group.instance.id), or bore it and "
+                "was killed, and its session has not ended yet. Start again; if that goes on, give each its own."
             )
+        kind = ProtocolRefusedError if _NOT_SUPPORTED in said else MembershipEndedError
+        raise kind(
+            f"read {self.topic}: the client ended its membership: {self._fatal.name()} ({said}). Is a static id "
+            "(group.instance.id) used twice, is an assignor set that the group's other members do not know, or a group "
+            "protocol that the brokers do not know or have switched off (group.version 0; --group-protocol classic)?"
+        )
 
     def _with_what_arrived(self, first: ClientMessage, most: int) -> list[Message]:
         """Take a few at a time: the client's headers, of which one message may have 80,000, go when they are read."""
@@ -120,7 +141,10 @@ class Reading:
         if error.name() == "_BAD_COMPRESSION":
             self._unreadable(f"{where} offset {message.offset()}: {error.name()} ({error.str()})", partition)
             return True
-        if error.fatal() or error.name() in _STOP:
+        if ended_for_good(error):  # it comes here, or to `_told`
+            self._fatal = error
+            self._refuse_fatal()
+        if error.name() in _STOP:
             raise translated(error, where)
         self._notes(error)
         return True

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from features.errors import DeliveryError, SettingsError
 from monitoring.live.door_metrics import StreamMetrics
@@ -18,6 +18,7 @@ from stream.broker import GroupConsumer
 from stream.client_settings import consumer_config, link_config, producer_config
 from stream.cluster import Admin
 from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from stream.errors import ProtocolRefusedError
 from stream.forgotten import Forgotten
 from stream.histories import Again
 from stream.instance import Slot
@@ -92,10 +93,22 @@ def run_worker(settings: StreamSettings, answer: AnswerMessages, bundle_id: str,
     control.watchdog.start()
     brokers = _Brokers.check(settings)
     with _named(settings, bundle_id, control) as name:
-        worker = _worker(brokers, name, answer, bundle_id, control)
-        spare_the_collector()
-        worker.run(lambda: control.stopping, settings.stop_when_idle)
-        log.info("ended after %s messages", worker.settled)
+        try:
+            _work(brokers, name, answer, bundle_id, control)
+        except ProtocolRefusedError as error:
+            if settings.group_protocol is not GroupProtocol.AUTO:
+                raise
+            log.warning("group protocol: classic, since the brokers have switched the other one off: %s", error)
+        else:
+            return
+        _work(brokers.with_protocol(GroupProtocol.CLASSIC), name, answer, bundle_id, control)
+
+
+def _work(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: str, control: Control) -> None:
+    worker = _worker(brokers, name, answer, bundle_id, control)
+    spare_the_collector()
+    worker.run(lambda: control.stopping, brokers.settings.stop_when_idle)
+    log.info("ended after %s messages", worker.settled)
 
 
 @contextmanager
@@ -172,10 +185,12 @@ class _Brokers:
             )
         check_topics(cluster, *topics, growing=True)
         size = _ANY_SIZE if cluster.embedded else check_sizes(admin, *topics)
-        targets = Targets(settings.input, settings.targets, lambda: _partitions(admin, topics))
-        protocol = _protocol(settings, admin, cluster)
-        settings = settings.model_copy(update={"group_protocol": protocol})
-        return cls(settings=settings, admin=admin, cluster=cluster, batch_bytes=size, targets=targets)
+        targets = Targets(settings.input, settings.targets, admin.partitions)
+        made = cls(settings=settings, admin=admin, cluster=cluster, batch_bytes=size, targets=targets)
+        return made.with_protocol(_protocol(settings, admin, cluster))
+
+    def with_protocol(self, protocol: GroupProtocol) -> "_Brokers":
+        return replace(self, settings=self.settings.model_copy(update={"group_protocol": protocol}))
 
     @property
     def transactions(self) -> bool:
@@ -222,11 +237,6 @@ class _Brokers:
             others_s=self._others_s,
         )
         return ExactlyOnce(consumer, lambda: RecordProducer(config), patience, positions, forgotten)
-
-
-def _partitions(admin: Admin, topics: tuple[str, ...]) -> dict[str, int]:
-    found = admin.partitions()
-    return {topic: found[topic] for topic in topics if topic in found}
 
 
 def _protocol(settings: StreamSettings, admin: Admin, cluster: Cluster) -> GroupProtocol:
