@@ -78,8 +78,8 @@ class Reading:
         said = self._fatal.str()
         if _HELD in said:
             raise DeliveryError(
-                f"read {self.topic}: {said}. Another worker bears the same static id (group.instance.id), or bore it and "
-                "was killed, and its session has not ended yet. Start again; if that goes on, give each its own."
+                f"read {self.topic}: {said}. Another worker bears the same static id (group.instance.id), or bore it "
+                "and was killed, and its session has not ended yet. Start again; if that goes on, give each its own."
             )
         kind = ProtocolRefusedError if _NOT_SUPPORTED in said else MembershipEndedError
         raise kind(
