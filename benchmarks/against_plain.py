@@ -25,13 +25,13 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.credit_sets import data_sets
 from metrics import log_losses, paired_by_customer
-from training.calibrate import fit_calibration, fit_ordinal
 from training.choose_plan import choose_plan
 from training.data import Examples
-from training.fit import ModelKind
+from training.fit.calibrate import fit_calibration, fit_ordinal
+from training.fit.fit import ModelKind
+from training.fit.grow import fit_plan
+from training.fit.recipe import Plan
 from training.folds import assign_folds, fold_count, sample_customers
-from training.grow import fit_plan
-from training.recipe import Plan
 
 Floats = NDArray[np.float64]
 _NEAR = 0.003  # of AUC or log loss: as good

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from features.spec.contract import Spec
 from training.choose_plan import choose_plan
-from training.cross_fit import CrossFit, Folds, cross_fit
 from training.data import Examples
-from training.fit import ModelKind
+from training.fit.cross_fit import CrossFit, Folds, cross_fit
+from training.fit.fit import ModelKind
+from training.fit.recipe import Plan
 from training.folds import assign_folds, fold_count
-from training.recipe import Plan
 
 
 @dataclass(frozen=True, slots=True)

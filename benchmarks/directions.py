@@ -28,7 +28,7 @@ from scoring.model import Model
 from scoring.reasons.explainer import Explainer
 from scoring.reasons.quality import check_reasons
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import Trained, train
 
 COMPARISONS = 1_000_000

@@ -21,8 +21,8 @@ from model_export.trees import from_model
 from recipes.kaggle import kaggle
 from scoring.model import Model
 from training.data import TrainingData, label_examples
-from training.fit import ModelKind
-from training.grow import fit_plan, with_exact_sums
+from training.fit.fit import ModelKind
+from training.fit.grow import fit_plan, with_exact_sums
 
 ROWS = 50_000
 

@@ -18,7 +18,7 @@ from model_export.trees import from_model
 from recipes.synthetic import synthetic
 from scoring.model import Model
 from training.data import TrainingData
-from training.fit import OrdinalXgboost
+from training.fit.fit import OrdinalXgboost
 from training.run import train
 
 

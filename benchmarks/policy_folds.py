@@ -21,8 +21,8 @@ from recipes.dataset import Dataset
 from recipes.kaggle import kaggle
 from recipes.uci import uci
 from training.data import TrainingData, label_examples
-from training.judged import Judged
-from training.report.trade_off import named_decisions, trade_off
+from training.evaluate.judged import Judged
+from training.report.figures.trade_off import named_decisions, trade_off
 
 _AT_PRECISION = "policy_at_the_precision_of_argmax"
 

@@ -16,7 +16,7 @@ from model_export.export import export
 from recipes.synthetic import synthetic
 from scoring.bundle.folder import read_bundle
 from training.data import TrainingData
-from training.rejudge import content_on, rejudge
+from training.evaluate.rejudge import content_on, rejudge
 from training.report.card import render_card
 from training.report.page import render
 from training.run import train

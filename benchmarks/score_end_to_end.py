@@ -27,7 +27,7 @@ from features.spec.file import parse_spec
 from model_export.export import export
 from recipes.synthetic import synthetic
 from training.data import TrainingData
-from training.fit import OrdinalXgboost
+from training.fit.fit import OrdinalXgboost
 from training.run import train
 
 CORES = 2

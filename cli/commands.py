@@ -19,73 +19,73 @@ COMMANDS = {
             "minute."
         ),
     ),
-    "dataset": ("cli.dataset", "Make canonical tables and a spec from a public or synthetic data set."),
-    "spec": ("cli.spec", "Draft a spec for your own data."),
+    "dataset": ("cli.data.dataset", "Make canonical tables and a spec from a public or synthetic data set."),
+    "spec": ("cli.data.spec", "Draft a spec for your own data."),
     "check": (
-        "cli.check",
+        "cli.data.check",
         (
             "Say what a run would make of these tables: rejects, matches, health of each column; exit 3 if it "
             "would end so."
         ),
     ),
     "train": (
-        "cli.model",
+        "cli.train.model",
         (
             "Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is "
             "printed last."
         ),
     ),
     "export": (
-        "cli.model",
+        "cli.train.model",
         (
             "Take a model trained elsewhere on our feature matrix, worst class first: calibrate, prove the "
             "export, publish."
         ),
     ),
-    "policy": ("cli.policy", "Show or set the costs by which classes are assigned."),
-    "bundle": ("cli.bundle", "Show, verify, promote or roll back a bundle."),
+    "policy": ("cli.train.policy", "Show or set the costs by which classes are assigned."),
+    "bundle": ("cli.train.bundle", "Show, verify, promote or roll back a bundle."),
     "report": (
-        "cli.report",
+        "cli.train.report",
         "Write the model's report: from the bundle, or judged anew on labelled data; with --groups rates by group.",
     ),
     "score": (
-        "cli.score",
+        "cli.doors.score",
         "Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically.",
     ),
     "serve": (
-        "cli.serve",
+        "cli.doors.serve",
         "Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment.",
     ),
-    "key": ("cli.key", "Make, list or revoke API keys for `credit serve`."),
-    "stream": ("cli.stream", "Score applications from Kafka, each exactly once."),
-    "history": ("cli.history", "Keep customers' account events, so that applications may come without."),
+    "key": ("cli.doors.key", "Make, list or revoke API keys for `credit serve`."),
+    "stream": ("cli.doors.stream", "Score applications from Kafka, each exactly once."),
+    "history": ("cli.history.history", "Keep customers' account events, so that applications may come without."),
     "verify": (
-        "cli.verify",
+        "cli.doors.verify",
         "Score your applications at every door, each in a process of its own; exit 7 if one bit differs.",
     ),
     "features": (
-        "cli.features",
+        "cli.data.features",
         "Print one application's features, named, with units; or write the matrix of all for a notebook.",
     ),
     "explain": (
-        "cli.explain",
+        "cli.explain.explain",
         "Print an application's decision, its reasons as the applicant reads them, and what moved it most.",
     ),
     "evaluate": (
-        "cli.evaluate",
+        "cli.explain.evaluate",
         (
             "Compare decisions with what came true: cost, false negatives, AUC, Gini, KS, ROC, calibration, with "
             "intervals."
         ),
     ),
-    "log": ("cli.log", "The decision log: find receipts, verify its chains, remove what must go."),
-    "outcomes": ("cli.outcomes", "True outcomes of decisions, beside the decision log."),
+    "log": ("cli.log.log", "The decision log: find receipts, verify its chains, remove what must go."),
+    "outcomes": ("cli.log.outcomes", "True outcomes of decisions, beside the decision log."),
     "monitor": (
-        "cli.monitor",
+        "cli.monitor.monitor",
         "Tell whether a model is still fit: drift, expected and realised performance, doors, cut-offs. 8 says alarm.",
     ),
     "replay": (
-        "cli.replay",
+        "cli.log.replay",
         (
             "Decide receipts again and compare every bit; exit 7 if one differs. With --against, what would "
             "change instead."
@@ -96,7 +96,7 @@ COMMANDS = {
 
 def load_command(name: str) -> Any:
     """Import the module of a command and return the command, or the group of commands, that it defines."""
-    module = "cli.no_stream" if name == "stream" and not stream_installed() else COMMANDS[name][0]
+    module = "cli.doors.no_stream" if name == "stream" and not stream_installed() else COMMANDS[name][0]
     defined = import_module(module).app
     root = Typer()
     root.add_typer(defined, name=name if isinstance(defined.info.help, str) else None)

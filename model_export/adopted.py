@@ -13,8 +13,8 @@ from model_export.load import Loaded, load_model
 from model_export.notebook import agreement, differences, read_expected
 from model_export.notebook_causes import Compared, refuse
 from training.adopt import adopt, halves
-from training.calibrate import fit_calibration
 from training.data import Examples, TrainingData, label_examples
+from training.fit.calibrate import fit_calibration
 from training.run import Progress, Trained
 
 

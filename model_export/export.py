@@ -31,10 +31,10 @@ from scoring.machine import cpu_family, library_versions
 from scoring.model import Model
 from scoring.reasons.explainer import Explainer
 from scoring.reasons.shap_tables import ShapTables
-from training.candidate import Fit
-from training.report.figures import Sides, training_figures
+from training.fit.candidate import Fit
+from training.report.figures.figures import Sides, training_figures
+from training.report.figures.reason_figures import reason_figures
 from training.report.files import report_files
-from training.report.reason_figures import reason_figures
 from training.run import Trained
 
 _NO_ID = "00" * 32

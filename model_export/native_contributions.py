@@ -13,8 +13,8 @@ import xgboost
 from numpy.typing import NDArray
 
 from model_export.trees import ALL_CLASSES, Ensemble, Tree, leaf_of_nothing
-from training.booster_json import loaded, tree_json
-from training.fit import Fitted, FittedXgboost, OrdinalXgboost
+from training.fit.booster_json import loaded, tree_json
+from training.fit.fit import Fitted, FittedXgboost, OrdinalXgboost
 
 _LARGEST = np.finfo(np.float32).max
 

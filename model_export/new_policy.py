@@ -21,14 +21,14 @@ from scoring.model import Model
 from scoring.policy import Policy
 from training.choose_policy import choose_policy
 from training.data import Examples
-from training.judged import Judged, evaluate_judged
-from training.rejudge import Rejudged
+from training.evaluate.judged import Judged, evaluate_judged
+from training.evaluate.rejudge import Rejudged
 from training.report.content import Content
-from training.report.figures import judged_figures
+from training.report.figures.figures import judged_figures
+from training.report.figures.histogram import expand
+from training.report.figures.slices import without_policy
+from training.report.figures.trade_off import trade_off
 from training.report.files import STUDY, content_of, report_files
-from training.report.histogram import expand
-from training.report.slices import without_policy
-from training.report.trade_off import trade_off
 
 _NO_ID = "00" * 32
 

@@ -12,8 +12,8 @@ from features.spec.contract import Spec
 from model_export.load import Loaded
 from model_export.notebook import Expected, Floats, differences, to_probabilities
 from model_export.notebook_inputs import fills, mixed_fill, orders, sentinels
-from training.calibrate import Calibration
-from training.fit import Fitted, FittedXgboost
+from training.fit.calibrate import Calibration
+from training.fit.fit import Fitted, FittedXgboost
 
 _FITS = 0.99  # of the rows that were looked at
 _ROWS = 400

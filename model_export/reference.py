@@ -28,7 +28,7 @@ from scoring.bundle.bins import Column, Item, count, design_effect, place, quant
 from scoring.bundle.reference import Claim, ColumnHealth, DirtCount, Month, Outputs, Reference, with_classes
 from scoring.decisions import credit_scores
 from scoring.reasons.shap_tables import ShapTables
-from training.judged import Judged
+from training.evaluate.judged import Judged
 
 _MOST_CUSTOMERS, _MOST_ROWS = 20_000, 20_000  # for design effects, and for contributions
 _LEAST_MONTH, _LEAST_JUDGED = 500, 200  # applications of a month: fewer would excuse a drift by their own noise

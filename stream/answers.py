@@ -8,7 +8,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from scoring.message.decoder import Refusal
 from scoring.message.message_scorer import Answer
-from stream.records import Message
+from stream.client.records import Message
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from features.errors import InputError
-from stream.client import Config
-from stream.client_settings import member_config
-from stream.cluster import read_records
-from stream.group import Group
-from stream.records import Headers, number
+from stream.client.client import Config
+from stream.client.cluster import read_records
+from stream.client.records import Headers, number
+from stream.position.group import Group
+from stream.settings.client_settings import member_config
 
 RUN, ROW = "publish_run", "publish_row"
 _DIGEST_BYTES = 16

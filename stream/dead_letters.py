@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scoring.message.decoder import Refusal
-from stream.proofs import Claim, prove, read_proof
-from stream.records import Headers, Message, Record, number
+from stream.client.records import Headers, Message, Record, number
+from stream.position.proofs import Claim, prove, read_proof
 
 HEADROOM_BYTES = 64 * 1024  # what the headers may add to a message of the largest size
 _PREFIX = "__connect.errors."

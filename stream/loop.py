@@ -19,7 +19,7 @@ The delivery contract, in the order of the code:
 6. commit   A crash before this line lets the batch be read again, and its records stay invisible to readers of
             committed records. After it all of them are final.
 7. recover  A retriable error repeats the same call; after any other error the partitions begin again (line 1), with a
-            new producer. What a broker forgot to end is ended (`stream.forgotten`). Too long without success: exit
+            new producer. What a broker forgot to end is ended (`forgotten`). Too long without success: exit
             code 4.
 8. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
 9. stop     Asked to end, the worker settles the batch in hand, then leaves the group.
@@ -38,13 +38,13 @@ from scoring.message.message_scorer import Answer
 from serving.breaker import Breaker
 from serving.watchdog import Watchdog
 from stream.answers import AnswerMessages, answer_all
-from stream.broker import GroupConsumer
-from stream.delivery import Delivery
-from stream.errors import CircuitOpenError
-from stream.histories import Again, as_before
+from stream.client.errors import CircuitOpenError
+from stream.client.patience import Clock
+from stream.client.records import Batch, Message
+from stream.history.histories import Again, as_before
 from stream.pace import Pace
-from stream.patience import Clock
-from stream.records import Batch, Message
+from stream.position.broker import GroupConsumer
+from stream.position.delivery import Delivery
 from stream.routes import Routes
 from stream.unassigned import Unassigned
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from features.errors import DeliveryError
 from stream.arrived import arrived_rows, new_run, row_headers
-from stream.client_settings import producer_config
-from stream.cluster import Admin
-from stream.errors import no_topic
-from stream.producer import RecordProducer
-from stream.records import Headers, Record
-from stream.settings import ConnectionSettings
+from stream.client.cluster import Admin
+from stream.client.errors import no_topic
+from stream.client.producer import RecordProducer
+from stream.client.records import Headers, Record
+from stream.settings.client_settings import producer_config
+from stream.settings.settings import ConnectionSettings
 
 _BATCH = 500
 _FAILOVER_MS = 120_000  # Kafka's own takes some 10 s, a rolling restart of brokers more

@@ -2,7 +2,7 @@
 
 The group `GROUP.dead-letters` remembers which dead letters are settled. A redrive sends messages back to the input and
 moves that group's offsets in the same transaction; those that are not chosen are put back at the end of the dead
-letters by it, so that none is lost. Each bears the header `redriven_from`, with a proof (`stream.proofs`), by which
+letters by it, so that none is lost. Each bears the header `redriven_from`, with a proof (`proofs`), by which
 the next redrive finds out what a broker forgot of this one (see `stream.position`).
 """
 
@@ -13,19 +13,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from features.errors import DeliveryError
-from stream.client_settings import member_config, producer_config
-from stream.cluster import Admin, read_records
+from stream.client.cluster import Admin, read_records
+from stream.client.errors import HANGING, OpenTransactionError, RetriableError
+from stream.client.patience import Patience
+from stream.client.producer import RecordProducer
+from stream.client.records import Message, Record
 from stream.dead_letters import DeadLetter, claims_of_redrive, redriven, take_apart
-from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from stream.errors import HANGING, OpenTransactionError, RetriableError
-from stream.forgotten import OTHERS_S, Forgotten
-from stream.group import Group
-from stream.marks import Written
-from stream.patience import Patience
-from stream.position import Positions
-from stream.producer import RecordProducer
-from stream.records import Message, Record
-from stream.settings import TopicSettings
+from stream.position.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from stream.position.forgotten import OTHERS_S, Forgotten
+from stream.position.group import Group
+from stream.position.marks import Written
+from stream.position.position import Positions
+from stream.settings.client_settings import member_config, producer_config
+from stream.settings.settings import TopicSettings
 from stream.start import check_topics
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from features.errors import BundleError
 from receipts.lines import is_receipt_of, line_head, line_source, receipt_parts
 from scoring.message.message_scorer import Answer
 from stream.answers import Body, plain
+from stream.client.records import Batch, Headers, Message, Record
 from stream.dead_letters import dead_letter
-from stream.histories import WATERMARK
-from stream.proofs import prove
-from stream.records import Batch, Headers, Message, Record
+from stream.history.histories import WATERMARK
+from stream.position.proofs import prove
 
 Made = tuple[Message, Answer, Record]
 _PROOF = "source_proof"

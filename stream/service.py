@@ -14,26 +14,26 @@ from serving.breaker import Breaker
 from serving.health_port import HealthServer
 from serving.watchdog import LEAVE_S, Watchdog
 from stream.answers import AnswerMessages, plain
-from stream.broker import GroupConsumer
-from stream.client_settings import consumer_config, link_config, producer_config
-from stream.cluster import Admin
-from stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from stream.errors import ProtocolRefusedError
-from stream.forgotten import Forgotten
-from stream.histories import Again
+from stream.client.cluster import Admin
+from stream.client.errors import ProtocolRefusedError
+from stream.client.patience import Patience, Times
+from stream.client.producer import RecordProducer
+from stream.client.records import Cluster
+from stream.history.histories import Again
 from stream.instance import Slot
 from stream.loop import SCORE, WRITE, Worker
-from stream.marks import Written, claims_of_worker
 from stream.pace import Pace
-from stream.patience import Patience, Times
-from stream.position import Positions
-from stream.producer import RecordProducer
-from stream.records import Cluster
+from stream.position.broker import GroupConsumer
+from stream.position.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from stream.position.forgotten import Forgotten
+from stream.position.marks import Written, claims_of_worker
+from stream.position.position import Positions
+from stream.position.standstill import Standstill
+from stream.position.targets import Targets
 from stream.routes import Routes
-from stream.settings import DeliveryMode, GroupProtocol, MissingOffsets, StreamSettings
-from stream.standstill import Standstill
+from stream.settings.client_settings import consumer_config, link_config, producer_config
+from stream.settings.settings import DeliveryMode, GroupProtocol, MissingOffsets, StreamSettings
 from stream.start import check_sizes, check_topics
-from stream.targets import Targets
 from stream.unassigned import Unassigned
 
 log = logging.getLogger(__name__)

@@ -3,10 +3,10 @@
 import time
 
 from features.errors import DeliveryError, SettingsError
-from stream.cluster import ANSWER_S, Admin
+from stream.client.cluster import ANSWER_S, Admin
+from stream.client.records import Cluster
 from stream.dead_letters import HEADROOM_BYTES
-from stream.records import Cluster
-from stream.settings import TopicSettings
+from stream.settings.settings import TopicSettings
 
 
 def check_topics(cluster: Cluster, source: str, *targets: str, growing: bool = False) -> None:

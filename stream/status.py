@@ -6,13 +6,13 @@ from itertools import islice
 from typing import Any
 
 from features.errors import DeliveryError
-from stream.client_settings import member_config
-from stream.cluster import Admin, read_records
-from stream.errors import RetriableError, no_topic
-from stream.group import Group
-from stream.patience import Patience
-from stream.records import Message, Target
-from stream.settings import TopicSettings
+from stream.client.cluster import Admin, read_records
+from stream.client.errors import RetriableError, no_topic
+from stream.client.patience import Patience
+from stream.client.records import Message, Target
+from stream.position.group import Group
+from stream.settings.client_settings import member_config
+from stream.settings.settings import TopicSettings
 
 _Messages = dict[int, Message]
 _PATIENCE_S = 20.0  # with a coordinator that moves or loads

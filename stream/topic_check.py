@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stream.cluster import Admin
+from stream.client.cluster import Admin
 from stream.dead_letters import HEADROOM_BYTES
-from stream.settings import TopicSettings
+from stream.settings.settings import TopicSettings
 
 LEAST_RETENTION_MS = 3 * 24 * 3_600_000  # an outage over a weekend
 _NEVER = -1

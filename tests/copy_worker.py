@@ -17,7 +17,7 @@ from scoring.message.decoder import Refusal
 from scoring.message.message_scorer import Answer
 from serving.watchdog import Watchdog
 from stream.service import Control, run_worker
-from stream.settings import StreamSettings, load_settings
+from stream.settings.settings import StreamSettings, load_settings
 
 REFUSAL = Refusal(code="refused", pointer="/x", expected="a message that does not begin with bad")
 

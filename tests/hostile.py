@@ -20,7 +20,7 @@ from scoring.scorer import Scorer
 from tests.hostile_cells import COLUMNS, INSTANTS, NUMBERS, TEXTS
 from tests.hostile_files import STRUCTURES
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import train
 
 APPLICATION = {

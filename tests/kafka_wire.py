@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stream.records import Record
+from stream.client.records import Record
 from tests.kafka import RECORD_BATCH
 
 TAKE_ANYTHING = "transaction.partition.verification.enable=false\n"  # a broker's setting

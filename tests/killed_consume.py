@@ -14,9 +14,9 @@ import polars as pl
 from features.spec.file import parse_spec
 from receipts.log.chain import Chain
 from receipts.log.read import frames, segments
-from stream.consume import Consume, Sealing
-from stream.receipt_reading import ReceiptReading
-from stream.topic_reader import TopicReader
+from stream.client.topic_reader import TopicReader
+from stream.receipts.consume import Consume, Sealing
+from stream.receipts.receipt_reading import ReceiptReading
 from tests.killed_run import KILLED, Killer
 
 IDLE_S = 0.3

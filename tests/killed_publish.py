@@ -4,7 +4,7 @@ import sys
 import time
 
 from stream.publish import Publishing, publish
-from stream.settings import ConnectionSettings, load_settings
+from stream.settings.settings import ConnectionSettings, load_settings
 
 
 def messages(count: int) -> list[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from cli.monitor_sources import Span, gather
+from cli.monitor.monitor_sources import Span, gather
 from features.matrix import list_features
 from features.rejects import APPLICATIONS
 from monitoring.nightly.intake import FEATURE, Outcomes

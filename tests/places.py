@@ -13,20 +13,20 @@ import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient
 
 from scoring.message.message_scorer import Answer
-from stream.broker import GroupConsumer
-from stream.client_settings import consumer_config, member_config, producer_config
-from stream.cluster import Admin, read_records
-from stream.delivery import AtLeastOnce, ExactlyOnce
-from stream.forgotten import Forgotten
-from stream.group import Group
-from stream.marks import Span, Written, claims_of_worker
-from stream.patience import Patience
-from stream.position import Positions
-from stream.producer import RecordProducer
-from stream.reading import Reading
-from stream.records import Batch, Beginning, Committed, Message, Record
+from stream.client.cluster import Admin, read_records
+from stream.client.patience import Patience
+from stream.client.producer import RecordProducer
+from stream.client.reading import Reading
+from stream.client.records import Batch, Beginning, Committed, Message, Record
+from stream.position.broker import GroupConsumer
+from stream.position.delivery import AtLeastOnce, ExactlyOnce
+from stream.position.forgotten import Forgotten
+from stream.position.group import Group
+from stream.position.marks import Span, Written, claims_of_worker
+from stream.position.position import Positions
 from stream.routes import Routes
-from stream.settings import GroupProtocol, StreamSettings
+from stream.settings.client_settings import consumer_config, member_config, producer_config
+from stream.settings.settings import GroupProtocol, StreamSettings
 from tests.account import source
 from tests.kafka import KafkaServer, read_topic
 from tests.waiting import PATIENCE_S

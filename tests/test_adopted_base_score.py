@@ -12,8 +12,8 @@ from model_export.trees import from_xgboost
 from scoring.model import Model
 from scoring.policy import Policy
 from tests.test_few_defaults import SPEC
-from training.calibrate import Calibration
-from training.fit import FittedXgboost
+from training.fit.calibrate import Calibration
+from training.fit.fit import FittedXgboost
 
 SCORES = (0.5, 0.6, 0.75, 0.9, 0.95, 0.97, 0.99, 0.995, 0.999, 0.9995, 0.9999)
 

@@ -20,7 +20,7 @@ from scoring.bundle.folder import read_bundle
 from scoring.model import Model
 from scoring.scorer import Scorer
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import train
 
 ROWS = 1500

@@ -16,9 +16,9 @@ from receipts.log.find_headers import find_by_header
 from scoring.message.message_scorer import Answer, MessageScorer
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
-from stream.records import Batch, Message
+from stream.client.records import Batch, Message
 from stream.routes import Routes
-from stream.settings import StreamSettings, load_settings
+from stream.settings.settings import StreamSettings, load_settings
 from tests.conftest import PROJECT, Credit
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import SettingsError
-from stream.client import Consumer, Producer, build
-from stream.client_names import ALIASES, CHOICES, OWN
-from stream.client_settings import consumer_config, producer_config
-from stream.settings import ConnectionSettings, StreamSettings, load_settings
+from stream.client.client import Consumer, Producer, build
+from stream.client.client_names import ALIASES, CHOICES, OWN
+from stream.settings.client_settings import consumer_config, producer_config
+from stream.settings.settings import ConnectionSettings, StreamSettings, load_settings
 
 TLS = {"security.protocol": "SSL"}
 SASL = {"security.protocol": "SASL_PLAINTEXT"}

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from cli.log_consume import consume
+from cli.log.log_consume import consume
 from cli.main import app
-from stream.settings import PREFIX, StreamSettings
+from stream.settings.settings import PREFIX, StreamSettings
 from tests.conftest import PROJECT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())

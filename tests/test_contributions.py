@@ -24,9 +24,9 @@ from recipes.uci import uci
 from tests.conftest import real_data
 from tests.contribution_parts import TOLERANCE, Floats, adversarial_rows, ones
 from training.data import Examples, TrainingData, label_examples
-from training.fit import Fitted, ModelKind, OrdinalXgboost
-from training.grow import fit_plan
-from training.recipe import EnsemblePlan, Plan, shape
+from training.fit.fit import Fitted, ModelKind, OrdinalXgboost
+from training.fit.grow import fit_plan
+from training.fit.recipe import EnsemblePlan, Plan, shape
 from training.run import Trained
 
 with warnings.catch_warnings():  # its import sets off a warning of matplotlib

@@ -25,7 +25,7 @@ from scoring.message.schema import application_schema
 from tests.conftest import Credit
 from tests.test_spec import MINIMAL
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import train
 
 TEXT = MINIMAL.replace("spec_version = 1", "spec_version = 2").replace(

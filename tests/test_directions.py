@@ -21,7 +21,7 @@ from scoring.model import Model
 from scoring.policy import Policy
 from tests.conftest import Credit
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import train
 
 _ATTRIBUTES = {"annual_income": "up", "outstanding_debt": "down", "credit_mix": "up", "months_employed": "up"}

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.directions import main
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 
 
 def test_it_prices_and_sweeps(capsys: pytest.CaptureFixture[str]) -> None:

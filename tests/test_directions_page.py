@@ -9,7 +9,7 @@ from tests.test_monitor_ranking import BUNDLE
 from training.report.content import Content
 from training.report.files import content_of
 from training.report.page import render
-from training.report.sections_directions import directions
+from training.report.sections.sections_directions import directions
 
 
 def _content(proved: object, priced: object) -> Content:

@@ -16,13 +16,13 @@ from metrics import Evaluation, Origin, Outcome, Protocol, against, column_tells
 from model_export.new_policy import on_histogram, publish_policy
 from scoring.bundle.folder import read_bundle, sha256
 from tests.conftest import PROJECT, Credit
-from training.fairness import NOT_STATED, fairness, read_groups
-from training.judged import evaluate_judged
+from training.evaluate.fairness import NOT_STATED, fairness, read_groups
+from training.evaluate.judged import evaluate_judged
 from training.report.content import verdict
+from training.report.figures.leaks import leaks
+from training.report.figures.trade_off import trade_off
 from training.report.files import content_of
-from training.report.leaks import leaks
 from training.report.page import render
-from training.report.trade_off import trade_off
 from training.run import Trained
 
 CLASSES = ("Poor", "Good")

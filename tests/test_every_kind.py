@@ -14,7 +14,7 @@ from features.spec.file import parse_spec
 from model_export.export import export
 from scoring.scorer import Scorer
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import train
 from verify.doors import Question
 from verify.run import verify

@@ -7,10 +7,10 @@ import pytest
 import xgboost
 from numpy.typing import NDArray
 
-from training.boost import boost
-from training.booster_json import with_exact_leaves
-from training.recipe import shape
-from training.side import Side
+from training.fit.boost import boost
+from training.fit.booster_json import with_exact_leaves
+from training.fit.recipe import shape
+from training.fit.side import Side
 
 
 def extreme(name: str, seed: int) -> tuple[xgboost.Booster, xgboost.DMatrix]:

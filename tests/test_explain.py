@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cli.explain_page import explain_page
+from cli.explain.explain_page import explain_page
 from recipes.dataset import Dataset
 from scoring.decisions import decision_lines, flat_reasons
 from scoring.explanation import explain_application

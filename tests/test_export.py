@@ -23,7 +23,7 @@ from scoring.bundle.folder import read_bundle
 from scoring.model import ROW_ORDER, Model
 from scoring.scorer import Scorer
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import Trained, train
 
 

@@ -10,8 +10,8 @@ import pytest
 from features.errors import InputError
 from recipes.dataset import Dataset
 from tests.conftest import Credit
-from training.fairness import fairness, read_groups
-from training.judged import Judged
+from training.evaluate.fairness import fairness, read_groups
+from training.evaluate.judged import Judged
 from training.run import Trained
 
 

@@ -15,7 +15,7 @@ from model_export.export import export
 from scoring.bundle.folder import read_bundle
 from scoring.scorer import Scorer
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import train
 
 pytestmark = pytest.mark.slow

@@ -10,12 +10,12 @@ from features.matrix import list_features
 from metrics import mean, share
 from scoring.scorer import Scorer
 from training.data import Split
-from training.judged import Judged, evaluate_judged
-from training.report.curves import by_threshold, calibration, scores
-from training.report.importance import importance
-from training.report.leaks import leaks
-from training.report.slices import figures_of, months, slices
-from training.report.trade_off import trade_off
+from training.evaluate.judged import Judged, evaluate_judged
+from training.report.figures.curves import by_threshold, calibration, scores
+from training.report.figures.importance import importance
+from training.report.figures.leaks import leaks
+from training.report.figures.slices import figures_of, months, slices
+from training.report.figures.trade_off import trade_off
 from training.run import Trained
 
 

@@ -18,9 +18,9 @@ from scoring.message.from_tables import to_messages
 from scoring.message.message_scorer import MessageScorer
 from scoring.message.refusal_codes import HISTORY_EXPECTED
 from scoring.scorer import Scorer
-from stream.errors import PersonNeededError
-from stream.histories import WATERMARK, FromStore
-from stream.records import Message
+from stream.client.errors import PersonNeededError
+from stream.client.records import Message
+from stream.history.histories import WATERMARK, FromStore
 from tests.conftest import PROJECT, Credit
 from tests.rest_door import FRAMEWORKS, running
 

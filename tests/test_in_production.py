@@ -9,7 +9,7 @@ import pytest
 
 from cli.exit_codes import ENDINGS, epilog, exit_table
 from features.errors import CreditError
-from stream import errors
+from stream.client import errors
 from tests.conftest import PROJECT, Credit
 
 PAGE = (PROJECT / "docs/in-production.md").read_text()

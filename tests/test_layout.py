@@ -86,7 +86,7 @@ def test_libraries_stay_in_their_layer(path: Path) -> None:
 
 def test_the_kafka_client_is_in_one_file() -> None:
     users = [path for path in MODULES if "confluent_kafka" in imported_packages(path)]
-    assert users == [PROJECT / "stream/client.py"]
+    assert users == [PROJECT / "stream/client/client.py"]
 
 
 def test_every_top_level_package_is_in_the_agreement() -> None:

@@ -11,8 +11,8 @@ from recipes.dataset import Dataset
 from scoring.explanation import Explanation, explain_application
 from scoring.scorer import Scorer
 from tests.conftest import Credit
-from training.local_lime import REPEATS, TOP, compare_with_lime
-from training.report.background import draw
+from training.evaluate.local_lime import REPEATS, TOP, compare_with_lime
+from training.report.figures.background import draw
 from training.report.files import content_of
 from training.run import Trained
 

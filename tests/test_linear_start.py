@@ -10,11 +10,11 @@ from benchmarks.against_plain import now
 from benchmarks.generated import BOOKS, Book, generate
 from metrics import log_losses
 from model_export.trees import from_xgboost
-from training.boost import Fold, Growth, boost
-from training.fit import Parameters
-from training.linear import fit_linear
-from training.recipe import shape
-from training.side import Side
+from training.fit.boost import Fold, Growth, boost
+from training.fit.fit import Parameters
+from training.fit.linear import fit_linear
+from training.fit.recipe import shape
+from training.fit.side import Side
 
 ROWS = 600
 

@@ -14,9 +14,9 @@ from recipes.dataset import Dataset
 from scoring.bundle.folder import MANIFEST, REFERENCE
 from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
-from stream.cluster import EmbeddedBroker
+from stream.client.cluster import EmbeddedBroker
 from stream.publish import publish
-from stream.settings import ConnectionSettings
+from stream.settings.settings import ConnectionSettings
 from tests.live_doors import SHIFTED, Metrics, shift, worker
 from tests.rest_door import running
 from tests.waiting import PATIENCE_S, free_port, wait_until

@@ -18,7 +18,7 @@ from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from training.data import TrainingData
-from training.fit import ModelKind
+from training.fit.fit import ModelKind
 from training.run import train
 
 PHONE = '\n[attributes.phone]\nkind = "text"\nmissing_tokens = ["none"]\n'

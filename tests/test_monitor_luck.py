@@ -25,7 +25,7 @@ from scoring.bundle.folder import Bundle
 from scoring.scorer import Scorer
 from tests.monitored import Scored, score, with_reference
 from training.data import Examples
-from training.judged import Judged
+from training.evaluate.judged import Judged
 from training.run import Trained
 
 pytestmark = pytest.mark.slow

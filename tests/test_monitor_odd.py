@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cli.monitor_files import Files, watch_files
-from cli.monitor_log import watch_log
+from cli.monitor.monitor_files import Files, watch_files
+from cli.monitor.monitor_log import watch_log
 from features.errors import InputError
 from monitoring.nightly.alarms import Light
 from monitoring.nightly.finding import Kind

@@ -14,11 +14,11 @@ from recipes.dataset import Dataset
 from scoring.bundle.folder import read_bundle
 from scoring.evaluate_files import evaluate_decisions
 from scoring.scorer import Scorer
-from training.fairness import fairness
-from training.judged import evaluate_judged
+from training.evaluate.fairness import fairness
+from training.evaluate.judged import evaluate_judged
 from training.report.card import render_card
 from training.report.content import Content
-from training.report.figures import judged_figures
+from training.report.figures.figures import judged_figures
 from training.report.files import content_of
 from training.report.page import render
 from training.run import Trained

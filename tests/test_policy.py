@@ -19,8 +19,8 @@ from scoring.scorer import Scorer
 from tests.conftest import Credit
 from training.choose_policy import FloorsError
 from training.costs_file import with_costs
+from training.report.figures.histogram import expand, histogram
 from training.report.files import content_of
-from training.report.histogram import expand, histogram
 from training.run import Trained
 
 DEARER = [[0.0, 150.0, 400.0], [200.0, 0.0, 100.0], [4000.0, 900.0, 0.0]]

@@ -17,9 +17,9 @@ import yaml
 
 from features.spec.contract import Spec
 from recipes.dataset import Dataset
-from stream.cluster import EmbeddedBroker
+from stream.client.cluster import EmbeddedBroker
 from stream.publish import publish
-from stream.settings import ConnectionSettings
+from stream.settings.settings import ConnectionSettings
 from tests.live_doors import SHIFTED, shift, worker
 from tests.rest_door import Door, running
 from tests.test_alerts import ALERTS, FOLDER, PANELS, expressions, tool

@@ -8,7 +8,7 @@ import pytest
 
 from stream.publish import Publishing, publish
 from stream.redrive import DeadLetters, Pending, Resend
-from stream.settings import TopicSettings, load_settings
+from stream.settings.settings import TopicSettings, load_settings
 from tests.kafka import KafkaServer, read_topic
 from tests.killed_publish import messages
 from tests.stage import Stage, bad

@@ -10,7 +10,7 @@ import pytest
 from features.errors import InputError
 from stream.arrived import Arrived, arrived_rows, row_headers
 from stream.publish import Publishing, publish
-from stream.settings import ConnectionSettings, load_settings
+from stream.settings.settings import ConnectionSettings, load_settings
 from tests.conftest import PROJECT
 from tests.kafka import KafkaServer, Seen, read_topic
 from tests.killed_publish import messages

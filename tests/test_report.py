@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.explain_page import explain_page
+from cli.explain.explain_page import explain_page
 from recipes.dataset import Dataset
 from scoring.bundle.folder import canonical_json, read_bundle
 from scoring.explanation import explain_application

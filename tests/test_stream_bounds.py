@@ -6,8 +6,8 @@ from pathlib import Path
 import confluent_kafka as ck
 import pytest
 
+from stream.client.records import MOST_HEADERS, Message
 from stream.dead_letters import dead_letter
-from stream.records import MOST_HEADERS, Message
 from stream.redrive import DeadLetters
 from tests.kafka import KafkaServer, read_topic
 from tests.places import Place, take

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from features.errors import DeliveryError, SettingsError
-from stream.broker import GroupConsumer
-from stream.cluster import Admin, EmbeddedBroker, read_records
-from stream.delivery import ExactlyOnce
-from stream.errors import FatalError
-from stream.patience import Patience
-from stream.records import Record
-from stream.settings import GroupProtocol, StreamSettings, load_settings
+from stream.client.cluster import Admin, EmbeddedBroker, read_records
+from stream.client.errors import FatalError
+from stream.client.patience import Patience
+from stream.client.records import Record
+from stream.position.broker import GroupConsumer
+from stream.position.delivery import ExactlyOnce
+from stream.settings.settings import GroupProtocol, StreamSettings, load_settings
 from tests.kafka import KafkaServer, read_topic
 from tests.places import Place, patiently, take, topics
 from tests.stage import Stage, good

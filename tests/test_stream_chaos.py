@@ -13,7 +13,7 @@ import pytest
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer
 from stream.dead_letters import HEADROOM_BYTES
-from stream.settings import GroupProtocol
+from stream.settings.settings import GroupProtocol
 from tests.account import one_receipt_each
 from tests.conftest import PROJECT
 from tests.crowd import Crowd, Load

@@ -15,8 +15,8 @@ from monitoring.live.metric_names import STREAM, metrics_table
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from scoring.scorer import Scorer
-from stream.settings import StreamSettings, load_settings
-from stream.settings_table import settings_table
+from stream.settings.settings import StreamSettings, load_settings
+from stream.settings.settings_table import settings_table
 from tests.account import source
 from tests.conftest import PROJECT, Credit
 from tests.kafka import KafkaServer, read_topic

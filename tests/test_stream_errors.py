@@ -8,10 +8,10 @@ import pytest
 
 from features.errors import DeliveryError
 from serving.watchdog import Watchdog
-from stream.bounded import Bounded
-from stream.error_table import FOR_EVER, HEALS, REPLACE
-from stream.errors import FatalError, OpenTransactionError, PersonNeededError, RetriableError, translated
-from stream.patience import LONGEST_DEADLINE_S, Patience, Times
+from stream.client.bounded import Bounded
+from stream.client.error_table import FOR_EVER, HEALS, REPLACE
+from stream.client.errors import FatalError, OpenTransactionError, PersonNeededError, RetriableError, translated
+from stream.client.patience import LONGEST_DEADLINE_S, Patience, Times
 from stream.unassigned import SPEAK_S, Unassigned
 
 NAMES = {

@@ -11,9 +11,9 @@ from typing import Any
 import confluent_kafka as ck
 import pytest
 
-from stream.client_settings import producer_config
-from stream.producer import RecordProducer
+from stream.client.producer import RecordProducer
 from stream.service import STOP_S
+from stream.settings.client_settings import producer_config
 from tests.account import source
 from tests.kafka import KafkaServer, Seen, read_topic
 from tests.places import Place

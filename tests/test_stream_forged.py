@@ -9,12 +9,12 @@ import pytest
 
 from monitoring.live.door_metrics import StreamMetrics
 from scoring.message.decoder import Refusal
+from stream.client.records import Batch, Committed, Message, Record
 from stream.dead_letters import claims_of_redrive, dead_letter, redriven, take_apart
-from stream.marks import Span, claims_of_worker
-from stream.proofs import FalseClaims, prove
-from stream.records import Batch, Committed, Message, Record
+from stream.position.marks import Span, claims_of_worker
+from stream.position.proofs import FalseClaims, prove
 from stream.redrive import DeadLetters, Pending, Resend
-from stream.settings import StreamSettings
+from stream.settings.settings import StreamSettings
 from tests.conftest import PROJECT
 from tests.kafka import KafkaServer, read_topic
 from tests.places import Place, patiently

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from stream.cluster import Admin
-from stream.forgotten import OTHERS_S, Forgotten
-from stream.records import Target
+from stream.client.cluster import Admin
+from stream.client.records import Target
+from stream.position.forgotten import OTHERS_S, Forgotten
 from tests.kafka import KafkaServer
 from tests.kafka_wire import Stray
 from tests.places import Place, patiently

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from features.errors import DeliveryError
-from stream.broker import GroupConsumer
-from stream.client_settings import consumer_config, producer_config
-from stream.cluster import Admin
-from stream.errors import PersonNeededError
-from stream.producer import RecordProducer
-from stream.records import Record
-from stream.settings import GroupProtocol
-from stream.standstill import Standstill
+from stream.client.cluster import Admin
+from stream.client.errors import PersonNeededError
+from stream.client.producer import RecordProducer
+from stream.client.records import Record
+from stream.position.broker import GroupConsumer
+from stream.position.standstill import Standstill
+from stream.settings.client_settings import consumer_config, producer_config
+from stream.settings.settings import GroupProtocol
 from tests.kafka import KafkaServer
 from tests.places import Place, from_the_start, take
 from tests.slow_link import Fault, Kind, Link, Once

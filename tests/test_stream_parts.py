@@ -10,9 +10,9 @@ from features.errors import BundleError
 from scoring.message.decoder import Refusal
 from scoring.message.message_scorer import Answer
 from serving.breaker import Breaker
+from stream.client.records import Batch, Message, Record
 from stream.dead_letters import claims_of_redrive, dead_letter, redriven, take_apart
 from stream.pace import LEAST, Pace
-from stream.records import Batch, Message, Record
 from stream.routes import Routes
 
 REFUSAL = Refusal(code="c", pointer="/p", expected="e")

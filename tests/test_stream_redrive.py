@@ -5,11 +5,11 @@ import contextlib
 import pytest
 
 from scoring.message.decoder import Refusal
+from stream.client.records import Message, Record
 from stream.dead_letters import dead_letter, redriven
-from stream.marks import Span
-from stream.records import Message, Record
+from stream.position.marks import Span
 from stream.redrive import DeadLetters, Pending, Resend
-from stream.settings import StreamSettings
+from stream.settings.settings import StreamSettings
 from tests.kafka import KafkaServer, read_topic
 from tests.kafka_wire import Stray
 from tests.places import Place, patiently

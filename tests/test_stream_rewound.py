@@ -6,11 +6,11 @@ from pathlib import Path
 import confluent_kafka as ck
 import pytest
 
-from stream.broker import GroupConsumer
-from stream.client_settings import consumer_config
-from stream.group import Group
-from stream.records import Beginning, Committed
-from stream.settings import GroupProtocol
+from stream.client.records import Beginning, Committed
+from stream.position.broker import GroupConsumer
+from stream.position.group import Group
+from stream.settings.client_settings import consumer_config
+from stream.settings.settings import GroupProtocol
 from tests.kafka import KafkaServer
 from tests.places import Place, take
 from tests.slow_link import EARLIEST, LIST_OFFSETS, Link, late_answers

@@ -13,11 +13,11 @@ import confluent_kafka.admin
 import pytest
 
 from features.errors import CreditError, DeliveryError, SettingsError
-from stream.cluster import Admin
+from stream.client.cluster import Admin
 from stream.dead_letters import HEADROOM_BYTES
 from stream.publish import publish
 from stream.redrive import DeadLetters, Resend
-from stream.settings import TopicSettings, load_settings
+from stream.settings.settings import TopicSettings, load_settings
 from tests.kafka import PROJECT, KafkaServer, read_topic
 from tests.rights import client, guarded_broker
 from tests.stage import INPUT_LIMIT, Running, Stage, bad, good

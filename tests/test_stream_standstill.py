@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from stream.records import Target
-from stream.standstill import Standstill
+from stream.client.records import Target
+from stream.position.standstill import Standstill
 
 
 def test_a_partition_whose_leader_goes_away_between_two_questions_ends_no_worker() -> None:

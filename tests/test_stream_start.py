@@ -10,7 +10,7 @@ import confluent_kafka as ck
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
-from stream.cluster import EmbeddedBroker
+from stream.client.cluster import EmbeddedBroker
 from tests.account import source
 from tests.kafka import KafkaServer, read_topic
 from tests.places import Place

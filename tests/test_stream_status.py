@@ -6,8 +6,8 @@ from typing import Any
 import confluent_kafka as ck
 import pytest
 
-from stream.cluster import Admin
-from stream.settings import TopicSettings, load_settings
+from stream.client.cluster import Admin
+from stream.settings.settings import TopicSettings, load_settings
 from stream.topic_check import LEAST_RETENTION_MS, Finding, Layout, TopicCheck, check_fit
 from tests.conftest import Credit
 from tests.stage import Stage, good

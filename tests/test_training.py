@@ -16,7 +16,6 @@ from features.spec.file import parse_spec
 from recipes.dataset import Dataset, spec_text
 from recipes.synthetic import synthetic
 from scoring.policy import Policy
-from training.calibrate import chain, fit_calibration, fit_ordinal
 from training.choose_policy import choose_policy
 from training.data import (
     Examples,
@@ -26,7 +25,8 @@ from training.data import (
     label_examples,
     last_period,
 )
-from training.fit import ModelKind
+from training.fit.calibrate import chain, fit_calibration, fit_ordinal
+from training.fit.fit import ModelKind
 from training.folds import FOLDS, assign_folds, hold_out
 from training.run import RunOptions, Trained, train
 

@@ -14,7 +14,7 @@ from features.telling import telling
 from scoring.bundle.folder import read_bundle
 from tests.conftest import Credit
 from training.data import TrainingData, check_labels
-from training.notes import training_notes
+from training.evaluate.notes import training_notes
 
 ROWS = 400
 

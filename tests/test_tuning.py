@@ -15,16 +15,16 @@ from features.spec.contract import Floors, Spec
 from recipes.dataset import Dataset
 from tests.conftest import Credit
 from training.choose_policy import FloorsError
-from training.cross_fit import fold_margins, out_of_fold
 from training.data import Examples, TrainingData, label_examples
-from training.fit import ModelKind
-from training.recipe import TREE as TREE_PARAMETERS
-from training.recipe import EnsemblePlan, Plan, shape
-from training.report.sections_model import gains
+from training.fit.cross_fit import fold_margins, out_of_fold
+from training.fit.fit import ModelKind
+from training.fit.recipe import TREE as TREE_PARAMETERS
+from training.fit.recipe import EnsemblePlan, Plan, shape
+from training.report.sections.sections_model import gains
 from training.run import RunOptions, train
-from training.search_space import SPACES, changed, default_of, serving_cost
-from training.tune import Ground, Search, tune
-from training.tuned import Tuned, choose
+from training.search.search_space import SPACES, changed, default_of, serving_cost
+from training.search.tune import Ground, Search, tune
+from training.search.tuned import Tuned, choose
 
 TREE = ModelKind.DECISION_TREE
 TRIALS = 14
@@ -62,7 +62,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
             raise StoppedError
         return fold_margins(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("training.tune.fold_margins", stops_in_the_fourth_trial)
+    monkeypatch.setattr("training.search.tune.fold_margins", stops_in_the_fourth_trial)
     with pytest.raises(StoppedError):
         tune(ground, Search(trials=TRIALS, study=path))
     with path.open("a") as file:

@@ -17,14 +17,14 @@ from model_export.export import export
 from scoring.bundle.folder import read_bundle
 from scoring.evaluate_files import evaluate_decisions
 from scoring.policy import Policy
-from training.calibrate import fit_ordinal
 from training.choose_policy import choose_policy
-from training.cross_fit import cross_fit
 from training.data import Examples, TrainingData, label_examples
-from training.fit import ModelKind
+from training.fit.calibrate import fit_ordinal
+from training.fit.cross_fit import cross_fit
+from training.fit.fit import ModelKind
 from training.folds import assign_folds
-from training.report.curves import by_threshold, calibration, scores
-from training.report.histogram import expand, histogram
+from training.report.figures.curves import by_threshold, calibration, scores
+from training.report.figures.histogram import expand, histogram
 from training.run import Trained, train
 
 ROWS = 400
@@ -126,7 +126,7 @@ def test_whole_weights_are_repeated_rows_in_every_metric_and_its_interval(seed: 
 def test_whole_weights_are_repeated_rows_for_calibration_policy_and_curves(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.calibrate._PENALTY", 0.0)  # is worth 20 examples, and repeats are more examples
+    monkeypatch.setattr("training.fit.calibrate._PENALTY", 0.0)  # is worth 20 examples, and repeats are more examples
     generator = np.random.default_rng(seed)
     rows = 300
     times = generator.integers(1, 4, rows)

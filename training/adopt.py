@@ -7,13 +7,13 @@ import numpy as np
 from features.errors import InputError
 from features.matrix import FeatureTable, list_features
 from features.spec.contract import Spec
-from training.calibrate import fit_calibration
-from training.candidate import Fit
 from training.choose_policy import choose_policy
 from training.class_order import check_class_order
 from training.data import Examples, Split, check_no_leak
-from training.fit import Fitted
-from training.judged import evaluate_judged, judge
+from training.evaluate.judged import evaluate_judged, judge
+from training.fit.calibrate import fit_calibration
+from training.fit.candidate import Fit
+from training.fit.fit import Fitted
 from training.run import Trained, fingerprint
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.boost import Fold, Growth, grow_by_turns, pooled
-from training.cross_fit import Folds, out_of_fold
 from training.data import Examples
-from training.fit import Margins, ModelKind, Parameters
+from training.fit.boost import Fold, Growth, grow_by_turns, pooled
+from training.fit.cross_fit import Folds, out_of_fold
+from training.fit.fit import Margins, ModelKind, Parameters
+from training.fit.recipe import FEW, FOR_FEW, FOREST, SHAPES, TREE, EnsemblePlan, Plan, cap, shape
+from training.fit.side import side_of
 from training.folds import FEWER_FOLDS, assign_folds, sample_customers
-from training.recipe import FEW, FOR_FEW, FOREST, SHAPES, TREE, EnsemblePlan, Plan, cap, shape
-from training.side import side_of
 
 _CELLS, _LEAST_ROWS, _MOST_ROWS = 2_500_000, 15_000, 60_000  # on which shapes are compared
 

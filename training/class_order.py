@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from features.errors import ExportError
 from features.spec.contract import Spec
 from metrics import log_losses
-from training.calibrate import fit_calibration
 from training.data import Examples
+from training.fit.calibrate import fit_calibration
 
 _ALL_ORDERS_UP_TO = 5  # classes; beyond, only the reverse, the alphabetical order and exchanges of two
 _LEAST_GAIN = 0.01  # of log loss

@@ -16,19 +16,19 @@ from features.matrix import list_features
 from features.spec.contract import RfmGroup, Spec
 from features.spec.directions import feature_directions, is_ordered, missing_ends, more_of
 from training.choose_plan import choose_plan
-from training.cross_fit import Folds, judge_folds, out_of_fold
 from training.data import Examples, TrainingData, label_examples
-from training.fit import ModelKind
+from training.evaluate.prices import ROWS, price
+from training.fit.cross_fit import Folds, judge_folds, out_of_fold
+from training.fit.fit import ModelKind
+from training.fit.recipe import Plan
 from training.folds import FEWER_FOLDS, FOLDS, assign_folds, sample_customers
-from training.prices import ROWS, price
-from training.recipe import Plan
 
 _CLEAR = 2.0  # standard errors of a rank correlation, in every fold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A direction (`up` or `down`) for a table of the spec, and what it costs alone: see `training.prices.price`."""
+    """A direction (`up` or `down`) for a table of the spec, and what it costs alone: see `prices`."""
 
     table: str
     direction: str

@@ -15,19 +15,19 @@ from features.spec.directions import feature_directions, missing_ends
 from metrics import log_losses, paired_by_customer
 from scoring.policy import Policy
 from training.account import account, refuse_empty_columns
-from training.calibrate import Calibration
-from training.candidate import Fit
 from training.choose_plan import choose_plan
-from training.cross_fit import Folds, cross_fit, floors_missed, judge_folds, out_of_fold
 from training.data import Examples, Split, TrainingData, label_examples, last_period
-from training.fit import Fitted, Margins, ModelKind
+from training.evaluate.judged import Judged, evaluate_judged, judge
+from training.evaluate.prices import price_directions
+from training.fit.calibrate import Calibration
+from training.fit.candidate import Fit
+from training.fit.cross_fit import Folds, cross_fit, floors_missed, judge_folds, out_of_fold
+from training.fit.fit import Fitted, Margins, ModelKind
+from training.fit.grow import fit_plan, with_exact_sums
+from training.fit.recipe import Plan
 from training.folds import LEAST_OF_A_CLASS, assign_folds, check_classes, fold_count, hold_out
-from training.grow import fit_plan, with_exact_sums
-from training.judged import Judged, evaluate_judged, judge
-from training.prices import price_directions
-from training.recipe import Plan
-from training.tune import Ground, Search, tune
-from training.tuned import Tuned
+from training.search.tune import Ground, Search, tune
+from training.search.tuned import Tuned
 
 Progress = Callable[[str], None]
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.errors import DeliveryError
-from stream.client_settings import producer_config
-from stream.cluster import Admin
+from stream.client.cluster import Admin
+from stream.client.producer import RecordProducer
+from stream.client.records import Message, Record
+from stream.client.topic_reader import TopicReader
 from stream.dead_letters import take_apart
-from stream.producer import RecordProducer
-from stream.records import Message, Record
-from stream.settings import DeliveryMode, StreamSettings
+from stream.settings.client_settings import producer_config
+from stream.settings.settings import DeliveryMode, StreamSettings
 from stream.start import create_missing
-from stream.topic_reader import TopicReader
 from verify.doors import Question
 from verify.outcomes import Outcome
 from verify.processes import Running, running

@@ -10,9 +10,9 @@ from typing import Any
 from features.protected import declared_protected
 from metrics import Place, listed, order
 from training.report.content import Content, purpose, verdict
-from training.report.sections_curves import LABELS, in_order
-from training.report.sections_fairness import verdicts
-from training.report.sections_model import gains, sides
+from training.report.sections.sections_curves import LABELS, in_order
+from training.report.sections.sections_fairness import verdicts
+from training.report.sections.sections_model import gains, sides
 from training.report.shown import cell, plain
 
 _NOT_STATED = "Not stated by the owner; set `about.{}` in the spec."

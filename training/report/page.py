@@ -5,13 +5,13 @@ from typing import Any
 
 from metrics import Unit, find
 from pages import html
-from training.report import sections_curves as curves
-from training.report import sections_model as model
 from training.report.content import Content, verdict
-from training.report.sections_directions import directions
-from training.report.sections_fairness import fairness
-from training.report.sections_ranking import ranking
-from training.report.sections_reasons import reasons
+from training.report.sections import sections_curves as curves
+from training.report.sections import sections_model as model
+from training.report.sections.sections_directions import directions
+from training.report.sections.sections_fairness import fairness
+from training.report.sections.sections_ranking import ranking
+from training.report.sections.sections_reasons import reasons
 from training.report.shown import cell
 
 _SECTIONS = (

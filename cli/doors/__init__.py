@@ -1,0 +1,1 @@
+"""Commands that decide: files, REST, the stream, and the proof that they agree."""

@@ -1,0 +1,1 @@
+"""Commands about single decisions and about decisions that came true."""

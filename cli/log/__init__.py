@@ -1,0 +1,1 @@
+"""Commands about the decision log: receipts, outcomes, replay."""

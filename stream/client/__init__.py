@@ -1,0 +1,1 @@
+"""The Kafka client behind our own types: records, consumers, producers, errors."""

@@ -1,0 +1,1 @@
+"""Where a partition begins, what is proved to be decided, and how answers are delivered."""

@@ -1,0 +1,1 @@
+"""Receipts from their topic to the decision log."""

@@ -1,0 +1,1 @@
+"""What can be set of a worker and of its Kafka client."""

@@ -1,0 +1,1 @@
+"""A model judged: out-of-fold rows, groups, other data, local surrogates."""

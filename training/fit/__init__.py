@@ -1,0 +1,1 @@
+"""Shapes are fitted, calibrated, and crossed over folds of customers."""

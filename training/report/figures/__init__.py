@@ -1,0 +1,1 @@
+"""What the report's figures are computed from."""
