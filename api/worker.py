@@ -49,9 +49,9 @@ def run_worker(settings: Settings, listener: socket.socket, log: JsonLog, on_rea
     spare_the_collector()
     redirect_library_logs(log)
     if settings.framework is Framework.FASTAPI:
-        from api.uvicorn_server import run_fastapi as run  # noqa: PLC0415 - one framework is enough to serve
+        from api.wire.uvicorn_server import run_fastapi as run  # noqa: PLC0415 - one framework is enough to serve
     else:
-        from api.waitress_server import run_flask as run  # noqa: PLC0415 - one framework is enough to serve
+        from api.wire.waitress_server import run_flask as run  # noqa: PLC0415 - one framework is enough to serve
     run(service, listener, on_ready)
     service.finish()
     log.write("stopped")

@@ -17,11 +17,11 @@ from features.matrix import list_features
 from features.spec.contract import Spec
 from features.spec.directions import feature_directions
 from features.spec.file import parse_spec
-from model_export.graph import to_onnx
 from model_export.reasons import Applicants, make_book
 from model_export.sweep import Proof, sweep
-from model_export.tabulate import tabulate
-from model_export.trees import from_model
+from model_export.trees.graph import to_onnx
+from model_export.trees.tabulate import tabulate
+from model_export.trees.trees import from_model
 from recipes.kaggle import kaggle
 from recipes.synthetic import synthetic
 from scoring.model import Model

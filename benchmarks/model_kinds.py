@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.cross_fitted import run_folds
 from features.spec.file import parse_spec
 from metrics import Outcome, evaluate
-from model_export.graph import to_onnx
-from model_export.trees import from_model
+from model_export.trees.graph import to_onnx
+from model_export.trees.trees import from_model
 from recipes.kaggle import kaggle
 from scoring.model import Model
 from training.data import TrainingData, label_examples

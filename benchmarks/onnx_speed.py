@@ -13,8 +13,8 @@ import xgboost
 
 from features.matrix import build_features
 from features.spec.file import parse_spec
-from model_export.graph import to_onnx
-from model_export.trees import from_model
+from model_export.trees.graph import to_onnx
+from model_export.trees.trees import from_model
 from recipes.synthetic import synthetic
 from scoring.model import Model
 from training.data import TrainingData

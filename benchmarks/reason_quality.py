@@ -17,8 +17,8 @@ import polars as pl
 from features.spec.directions import feature_directions
 from features.spec.file import parse_spec
 from model_export.reasons import Applicants, make_book
-from model_export.tabulate import tabulate
-from model_export.trees import from_model
+from model_export.trees.tabulate import tabulate
+from model_export.trees.trees import from_model
 from recipes.kaggle import kaggle
 from recipes.synthetic import synthetic
 from scoring.reasons.book import ReasonBook

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.trees import Ensemble
+from model_export.trees.trees import Ensemble
 
 Floats = NDArray[np.float32]
 _LARGEST = np.finfo(np.float32).max

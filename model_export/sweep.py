@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from features.errors import ExportError
 from features.spec.contract import Spec
-from model_export.trees import Ensemble
+from model_export.trees.trees import Ensemble
 from scoring.decisions import credit_scores
 from scoring.model import Model
 from scoring.policy import Policy

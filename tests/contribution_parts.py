@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.adversarial import adversarial_cases, finite
-from model_export.trees import Ensemble
+from model_export.trees.trees import Ensemble
 
 Floats = NDArray[np.float32]
 

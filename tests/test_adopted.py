@@ -9,9 +9,9 @@ import xgboost
 
 from features.errors import ExportError, InputError
 from features.spec.contract import Spec
-from model_export.adopted import Adoption, take_over
+from model_export.adopted.adopted import Adoption, take_over
 from model_export.export import export
-from model_export.trees import from_model
+from model_export.trees.trees import from_model
 from recipes.dataset import Dataset
 from scoring.bundle.folder import read_bundle
 from tests.adopted import Notebook, saved

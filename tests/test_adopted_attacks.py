@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from features.errors import ExportError, InputError
 from features.spec.contract import Spec
 from features.spec.file import parse_spec
-from model_export.load import load_model
+from model_export.trees.load import load_model
 
 TEXT = """
 spec_version = 2

@@ -7,8 +7,8 @@ import xgboost
 from features.spec.file import parse_spec
 from model_export.adversarial import adversarial_cases
 from model_export.gate import check_parity
-from model_export.graph import to_onnx
-from model_export.trees import from_xgboost
+from model_export.trees.graph import to_onnx
+from model_export.trees.trees import from_xgboost
 from scoring.model import Model
 from scoring.policy import Policy
 from tests.test_few_defaults import SPEC

@@ -15,7 +15,7 @@ from features.spec.contract import Spec
 from features.spec.file import parse_spec
 from model_export.export import export
 from model_export.sweep import Proof, _never_worse
-from model_export.trees import from_model
+from model_export.trees.trees import from_model
 from scoring.bundle.folder import read_bundle
 from scoring.model import Model
 from scoring.scorer import Scorer

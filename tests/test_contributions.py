@@ -16,8 +16,8 @@ from sklearn.tree import DecisionTreeClassifier
 from features.spec.contract import Spec
 from features.spec.file import parse_spec
 from model_export.adversarial import finite
-from model_export.tabulate import tabulate
-from model_export.trees import Ensemble, from_forest, from_model, from_xgboost
+from model_export.trees.tabulate import tabulate
+from model_export.trees.trees import Ensemble, from_forest, from_model, from_xgboost
 from recipes.dataset import Dataset
 from recipes.kaggle import kaggle
 from recipes.uci import uci

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model_export.tabulate import tabulate
-from model_export.trees import Ensemble, Tree
+from model_export.trees.tabulate import tabulate
+from model_export.trees.trees import Ensemble, Tree
 from tests.contribution_parts import TOLERANCE, Floats
 
 

@@ -14,7 +14,7 @@ from features.spec.directions import feature_directions
 from features.spec.file import parse_spec
 from model_export.export import export
 from model_export.sweep import Proof, sweep
-from model_export.trees import from_model
+from model_export.trees.trees import from_model
 from recipes.dataset import Dataset
 from scoring.bundle.folder import read_bundle
 from scoring.model import Model

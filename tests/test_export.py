@@ -16,8 +16,8 @@ from features.matrix import list_features
 from features.spec.contract import Spec
 from model_export.adversarial import adversarial_cases
 from model_export.export import export, export_ensemble
-from model_export.graph import INPUT, OUTPUT, to_onnx
-from model_export.trees import Ensemble, Tree, from_forest, from_model
+from model_export.trees.graph import INPUT, OUTPUT, to_onnx
+from model_export.trees.trees import Ensemble, Tree, from_forest, from_model
 from recipes.dataset import Dataset
 from scoring.bundle.folder import read_bundle
 from scoring.model import ROW_ORDER, Model

@@ -7,8 +7,8 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from features.errors import ExportError
-from model_export.graph import to_onnx
-from model_export.trees import from_forest, from_xgboost
+from model_export.trees.graph import to_onnx
+from model_export.trees.trees import from_forest, from_xgboost
 from scoring.model import Model
 
 

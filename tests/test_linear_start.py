@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.against_plain import now
 from benchmarks.generated import BOOKS, Book, generate
 from metrics import log_losses
-from model_export.trees import from_xgboost
+from model_export.trees.trees import from_xgboost
 from training.fit.boost import Fold, Growth, boost
 from training.fit.fit import Parameters
 from training.fit.linear import fit_linear

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from features.matrix import list_features
 from features.spec.contract import Spec
 from model_export.reasons import Applicants, make_book
-from model_export.tabulate import tabulate
-from model_export.trees import from_model
+from model_export.trees.tabulate import tabulate
+from model_export.trees.trees import from_model
 from scoring.model import Model
 from scoring.reasons.book import ReasonBook
 from scoring.reasons.explainer import Explainer

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from features.matrix import build_features, list_features
 from features.spec.contract import Spec
-from model_export.native_contributions import native_contributions
 from model_export.reasons import Applicants, make_book
-from model_export.tabulate import tabulate
-from model_export.trees import from_model
+from model_export.trees.native_contributions import native_contributions
+from model_export.trees.tabulate import tabulate
+from model_export.trees.trees import from_model
 from recipes.dataset import Dataset
 from scoring.reasons.book import FeatureEntry, ReasonBook
 from scoring.reasons.explainer import Explainer

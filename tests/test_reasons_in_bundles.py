@@ -12,8 +12,8 @@ import pytest
 from features.errors import BundleError, ExportError
 from model_export import export as export_module
 from model_export.export import export, export_ensemble
-from model_export.tabulate import tabulate
-from model_export.trees import from_model
+from model_export.trees.tabulate import tabulate
+from model_export.trees.trees import from_model
 from scoring.bundle.folder import read_bundle
 from scoring.machine import cpu_family
 from scoring.reasons.shap_tables import ShapTables

@@ -8,8 +8,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from features.errors import BundleError, ExportError
 from model_export.adversarial import adversarial_cases, finite
-from model_export.tabulate import tabulate
-from model_export.trees import from_forest, from_model
+from model_export.trees.tabulate import tabulate
+from model_export.trees.trees import from_forest, from_model
 from scoring.reasons.shap_tables import ShapTables
 from tests.contribution_parts import adversarial_rows, ones
 from training.run import Trained
@@ -64,7 +64,7 @@ def test_trees_that_are_too_deep_or_too_many_are_refused(monkeypatch: pytest.Mon
     with pytest.raises(ExportError, match="splits deep; reasons need at most 8"):
         tabulate(deep, ones(deep))
     bushy = from_forest(DecisionTreeClassifier(max_depth=6, random_state=0).fit(x, y))
-    monkeypatch.setattr("model_export.tabulate.MOST_BYTES", 1000)
+    monkeypatch.setattr("model_export.trees.tabulate.MOST_BYTES", 1000)
     with pytest.raises(ExportError, match="tables for reasons would take more than"):
         tabulate(bushy, ones(bushy))
 

@@ -147,7 +147,7 @@ def export(  # noqa: PLR0917 - typer takes options by name
     encoding: Encoding = None,
 ) -> None:
     """Take a model trained elsewhere on our feature matrix, worst class first: calibrate, prove the export, publish."""
-    from model_export.adopted import Adoption, take_over
+    from model_export.adopted.adopted import Adoption, take_over
     from model_export.export import export as publish
 
     contract = _complete(read_spec(spec), dictionary)

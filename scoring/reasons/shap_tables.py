@@ -1,6 +1,6 @@
 """Exact path-dependent TreeSHAP values by table look-up: what each feature adds to each class's raw score.
 
-`model_export.tabulate` makes the tables. What a leaf gives to the features of its path depends only on which conditions
+`model_export` makes the tables. What a leaf gives to the features of its path depends only on which conditions
 of the path hold, so each tree is cut into groups of at most eight conditions, and for each of a group's patterns of
 conditions the values of its leaves are summed beforehand. Serving evaluates each distinct condition once and adds up
 one number per (group, feature, class). The numbers are integers, multiples of `step`: their sums are exact, so that the

@@ -12,7 +12,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from model_export.trees import ALL_CLASSES, Ensemble, Tree, leaf_of_nothing
+from model_export.trees.trees import ALL_CLASSES, Ensemble, Tree, leaf_of_nothing
 from training.fit.booster_json import loaded, tree_json
 from training.fit.fit import Fitted, FittedXgboost, OrdinalXgboost
 

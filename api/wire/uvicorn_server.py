@@ -13,11 +13,11 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.connections import GRACE_SHARE, longest_waiting, overdue
 from api.fastapi_app import fastapi_app
-from api.heads import MOST_HEADER_BYTES, good_target, without_upgrade
 from api.service import Service
-from api.uvicorn_response import Sender, http_bytes
+from api.wire.connections import GRACE_SHARE, longest_waiting, overdue
+from api.wire.heads import MOST_HEADER_BYTES, good_target, without_upgrade
+from api.wire.uvicorn_response import Sender, http_bytes
 
 _LINGER_SECONDS = 2.0
 
@@ -84,7 +84,7 @@ def guarded_protocol(service: Service) -> type[HttpToolsProtocol]:
 
 
 class _GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits. `waiting_since` and `begun` are those of `api.connections`."""
+    """uvicorn's protocol with limits. `waiting_since` and `begun` are those of `api.wire.connections`."""
 
     _service: Service
     waiting_since: float | None = None

@@ -9,9 +9,9 @@ import polars as pl
 
 from features.matrix import FeatureTable, list_features
 from features.spec.contract import Spec
-from model_export.load import Loaded, load_model
-from model_export.notebook import agreement, differences, read_expected
-from model_export.notebook_causes import Compared, refuse
+from model_export.adopted.notebook import agreement, differences, read_expected
+from model_export.adopted.notebook_causes import Compared, refuse
+from model_export.trees.load import Loaded, load_model
 from training.adopt import adopt, halves
 from training.data import Examples, TrainingData, label_examples
 from training.fit.calibrate import fit_calibration

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import ExportError
-from model_export.shapley import leaf_values
-from model_export.trees import ALL_CLASSES, Ensemble, Tree
+from model_export.trees.shapley import leaf_values
+from model_export.trees.trees import ALL_CLASSES, Ensemble, Tree
 from scoring.reasons.shap_tables import GROUP_CONDITIONS, ShapTables
 
 MOST_BYTES = 128 * 2**20

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from model_export.trees import Ensemble
+from model_export.trees.trees import Ensemble
 
 MOST_CONDITIONS = 16
 

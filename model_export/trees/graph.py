@@ -23,8 +23,8 @@ from skl2onnx.algebra.onnx_ops import (
 )
 from skl2onnx.common.data_types import FloatTensorType
 
-from model_export.row_order import row_order
-from model_export.trees import Ensemble, Tree
+from model_export.trees.row_order import row_order
+from model_export.trees.trees import Ensemble, Tree
 from scoring.model import ROW_ORDER
 
 INPUT = "features"

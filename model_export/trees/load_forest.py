@@ -12,7 +12,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from features.errors import ExportError, InputError
 from features.spec.contract import Spec
-from model_export.forest_trees import check_forest
+from model_export.trees.forest_trees import check_forest
 from training.adopt import check_columns
 from training.fit.fit import FittedForest, ModelKind
 

@@ -8,7 +8,7 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from sklearn.tree._tree import Tree as SklearnTree
 
 from features.errors import ExportError
-from model_export.neutral import ALL_CLASSES, Ensemble, Tree
+from model_export.trees.neutral import ALL_CLASSES, Ensemble, Tree
 from training.fit.fit import LEAST_PROBABILITY
 
 _FORESTS = (RandomForestClassifier, ExtraTreesClassifier)

@@ -19,11 +19,11 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
-from api.connections import GRACE_SHARE, longest_waiting, overdue
 from api.flask_app import flask_app
-from api.heads import MOST_HEADER_BYTES
 from api.service import Service
-from api.waitress_parser import Parser, RequestError
+from api.wire.connections import GRACE_SHARE, longest_waiting, overdue
+from api.wire.heads import MOST_HEADER_BYTES
+from api.wire.waitress_parser import Parser, RequestError
 
 _LINGER_SECONDS = 2.0
 _CODES = {408: "body_too_slow", 413: "body_too_large", 431: "headers_too_large"}
@@ -75,7 +75,7 @@ class _Task(WSGITask):  # type: ignore[misc]
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection with limits. `waiting_since` and `begun` are those of `api.connections`."""
+    """A connection with limits. `waiting_since` and `begun` are those of `api.wire.connections`."""
 
     parser_class = Parser
     task_class = _Task

@@ -9,7 +9,7 @@ from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest, Error
 
-from api.heads import Strict, good_target, without_upgrade
+from api.wire.heads import Strict, good_target, without_upgrade
 
 _CODINGS = re.compile(rb"(?im)^transfer-encoding[ \t]*:[ \t]*(.*?)[ \t]*\r?$")
 _SPACES = re.compile(rb"\A([^ \r\n]+) +([^ \r\n]+) +")

@@ -10,8 +10,8 @@ import xgboost
 
 from features.errors import InputError
 from features.spec.contract import Spec
-from model_export.load_forest import load_forest
-from model_export.trees import from_model
+from model_export.trees.load_forest import load_forest
+from model_export.trees.trees import from_model
 from training.adopt import check_columns
 from training.fit.fit import Fitted, FittedXgboost
 

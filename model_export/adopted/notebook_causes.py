@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from features.errors import ExportError
 from features.spec.contract import Spec
-from model_export.load import Loaded
-from model_export.notebook import Expected, Floats, differences, to_probabilities
-from model_export.notebook_inputs import fills, mixed_fill, orders, sentinels
+from model_export.adopted.notebook import Expected, Floats, differences, to_probabilities
+from model_export.adopted.notebook_inputs import fills, mixed_fill, orders, sentinels
+from model_export.trees.load import Loaded
 from training.fit.calibrate import Calibration
 from training.fit.fit import Fitted, FittedXgboost
 

@@ -9,8 +9,8 @@ import xgboost
 from numpy.typing import NDArray
 
 from features.errors import ExportError
-from model_export.forest_trees import from_forest
-from model_export.neutral import ALL_CLASSES, Ensemble, Tree
+from model_export.trees.forest_trees import from_forest
+from model_export.trees.neutral import ALL_CLASSES, Ensemble, Tree
 from training.fit.booster_json import base_margin
 from training.fit.fit import BINARY, LEAST_SHARE, Fitted, FittedForest, FittedXgboost, OrdinalForest, OrdinalXgboost
 

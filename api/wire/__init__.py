@@ -1,0 +1,1 @@
+"""The two HTTP servers, guarded: connections, heads, sizes and times."""
