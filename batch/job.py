@@ -21,9 +21,7 @@ import polars as pl
 
 from batch.inputs import open_inputs
 from batch.joining import advise, look_at_join
-from batch.lock import only_run
 from batch.night import Accepted, Night, Seen, frozen, judge_night
-from batch.output import Replacement, check_target, refuse_folders, refuse_overwriting, remove_parts, write_frames
 from batch.partitions import PARTITION_BYTES, ROW, spread
 from batch.receipts import LogSettings, opened
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, refused, too_many_rejects, with_files
@@ -32,9 +30,24 @@ from batch.spreadsheets import without_formulas
 from features.dialect import Dialect
 from scoring.decisions import decision_schema, flat_reasons
 from scoring.scorer import Scorer
+from storage.durable import Replacement, remove_parts
+from storage.locks import Lock
 from storage.spool import remove_spools
+from storage.table_writer import write_frames
+from storage.targets import check_target, refuse_folders, refuse_overwriting
 
 Progress = Callable[[str], None]
+
+
+def only_run(out: Path) -> Lock:
+    """Take the lock of an output: a second cron job ends at once instead of mixing its files with the first one's.
+
+    Raises:
+        DeliveryError: another run holds it.
+
+    """
+    busy = f"{out}: another run is writing this output. Wait for it, or end it."
+    return Lock(out.with_name(f".{out.name}.lock"), busy, passing=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

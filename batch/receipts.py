@@ -19,12 +19,12 @@ import polars as pl
 
 from batch.partitions import ROW
 from features.spec.contract import Spec
-from receipts.files import BusyError
 from receipts.frame import receipts_of
 from receipts.log.chain import Chain, Staged
 from receipts.pii import Pseudonymiser
 from scoring.message.from_tables import to_messages
 from scoring.scorer import Scored
+from storage.locks import BusyError
 from storage.tables import SourceTable
 
 

@@ -1,13 +1,9 @@
 """Write a bundle: all of it under a temporary name, flushed to disk, then one rename to its content address."""
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
-from features.errors import DeliveryError
 from scoring.bundle.folder import FORMAT_VERSION, MANIFEST, canonical_json, read_bundle, sha256
-from scoring.durable import flush_folder
+from storage.durable import delivering, put_folder
 
 
 def publish(contents: dict[str, bytes], facts: dict[str, object], bundles: Path) -> Path:
@@ -25,41 +21,9 @@ def publish(contents: dict[str, bytes], facts: dict[str, object], bundles: Path)
     folder = bundles / sha256(manifest)
     if folder.exists():
         return read_bundle(folder).path
-    try:
+    with delivering(bundles, "the bundle"):
         if not bundles.exists():
             bundles.mkdir(parents=True)
-            bundles.chmod(_FOLDER)
-        _write({**contents, MANIFEST: manifest}, folder)
-    except OSError as error:
-        raise DeliveryError(
-            f"{error.filename or bundles}: the bundle could not be written ({error.strerror}). "
-            "Expected a folder with room that may be written to."
-        ) from error
+            bundles.chmod(0o755)  # doors run as other users
+        put_folder(folder, {**contents, MANIFEST: manifest})
     return folder
-
-
-_FOLDER, _FILE = 0o755, 0o644
-
-
-def _open_to_doors(part: Path) -> None:
-    """Let every user of the machine read a bundle, as doors that run as others must."""
-    for path in (part, *part.rglob("*")):
-        path.chmod(_FOLDER if path.is_dir() else _FILE)
-
-
-def _write(contents: dict[str, bytes], folder: Path) -> None:
-    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-    try:
-        for name, content in contents.items():
-            target = part / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        _open_to_doors(part)
-        flush_folder(part)
-        part.rename(folder)
-        flush_folder(folder.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

@@ -7,10 +7,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from features.cells.instants import INSTANT_FORMAT
 from features.errors import InputError
 from features.rfm.events import APPLICATION_ROW
 from features.spec.contract import IDENTITY, Spec
-from scoring.decisions import INSTANT_FORMAT, decision_schema
+from scoring.decisions import decision_schema
 from scoring.message.decoder import MessageDecoder, Refusal
 
 VERSION = 1

@@ -19,12 +19,13 @@ from features.cells.instants import instant
 from features.errors import InputError
 from features.spec.class_values import class_texts, class_value, spelled
 from features.spec.contract import probability_column
-from receipts.files import delivering, locked, put
-from receipts.log.folder import OUTCOMES, check_log
+from receipts.log.folder import OUTCOMES, busy, check_log, delivering
 from receipts.log.read import Segment, segments
 from receipts.pii import keyed
 from scoring.evaluate_files import refuse_decisions
 from scoring.lookup import Lookup
+from storage.durable import put
+from storage.locks import Lock
 
 LABELS = "labels"
 _COLUMNS: dict[str, pl.DataType] = {
@@ -114,7 +115,7 @@ def add_outcomes(log: Path, labels: pl.DataFrame, key: bytes | None = None, rule
     folder = log / OUTCOMES
     with delivering(log):
         folder.mkdir(exist_ok=True)
-    with locked(folder / ".lock", "another `credit outcomes add`"):
+    with Lock(folder / ".lock", busy(folder, "another `credit outcomes add`")):
         stored = _as_stored(log, labels, key, rules)
         before = read_outcomes(log)
         places = Lookup(before["application_id"]).find(stored["application_id"])

@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.cells.instants import INSTANT_FORMAT
 from features.matrix import FeatureTable
 from features.spec.contract import ScoreScaling, Spec
 from scoring.policy import Policy
 from scoring.reasons.explainer import MOST_REASONS, REASON, Explainer, Ranked
-
-INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Which bundle is in service: a link beside the bundles, switched atomically, and the one before for the way back."""
 
-import os
 from pathlib import Path
 
-from features.errors import BundleError, DeliveryError
+from features.errors import BundleError
 from scoring.scorer import Scorer
+from storage.durable import delivering, put_link
 
 
 def promote(bundle: Path, name: str) -> Path:
@@ -54,13 +54,5 @@ def _previous(link: Path) -> Path:
 
 def _point(link: Path, target: Path) -> None:
     """Replace a link in one step, so that a reader finds the old bundle or the new one."""
-    part = link.with_name(f".{link.name}.{os.getpid()}.part")
-    try:
-        part.symlink_to(target)
-        part.replace(link)
-    except OSError as error:
-        raise DeliveryError(
-            f"{link}: could not be written ({error.strerror}). Check the folder's permissions."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with delivering(link, "the link"):
+        put_link(link, target)

@@ -4,24 +4,24 @@ A key reads `ck_<id>_<secret>`. The id is no secret: it names the key in the fil
 passwords that people choose; it would add nothing to 256 random bits.
 """
 
-import fcntl
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from features.errors import DeliveryError, SettingsError
+from features.errors import SettingsError
+from storage.durable import delivering, put
+from storage.locks import Lock
 
 _KEY = re.compile(r"ck_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOBODY = "0" * 64
+_OWNER_ONLY = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +114,13 @@ class KeyFile:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Let one process change the file at a time, so that no key is lost."""
-        try:
-            with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
-        except OSError as error:
-            raise DeliveryError(f"{self.path}: cannot be written ({error.strerror}).") from error
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        with delivering(self.path, "the file of keys"), Lock(lock, wait=True):
+            yield
 
     def _write(self, keys: list[Key]) -> None:
         content = json.dumps({"version": 1, "keys": [asdict(key) for key in keys]}, indent=2)
-        with tempfile.NamedTemporaryFile("w", dir=self.path.parent, delete=False) as file:  # only the owner reads it
-            file.write(content + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(self.path)
+        put(self.path, f"{content}\n".encode(), _OWNER_ONLY)
 
 
 def _parse(content: bytes) -> dict[str, Key]:

@@ -4,13 +4,13 @@ Stable, so that a worker that starts again ends at once what its predecessor lef
 producers of one name fence each other.
 """
 
-import fcntl
 import hashlib
 import os
 import tempfile
 from pathlib import Path
 
 from features.errors import SettingsError
+from storage.locks import BusyError, Lock
 
 _SLOTS = 1_000
 
@@ -31,11 +31,9 @@ class Slot:
             raise SettingsError(f"{place}: belongs to another user. Set TMPDIR to a folder of your own.")
         stem = hashlib.sha256(name.encode()).hexdigest()[:16]
         for number in range(_SLOTS):
-            self._file = (place / f"{stem}-{number}.lock").open("w")
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._file.close()
+                self._lock = Lock(place / f"{stem}-{number}.lock")
+            except BusyError:
                 continue
             self.number = number
             return
@@ -43,4 +41,4 @@ class Slot:
 
     def release(self) -> None:
         """Let another worker have the number."""
-        self._file.close()
+        self._lock.release()

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.job import BatchJob, run_batch
-from batch.lock import only_run
+from batch.job import BatchJob, only_run, run_batch
 from features.errors import DeliveryError, InputError
 from scoring.scorer import Scorer
 from storage.tables import read_table
@@ -104,7 +103,7 @@ def test_a_full_disk_is_named_when_parquet_is_written(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(descriptor, content)
 
-    monkeypatch.setattr("batch.output.os.write", full)
+    monkeypatch.setattr("storage.durable.os.write", full)
     with pytest.raises(DeliveryError, match=r"the output could not be written \(No space left on device\)"):
         run_batch(job, scorer)
     assert job.out.read_bytes() == before

@@ -138,7 +138,7 @@ def test_rejects_name_every_row_of_the_whole_table(whole: Any) -> None:
 def test_parquet_has_row_groups_of_a_fixed_size(
     lender: Path, scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.output.ROW_GROUP_ROWS", 40)
+    monkeypatch.setattr("storage.table_writer.ROW_GROUP_ROWS", 40)
     out = tmp_path / "decisions.parquet"
     run(lender, out, scorer, partition_bytes=1 << 16)
     sizes = row_groups(out)

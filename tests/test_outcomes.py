@@ -6,12 +6,12 @@ import polars as pl
 import pytest
 
 from features.errors import DeliveryError, InputError
-from receipts.files import locked
 from receipts.outcomes import Rules, add_outcomes, read_labels, read_outcomes
 from receipts.pii import keyed
 from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
+from storage.locks import Lock
 from tests.monitored import score, write
 
 
@@ -45,7 +45,7 @@ def test_outcomes_are_added_once_and_whole_or_not_at_all(log: Path, night: Datas
         add_outcomes(log, turned, rules=rules)
     (log / "outcomes/.00000009-abc.parquet.part").write_bytes(b"killed while writing")
     assert read_outcomes(log).equals(before)
-    with locked(log / "outcomes/.lock", "a test"), pytest.raises(DeliveryError):
+    with Lock(log / "outcomes/.lock"), pytest.raises(DeliveryError):
         add_outcomes(log, labels, rules=rules)
     stored = next((log / "outcomes").glob("*.parquet"))
     stored.write_bytes(stored.read_bytes()[:-1] + b"x")

@@ -12,7 +12,6 @@ import psutil
 import pytest
 
 from features.errors import CreditError, DeliveryError
-from receipts.files import locked
 from receipts.log.read import frames
 from receipts.outbox.outbox import Outbox
 from receipts.outbox.outbox_files import Maker, files_of
@@ -20,6 +19,7 @@ from receipts.outbox.sealer import seal_outboxes
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from serving.sealing import sealing
+from storage.locks import Lock
 from tests.conftest import PROJECT
 from tests.receipt_parts import rest_receipts, some_lines
 from tests.waiting import wait_until
@@ -113,7 +113,7 @@ def test_personal_data_is_sealed_keyed_and_not_at_all_without_the_key(
 def test_two_workers_never_share_an_outbox_and_a_dead_ones_is_taken_over(made_by: Maker, tmp_path: Path) -> None:
     first, second = (Outbox(tmp_path, made_by, durable=True) for _ in range(2))
     assert first.folder != second.folder
-    with pytest.raises(DeliveryError), locked(first.folder / ".lock", "a worker"):
+    with pytest.raises(DeliveryError), Lock(first.folder / ".lock"):
         pass
     first.close()
     assert Outbox(tmp_path, made_by, durable=True).folder == first.folder

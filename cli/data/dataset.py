@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from batch.output import encode, replace_files
 from cli.console import say, stages
 from features.errors import DeliveryError, InputError
 from recipes.dataset import Dataset
+from storage.durable import replace_files
+from storage.table_writer import encode
 from storage.tables import read_table
 
 app = typer.Typer(no_args_is_help=True, help="Make canonical tables and a spec from a public or synthetic data set.")

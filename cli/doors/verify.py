@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batch.output import prepare_folder, replace_files
 from cli.console import say, say_table, stages
 from cli.doors.score import match_rows
 from cli.options import Applications, BundleOption, Encoding, Events, Separator, csv_dialect
+from storage.durable import replace_files
+from storage.targets import prepare_folder
 
 if TYPE_CHECKING:
     from verify.run import Report

@@ -9,7 +9,6 @@ import polars as pl
 import typer
 
 from batch.inputs import read_inputs
-from batch.output import prepare_folder, refuse_overwriting, replace_files
 from cli.console import note, say, say_table, stages
 from cli.data.spec_files import read_dictionary
 from cli.explain.explain_page import explain_page
@@ -22,6 +21,8 @@ from scoring.explanation import Explanation, explain_application
 from scoring.reasons.book import ReasonBook
 from scoring.reasons.explainer import Explainer
 from scoring.scorer import Scorer
+from storage.durable import replace_files
+from storage.targets import prepare_folder, refuse_overwriting
 
 if TYPE_CHECKING:
     from training.evaluate.local_lime import LimeComparison

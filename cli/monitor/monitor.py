@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batch.output import refuse_overwriting, replace_files
 from cli.console import say, say_table, stages, warn
 from cli.log.log_options import instant
 from cli.options import BundleOption
 from features.errors import DeliveryError, SettingsError
 from scoring.bundle.folder import read_bundle
+from storage.durable import replace_files
+from storage.targets import refuse_overwriting
 
 if TYPE_CHECKING:
     from cli.monitor.monitor_sources import Span

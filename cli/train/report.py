@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batch.output import prepare_folder, refuse_overwriting, replace_files
 from cli.console import say, say_table, stages
 from features.errors import SettingsError
 from scoring.bundle.folder import Bundle, read_bundle
+from storage.durable import replace_files
 from storage.tables import read_table
+from storage.targets import prepare_folder, refuse_overwriting
 
 if TYPE_CHECKING:
     from training.data import TrainingData

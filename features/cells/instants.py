@@ -22,6 +22,7 @@ TEXT = (
 # The form that programs write, in UTC; it is read several times faster than the rest.
 _PLAIN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{6})?Z$"
 _UTC = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z?)?"
+INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"  # in which instants are written
 FIRST = 0  # 1970-01-01
 LAST = 7_258_118_400_000_000  # 2200-01-01
 _DAY = 86_400_000_000

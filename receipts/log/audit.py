@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 
 from features.errors import InputError
-from receipts.files import PART
 from receipts.log.folder import HEADS, MARK, OUTBOX, OUTCOMES, WRITERS, check_log
 from receipts.log.heads import Head, ListedHead, read_head
 from receipts.log.index import COLUMNS, make_index
@@ -15,6 +14,7 @@ from receipts.log.manifest import MANIFEST, NOTHING_BEFORE, is_own_file, read_ma
 from receipts.log.read import Segment
 from receipts.log.removal import sealed_hashes
 from scoring.bundle.folder import sha256
+from storage.durable import PART
 
 _TRIES = 10
 

@@ -19,16 +19,17 @@ from typing import Any, Self
 
 import polars as pl
 
+from features.cells.instants import INSTANT_FORMAT
 from features.errors import InputError, SettingsError
-from receipts.files import PART, delivering, flush_folder, locked
 from receipts.frame import CHECK_ID
-from receipts.log.folder import HEADS, WRITERS, check_writer, create_log
+from receipts.log.folder import HEADS, WRITERS, busy, check_writer, create_log, delivering
 from receipts.log.heads import Head, read_head, write_head
 from receipts.log.manifest import NOTHING_BEFORE, Manifest, read_manifest
 from receipts.log.row_hash import row_hashes, with_nonce
 from receipts.log.segment_files import write_files
 from scoring.bundle.folder import sha256
-from scoring.decisions import INSTANT_FORMAT
+from storage.durable import PART, flush
+from storage.locks import Lock
 
 __all__ = ["Chain", "Head", "Staged"]
 
@@ -68,8 +69,8 @@ class Chain:
         with ExitStack() as resources, delivering(log):
             folder.mkdir(parents=True, exist_ok=True)
             (log / HEADS).mkdir(exist_ok=True)
-            flush_folder(log)
-            resources.enter_context(locked(folder / ".lock", f"another process that writes as {writer}"))
+            flush(log)
+            resources.enter_context(Lock(folder / ".lock", busy(folder, f"another process that writes as {writer}")))
             chain = cls(log, writer, resources)
             chain._resources = resources.pop_all()
             return chain
@@ -123,7 +124,7 @@ class Chain:
                 one.folder.rename(self._folder / f"{manifest.sealed['number']:08}")
                 self.head = Head(self.writer, manifest.sealed["number"], manifest.hash, one.facts["rows"])
                 self.last_source = one.facts.get("source")
-            flush_folder(self._folder)
+            flush(self._folder)
             write_head(self.log, self.head, [])
         return self.head
 

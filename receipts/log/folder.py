@@ -8,14 +8,24 @@ LOG/outbox/                           receipts that the REST door has not sealed
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 from features.errors import InputError, SettingsError
-from receipts.files import delivering, put
+from storage.durable import delivering as delivering_files
+from storage.durable import put
 
 FORMAT_VERSION = 1
 MARK, HEADS, WRITERS, OUTBOX, OUTCOMES = "log.json", "heads", "writers", "outbox", "outcomes"
 _WRITER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+delivering = partial(delivering_files, what="the decision log")
+
+
+def busy(folder: Path, who: str) -> str:
+    """Say who else is at work in a folder of the log."""
+    return f"{folder}: {who} is at work. Wait for it, or end it."
 
 
 def create_log(log: Path) -> None:

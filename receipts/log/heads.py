@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from features.errors import InputError
-from receipts.files import put
 from receipts.log.folder import HEADS
 from receipts.log.manifest import NOTHING_BEFORE
 from scoring.bundle.folder import canonical_json
+from storage.durable import put
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import InputError
-from receipts.files import PART, put
 from receipts.log.folder import FORMAT_VERSION, check_version
 from scoring.bundle.folder import canonical_json, sha256
+from storage.durable import PART, put
 
 MANIFEST = "manifest.json"
 NOTHING_BEFORE = "0" * 64

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from features.errors import InputError
-from receipts.files import sha256_of
 from receipts.log.folder import WRITERS, check_log
 from receipts.log.manifest import Manifest, read_manifest
 from receipts.log.row_hash import NONCE
+from storage.durable import sha256_of
 
 ROWS = 1 << 16
 GROUP_ROWS = 1 << 14  # of the file's row groups

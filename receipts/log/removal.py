@@ -15,13 +15,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from receipts.files import delivering, flush_folder, locked
 from receipts.log.find import places
-from receipts.log.folder import check_log
+from receipts.log.folder import busy, check_log, delivering
 from receipts.log.manifest import Manifest, is_own_file
 from receipts.log.read import Segment, segments
 from receipts.log.row_hash import HASH_BYTES, row_hashes
 from receipts.log.segment_files import write_contents, write_files
+from storage.durable import flush
+from storage.locks import Lock
 
 EXPIRED, ERASED = "expired", "erased"
 _REMOVED = np.dtype([("position", "<u8"), ("hash", f"V{HASH_BYTES}")])
@@ -72,7 +73,7 @@ def erase(log: Path, customer_ids: Sequence[str], at: datetime) -> Removed:
 
 def _remove(log: Path, tombstone: dict[str, str], chooser: Chooser) -> Removed:
     check_log(log)
-    with delivering(log), locked(log / ".removal.lock", "another removal of receipts"):
+    with delivering(log), Lock(log / ".removal.lock", busy(log, "another removal of receipts")):
         found = segments(log)
         swept = sum(map(_sweep, found))
         counts = [_remove_from(segment, chooser(segment), tombstone) for segment in found if segment.rows]
@@ -143,5 +144,5 @@ def _sweep(segment: Segment) -> int:
     for path in left:
         path.unlink()
     if left:
-        flush_folder(segment.folder)
+        flush(segment.folder)
     return len(left)

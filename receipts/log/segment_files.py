@@ -5,11 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from receipts.files import flush_file, flush_folder
 from receipts.log.index import make_index
 from receipts.log.manifest import Manifest
 from receipts.log.read import GROUP_ROWS
 from scoring.bundle.folder import sha256
+from storage.durable import flush, write_through
 
 
 def write_files(folder: Path, manifest: Manifest, rows: pl.DataFrame) -> dict[str, str]:
@@ -23,8 +23,6 @@ def write_files(folder: Path, manifest: Manifest, rows: pl.DataFrame) -> dict[st
 def write_contents(folder: Path, manifest: Manifest, contents: dict[str, bytes]) -> dict[str, str]:
     """Write and flush files under the names of the manifest's revision; return their hashes."""
     for kind, content in contents.items():
-        path = folder / manifest.name(kind)
-        path.write_bytes(content)
-        flush_file(path)
-    flush_folder(folder)
+        write_through(folder / manifest.name(kind), content)
+    flush(folder)
     return {kind: sha256(content) for kind, content in contents.items()}

@@ -17,8 +17,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from features.errors import DeliveryError, SettingsError
-from receipts.files import PART, delivering, flush_folder, locked
+from receipts.log.folder import delivering
 from receipts.outbox.outbox_files import LOCK, SUFFIX, Maker, files_of, make_file, remove_file, using
+from storage.durable import PART, flush
+from storage.locks import BusyError, Lock
 
 _SLOTS = 1_000
 _STRANGE = re.compile(r"[^A-Za-z0-9.-]+")
@@ -86,7 +88,7 @@ class Outbox:
             part.rename(self.path)
             connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             connection.executescript(_PRAGMAS.format(synchronous=self._synchronous))
-            flush_folder(self.folder)
+            flush(self.folder)
             self._connection = connection
 
     def append(self, lines: Sequence[bytes]) -> None:
@@ -139,10 +141,10 @@ def _claim(root: Path, resources: ExitStack) -> Path:
         with delivering(root):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)  # personal data is keyed when it is sealed
             folder.mkdir(exist_ok=True)
-            flush_folder(root)
+            flush(root)
         try:
-            resources.enter_context(locked(folder / LOCK, "another worker"))
-        except DeliveryError:
+            resources.enter_context(Lock(folder / LOCK))
+        except BusyError:
             continue
         for left in folder.glob(f".*{PART}*"):
             left.unlink()

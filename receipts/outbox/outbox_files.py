@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import DeliveryError
-from receipts.files import delivering, flush_folder
+from receipts.log.folder import delivering
+from storage.durable import flush
 
 SUFFIX = ".sqlite"
 LOCK = ".lock"
@@ -92,7 +93,7 @@ def remove_file(path: Path) -> None:
     with delivering(path):
         for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
             path.with_name(name).unlink(missing_ok=True)
-        flush_folder(path.parent)
+        flush(path.parent)
 
 
 @contextmanager

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import polars as pl
 
-from features.errors import CreditError, DeliveryError, InputError
+from features.errors import CreditError, InputError
 from features.spec.file import parse_spec
-from receipts.files import delivering, locked
 from receipts.lines import receipt_frames
 from receipts.log.chain import Chain, Head
-from receipts.log.folder import OUTBOX
+from receipts.log.folder import OUTBOX, delivering
 from receipts.outbox.outbox_files import LOCK, Maker, files_of, read_file, remove_file
 from receipts.pii import Pseudonymiser
+from storage.locks import BusyError, Lock
 
 
 def seal_outboxes(
@@ -57,9 +57,9 @@ def _complete(folder: Path) -> list[Path]:
 
 def _held(folder: Path) -> bool:
     try:
-        with locked(folder / LOCK, "a worker"):
+        with Lock(folder / LOCK):
             return False
-    except DeliveryError:
+    except BusyError:
         return True
 
 

@@ -1,0 +1,85 @@
+"""Where output may go: what is checked of a target before anything is written to it."""
+
+from pathlib import Path
+
+from features.errors import DeliveryError, SettingsError
+from storage.durable import part_of
+
+
+def check_target(path: Path) -> None:
+    """Check early that a file can be written here, so that no work is done in vain.
+
+    Raises:
+        SettingsError: the name ends neither in .csv nor in .parquet.
+        DeliveryError: the folder does not exist or cannot be written to.
+
+    """
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise SettingsError(f"{path}: its name ends in {path.suffix or 'nothing'}, expected .csv or .parquet.")
+    check_folder(path)
+
+
+def refuse_folders(targets: list[Path]) -> None:
+    """Refuse targets that are folders.
+
+    Raises:
+        DeliveryError: naming the target.
+
+    """
+    for target in targets:
+        if target.is_dir():
+            raise DeliveryError(f"{target}: is a folder. Move it away, or choose another name for the output.")
+
+
+def check_folder(path: Path) -> None:
+    """Check that a file of this name can be written.
+
+    Raises:
+        DeliveryError: the folder does not exist or cannot be written to.
+
+    """
+    if not path.parent.is_dir():
+        raise DeliveryError(f"{path.parent}: no such folder. Create it, or choose another place for the output.")
+    refuse_folders([path])
+    probe = part_of(path)
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DeliveryError(
+            f"{path.parent}: cannot be written to ({error.strerror}). Check its permissions."
+        ) from error
+
+
+def prepare_folder(path: Path) -> None:
+    """Make the folder of a file that somebody asked for by name, and check that the file can be written there.
+
+    The cron job's output is not prepared so: a folder that is missing every night is a disk that was not mounted.
+
+    Raises:
+        DeliveryError: the folder cannot be made or written to.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeliveryError(
+            f"{path.parent}: cannot be made ({error.strerror}). Choose another place for the output."
+        ) from error
+    check_folder(path)
+
+
+def refuse_overwriting(source: Path, targets: list[Path]) -> None:
+    """Refuse targets that are the input, or lie anywhere below the folder that is.
+
+    Raises:
+        SettingsError: naming the target.
+
+    """
+    for target in targets:
+        place = target.resolve()
+        around = place.parents if source.is_dir() else ()  # below a file nothing can lie
+        if source.resolve() in (place, *around):
+            raise SettingsError(
+                f"{target}: is or lies in the input or bundle {source}. Choose another place for the output."
+            )
