@@ -16,7 +16,7 @@ from features.spec.contract import Spec
 from scoring.bundle.folder import REFERENCE, Bundle
 from scoring.bundle.reference import Reference, read_reference
 from scoring.health import NOT_COMPARED, Finding, compare_columns, compare_matches, listed
-from storage.tables import SourceTable
+from storage.tables.tables import SourceTable
 
 Hint = Callable[[], str]
 _CORRECT = "Correct the source; or, if these customers truly have no events, pass --allow-empty-events."

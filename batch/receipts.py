@@ -25,7 +25,7 @@ from receipts.pii import Pseudonymiser
 from scoring.message.from_tables import to_messages
 from scoring.scorer import Scored
 from storage.locks import BusyError
-from storage.tables import SourceTable
+from storage.tables.tables import SourceTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from batch.score_partitions import Results
 from features.errors import RejectLimitError
 from features.rejects import APPLICATIONS, EVENTS
 from scoring.bundle.folder import Bundle
-from storage.tables import SourceTable
+from storage.tables.tables import SourceTable
 
 Tables = tuple[SourceTable, SourceTable]
 

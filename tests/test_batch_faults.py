@@ -16,7 +16,7 @@ import pytest
 from batch.job import BatchJob, only_run, run_batch
 from features.errors import DeliveryError, InputError
 from scoring.scorer import Scorer
-from storage.tables import read_table
+from storage.tables.tables import read_table
 from tests.batch_parts import REST, outputs, with_rows
 from tests.conftest import PROJECT, Credit
 from tests.waiting import PATIENCE_S

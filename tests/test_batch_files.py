@@ -14,7 +14,7 @@ import pytest
 from batch.job import BatchJob, run_batch
 from features.errors import InputError
 from scoring.scorer import Scorer
-from storage.tables import read_table
+from storage.tables.tables import read_table
 from tests.batch_parts import REST, outputs, rejects, with_rows
 from tests.conftest import Credit
 

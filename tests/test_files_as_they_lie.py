@@ -17,8 +17,8 @@ from features.errors import InputError, SpecError
 from features.spec.contract import Spec
 from features.spec.file import parse_spec
 from scoring.scorer import Scorer
-from storage.compressed import decompressed
-from storage.tables import SourceTable, read_table
+from storage.tables.compressed import decompressed
+from storage.tables.tables import SourceTable, read_table
 from tests.batch_parts import REST, outputs, rejects, with_rows
 from tests.conftest import Credit
 

@@ -20,8 +20,8 @@ from batch.job import BatchJob, run_batch
 from features.errors import InputError
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer
-from storage.csv_structure import CsvStructure
-from storage.tables import SourceTable, read_table
+from storage.tables.csv_structure import CsvStructure
+from storage.tables.tables import SourceTable, read_table
 from tests.conftest import PROJECT
 
 GOOD = "41,30000.50,nurse,10 Years and 3 Months,12.5,2,Good,1000,none"
@@ -191,7 +191,7 @@ def test_any_bytes_are_read_or_refused_alike_in_every_piece_size(text: str, chun
 def test_a_record_that_never_ends_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.csv_structure.MOST_RECORD_BYTES", 1 << 20)
+    monkeypatch.setattr("storage.tables.csv_structure.MOST_RECORD_BYTES", 1 << 20)
     path = tmp_path / "applications.csv"
     path.write_bytes(b'x,y\n1,"' + b"a\n" * (1 << 20))
     table = SourceTable(path, "applications", chunk_bytes=1 << 16)

@@ -110,7 +110,7 @@ def publish(
     from batch.inputs import NO_EVENTS, check_needs_no_events
     from scoring.bundle.folder import read_bundle
     from scoring.message.from_tables import encode_messages, every_column
-    from storage.tables import read_table
+    from storage.tables.tables import read_table
     from stream.publish import Publishing
     from stream.publish import publish as send
 

@@ -56,7 +56,7 @@ def load(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Fill a store from a file with all events of all customers; what an earlier run wrote is not written again."""
     from history import Loading, fingerprint, load_events, open_store
-    from storage.tables import read_table
+    from storage.tables.tables import read_table
 
     opened = open_store(store)
     spec = opened.settings.spec

@@ -20,7 +20,7 @@ from scoring.bundle.reference import Reference, read_reference
 from scoring.decisions import decision_ids
 from scoring.evaluate_files import check_made_by
 from scoring.health import NOT_COMPARED, compare_columns, compare_matches
-from storage.tables import read_table
+from storage.tables.tables import read_table
 
 _MOST_OFF = 1e-3  # of a sum of probabilities from 1, if a program rounded them
 

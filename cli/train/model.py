@@ -19,8 +19,8 @@ from features.dialect import Dialect
 from features.errors import InputError, SettingsError
 from features.reason_codes import complete_reasons
 from features.spec.contract import Spec
-from storage.table_files import find_tables
-from storage.tables import read_table
+from storage.tables.table_files import find_tables
+from storage.tables.tables import read_table
 
 if TYPE_CHECKING:
     from training.data import TrainingData

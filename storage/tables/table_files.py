@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from features.errors import InputError
-from storage.compressed import COMPRESSED
+from storage.tables.compressed import COMPRESSED
 
 PARQUET = ".parquet"
 _SUFFIXES = (".csv", *[f".csv{suffix}" for suffix in COMPRESSED], PARQUET)

@@ -12,11 +12,11 @@ import polars as pl
 
 from features.dialect import Dialect
 from features.errors import InputError
-from storage.csv_blocks import CsvFile
-from storage.id_forms import IdForms
 from storage.opened import Opened, opened
-from storage.parquet_blocks import ParquetDecoder, ParquetHead, parquet_decoder_process
-from storage.table_files import Part, find_parts, missing_numbers
+from storage.tables.csv_blocks import CsvFile
+from storage.tables.id_forms import IdForms
+from storage.tables.parquet_blocks import ParquetDecoder, ParquetHead, parquet_decoder_process
+from storage.tables.table_files import Part, find_parts, missing_numbers
 
 Tell = Callable[[str], None]
 _CHUNK_BYTES = 1 << 24

@@ -9,10 +9,10 @@ import polars as pl
 
 from features.dialect import Dialect
 from features.errors import InputError
-from storage.compressed import COMPRESSED, READ_BYTES, decompressed
-from storage.csv_structure import CsvStructure
-from storage.decoded import in_utf8
 from storage.opened import Opened
+from storage.tables.compressed import COMPRESSED, READ_BYTES, decompressed
+from storage.tables.csv_structure import CsvStructure
+from storage.tables.decoded import in_utf8
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from features.dialect import Dialect
 from features.errors import InputError
 from features.rejects import APPLICATIONS
 from features.spec.contract import IDENTITY
-from storage.tables import SourceTable, Tell, ignore
+from storage.tables.tables import SourceTable, Tell, ignore
 
 _CELL_BYTES = 24
 _LEFT_OUT = "not in the spec"  # is noted of columns that another pass reads

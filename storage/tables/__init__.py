@@ -1,0 +1,1 @@
+"""Tables read strictly, block by block: CSV and Parquet files, and folders of part files."""
