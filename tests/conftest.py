@@ -135,27 +135,27 @@ def demo(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
 Credit = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def in_a_process(*arguments: object, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
+    """The command as a user runs it."""
+    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "error"}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=900, check=False)
+
+
 @pytest.fixture(scope="session")
 def credit_process() -> Credit:
-    """The command as a user runs it: a process of its own, for what signals, imports or the hash seed decide."""
-
-    def run(*arguments: object, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "error"}
-        return subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=900, check=False
-        )
-
-    return run
+    """The command in a process of its own, for what signals, imports or the hash seed decide."""
+    return in_a_process
 
 
 @pytest.fixture(scope="session")
-def credit(credit_process: Credit) -> Credit:
+def credit() -> Credit:
     """The command: what it does, prints and returns. In this process, which has its libraries loaded; doors are not."""
 
     def run(*arguments: object, cwd: Path = PROJECT) -> "subprocess.CompletedProcess[str]":
-        if arguments[0] in {"serve", "stream"} or "consume" in arguments[:2]:
-            return credit_process(*arguments, cwd=cwd)
+        is_door = arguments[0] in {"serve", "stream"} or "consume" in arguments[:2]
+        if is_door and "--help" not in arguments:
+            return in_a_process(*arguments, cwd=cwd)
         return call(arguments, cwd)
 
     return run
