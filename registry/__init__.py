@@ -1,0 +1,21 @@
+"""Who may put a model into service: signatures over bundles, the keys that are trusted, and the record of approvals."""
+
+from registry.envelope import make_key
+from registry.ledger import LEDGER, Entry, Ledger
+from registry.signatures import SIGNATURES, Signed, open_trusted, sign_bundle, signers
+from registry.standing import standing
+from registry.trust import Trust
+
+__all__ = [
+    "LEDGER",
+    "SIGNATURES",
+    "Entry",
+    "Ledger",
+    "Signed",
+    "Trust",
+    "make_key",
+    "open_trusted",
+    "sign_bundle",
+    "signers",
+    "standing",
+]
