@@ -71,7 +71,7 @@ sbom: setup ## sbom.json: what a serving install holds, in CycloneDX form
 lock: ## resolve requirements.txt anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --output-file requirements.txt
-	uv pip compile pyproject.toml --extra stream --extra api --extra history --python-version 3.11 --generate-hashes -c requirements.txt \
+	uv pip compile pyproject.toml --extra stream --extra api --extra history --extra sign --python-version 3.11 --generate-hashes -c requirements.txt \
 		--no-emit-index-url --no-header --no-annotate --output-file requirements-serve.txt # the image's
 
 clean: ## remove what make made

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CREDIT_API_", extra="ignore", frozen=True)
 
     bundle: Path = Field(description="The bundle's folder, or a link to it, which is resolved once.")
+    trust: Path | None = Field(
+        None, description="Keys, .toml or a folder of them: only a bundle that one of them signed is served."
+    )
     framework: Framework = Field(Framework.FASTAPI, description="fastapi (with uvicorn) or flask (with waitress).")
     host: str = Field("127.0.0.1", description="Address to listen on. Other machines reach 0.0.0.0.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")

@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
         DeliveryError: receipts cannot be written.
 
     """
-    scorer = Scorer.open(settings.bundle)
+    scorer = _open(settings)
     live = Live(
         scorer.bundle,
         settings.drift_window,
@@ -87,6 +88,15 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
     behind = None if histories is None else histories.behind
     scoring = Scoring(messages.answer, _recorder(settings, scorer, watch), behind)
     return Service(scoring, documents, gate, settings, watch)
+
+
+def _open(settings: Settings) -> Scorer:
+    """Load the bundle; where keys are configured, only if a trusted one signed it."""
+    if settings.trust is None:
+        return Scorer.open(settings.bundle)
+    from registry import Trust, open_trusted  # noqa: PLC0415 - needs the extra `sign`
+
+    return open_trusted(settings.bundle, Trust.read(settings.trust), datetime.now(UTC))
 
 
 def _histories(settings: Settings, scorer: Scorer, log: JsonLog) -> "Histories | None":

@@ -43,7 +43,8 @@ COMMANDS = {
         ),
     ),
     "policy": ("cli.train.policy", "Show or set the costs by which classes are assigned."),
-    "bundle": ("cli.train.bundle", "Show, verify, promote or roll back a bundle."),
+    "bundle": ("cli.train.bundle", "Show, verify, sign, promote or roll back a bundle."),
+    "registry": ("cli.train.registry", "Propose, approve and put back bundles, with a record of who and why."),
     "report": (
         "cli.train.report",
         "Write the model's report: from the bundle, or judged anew on labelled data; with --groups rates by group.",

@@ -6,6 +6,7 @@ _EXTRAS = {
     "api": {"fastapi", "flask", "prometheus_client", "pydantic_settings", "uvicorn", "waitress"},
     "history": {"lmdb", "psycopg"},
     "lime": {"lime"},
+    "sign": {"cryptography"},
     "stream": {"confluent_kafka"},
     "train": {"matplotlib", "onnx", "optuna", "scipy", "skl2onnx", "sklearn", "xgboost"},
 }

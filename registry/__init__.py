@@ -1,20 +1,21 @@
 """Who may put a model into service: signatures over bundles, the keys that are trusted, and the record of approvals."""
 
 from registry.envelope import make_key
-from registry.ledger import LEDGER, Entry, Ledger
-from registry.signatures import SIGNATURES, Signed, open_trusted, sign_bundle, signers
-from registry.standing import standing
+from registry.ledger import LEDGER, Action, Entry, Ledger
+from registry.signatures import Signed, open_trusted, sign_bundle, signers
+from registry.standing import served_before, standing
 from registry.trust import Trust
 
 __all__ = [
     "LEDGER",
-    "SIGNATURES",
+    "Action",
     "Entry",
     "Ledger",
     "Signed",
     "Trust",
     "make_key",
     "open_trusted",
+    "served_before",
     "sign_bundle",
     "signers",
     "standing",

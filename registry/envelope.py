@@ -22,8 +22,8 @@ _MOST_BYTES = 1 << 20  # of an envelope; a bundle's takes some 2 kB
 _KEY_ID_DIGITS = 16
 
 
-class NotAnEnvelopeError(ValueError):
-    """The bytes are no envelope. The message says what was expected."""
+class NotTrustedError(ValueError):
+    """A signature does not count. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,17 @@ class Envelope:
         """Read an envelope.
 
         Raises:
-            NotAnEnvelopeError: the content is none.
+            NotTrustedError: the content is none.
 
         """
         if len(content) > _MOST_BYTES:
-            raise NotAnEnvelopeError(f"holds {len(content):,} bytes, expected at most {_MOST_BYTES:,}")
+            raise NotTrustedError(f"holds {len(content):,} bytes, expected at most {_MOST_BYTES:,}")
         try:
             document = json.loads(content)
             signatures = tuple((str(one["keyid"]), _bytes(one["sig"])) for one in document["signatures"])
             return cls(str(document["payloadType"]), _bytes(document["payload"]), signatures)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise NotAnEnvelopeError("is no DSSE envelope") from error
+            raise NotTrustedError("is no DSSE envelope") from error
 
 
 def verified(public: bytes, signature: bytes, kind: str, payload: bytes) -> bool:
@@ -125,7 +125,9 @@ def read_key(path: Path) -> Key:
     try:
         private = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror}). `credit bundle keygen` makes a key.") from error
+        raise SettingsError(
+            f"{path}: cannot be read ({error.strerror}). `credit bundle keygen` makes a key."
+        ) from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SettingsError(f"{path}: is no private key in PEM form without a passphrase.") from error
     if not isinstance(private, Ed25519PrivateKey):

@@ -1,7 +1,7 @@
 """Signatures over a bundle. They lie beside its manifest, so that the bundle's id stays what it was.
 
-What is signed is an in-toto statement in the form of OpenSSF's model signing (predicate version 1.0), with each file and
-its SHA-256. That project signs with other kinds of keys, so its own tool does not verify these signatures.
+What is signed is an in-toto statement in the form of OpenSSF's model signing (predicate version 1.0), with each file
+and its SHA-256. That project signs with other kinds of keys, so its own tool does not verify these signatures.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import BundleError, SettingsError
-from registry.envelope import Envelope, NotAnEnvelopeError, read_key
+from registry.envelope import Envelope, NotTrustedError, read_key
 from registry.files import replace_file
 from registry.trust import Trust
 from scoring.bundle.folder import MANIFEST, SIGNATURES, Bundle, read_bundle
@@ -61,12 +61,16 @@ def signers(bundle: Bundle, trust: Trust, now: datetime) -> list[Signed]:
     """
     if bundle.bundle_id in trust.revoked_bundles:
         raise BundleError(f"{bundle.path}: {trust.where} revokes this bundle. Serve another one.")
-    found = [(path.name, _judged(bundle, path, trust, now)) for path in sorted((bundle.path / SIGNATURES).glob("*"))]
-    counted = [one for _, one in found if isinstance(one, Signed)]
+    counted, reasons = [], []
+    for path in sorted((bundle.path / SIGNATURES).glob("*")):
+        try:
+            counted.append(_judged(bundle, path, trust, now))
+        except NotTrustedError as error:
+            reasons.append(f"{path.name}: {error}")
     if not counted:
-        reasons = "; ".join(f"{name}: {one}" for name, one in found) or "it is not signed"
+        why = "; ".join(reasons) or "it is not signed"
         raise BundleError(
-            f"{bundle.path}: no trusted key signed this bundle ({reasons}). Have its owner sign it (`credit bundle "
+            f"{bundle.path}: no trusted key signed this bundle ({why}). Have its owner sign it (`credit bundle "
             f"sign`), or trust the owner's key in {trust.where}, if you do."
         )
     return counted
@@ -85,27 +89,23 @@ def open_trusted(path: Path, trust: Trust | None, now: datetime, threads: int = 
     return Scorer(bundle, threads)
 
 
-def _judged(bundle: Bundle, path: Path, trust: Trust, now: datetime) -> Signed | str:
+def _judged(bundle: Bundle, path: Path, trust: Trust, now: datetime) -> Signed:
     try:
         envelope = Envelope.read(path.read_bytes())
-    except NotAnEnvelopeError as error:
-        return str(error)
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        raise NotTrustedError(f"cannot be read ({error.strerror})") from error
     key = trust.signer(envelope, _KIND, now)
-    if isinstance(key, str):
-        return key
     try:  # what follows was written by a trusted key, but perhaps by another release, or about another bundle
         statement = json.loads(envelope.payload)
         at, until = str(statement["predicate"]["signed_at"]), statement["predicate"]["expires"]
         expires = None if until is None else date.fromisoformat(until)
         same = statement == _statement(bundle, datetime.fromisoformat(at), expires)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "holds no statement about a bundle"
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NotTrustedError("holds no statement about a bundle") from error
     if not same:
-        return f"{key.name} signed another bundle with it"
+        raise NotTrustedError(f"{key.name} signed another bundle with it")
     if expires is not None and now.astimezone(UTC).date() > expires:
-        return f"the signature of {key.name} expired on {expires}"
+        raise NotTrustedError(f"the signature of {key.name} expired on {expires}")
     return Signed(key.id, key.name, at, expires)
 
 

@@ -29,7 +29,7 @@ def standing(entries: list[Entry], bundle: str) -> Standing:
     return Standing(tuple(one for one in own if one.action is Action.PROPOSE), approved)
 
 
-def before(entries: list[Entry], link: str) -> str | None:
+def served_before(entries: list[Entry], link: str) -> str | None:
     """Return the bundle that served under a name before the one that does now; None where there was none."""
     served = [one.bundle for one in entries if one.link == link and one.action in {Action.APPROVE, Action.ROLLBACK}]
     return next((bundle for bundle in reversed(served) if bundle != served[-1]), None)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import SettingsError
-from registry.envelope import Envelope, decoded, key_id, verified
+from registry.envelope import Envelope, NotTrustedError, decoded, key_id, verified
 
-_FORM = "Expected [keys.ID] with name and public, and what else docs/registry.md lists; `credit bundle keygen` writes one."
+_FORM = (
+    "Expected [keys.ID] with name and public, and what else docs/registry.md lists; `credit bundle keygen` writes one."
+)
 _PUBLIC_BYTES = 32
 _KNOWN = {"name", "public", "not_before", "not_after", "revoked"}
 
@@ -66,22 +68,27 @@ class Trust:
             raise SettingsError(f"{path}: trusts no key. {_FORM}")
         return cls(path, keys, frozenset(revoked))
 
-    def signer(self, envelope: Envelope, kind: str, now: datetime) -> TrustedKey | str:
-        """Return the first trusted key that signed an envelope of this kind and holds now; else why there is none."""
+    def signer(self, envelope: Envelope, kind: str, now: datetime) -> TrustedKey:
+        """Return the first trusted key that signed an envelope of this kind and holds now.
+
+        Raises:
+            NotTrustedError: there is none; says why.
+
+        """
         if envelope.kind != kind:
-            return "it was signed as something else"
-        reasons = ["nobody signed it"]
+            raise NotTrustedError("it was signed as something else")
+        reason = "nobody signed it"
         for name, signature in envelope.signatures:
             key = self.keys.get(name)
             if key is None:
-                reasons.append(f"{self.where} does not trust key {name[:16]!r}")
+                reason = f"{self.where} does not trust key {name[:16]!r}"
             elif not verified(key.public, signature, kind, envelope.payload):
-                reasons.append(f"the signature is not that of key {key.id} ({key.name})")
+                reason = f"the signature is not that of key {key.id} ({key.name})"
             elif (refusal := key.refusal(now)) is not None:
-                reasons.append(refusal)
+                reason = refusal
             else:
                 return key
-        return reasons[-1]
+        raise NotTrustedError(reason)
 
 
 def _document(file: Path) -> dict[str, Any]:

@@ -16,14 +16,27 @@ def promote(bundle: Path, name: str) -> Path:
 
     """
     folder = Scorer.open(bundle).bundle.path
-    link = folder.parent / name
+    link = check_name(folder.parent, name)
     if link.is_symlink():
         if link.resolve() == folder:
             return link
         _point(_previous(link), link.readlink())
-    elif link.exists():
-        raise BundleError(f"{link}: is not a link. Choose another name, or move it away.")
     _point(link, Path(folder.name))
+    return link
+
+
+def check_name(bundles: Path, name: str) -> Path:
+    """Return the link of this name.
+
+    Raises:
+        BundleError: it is no name, or a file that is no link bears it.
+
+    """
+    link = bundles / name
+    if link.parent != bundles or not link.name:
+        raise BundleError(f"{name!r}: is no name of a link. Expected one without a slash, such as current.")
+    if link.exists() and not link.is_symlink():
+        raise BundleError(f"{link}: is not a link. Choose another name, or move it away.")
     return link
 
 

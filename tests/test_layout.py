@@ -19,6 +19,7 @@ DOORS = {
     "scoring",
     "monitoring",
     "receipts",
+    "registry",
     "history",
     "serving",
     "batch",
@@ -34,11 +35,12 @@ MAY_IMPORT = {
     "pages": set(),
     "monitoring": {"features", "metrics", "scoring", "pages"},
     "receipts": {"features", "storage", "metrics", "scoring"},
+    "registry": {"features", "scoring"},
     "history": {"features", "metrics", "scoring"},
     "serving": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history"},
     "batch": {"features", "storage", "metrics", "scoring", "monitoring", "receipts"},
     "stream": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history", "serving"},
-    "api": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history", "serving"},
+    "api": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "registry", "history", "serving"},
     "training": {"features", "metrics", "scoring", "pages"},
     "model_export": {"features", "storage", "metrics", "scoring", "pages", "training"},
     "verify": DOORS,
@@ -58,6 +60,7 @@ ONLY_IN = {
     "prometheus_client": {"monitoring"},
     "lmdb": {"history"},
     "psycopg": {"history"},
+    "cryptography": {"registry"},
 }
 MODULES = [path for package in MAY_IMPORT for path in sorted((PROJECT / package).rglob("*.py"))]
 

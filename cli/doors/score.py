@@ -10,6 +10,7 @@ import typer
 from batch.job import BatchJob, run_batch
 from batch.receipts import LogSettings
 from cli.console import note, say, say_table, stages
+from cli.doors.trusted import TrustOption, open_scorer
 from cli.log.log_options import PiiKey, ReceiptContent, read_pii_key
 from cli.options import (
     AllowDegraded,
@@ -23,7 +24,6 @@ from cli.options import (
     Separator,
     csv_dialect,
 )
-from scoring.scorer import Scorer
 
 app = typer.Typer()
 
@@ -55,10 +55,11 @@ def score(  # noqa: PLR0917 - typer takes options by name
     spreadsheet_safe: Annotated[
         bool, typer.Option("--spreadsheet-safe", help="Keep ids that begin with = + - @ from being formulas in CSV.")
     ] = False,
+    trust: TrustOption = None,
 ) -> None:
     """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
     threads = len(os.sched_getaffinity(0))
-    scorer = Scorer.open(bundle, threads)
+    scorer = open_scorer(bundle, trust, threads)
     job = BatchJob(
         applications=applications,
         events=events,

@@ -56,6 +56,10 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         str | None,
         typer.Option("--history", help="History store: applications may come without events.", show_default=False),
     ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option("--trust", help="Keys: serve only a bundle that one of them signed.", show_default=False),
+    ] = None,
 ) -> None:
     """Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment."""
     from api.settings import make_settings
@@ -73,6 +77,7 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         "receipts": receipts,
         "pii_key": pii_key,
         "history": history,
+        "trust": trust,
     }
     settings = make_settings(**{name: value for name, value in given.items() if value is not None})
     # The link is resolved once, so that all workers serve the same bundle, also those that start later.

@@ -34,17 +34,17 @@ app.command("status", epilog=stream_status.EXAMPLE)(stream_status.status)
 @takes_settings
 def run(settings: StreamSettings) -> None:
     """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker, 9 decide first."""
+    from cli.doors.trusted import open_scorer
     from monitoring.live.door_metrics import StreamMetrics
     from monitoring.live.live import NO_REFERENCE, Live
     from scoring.health import NOT_COMPARED
-    from scoring.scorer import Scorer
     from serving.watchdog import Watchdog
     from stream.service import Control, run_worker
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     control = Control(Watchdog(settings.deadline_s))
     _on_signal(control.stop)
-    scorer = Scorer.open(settings.bundle)
+    scorer = open_scorer(settings.bundle, settings.trust)
     tell = logging.getLogger(__name__).warning
     live = Live(scorer.bundle, settings.drift_window, say=tell)
     if not live.drift:

@@ -1,13 +1,16 @@
 """`credit bundle`: look at a bundle, and verify it as a door would."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.console import say, say_table
+from cli.doors.trusted import TrustOption, open_scorer
 from cli.figures import metric_rows
+from cli.train.registry import check_approved, say_standing
 from features.errors import BundleError
 from features.spec.contract import Spec
 from metrics import Evaluation
@@ -17,7 +20,7 @@ from scoring.machine import cpu_family
 from scoring.message.schema import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
 
-app = typer.Typer(no_args_is_help=True, help="Show, verify, promote or roll back a bundle.")
+app = typer.Typer(no_args_is_help=True, help="Show, verify, sign, promote or roll back a bundle.")
 
 BundlePath = Annotated[Path, typer.Argument(help="The bundle's folder, or a link to it.", show_default=False)]
 
@@ -42,6 +45,7 @@ def _say_bundle(scorer: Scorer) -> None:
     manifest, spec = scorer.bundle.manifest, scorer.bundle.spec
     model = manifest["model"]
     say(f"Bundle      {scorer.bundle.bundle_id}")
+    say_standing(scorer.bundle.path)
     say(f"Spec        {spec.name}: {', '.join(spec.classes)} (worst first), costs in {spec.currency.code}")
     say(f"Model       {model['kind']}, {model['trees']} trees, {len(model['features'])} features")
     say(f"Parity      largest difference {manifest['parity']['largest_difference']:.1e} on {_rows(manifest)} rows")
@@ -108,7 +112,8 @@ def promote(
     bundle: BundlePath,
     name: Annotated[str, typer.Option("--as", help="Name of the link, beside the bundle.")] = "current",
 ) -> None:
-    """Verify a bundle and let the link point to it, in one step; doors that start from now on use it."""
+    """Verify a bundle and let the link point to it, in one step; where there is a registry, only what it approved."""
+    check_approved(bundle, name)
     link = links.promote(bundle, name)
     say(f"{link} -> {link.readlink()}")
 
@@ -123,7 +128,43 @@ def rollback(
 
 
 @app.command(epilog="Example: credit bundle verify demo/bundles/current")
-def verify(bundle: BundlePath) -> None:
+def verify(bundle: BundlePath, trust: TrustOption = None) -> None:
     """Check version, files, hashes and golden rows, as every door does before it serves; exit 2 on any difference."""
-    scorer = Scorer(read_bundle(bundle))
+    scorer = open_scorer(bundle, trust)
     say(f"{scorer.bundle.bundle_id} verified: {_bits(scorer)}.")
+    if trust is not None:
+        from registry import Trust, signers
+
+        for one in signers(scorer.bundle, Trust.read(trust), _now()):
+            say(f"signed by {one.name} (key {one.key}) on {one.at}")
+
+
+@app.command(epilog='Example: credit bundle keygen --name "risk committee" --out demo/committee')
+def keygen(
+    name: Annotated[str, typer.Option("--name", help="Whose key it is.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Path without a suffix.", show_default=False)],
+) -> None:
+    """Make a key: OUT.pem signs and stays secret, OUT.toml is what others trust."""
+    from registry import make_key
+
+    made = make_key(out, name)
+    say(f"key {made}: {out}.pem signs and must stay with {name}; give {out}.toml to those who trust it")
+
+
+@app.command(epilog="Example: credit bundle sign demo/bundles/current --key demo/committee.pem")
+def sign(
+    bundle: BundlePath,
+    key: Annotated[Path, typer.Option("--key", help="Private key, .pem.", show_default=False)],
+    expires: Annotated[
+        datetime | None,
+        typer.Option("--expires", formats=["%Y-%m-%d"], help="Last day on which it counts.", show_default=False),
+    ] = None,
+) -> None:
+    """Verify a bundle and sign it; its id stays the same. Doors with --trust serve only what a trusted key signed."""
+    from registry import sign_bundle
+
+    say(str(sign_bundle(bundle, key, _now(), expires.date() if expires else None)))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

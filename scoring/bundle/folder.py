@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ GOLDEN = "golden.parquet"
 SHAP = "explain/shap.npz"
 REASONS = "explain/reasons.json"
 REFERENCE = "reference.json"  # read by monitoring alone; bundles that were made before it have none
+SIGNATURES = "signatures"  # a folder beside the manifest; what lies in it is no part of what it signs
 MOST_BYTES = 1 << 30  # of all files
 _MOST_GOLDEN = 100_000  # rows
+_SIGNATURE = re.compile(f"{SIGNATURES}/[0-9a-f]{{16}}\\.json")
 FILES = (MODEL, SPEC, POLICY, GOLDEN, SHAP, REASONS)
 
 
@@ -161,7 +164,7 @@ def _manifest(folder: Path, contents: dict[str, bytes]) -> dict[str, Any]:
 def _check_files(folder: Path, hashes: dict[str, str], contents: dict[str, bytes]) -> None:
     for name in sorted({*hashes, *FILES} - set(contents)):
         raise BundleError(f"{folder / name}: this file of the bundle is missing. Publish the bundle again.")
-    for name in sorted(set(contents) - {*hashes, MANIFEST}):
+    for name in sorted(one for one in set(contents) - {*hashes, MANIFEST} if not _SIGNATURE.fullmatch(one)):
         raise BundleError(f"{folder / name}: this file does not belong to the bundle. Remove it.")
     for name, expected in sorted(hashes.items()):
         if sha256(contents[name]) != expected:

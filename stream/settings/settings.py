@@ -97,6 +97,9 @@ class StreamSettings(TopicSettings):
     model_config = SettingsConfigDict(extra="forbid")
 
     bundle: Path = Field(description="The bundle's folder, or a link to it.")
+    trust: Path | None = Field(
+        None, description="Keys, .toml or a folder of them: only a bundle that one of them signed decides."
+    )
     instance: str = Field(
         "",
         description="Stable name of this host among the group's hosts; empty: the host's own name. Several workers of "
