@@ -1,8 +1,8 @@
 """The registry's ledger: who proposed, approved and put back which bundle, when and why; one line each, chained.
 
-`registry.jsonl` lies in the folder of bundles. Each line holds the SHA-256 of the line before, so that one that is
-changed, taken out or put in shows; signatures, where the registry asks for them, show also a file that was written
-anew.
+`registry.jsonl` lies in the folder of bundles. Each line holds its own SHA-256 and that of the line before, so that one
+that is changed, taken out or put in shows; signatures, where the registry asks for them, show also a file that was
+written anew.
 """
 
 import fcntl
@@ -51,20 +51,20 @@ class Entry:
     previous: str = _START
     key: str = ""
     signature: str = ""
+    digest: str = ""
 
     @classmethod
     def new(cls, action: Action, by: str, note: str, **rest: Any) -> "Entry":
         """Make an entry that `Ledger.append` completes."""
         return cls(number=0, action=action, at="", by=by, note=note, **rest)
 
-    @property
-    def hash(self) -> str:
-        """What the next line states of this one."""
-        return hashlib.sha256(self.line()).hexdigest()
+    def sealed(self) -> "Entry":
+        """Return the entry with its digest: the SHA-256 of its line without it. The next line states it, too."""
+        return replace(self, digest=hashlib.sha256(_line(replace(self, digest=""))).hexdigest())
 
     def payload(self) -> bytes:
-        """Return what a signature covers: all but itself."""
-        return _line(replace(self, signature=""))
+        """Return what a signature covers: all but itself and the digest."""
+        return _line(replace(self, signature="", digest=""))
 
     def line(self) -> bytes:
         """Return the line without its end."""
@@ -112,7 +112,7 @@ class Ledger:
                     "writes this file; put back the copy of the last backup, and find out who changed it."
                 ) from error
             entries.append(entry)
-            before = hashlib.sha256(line).hexdigest()
+            before = entry.digest
         return entries
 
     @contextmanager
@@ -138,13 +138,14 @@ class Ledger:
             DeliveryError: the file cannot be written.
 
         """
-        entries = self.entries() if self.exists else []
-        before = entries[-1].hash if entries else _START
+        entries = [] if entry.action is Action.INIT and not self.exists else self.entries()
+        before = entries[-1].digest if entries else _START
         at = now.astimezone(UTC).isoformat(timespec="seconds")
         made = replace(entry, number=len(entries) + 1, at=at, previous=before, key=key.id if key else "")
         if key is not None:
             envelope = Envelope.of(_KIND, made.payload(), key)
             made = replace(made, signature=envelope.signatures[0][1].hex())
+        made = made.sealed()
         try:
             _check(made, entries, before)
         except ValueError as error:
@@ -172,6 +173,8 @@ def _parse(line: bytes) -> Entry:
 
 def _check(entry: Entry, before: list[Entry], chain: str) -> None:
     """Say by a ValueError what of an entry does not follow from those before it."""
+    if entry.digest != entry.sealed().digest:
+        raise ValueError("was changed after it was written")
     if entry.number != len(before) + 1 or entry.previous != chain:
         raise ValueError("does not follow from the line before it: a line was changed, taken out or put in")
     if (entry.action is Action.INIT) != (not before):

@@ -131,8 +131,8 @@ def _changed(number: int, **values: object) -> "object":
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (_changed(1, by="Mallory"), 3),
-        (_changed(0, four_eyes=False), 2),
+        (_changed(1, by="Mallory"), 2),
+        (_changed(0, four_eyes=False), 1),
         (_changed(2, link="production"), 3),
         (lambda lines: [*lines[:1], *lines[2:]], 2),
         (lambda lines: [lines[1], lines[0], lines[2]], 1),
@@ -165,8 +165,8 @@ def test_an_approval_cut_off_its_proposal_is_refused_although_the_chain_fits(
     say.init("--four-eyes")
     ledger = Ledger(bundles)
     (first,) = ledger.entries()
-    forged = replace(first, number=2, action=Action.APPROVE, bundle=pair[0].name, link="current", previous=first.hash)
-    (bundles / LEDGER).write_bytes(first.line() + b"\n" + replace(forged, four_eyes=False).line() + b"\n")
+    forged = replace(first, number=2, action=Action.APPROVE, bundle=pair[0].name, link="current", previous=first.digest)
+    (bundles / LEDGER).write_bytes(first.line() + b"\n" + replace(forged, four_eyes=False).sealed().line() + b"\n")
     with pytest.raises(SettingsError, match="nobody proposed"):
         ledger.entries()
 

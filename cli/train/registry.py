@@ -133,7 +133,7 @@ def history(bundles: BundlesOption = _DEFAULT, trust: TrustOption = None) -> Non
 
     entries = Ledger(bundles).entries(_keys(trust))
     _say_entries(entries)
-    say(f"{len(entries)} entries, chain intact{', signed by trusted keys' if trust else ''}; head {entries[-1].hash}")
+    say(f"{len(entries)} entries, chain intact{', signed by trusted keys' if trust else ''}; head {entries[-1].digest}")
 
 
 def check_approved(bundle: Path, name: str) -> None:
