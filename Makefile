@@ -28,15 +28,15 @@ kafka-cluster: ## three real brokers on loopback from 19092 on, three copies of 
 	./stream/kafka/cluster.sh
 
 soak: setup ## the kill tests of the stream and of the REST log with 200 kills, ten brokers killed behind a commit, 30 hostile links, 130 kills on three brokers, far brokers (about 2 hours)
-	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_kills.py tests/test_rest_log_kills.py
-	for i in 1 2 3 4 5 6 7 8 9 10; do OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/test_stream_faults.py -k bounces || exit 1; done
-	CREDIT_CHAOS=100-129 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/test_stream_chaos.py
-	CREDIT_CLUSTER=100,30,200000 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=14400 tests/test_stream_cluster.py -k again
-	for far in 0.1 0.2; do CREDIT_FAR=$$far CREDIT_FAR_SECONDS=60 OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/test_stream_far.py || exit 1; done
+	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/kafka/test_stream_kills.py tests/process/test_rest_log_kills.py
+	for i in 1 2 3 4 5 6 7 8 9 10; do OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/kafka/test_stream_faults.py -k bounces || exit 1; done
+	CREDIT_CHAOS=100-129 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/kafka/test_stream_chaos.py
+	CREDIT_CLUSTER=100,30,200000 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=14400 tests/kafka/test_stream_cluster.py -k again
+	for far in 0.1 0.2; do CREDIT_FAR=$$far CREDIT_FAR_SECONDS=60 OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/kafka/test_stream_far.py || exit 1; done
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.directions synthetic
 
 fuzz: setup ## 20,000 generated requests against the REST door, both frameworks (about 15 minutes)
-	CREDIT_FUZZ_CASES=20000 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/test_rest_fuzz.py
+	CREDIT_FUZZ_CASES=20000 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/process/test_rest_fuzz.py
 
 lint: setup ## style and types
 	$(BIN)/ruff format --check .
@@ -48,8 +48,8 @@ quick: lint ## lint, types and the tests that start no process, broker or browse
 		-m "not process and not kafka and not browser and not slow"
 
 test: lint ## lint, types and all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/test_stream_cluster.py # on two cores; a file stays together, in its order
-	OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/test_stream_cluster.py # three brokers and two workers: alone
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/kafka/test_stream_cluster.py # on two cores; a file stays together, in its order
+	OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/kafka/test_stream_cluster.py # three brokers and two workers: alone
 
 bench: setup ## speed and memory against DuckDB, pandas and XGBoost, quality against plain models, at a tenth of the size
 	$(BIN)/python -m benchmarks tenth

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.stream_setup import INPUT_LIMIT, PARTITIONS, broker, messages_of_30_events, ours, reader
 from stream.dead_letters import HEADROOM_BYTES
-from tests.kafka import KafkaServer
+from tests.kafka_broker import KafkaServer
 
 _WARM_UP_S = 5.0
 Place = tuple[int, int]

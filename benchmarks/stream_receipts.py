@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.stream_setup import INPUT_LIMIT, PARTITIONS, broker, fill, messages_of_30_events, ours
 from stream.dead_letters import HEADROOM_BYTES
-from tests.kafka import PROJECT, KafkaServer
+from tests.kafka_broker import PROJECT, KafkaServer
 
 
 def run(server: KafkaServer, bundle: Path, count: int, name: str, *, receipts: bool) -> tuple[float, float]:

@@ -17,7 +17,7 @@ import psutil
 
 from recipes.synthetic import synthetic
 from scoring.message.from_tables import encode_messages, every_column
-from tests.kafka import PROJECT, KafkaServer
+from tests.kafka_broker import PROJECT, KafkaServer
 
 EVENTS = 30
 INPUT_LIMIT = 1_048_588

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.stream_setup import INPUT_LIMIT, PARTITIONS, Contender, broker, fill, messages_of_30_events, ours
 from stream.dead_letters import HEADROOM_BYTES
-from tests.kafka import PROJECT, KafkaServer
+from tests.kafka_broker import PROJECT, KafkaServer
 
 _QUIX_MESSAGES = 20_000  # it commits every 5 s, and a rate needs several commits
 

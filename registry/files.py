@@ -4,8 +4,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from features.errors import DeliveryError
 from scoring.durable import flush_folder
+
+from features.errors import DeliveryError
 
 _MODE, _FOLDER = 0o644, 0o755  # doors that run as other users read it
 

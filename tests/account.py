@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 
-from tests.kafka import Seen
+from tests.kafka_broker import Seen
 
 
 @dataclass

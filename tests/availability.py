@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.account import source
 from tests.crowd import Crowd, Load
-from tests.kafka import PROJECT, KafkaServer
+from tests.kafka_broker import PROJECT, KafkaServer
 from tests.kafka_cluster import KafkaCluster, Silence
 from tests.waiting import PATIENCE_S, wait_until
 

@@ -26,7 +26,7 @@ from tests.gate import (  # noqa: F401 - hooks of pytest
     pytest_runtest_protocol,
     pytest_terminal_summary,
 )
-from tests.kafka import KafkaServer
+from tests.kafka_broker import KafkaServer
 from tests.kafka_wire import TAKE_ANYTHING
 from tests.shelf import Shelf
 from tests.shell import call, shell

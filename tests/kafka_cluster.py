@@ -11,7 +11,7 @@ import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 from stream.dead_letters import HEADROOM_BYTES
-from tests.kafka import PROJECT, KafkaServer
+from tests.kafka_broker import PROJECT, KafkaServer
 from tests.waiting import PATIENCE_S, wait_until
 
 NODES = (1, 2, 3)

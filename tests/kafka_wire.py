@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream.client.records import Record
-from tests.kafka import RECORD_BATCH
+from tests.kafka_broker import RECORD_BATCH
 
 TAKE_ANYTHING = "transaction.partition.verification.enable=false\n"  # a broker's setting
 

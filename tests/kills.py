@@ -11,7 +11,7 @@ import confluent_kafka as ck
 
 from tests.account import Report, account, source
 from tests.crowd import Crowd, Load
-from tests.kafka import KafkaServer, Seen, read_topic
+from tests.kafka_broker import KafkaServer, Seen, read_topic
 
 LONGEST_S = 300  # without progress: twice what a broker and workers that wait for it take on a busy machine
 

@@ -28,7 +28,7 @@ from stream.routes import Routes
 from stream.settings.client_settings import consumer_config, member_config, producer_config
 from stream.settings.settings import GroupProtocol, StreamSettings
 from tests.account import source
-from tests.kafka import KafkaServer, read_topic
+from tests.kafka_broker import KafkaServer, read_topic
 from tests.waiting import PATIENCE_S
 
 AnyReading = TypeVar("AnyReading", bound=Reading)

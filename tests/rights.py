@@ -5,7 +5,7 @@ import json
 import time
 from pathlib import Path
 
-from tests.kafka import KafkaServer
+from tests.kafka_broker import KafkaServer
 from tests.waiting import free_port
 
 LOGIN = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"

@@ -11,7 +11,7 @@ from pathlib import Path
 import confluent_kafka as ck
 
 from stream.dead_letters import HEADROOM_BYTES
-from tests.kafka import PROJECT, KafkaServer, read_topic
+from tests.kafka_broker import PROJECT, KafkaServer, read_topic
 from tests.waiting import PATIENCE_S, wait_until
 
 INPUT_LIMIT = 1_048_588

@@ -1,0 +1,240 @@
+"""The registry: who proposes and approves what, four eyes, the chain, and what it keeps from being promoted."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from features.errors import SettingsError
+from registry import LEDGER, Action, Entry, Ledger, Trust
+from tests.conftest import PROJECT, Credit
+from tests.shell import call
+
+WHY = "--note=spring model"
+
+
+@pytest.fixture
+def bundles(bundle: Path, tmp_path: Path) -> Path:
+    """A folder with one bundle of today and one of format 2."""
+    folder = tmp_path / "bundles"
+    shutil.copytree(bundle, folder / bundle.name)
+    old = next(p for p in (PROJECT / "tests/formats/2/bundles").iterdir() if not p.is_symlink())
+    shutil.copytree(old, folder / old.name)
+    return folder
+
+
+@pytest.fixture
+def pair(bundles: Path, bundle: Path) -> tuple[Path, Path]:
+    """Both bundles, that of today first."""
+    (other,) = (path for path in bundles.iterdir() if path.name != bundle.name)
+    return bundles / bundle.name, other
+
+
+@pytest.fixture
+def say(credit: Credit, bundles: Path) -> "Say":
+    """Call `credit registry`, and expect an exit code."""
+    return Say(credit, bundles)
+
+
+class Say:
+    """`credit registry` on one folder."""
+
+    def __init__(self, credit: Credit, bundles: Path) -> None:
+        """Take the command and the folder."""
+        self.credit, self.bundles = credit, bundles
+
+    def __call__(self, *words: object, code: int = 0) -> str:
+        """Return what it says on both streams."""
+        done = self.credit("registry", *words)
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    def init(self, *words: object) -> None:
+        """Begin the registry."""
+        self("init", "--bundles", self.bundles, "--by=Root", "--note=new", *words)
+
+
+def test_a_bundle_goes_from_proposal_to_service_and_back(say: Say, pair: tuple[Path, Path], bundles: Path) -> None:
+    new, old = pair
+    say.init("--four-eyes")
+    for one in (old, new):
+        say("propose", one, "--by=Ada", WHY)
+        assert "not approved" in say("list", "--bundles", bundles)
+        say("approve", one, "--by=Grace", WHY)
+        assert (bundles / "current").resolve() == one
+    say("rollback", "--bundles", bundles, "--by=Ada", "--note=AUC fell")
+    assert (bundles / "current").resolve() == old
+    listed = say("list", "--bundles", bundles)
+    assert listed.count("approved as current by Grace") == 2
+    shown = say("show", bundles / "current")
+    assert old.name in shown
+    assert "AUC fell" in shown
+    told = say("history", "--bundles", bundles)
+    assert "6 entries, chain intact" in told
+    say("rollback", "--bundles", bundles, "--by=Ada", "--note=it was the data")
+    assert (bundles / "current").resolve() == new
+
+
+def test_where_there_is_a_registry_promote_takes_only_what_is_approved(
+    say: Say, pair: tuple[Path, Path], bundles: Path, credit: Credit
+) -> None:
+    new, _ = pair
+    say.init()
+    refused = credit("bundle", "promote", new)
+    assert refused.returncode == 2
+    assert "not proposed; this folder has a registry" in refused.stderr
+    assert not (bundles / "current").exists()
+    say("propose", new, "--by=Ada", WHY)
+    assert credit("bundle", "promote", new).returncode == 2
+    say("approve", new, "--by=Ada", WHY)
+    assert credit("bundle", "promote", new).returncode == 0
+    other = credit("bundle", "promote", new, "--as", "production")
+    assert other.returncode == 2  # approved as current only
+    assert "approved as current by Ada" in credit("bundle", "show", new).stdout
+
+
+def test_four_eyes_are_two_people(say: Say, pair: tuple[Path, Path]) -> None:
+    new, _ = pair
+    say.init("--four-eyes")
+    say("propose", new, "--by=Ada Lovelace", WHY)
+    for same in ("Ada Lovelace", " ada  lovelace "):
+        assert "another person approves" in say("approve", new, f"--by={same}", WHY, code=2)
+    say("approve", new, "--by=Grace", WHY)
+
+
+def test_nothing_is_approved_that_nobody_proposed(say: Say, pair: tuple[Path, Path], bundles: Path) -> None:
+    say.init()
+    assert "nobody proposed" in say("approve", pair[0], "--by=Ada", WHY, code=2)
+    assert "no other bundle was approved" in say("rollback", "--bundles", bundles, "--by=A", WHY, code=2)
+
+
+def test_without_a_registry_its_commands_say_how_to_begin(say: Say, pair: tuple[Path, Path], bundles: Path) -> None:
+    for words in (("list", "--bundles", bundles), ("propose", pair[0], "--by=A", WHY)):
+        assert "registry init" in say(*words, code=2)
+    say.init()
+    assert "once" in say("init", "--bundles", bundles, "--by=A", WHY, code=2)
+
+
+def _changed(number: int, **values: object) -> "object":
+    def change(lines: list[str]) -> list[str]:
+        entry = {**json.loads(lines[number]), **values}
+        lines[number] = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return lines
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (_changed(1, by="Mallory"), 2),
+        (_changed(0, four_eyes=False), 1),
+        (_changed(2, link="production"), 3),
+        (lambda lines: [*lines[:1], *lines[2:]], 2),
+        (lambda lines: [lines[1], lines[0], lines[2]], 1),
+        (lambda lines: [*lines, lines[-1]], 4),
+        (lambda lines: [*lines[:2], " " + lines[2]], 3),
+        (lambda lines: [*lines[:2], "{}"], 3),
+        (lambda lines: [*lines[:2], "[" * 100_000], 3),
+    ],
+)
+def test_a_ledger_edited_by_hand_is_refused(
+    say: Say, pair: tuple[Path, Path], bundles: Path, change: "object", line: int
+) -> None:
+    say.init("--four-eyes")
+    say("propose", pair[0], "--by=Ada", WHY)
+    say("approve", pair[0], "--by=Grace", WHY)
+    say("history", "--bundles", bundles)
+    path = bundles / LEDGER
+    lines = change(path.read_text().splitlines())  # type: ignore[operator]
+    path.write_text("\n".join(lines) + "\n")
+    refused = say("history", "--bundles", bundles, code=2)
+    if change is not None and line <= len(lines):
+        assert f"line {line}" in refused
+    assert say("propose", pair[1], "--by=Ada", WHY, code=2)
+
+
+def test_an_approval_cut_off_its_proposal_is_refused_although_the_chain_fits(
+    say: Say, pair: tuple[Path, Path], bundles: Path
+) -> None:
+    """Somebody computes the chain anew: the rules are checked again at each reading."""
+    say.init("--four-eyes")
+    ledger = Ledger(bundles)
+    (first,) = ledger.entries()
+    forged = replace(first, number=2, action=Action.APPROVE, bundle=pair[0].name, link="current", previous=first.digest)
+    (bundles / LEDGER).write_bytes(first.line() + b"\n" + replace(forged, four_eyes=False).sealed().line() + b"\n")
+    with pytest.raises(SettingsError, match="nobody proposed"):
+        ledger.entries()
+
+
+def test_signed_entries_show_a_ledger_that_was_written_anew(
+    say: Say, pair: tuple[Path, Path], bundles: Path, tmp_path: Path, credit: Credit
+) -> None:
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    for name in ("Ada", "Grace", "Mallory"):
+        assert credit("bundle", "keygen", "--name", name, "--out", tmp_path / name).returncode == 0
+    for name in ("Ada", "Grace"):
+        shutil.copy(tmp_path / f"{name}.toml", trusted)
+    trust = ("--trust", trusted)
+
+    def key(name: str) -> tuple[object, ...]:
+        return (f"--by={name}", "--key", tmp_path / f"{name}.pem", WHY)
+
+    say("init", "--bundles", bundles, *key("Ada"), "--signed", "--four-eyes")
+    assert "give --key" in say("propose", pair[0], "--by=Ada", WHY, code=2)
+    credit("bundle", "sign", pair[0], "--key", tmp_path / "Ada.pem")
+    say("propose", pair[0], *key("Ada"), *trust)
+    say("approve", pair[0], "--by=Grace", "--key", tmp_path / "Ada.pem", WHY, code=2)  # one key, two names
+    say("approve", pair[0], *key("Grace"), *trust)
+    assert "signed by trusted keys" in say("history", "--bundles", bundles, *trust)
+
+    (bundles / LEDGER).unlink()
+    (bundles / "current").unlink()
+    say("init", "--bundles", bundles, *key("Mallory"), "--signed")
+    assert "does not trust key" in say("history", "--bundles", bundles, *trust, code=2)
+    (bundles / LEDGER).unlink()
+    say("init", "--bundles", bundles, "--by=Ada", "--key", tmp_path / "Mallory.pem", "--signed", WHY)
+    assert "does not trust key" in say("history", "--bundles", bundles, *trust, code=2)
+
+
+def test_two_approvals_at_once_are_both_in_the_chain(say: Say, pair: tuple[Path, Path], bundles: Path) -> None:
+    say.init()
+    say("propose", pair[0], "--by=Ada", WHY)
+
+    def approve(number: int) -> None:
+        ledger = Ledger(bundles)
+        with ledger.changing():
+            entry = Entry.new(Action.APPROVE, f"P{number}", "x", bundle=pair[0].name, link="current")
+            ledger.append(entry, datetime.now(UTC))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(approve, range(12)))
+    assert [entry.number for entry in Ledger(bundles).entries()] == list(range(1, 15))
+
+
+def test_a_ledger_cut_within_a_line_is_refused(say: Say, bundles: Path) -> None:
+    say.init()
+    path = bundles / LEDGER
+    path.write_bytes(path.read_bytes()[:-20])
+    assert "ends within a line" in say("list", "--bundles", bundles, code=2)
+
+
+def test_a_link_that_is_no_name_is_refused_before_anything_is_written(
+    say: Say, pair: tuple[Path, Path], bundles: Path
+) -> None:
+    say.init()
+    say("propose", pair[0], "--by=Ada", WHY)
+    before = (bundles / LEDGER).read_bytes()
+    for name in ("../current", "a/b", "", pair[1].name):
+        assert call(("registry", "approve", pair[0], "--by=B", WHY, f"--as={name}"), bundles).returncode == 2
+    assert (bundles / LEDGER).read_bytes() == before
+
+
+def test_no_trust_file_is_no_trust(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Trust.read(tmp_path / "none.toml")
