@@ -140,4 +140,14 @@ def test_no_file_is_long_and_no_folder_is_full() -> None:
 
 def test_the_files_that_run_first_are_there() -> None:
     assert len(set(FIRST)) == len(FIRST)
-    assert {f"{name}.py" for name in FIRST} <= {path.name for path in (PROJECT / "tests").glob("test_*.py")}
+    assert {f"{name}.py" for name in FIRST} <= {path.name for path in (PROJECT / "tests").rglob("test_*.py")}
+
+
+def test_every_test_lies_in_a_folder_that_says_what_it_needs() -> None:
+    files = sorted((PROJECT / "tests").rglob("test_*.py"))
+    assert {path.parent.name for path in files} == {"unit", "contract", "process", "kafka", "browser"}
+    assert len({path.name for path in files}) == len(files)
+    for path in files:
+        marks = set(re.findall(r"pytest\.mark\.(process|kafka|browser)\b", path.read_text()))
+        allowed = {"unit": set(), "process": {"process"}, "kafka": {"process", "kafka"}}
+        assert marks <= allowed.get(path.parent.name, marks), f"{path} needs {marks}: move it"
