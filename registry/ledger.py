@@ -5,7 +5,6 @@ that is changed, taken out or put in shows; signatures, where the registry asks 
 written anew.
 """
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
@@ -16,10 +15,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from features.errors import DeliveryError, SettingsError
+from features.errors import SettingsError
 from registry.envelope import Envelope, Key
-from registry.files import replace_file
 from registry.trust import Trust
+from storage.durable import delivering, open_to_readers, put
+from storage.locks import Lock
 
 LEDGER = "registry.jsonl"
 _KIND = "application/vnd.credit.registry.v1+json"
@@ -123,12 +123,8 @@ class Ledger:
             DeliveryError: the folder cannot be written to.
 
         """
-        try:
-            with (self.bundles / f".{LEDGER}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
-        except OSError as error:
-            raise DeliveryError(f"{self.path}: cannot be written ({error.strerror}).") from error
+        with delivering(self.path, "the registry"), Lock(self.bundles / f".{LEDGER}.lock", wait=True):
+            yield
 
     def append(self, entry: Entry, now: datetime, key: Key | None = None) -> Entry:
         """Complete an entry with number, time, chain and signature, check it against those before, and write it.
@@ -150,7 +146,9 @@ class Ledger:
             _check(made, entries, before)
         except ValueError as error:
             raise SettingsError(f"{self.path}: {error}.") from error
-        replace_file(self.path, b"".join(one.line() + b"\n" for one in (*entries, made)))
+        with delivering(self.path, "the registry"):
+            put(self.path, b"".join(one.line() + b"\n" for one in (*entries, made)))
+            open_to_readers(self.path)
         return made
 
 

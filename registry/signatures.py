@@ -13,10 +13,10 @@ from typing import Any
 
 from features.errors import BundleError, SettingsError
 from registry.envelope import Envelope, NotTrustedError, read_key
-from registry.files import replace_file
 from registry.trust import Trust
 from scoring.bundle.folder import MANIFEST, SIGNATURES, Bundle, read_bundle
 from scoring.scorer import Scorer
+from storage.durable import delivering, open_to_readers, put
 
 _KIND = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
@@ -48,7 +48,10 @@ def sign_bundle(folder: Path, key_file: Path, now: datetime, expires: date | Non
     statement = _statement(bundle, now, expires)
     payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
     path = bundle.path / SIGNATURES / f"{key.id}.json"
-    replace_file(path, Envelope.of(_KIND, payload, key).written())
+    with delivering(path, "the signature"):
+        path.parent.mkdir(exist_ok=True)
+        put(path, Envelope.of(_KIND, payload, key).written())
+        open_to_readers(path.parent, path)
     return path
 
 

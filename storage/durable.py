@@ -96,14 +96,20 @@ def put_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         for name, content in contents.items():
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             write_through(part / name, content)
+        open_to_readers(part, *part.rglob("*"))
         for path in (part, *part.rglob("*")):
-            path.chmod(_FOLDER if path.is_dir() else _FILE)
             if path.is_dir():
                 flush(path)
         part.rename(folder)
         flush(folder.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def open_to_readers(*paths: Path) -> None:
+    """Let every user of the machine read files and folders, whatever the process's mask: doors may run as others."""
+    for path in paths:
+        path.chmod(_FOLDER if path.is_dir() else _FILE)
 
 
 def write_through(path: Path, content: bytes) -> None:

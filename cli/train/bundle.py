@@ -10,7 +10,7 @@ import typer
 from cli.console import say, say_table
 from cli.doors.trusted import TrustOption, open_scorer
 from cli.figures import metric_rows
-from cli.train.registry import check_approved, say_standing
+from cli.train.registry import check_approved, refuse_rollback, say_standing
 from features.errors import BundleError
 from features.spec.contract import Spec
 from metrics import Evaluation
@@ -124,6 +124,7 @@ def rollback(
     name: Annotated[str, typer.Option("--as", help="Name of the link.")] = "current",
 ) -> None:
     """Let the link point to the bundle before, after verifying it; once more brings the newer one back."""
+    refuse_rollback(bundles)
     say(f"{bundles / name} -> {links.rollback(bundles, name).name}")
 
 

@@ -156,6 +156,17 @@ def check_approved(bundle: Path, name: str) -> None:
         )
 
 
+def refuse_rollback(bundles: Path) -> None:
+    """Refuse to go back without an entry, where there is a registry.
+
+    Raises:
+        SettingsError: there is one.
+
+    """
+    if (bundles / "registry.jsonl").exists():
+        raise SettingsError(f"{bundles}: has a registry, so `credit registry rollback --bundles {bundles}` goes back.")
+
+
 def say_standing(bundle: Path) -> None:
     """Say how a bundle stands, where there is a registry beside it."""
     folder = bundle.resolve()

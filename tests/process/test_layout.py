@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "pages": set(),
     "monitoring": {"features", "metrics", "scoring", "pages"},
     "receipts": {"features", "storage", "metrics", "scoring"},
-    "registry": {"features", "scoring"},
+    "registry": {"features", "storage", "scoring"},
     "history": {"features", "metrics", "scoring"},
     "serving": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "history"},
     "batch": {"features", "storage", "metrics", "scoring", "monitoring", "receipts"},

@@ -68,6 +68,9 @@ def test_a_bundle_goes_from_proposal_to_service_and_back(say: Say, pair: tuple[P
         assert (bundles / "current").resolve() == one
     say("rollback", "--bundles", bundles, "--by=Ada", "--note=AUC fell")
     assert (bundles / "current").resolve() == old
+    refused = say.credit("bundle", "rollback", "--bundles", bundles)
+    assert refused.returncode == 2
+    assert "credit registry rollback" in refused.stderr
     listed = say("list", "--bundles", bundles)
     assert listed.count("approved as current by Grace") == 2
     shown = say("show", bundles / "current")
