@@ -3,17 +3,26 @@
 import re
 from collections.abc import Mapping
 
-from api.problems import Header, Response
+from api.problems import WATERMARK, Header, Response
 from features.carried_headers import MOST_BYTES, VALUE
 
 RESERVED = (
     *("authorization", "x-api-key", "cookie", "set-cookie*", "content-*", "access-control-*", "proxy-*", "sec-*"),
     *("host", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect", "date", "server"),
-    *("x-request-id", "retry-after", "allow", "www-authenticate", "cache-control", "referrer-policy", "vary"),
+    *(
+        "x-request-id",
+        "retry-after",
+        "history-watermark",
+        "allow",
+        "www-authenticate",
+        "cache-control",
+        "referrer-policy",
+        "vary",
+    ),
     *("x-content-type-options", "x-frame-options", "cross-origin-*", "location", "age", "etag", "origin"),
 )
 _KEPT_SECONDS = 600  # browsers ask again after so long
-_EXPOSED = ("X-Request-ID", "Retry-After")
+_EXPOSED = ("X-Request-ID", "Retry-After", WATERMARK)
 _TAKEN = ("Content-Type", "X-API-Key", "Authorization", "X-Request-ID")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 

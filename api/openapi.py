@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from api.problems import JSON, PROBLEM_JSON, PROBLEMS
+from api.problems import JSON, PROBLEM_JSON, PROBLEMS, WATERMARK
 from api.routes import ROUTES, Route
 from api.settings import Settings
 
@@ -96,11 +96,18 @@ def _success(route: Route, contract: Contract) -> Json:
     }
     return {
         "description": route.summary,
-        "headers": _REQUEST_ID,
+        "headers": _REQUEST_ID | (_SEEN if route.name in ("score", "batch") else {}),
         "content": content.get(route.name, {JSON: {"schema": {"type": "object"}}}),
     }
 
 
+_SEEN = {
+    WATERMARK: {
+        "schema": {"type": "string"},
+        "description": "Up to where the history store was read, as JSON: topic, topic_id, positions. Only where events "
+        "came from there, and for a batch where all of its decisions agree.",
+    }
+}
 _REQUEST_ID = {"X-Request-ID": {"schema": {"type": "string"}, "description": "As sent, or made here."}}
 
 

@@ -11,6 +11,7 @@ from scoring.message.message_scorer import Answer
 Header = tuple[str, str]
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+WATERMARK = "History-Watermark"
 SECURITY_HEADERS: tuple[Header, ...] = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
@@ -101,7 +102,7 @@ def status_of(code: str) -> int:
 def answer_response(answer: Answer, request_id: str) -> Response:
     """Make the response for one application: its decision, or why there is none."""
     if answer.refusal is None:
-        return Response(200, fixed_headers(JSON, request_id), answer.decision or b"")
+        return Response(200, fixed_headers(JSON, request_id) + seen([answer]), answer.decision or b"")
     body = refused(answer.refusal) | {"request_id": request_id}
     code = answer.refusal.code
     headers = fixed_headers(PROBLEM_JSON, request_id) + ((("Retry-After", "1"),) if code in PROBLEMS else ())
@@ -116,7 +117,15 @@ def batch_response(answers: list[Answer], request_id: str) -> Response:
         else msgspec.json.encode({"problem": refused(answer.refusal)})
         for answer in answers
     ]
-    return Response(200, fixed_headers(JSON, request_id), b"[" + b",".join(parts) + b"]")
+    return Response(200, fixed_headers(JSON, request_id) + seen(answers), b"[" + b",".join(parts) + b"]")
+
+
+def seen(answers: Iterable[Answer]) -> tuple[Header, ...]:
+    """Return the header that says up to where a history store was seen, where all decisions of a response agree."""
+    decided = [answer.history for answer in answers if answer.refusal is None]
+    found = {None if history is None else history.watermark for history in decided}
+    mark = found.pop() if len(found) == 1 else None
+    return () if mark is None else ((WATERMARK, mark.decode("ascii")),)
 
 
 def fixed_headers(content_type: str, request_id: str) -> tuple[Header, ...]:

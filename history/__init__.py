@@ -5,7 +5,19 @@ from history.exporting import export_events
 from history.ingest import Places, clean
 from history.loading import Loading, fingerprint, load_events
 from history.opening import create_store, open_store
-from history.records import CONTROL, Change, Customer, Erasure, State, Void, visible
+from history.records import (
+    CONTROL,
+    Change,
+    Customer,
+    Erasure,
+    Positions,
+    Records,
+    Snapshot,
+    State,
+    Void,
+    before,
+    visible,
+)
 from history.store import HistoryStore, StaleError, StoreSettings
 from history.texts import rows
 
@@ -21,10 +33,14 @@ __all__ = [
     "Limits",
     "Loading",
     "Places",
+    "Positions",
+    "Records",
+    "Snapshot",
     "StaleError",
     "State",
     "StoreSettings",
     "Void",
+    "before",
     "clean",
     "create_store",
     "export_events",

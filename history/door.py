@@ -24,7 +24,7 @@ from history.records import CONTROL, NEVER, Customer, Snapshot, State, visible
 from history.store import HistoryStore, window_microseconds
 from history.texts import message_events
 from scoring.message.decoder import Refusal
-from scoring.message.found_histories import Found, Used
+from scoring.message.found_histories import Found, Used, Watermark, read_watermark
 from scoring.message.shape import Lacking
 
 MOST_EVENTS = 200_000  # of a customer
@@ -174,9 +174,7 @@ class Histories:
             self.counts.unknown += unknown
 
     def _used(self, lacking: Sequence[Lacking], customers: Sequence[Customer], state: State) -> Mapping[int, Used]:
-        watermark = msgspec.json.encode(
-            {"topic": state.topic, "topic_id": state.topic_id, "positions": state.positions}
-        )
+        watermark = msgspec.json.encode(Watermark(state.topic, state.topic_id, state.positions))
         digits = self._spec.currency.minor_digits
         return {
             one.row: Used(one.at or watermark, partial(message_events, customer.records, state.kinds, digits))
@@ -192,12 +190,12 @@ def _name(cell: str | None) -> str:
 
 def _positions(one: Lacking) -> dict[str, int] | None:
     """Return the positions of the decision that is made again."""
-    return None if one.at is None else _watermark(one.at).positions
+    return None if one.at is None else read_watermark(one.at).positions
 
 
 def _holds(state: State, at: bytes, customer: Customer) -> bool:
     """Return whether what an earlier decision saw is still there, and is of the same topic."""
-    then = _watermark(at)
+    then = read_watermark(at)
     erased = customer.erased is not None and customer.erased.control >= then.positions.get(CONTROL, 0)
     there = all(state.positions.get(name, 0) >= position for name, position in then.positions.items())
     return then.topic_id == state.topic_id and there and not erased
@@ -208,13 +206,6 @@ def _has_seen(one: Lacking, state: State) -> bool:
     return seen is None or state.positions.get(str(seen.partition), 0) > seen.offset
 
 
-class _Watermark(msgspec.Struct, gc=False):
-    topic: str
-    topic_id: str
-    positions: dict[str, int]
-
-
-_watermark = msgspec.json.Decoder(_Watermark).decode
 _BEHIND = Refusal.of("history_behind", "")
 _NOTHING = Stored(
     History(

@@ -124,7 +124,7 @@ def visible(customer: Customer, at: Positions | None) -> Customer:
     """Return what was there at the positions `at`, in the order of places; None: all of it."""
     records, notes = customer.records, customer.notes
     if at is not None:
-        records, notes = records[_before(records, at)], _notes_at(notes, at)
+        records, notes = records[before(records, at)], _notes_at(notes, at)
     gone = {(void.partition, void.offset) for void in notes.voids}
     if gone:
         kept = [place not in gone for place in _places(records)]
@@ -145,18 +145,17 @@ def _places(records: Records) -> list[tuple[int, int]]:
     return list(zip(records["partition"].tolist(), records["offset"].tolist(), strict=True))
 
 
-def _before(records: Records, at: Positions) -> NDArray[np.bool_]:
-    """Tell which events lie before the positions; those of files always do."""
+def before(records: Records, at: Positions) -> NDArray[np.bool_]:
+    """Tell which events lie before the positions."""
     partitions = records["partition"]
-    before = partitions < 0
+    found = np.zeros(len(records), dtype=bool)
     for partition in set(partitions.tolist()):
-        if partition >= 0:
-            before |= (partitions == partition) & (records["offset"] < at.get(str(partition), 0))
-    return before
+        found |= (partitions == partition) & (records["offset"] < at.get(str(partition), 0))
+    return found
 
 
 def _notes_at(notes: Notes, at: Positions) -> Notes:
-    marks = [m for m in notes.marks if m.partition < 0 or m.offset < at.get(str(m.partition), 0)]
+    marks = [m for m in notes.marks if m.offset < at.get(str(m.partition), 0)]
     return Notes(marks, [v for v in notes.voids if v.control < at.get(CONTROL, 0)])
 
 

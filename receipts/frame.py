@@ -10,7 +10,9 @@ from scoring.decisions import decision_schema
 
 FEATURE = "feature:"
 CHECK_ID = "check_id"
-HEADERS = "headers"  # JSON of those that came with the application; the last column, where any receipt has one
+HEADERS = "headers"  # JSON of those that came with the application
+HISTORY = "history"  # JSON of the watermark up to which a history store was seen, where events came from there
+OPTIONAL = (HEADERS, HISTORY)  # the last columns, each where any receipt of a segment has one
 ORIGIN = pl.Schema(
     {
         "door": pl.String(),
@@ -56,13 +58,13 @@ def receipts_of(decisions: pl.DataFrame, matrix: NDArray[np.float32], origin: pl
         {FEATURE + feature.name: matrix[:, i] for i, feature in enumerate(list_features(spec))},
         schema_overrides=dict.fromkeys([FEATURE + f.name for f in list_features(spec)], pl.Float32),
     )
-    columns = {**ORIGIN, HEADERS: pl.String()}
+    columns = {**ORIGIN, **dict.fromkeys(OPTIONAL, pl.String())}
     known = origin.select(pl.col(name).cast(dtype) for name, dtype in columns.items() if name in origin.columns)
     joined = decisions.hstack(known).hstack(features)
     schema = receipt_schema(spec)
     lacking = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items() if name not in joined.columns]
-    carried = [HEADERS] if HEADERS in origin.columns else []
-    return joined.with_columns(lacking).select(*schema.names(), *carried)
+    there = [name for name in OPTIONAL if name in origin.columns]
+    return joined.with_columns(lacking).select(*schema.names(), *there)
 
 
 def feature_matrix(receipts: pl.DataFrame) -> NDArray[np.float32]:

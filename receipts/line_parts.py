@@ -15,10 +15,10 @@ from scoring.decisions import decision_schema
 from scoring.message.decoder import MessageDecoder, Refusal
 
 VERSION = 1
-WITH_HEADERS = 2  # the version of receipts that hold headers, which an earlier `credit` cannot read
+WITH_MORE = 2  # the version of receipts that hold headers or a watermark, which an earlier `credit` cannot read
 CODES = {
     "receipt_not_json": "one JSON object with the fields of a receipt, each of its type",
-    "receipt_version_unknown": f"receipt_version {VERSION} or {WITH_HEADERS}; a newer one needs a newer `credit`",
+    "receipt_version_unknown": f"receipt_version {VERSION} or {WITH_MORE}; a newer one needs a newer `credit`",
     "receipt_instant_unreadable": "decided_at as YYYY-MM-DDTHH:MM:SS.ffffffZ, from 1970 to 2199",
     "receipt_source_wrong": "where the application came from, as its door writes it: topic, partition and offset, or "
     "request_id and row",

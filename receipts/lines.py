@@ -17,10 +17,10 @@ from features.carried_headers import MOST_BYTES, MOST_NAMES, NAME, VALUE
 from features.errors import BundleError
 from features.matrix import list_features
 from features.spec.contract import Spec
-from receipts.frame import HEADERS, receipts_of
+from receipts.frame import HEADERS, HISTORY, receipts_of
 from receipts.line_checks import check_receipts
-from receipts.line_parts import BROKEN, VERSION, WITH_HEADERS, ReceiptError, applications_of, decisions_of, instants
-from scoring.message.found_histories import completed
+from receipts.line_parts import BROKEN, VERSION, WITH_MORE, ReceiptError, applications_of, decisions_of, instants
+from scoring.message.found_histories import Watermark, completed
 from scoring.message.message_scorer import Answer
 
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -63,13 +63,13 @@ def line_source(where: bytes, headers: Mapping[str, str]) -> bytes:
     return where if not headers else where[:-1] + b',"headers":' + msgspec.json.encode(headers) + b"}"
 
 
-def line_head(door: str, decided_at: float, *, headers: bool = False) -> bytes:
+def line_head(door: str, decided_at: float, *, more: bool = False) -> bytes:
     """Begin the receipts that were decided together; `decided_at`: the door's clock, seconds since 1970.
 
-    `headers`: begin those whose source holds headers.
+    `more`: begin those whose source holds headers or a watermark.
     """
     instant = datetime.fromtimestamp(decided_at, UTC).strftime(_INSTANT)
-    version = WITH_HEADERS if headers else VERSION
+    version = WITH_MORE if more else VERSION
     return f'{{"receipt_version":{version},"door":"{door}","decided_at":"{instant}","source":'.encode()
 
 
@@ -86,7 +86,7 @@ class _Source(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     topic: str | None = None
     partition: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     offset: _Number | None = None
-    history: dict[str, Any] | None = None
+    history: Watermark | None = None
     headers: Annotated[dict[_HeaderName, _HeaderValue], msgspec.Meta(max_length=MOST_NAMES)] | None = None
 
 
@@ -172,7 +172,7 @@ def _why(line: bytes) -> str:
         version = _decode_version(line).receipt_version
     except BROKEN:
         return "receipt_not_json"
-    return "receipt_not_json" if version in (VERSION, WITH_HEADERS) else "receipt_version_unknown"
+    return "receipt_not_json" if version in (VERSION, WITH_MORE) else "receipt_version_unknown"
 
 
 def _bundle_of(line: _Line, place: int) -> str:
@@ -193,7 +193,8 @@ def _frame(places: list[int], lines: list[_Line], spec: Spec) -> pl.DataFrame:
             ),
             *[pl.Series(name, [getattr(line.source, name) for line in lines], kind) for name, kind in _SOURCE.items()],
             applications["application"],
-            *_headers(lines),
+            *_optional(HEADERS, [line.source.headers for line in lines]),
+            *_optional(HISTORY, [line.source.history for line in lines]),
         ]
     )
     receipts = receipts_of(decisions, _features(places, lines, spec), origin, spec)
@@ -201,13 +202,12 @@ def _frame(places: list[int], lines: list[_Line], spec: Spec) -> pl.DataFrame:
     return receipts
 
 
-def _headers(lines: list[_Line]) -> list[pl.Series]:
-    """Return the column of headers as JSON, none where no receipt has any: then nothing is stored of it."""
-    found = [line.source.headers for line in lines]
+def _optional(name: str, found: Sequence[Any]) -> list[pl.Series]:
+    """Return a column as JSON, none where no receipt has any of it: then nothing is stored."""
     if not any(found):
         return []
-    texts = [msgspec.json.encode(headers, order="sorted").decode() if headers else None for headers in found]
-    return [pl.Series(HEADERS, texts, dtype=pl.String)]
+    texts = [msgspec.json.encode(one, order="sorted").decode() if one else None for one in found]
+    return [pl.Series(name, texts, dtype=pl.String)]
 
 
 def _features(places: list[int], lines: list[_Line], spec: Spec) -> NDArray[np.float32]:

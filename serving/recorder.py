@@ -75,8 +75,8 @@ class Recorder:
 
         """
         now = self._clock()
-        heads = [line_head(self._door, now, headers=with_headers) for with_headers in (False, True)]
-        lines = [line for one in answered for line in _lines(one, heads[bool(one.headers)])]
+        heads = [line_head(self._door, now, more=more) for more in (False, True)]
+        lines = [line for one in answered for line in _lines(one, heads)]
         with self._lock:
             try:
                 self._outbox.append(lines)
@@ -129,8 +129,9 @@ class Recorder:
         self._metrics.outbox(sealed=gone, waiting=waiting, failing=self.failing)
 
 
-def _lines(one: Answered, head: bytes) -> Iterator[bytes]:
+def _lines(one: Answered, heads: Sequence[bytes]) -> Iterator[bytes]:
     for row, (message, answer) in enumerate(zip(one.messages, one.answers, strict=True), start=1):
         if answer.refusal is None:
             where = f'{{"request_id":"{one.request_id}","row":{row}}}'.encode()
+            head = heads[bool(one.headers) or answer.history is not None]
             yield receipt_line(head, line_source(where, one.headers), message, answer)

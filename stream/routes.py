@@ -53,7 +53,7 @@ class Routes:
         records = [record for m, _, record in made if not half or half.get(m.place) != self.output]
         if not self.receipts:
             return records
-        head = [line_head("stream", now, headers=with_headers) for with_headers in (False, True)]
+        head = [line_head("stream", now, more=more) for more in (False, True)]
         decided = ((m, a, r) for m, a, r in made if a.refusal is None)
         lacking = ((m, a, r) for m, a, r in decided if not half or half.get(m.place) != self.receipts)
         return records + [self._receipt(m, a, r, head) for m, a, r in lacking]
@@ -75,7 +75,12 @@ class Routes:
     def _receipt(self, message: Message, answer: Answer, decision: Record, head: Sequence[bytes]) -> Record:
         where = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
         headers = {name: text_of(value or b"") for name, value in self._carried(message)}
-        parts = receipt_parts(head[bool(headers)], line_source(where, headers), self.body(message.value or b""), answer)
+        parts = receipt_parts(
+            head[bool(headers) or answer.history is not None],
+            line_source(where, headers),
+            self.body(message.value or b""),
+            answer,
+        )
         kept = [header for header in decision.headers if header[0] != _PROOF]
         return self._proving(message, Record(self.receipts, message.partition, message.key, None, kept, parts))
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli import history_reconcile
 from cli.console import say, stages, warn
 from cli.data.spec_files import read_spec
 from cli.doors.no_stream import ANY, stream
@@ -104,8 +105,9 @@ def show(
     from history import open_store, rows, visible
 
     opened = open_store(store)
-    seen = positions_option(at, "--at") if at is not None else None
     snapshot = opened.read([customer_id.strip()])
+    files = {name: read for name, read in snapshot.state.positions.items() if not name.isdecimal()}
+    seen = None if at is None else {**files, **positions_option(at, "--at")}
     customer = visible(snapshot.customers[0], seen)
     spec = opened.settings.spec
     for row in rows(customer_id, customer, snapshot.state.kinds, spec.currency.minor_digits, spec.decimal):
@@ -155,6 +157,8 @@ def copy(
     opened.close()
     say(f"{out} is a history store of its own")
 
+
+app.command(epilog=history_reconcile.EXAMPLE)(history_reconcile.reconcile)
 
 if stream_installed():
     from cli.history import history_consume

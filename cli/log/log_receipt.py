@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cli.console import say, say_table
-from receipts.frame import CHECK_ID, FEATURE, HEADERS, ORIGIN
+from receipts.frame import CHECK_ID, FEATURE, OPTIONAL, ORIGIN
 from receipts.log.read import Segment
 from receipts.outbox.unsealed import Waiting
 from scoring.decisions import decision_lines
@@ -18,7 +18,7 @@ def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]
     One that is not sealed yet has a `segment` of null and says in which `outbox` it waits.
     """
     names = [name for name in receipt.columns if name.startswith(FEATURE)]
-    decision = receipt.drop(*names, *ORIGIN, CHECK_ID, HEADERS, strict=False)
+    decision = receipt.drop(*names, *ORIGIN, CHECK_ID, *OPTIONAL, strict=False)
     (line,) = decision_lines(decision.select(pl.all().exclude("bundle_id"), "bundle_id"))
     origin = {name: receipt[name].item() for name in ORIGIN if name not in {"application", "decided_at"}}
     text = receipt["application"].item()
@@ -27,7 +27,7 @@ def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]
         **_where(place),
         "origin": {"decided_at": receipt["decided_at"].item().isoformat()}
         | {name: value for name, value in origin.items() if value is not None}
-        | _headers(receipt),
+        | _optional(receipt),
         "application": None if text is None else json.loads(text),
         "features": {name.removeprefix(FEATURE): value for name, value in features.items()},
         "decision": json.loads(line),
@@ -35,9 +35,9 @@ def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]
     }
 
 
-def _headers(receipt: pl.DataFrame) -> dict[str, Any]:
-    text = receipt[HEADERS].item() if HEADERS in receipt.columns else None
-    return {} if text is None else {HEADERS: json.loads(text)}
+def _optional(receipt: pl.DataFrame) -> dict[str, Any]:
+    found = {name: receipt[name].item() for name in OPTIONAL if name in receipt.columns}
+    return {name: json.loads(text) for name, text in found.items() if text is not None}
 
 
 def _where(place: Segment | Waiting) -> dict[str, Any]:

@@ -35,13 +35,14 @@ class Rescorer:
         self._decoder = MessageDecoder(scorer.bundle.spec)
         self._names = [FEATURE + feature.name for feature in list_features(scorer.bundle.spec)]
 
-    def from_applications(self, receipts: pl.DataFrame) -> Rescored:
+    def from_applications(self, receipts: pl.DataFrame, events: pl.DataFrame | None = None) -> Rescored:
         """Score applications with their events, through the same decoder and `Scorer` as every door.
 
-        Rows are missing where the spec refuses the application.
+        `events`: a table of all customers' events, in the place of those that the receipts hold. Rows are missing where
+        the spec refuses the application.
         """
         decoded = self._decoder.decode([text.encode() for text in receipts["application"]])
-        scored = self.scorer.score(decoded.applications, decoded.events)
+        scored = self.scorer.score(decoded.applications, decoded.events if events is None else events)
         rejected = set(scored.rejects.filter(pl.col("table") == APPLICATIONS)["row"])
         rows = [i for i, place in enumerate(decoded.places) if isinstance(place, int) and place + 1 not in rejected]
         return Rescored(np.array(rows, dtype=np.int64), scored.decisions, scored.features)

@@ -10,9 +10,23 @@ from scoring.message.decoder import Refusal
 from scoring.message.shape import Lacking
 
 
+class Watermark(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Up to where a decision has seen a history: next offset by partition of the topic of events, and of what else.
+
+    See `history.records.Positions`. `topic_id` tells a topic from one of the same name that was made anew.
+    """
+
+    topic: str
+    topic_id: str
+    positions: dict[str, int]
+
+
+read_watermark = msgspec.json.Decoder(Watermark).decode
+
+
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What one decision has seen: `watermark` is a JSON object; `events` renders those of its message, a JSON list."""
+    """What one decision has seen: a `Watermark` as JSON; `events` renders those of its message, a JSON list."""
 
     watermark: bytes
     events: Callable[[], bytes]

@@ -1,5 +1,6 @@
 """Applications without their events: REST with a history store answers with the same bits as with them."""
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from features.errors import DeliveryError, SettingsError
-from history import Change, Erasure, Histories, HistoryStore, Limits, Places, clean, create_store
+from history import Change, Erasure, Histories, HistoryStore, Limits, Places, clean, create_store, open_store
 from receipts.lines import line_head, receipt_line
 from recipes.dataset import Dataset
 from scoring.message.decoder import Refusal
@@ -53,9 +54,16 @@ def test_rest_answers_without_events_as_with_them(
     with running(scorer.bundle.path, tmp_path, framework, "--history", store) as door:
         assert door.ask("GET", "/readyz").status == 200
         for message, answer in zip(messages, expected, strict=True):
-            for reply in (door.score(bare(message)), door.score(message)):
+            for body in (bare(message), message):
+                reply = door.score(body)
                 refused = None if answer.refusal is None else answer.refusal.code
                 assert reply.body == answer.decision or reply.json["code"] == refused
+                looked_up = refused is None and body != message
+                assert ("history-watermark" in reply.headers) == looked_up
+        batch = door.ask("POST", "/v1/score/batch", b"[" + b",".join(map(bare, messages)) + b"]")
+    with contextlib.closing(open_store(str(store))) as opened:
+        positions = opened.state().positions
+    assert json.loads(batch.headers["history-watermark"]) == {"topic": "", "topic_id": "", "positions": positions}
 
 
 def test_a_message_is_decided_again_on_what_was_seen_then_or_on_its_receipt(

@@ -96,7 +96,7 @@ def lines_of(scorer: Scorer, good: bytes, headers: dict[str, str]) -> list[bytes
     where = b'{"topic":"in","partition":0,"offset":7}'
     return [
         receipt_line(line_head("stream", 0.0), where, good, answer),
-        receipt_line(line_head("stream", 0.0, headers=True), line_source(where, headers), good, answer),
+        receipt_line(line_head("stream", 0.0, more=True), line_source(where, headers), good, answer),
     ]
 
 
