@@ -41,7 +41,7 @@ from stream.answers import AnswerMessages, answer_all
 from stream.client.errors import CircuitOpenError
 from stream.client.patience import Clock
 from stream.client.records import Batch, Message
-from stream.history.histories import Again, as_before
+from stream.history.histories import Before, as_before
 from stream.pace import Pace
 from stream.position.broker import GroupConsumer
 from stream.position.delivery import Delivery
@@ -69,7 +69,7 @@ class Worker:
     clock: Clock
     now: Clock
     unassigned: Unassigned
-    again: Again | None = None
+    history: Before | None = None
     settled: int = 0
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
@@ -107,7 +107,7 @@ class Worker:
         messages, began = batch.messages, self.clock()
         self.watchdog.alive(SCORE)
         answers = answer_all(self.answer, messages, self.routes.body)
-        answers = as_before(batch, answers, self.again, self.routes.body)
+        answers = as_before(batch, answers, self.history, self.routes.body)
         scored = self.clock()
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:

@@ -19,12 +19,13 @@ from stream.client.errors import ProtocolRefusedError
 from stream.client.patience import Patience, Times
 from stream.client.producer import RecordProducer
 from stream.client.records import Cluster
-from stream.history.histories import Again
+from stream.history.histories import Before
 from stream.instance import Slot
 from stream.loop import SCORE, WRITE, Worker
 from stream.pace import Pace
 from stream.position.broker import GroupConsumer
 from stream.position.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from stream.position.earlier import Earlier
 from stream.position.forgotten import Forgotten
 from stream.position.marks import Written, claims_of_worker
 from stream.position.position import Positions
@@ -51,7 +52,7 @@ class Control:
     metrics: StreamMetrics = field(default_factory=StreamMetrics)
     stopping: bool = False
     consumer: GroupConsumer | None = field(default=None, repr=False)
-    again: Again | None = None
+    history: Before | None = None
     behind: Callable[[], bool] | None = None
     left: bool = False
 
@@ -159,7 +160,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         clock=time.monotonic,
         now=time.time,
         unassigned=Unassigned(s.input, s.group),
-        again=control.again,
+        history=control.history,
     )
 
 
@@ -207,8 +208,11 @@ class _Brokers:
             lasting=self.transactions and not any(map(self.admin.compacted, topics)),
         )
         earliest = s.missing_offsets is MissingOffsets.EARLIEST
-        positions = Positions({**link_config(s.times), **s.connection}, written, ends, earliest=earliest)
+        config = {**link_config(s.times), **s.connection}
+        positions = Positions(config, written, ends, earliest=earliest)
         positions.grow_with(self.targets)
+        if s.history:
+            positions.earlier = Earlier(config, written)
         return positions
 
     def consumer(self, name: str, positions: Positions) -> GroupConsumer:

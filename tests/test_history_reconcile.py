@@ -29,12 +29,12 @@ from history import (
     load_events,
     open_store,
 )
-from receipts.chain import Chain
 from receipts.lines import line_head, receipt_frames, receipt_line
+from receipts.log.chain import Chain
 from receipts.pii import Pseudonymiser
 from recipes.dataset import Dataset
-from scoring.messages import Answer, MessageScorer
-from scoring.publish import to_messages
+from scoring.message.from_tables import to_messages
+from scoring.message.message_scorer import Answer, MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from tests.test_history_doors import bare

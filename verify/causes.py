@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from features.spec import Spec
+from features.spec.contract import Spec
 from history import CONTROL, Customer, Positions, Records, State, before, visible
 from history.records import NEVER, RECORD
 from history.store import window_microseconds

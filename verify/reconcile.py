@@ -19,15 +19,15 @@ import numpy as np
 import polars as pl
 
 from features.errors import DeliveryError, SettingsError
-from features.events import APPLICATION_ROW
+from features.rfm.events import APPLICATION_ROW
 from history import Customer, HistoryStore, Places, Records, Snapshot, State, clean, rows, visible
 from history.records import CONTROL, NOBODY
 from receipts.frame import HISTORY
 from receipts.pii import KEYED, keyed
-from receipts.replay import Parts
-from receipts.rescore import Rescored, Rescorer, differences
-from scoring.histories import Watermark, read_watermark
-from scoring.message_decoder import MessageDecoder
+from receipts.replay.replay import Parts
+from receipts.replay.rescore import Rescored, Rescorer, differences
+from scoring.message.decoder import MessageDecoder
+from scoring.message.found_histories import Watermark, read_watermark
 from scoring.scorer import Scorer
 from verify.causes import CAUSES, DEFECT, Causes, Held, texts
 

@@ -73,7 +73,7 @@ def _answering(settings: StreamSettings, scorer: "Scorer", control: "Control") -
     histories = Histories(store, scorer.bundle.spec, limits)
     messages = MessageScorer(scorer, control.metrics.observe, histories)
     from_store = FromStore(messages, settings.retry_seconds, lambda: control.stopping)
-    control.again, control.behind = from_store.again, histories.behind
+    control.history, control.behind = from_store, histories.behind
     return from_store.answer
 
 

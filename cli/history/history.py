@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cli import history_reconcile
 from cli.console import say, stages, warn
 from cli.data.spec_files import read_spec
 from cli.doors.no_stream import ANY, stream
 from cli.extras import stream_installed
+from cli.history import history_reconcile
 from cli.history.history_options import StoreOption, instant_option, positions_option
 from cli.options import Encoding, Separator, csv_dialect
 

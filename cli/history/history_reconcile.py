@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import say, say_table, stages
-from cli.history_options import StoreOption
-from cli.log_options import AsJson, Log, PiiKey, instant, read_pii_key
+from cli.history.history_options import StoreOption
+from cli.log.log_options import AsJson, Log, PiiKey, instant, read_pii_key
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def reconcile(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Hold decisions whose events came from a store against a batch over it; exit 7 if a difference has no cause."""
     from history import open_store
-    from receipts.bundles import find_bundles
-    from receipts.read import segments
-    from receipts.replay import all_parts, since_when
+    from receipts.log.read import segments
+    from receipts.replay.bundles import find_bundles
+    from receipts.replay.replay import all_parts, since_when
     from verify.reconcile import reconcile as run
 
     begin = None if since is None else instant("--since", since)

@@ -60,20 +60,24 @@ class MessageScorer:
         lacking = [replace(one, at=at) for one in decoded.lacking] if at is not None else decoded.lacking
         found = self._look_up(lacking) if self._look_up is not None and lacking else None
         if found is not None and found.refusals:
-            return self._answer_others(messages, decoded.places, found.refusals)
+            return self._answer_others(messages, decoded.places, found.refusals, at)
         try:
             return self._answer(decoded, found)
         except InputError:  # one message has more events than can be summed; it must not spoil the others
             if len(messages) == 1:
                 return [Answer(refusal=Refusal.of("events_too_many", "/events"))]
-            return [answer for message in messages for answer in self.answer([message])]
+            return [answer for message in messages for answer in self.answer([message], at)]
 
     def _answer_others(
-        self, messages: Sequence[bytes], places: Sequence[int | Refusal], refusals: Mapping[int, Refusal]
+        self,
+        messages: Sequence[bytes],
+        places: Sequence[int | Refusal],
+        refusals: Mapping[int, Refusal],
+        at: bytes | None,
     ) -> list[Answer]:
         """Refuse those for which the store has no answer; the others as if these were not there."""
         refused = [None if isinstance(place, Refusal) else refusals.get(place) for place in places]
-        others = iter(self.answer([m for m, refusal in zip(messages, refused, strict=True) if refusal is None]))
+        others = iter(self.answer([m for m, refusal in zip(messages, refused, strict=True) if refusal is None], at))
         return [next(others) if refusal is None else Answer(refusal=refusal) for refusal in refused]
 
     def _answer(self, decoded: Decoded, found: Found | None) -> list[Answer]:

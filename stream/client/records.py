@@ -68,13 +68,14 @@ class Batch(NamedTuple):
 
     The broker refuses a transaction that shows the proof of a member that has been replaced since. `offsets`: by
     partition, where to read on when these are settled. `halves`: by partition and offset of a message, the decision
-    or the receipt that was committed without the other.
+    or the receipt that was committed without the other. `before`: in the same way an earlier decision of it.
     """
 
     messages: list[Message]
     membership: Any
     offsets: dict[int, int]
     halves: Mapping[tuple[int, int], Message] = _NONE
+    before: Mapping[tuple[int, int], Message] = _NONE
 
 
 class Committed(NamedTuple):
@@ -95,11 +96,13 @@ class Beginning(NamedTuple):
     """Where to begin in a partition, and offsets from there on that are not to be decided again.
 
     `decided`: by offset, whether a message that is read there is the one that was decided. `halves`: by offset.
+    `before`: by offset, an earlier decision of a message that is decided again.
     """
 
     offset: int
     decided: Mapping[int, About] = _NONE
     halves: Mapping[int, Half] = _NONE
+    before: Mapping[int, Message] = _NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import msgspec
 
@@ -14,7 +15,6 @@ from stream.client.records import Batch, Message
 
 WATERMARK = "history_watermark"  # the header of a decision and its receipt
 _AGAIN_S = 0.2
-Again = Callable[[bytes, Message], Answer | None]
 
 
 class _Receipt(msgspec.Struct, gc=False):
@@ -50,6 +50,20 @@ class FromStore:
             answers = self._scorer.answer(messages)
         return answers
 
+    def before(self, bodies: Sequence[bytes], decisions: Sequence[Message]) -> list[Answer | None]:
+        """Decide again what earlier decisions saw; None where another comes out, or that is not known any more.
+
+        So nobody who writes to the topic of decisions can have one made that was not made before.
+        """
+        marks = [dict(decision.headers).get(WATERMARK) for decision in decisions]
+        found: list[Answer | None] = [None] * len(bodies)
+        for mark in {mark for mark in marks if mark}:
+            places = [i for i, own in enumerate(marks) if own == mark]
+            answers = self._scorer.answer([bodies[i] for i in places], mark)
+            for i, answer in zip(places, answers, strict=True):
+                found[i] = answer if answer.refusal is None and answer.decision == decisions[i].value else None
+        return found
+
     def again(self, body: bytes, half: Message) -> Answer | None:
         """Decide again what `half`, its decision or its receipt, was decided on; None if that carried its events.
 
@@ -80,9 +94,25 @@ def _is_behind(answer: Answer) -> bool:
     return answer.refusal is not None and answer.refusal.code == "history_behind" and not answer.refusal.pointer
 
 
-def as_before(batch: Batch, answers: list[Answer], again: Again | None, body: Callable[[bytes], bytes]) -> list[Answer]:
-    """Replace the answers to messages that are decided in half by what was decided then."""
-    if again is None or not batch.halves:
+class Before(Protocol):
+    """What decides messages again on what was seen once; see `FromStore`."""
+
+    def before(self, bodies: Sequence[bytes], decisions: Sequence[Message]) -> list[Answer | None]:
+        """Decide again what earlier decisions saw."""
+
+    def again(self, body: bytes, half: Message) -> Answer | None:
+        """Decide again what the other half of a decision saw."""
+
+
+def as_before(
+    batch: Batch, answers: list[Answer], history: Before | None, body: Callable[[bytes], bytes]
+) -> list[Answer]:
+    """Replace the answers to messages that were decided before, or in half, by what was decided then."""
+    if history is None or not (batch.halves or batch.before):
         return answers
-    pairs = [(batch.halves.get(m.place), m, answer) for m, answer in zip(batch.messages, answers, strict=True)]
-    return [answer if half is None else again(body(m.value or b""), half) or answer for half, m, answer in pairs]
+    texts = {m.place: body(m.value or b"") for m in batch.messages}
+    earlier = {place: record for place, record in batch.before.items() if place in texts.keys() - batch.halves.keys()}
+    again = history.before([texts[place] for place in earlier], list(earlier.values()))
+    found = dict(zip(earlier, again, strict=True))
+    found |= {place: history.again(texts[place], half) for place, half in batch.halves.items() if place in texts}
+    return [found.get(m.place) or answer for m, answer in zip(batch.messages, answers, strict=True)]

@@ -83,7 +83,7 @@ class GroupConsumer(Group):
             return Batch([], membership, {})
         offsets = {m.partition: m.offset + 1 for m in messages}
         self._next.update(offsets)
-        return Batch(self.undecided(messages), membership, offsets, self.halves(messages))
+        return Batch(self.undecided(messages), membership, offsets, self.halves(messages), self.before(messages))
 
     def refuse_held(self) -> None:
         """End if a partition cannot be read on, or could not begin since a topic that is written to lacks it.

@@ -32,6 +32,7 @@ class Group(Reading):
         self._place: dict[int, int] = {}  # where partitions go on that are not read now, as far as is known
         self._left_out: dict[int, dict[int, About]] = {}  # decided, and still ahead
         self._halves: dict[int, dict[int, Half]] = {}  # decided in half, and still ahead
+        self._before: dict[int, dict[int, Message]] = {}  # earlier decisions of what is still ahead
 
     def committed(self, partitions: Iterable[int]) -> dict[int, int | None]:
         """Return the group's committed offsets, None where there is none; waits for transactions under way."""
@@ -59,6 +60,7 @@ class Group(Reading):
         self.waits.update({p: error for p, error in found.items() if isinstance(error, DeliveryError)})
         for p, beginning in begun.items():
             self._left_out[p], self._halves[p] = dict(beginning.decided), dict(beginning.halves)
+            self._before[p] = dict(beginning.before)
         return {p: beginning.offset for p, beginning in begun.items()}
 
     def refuse_waiting(self) -> None:
@@ -86,13 +88,20 @@ class Group(Reading):
         found = [(m, self._halves[m.partition].pop(m.offset, None)) for m in messages]
         return {m.place: half.record for m, half in found if half is not None and half.about(m)}
 
+    def before(self, messages: list[Message]) -> dict[tuple[int, int], Message]:
+        """Return by partition and offset an earlier decision of messages, and forget it."""
+        if not any(self._before.values()):
+            return {}
+        found = [(m, self._before.get(m.partition, {}).pop(m.offset, None)) for m in messages]
+        return {m.place: decision for m, decision in found if decision is not None}
+
     def ahead(self, partition: int) -> bool:
         """Return whether messages that are decided already lie ahead in a partition."""
         return bool(self._left_out.get(partition) or self._halves.get(partition))
 
     def rewind(self) -> None:
         """Forget where partitions begin: it is to be asked for again."""
-        self._left_out, self._halves = {}, {}
+        self._left_out, self._halves, self._before = {}, {}, {}
 
     def membership(self) -> Any:
         """Return the proof of being a member now, by which the broker refuses the writes of one that was replaced."""

@@ -34,6 +34,7 @@ from stream.client.errors import (
     RetriableError,
 )
 from stream.client.records import About, Beginning, Committed, Half, Message, Target
+from stream.position.earlier import Earlier
 from stream.position.evidence import Evidence
 from stream.position.group import Group
 from stream.position.marks import Span, Written
@@ -55,6 +56,7 @@ class Positions:
         self._config, self._written = config, written
         self._ends, self._earliest = ends, earliest
         self.false_claims = FalseClaims()
+        self.earlier: Earlier | None = None  # where decisions depend on a history store
         self._begun: dict[int, Span] = {}  # where this process began
         self._spans: dict[int, Span] = {}  # of the next transaction
         self._before: dict[int, tuple[int, dict[Target, int]]] = {}  # at which rebalance, ends as first asked for
@@ -113,6 +115,8 @@ class Positions:
         found = {p: self._beginning(place, decided[p], gone[p], halves[p]) for p, place in places.items()}
         for p, beginning in found.items():
             self._note(p, beginning, committed[p].offset, known.get(p), ends)
+        if self.earlier is not None:
+            return {p: b._replace(before=self.earlier(group, p, b, known.get(p), ends)) for p, b in found.items()}
         return {**found}
 
     def grow_with(self, targets: Targets) -> None:

@@ -20,12 +20,14 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from features.matrix import build_features
 from features.spec.contract import Spec
-from history import HistoryStore, open_store, visible
+from history import Histories, HistoryStore, Limits, open_store, visible
 from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
+from stream.client.records import Batch, Message
 from stream.dead_letters import HEADROOM_BYTES
+from stream.routes import Routes
 from tests.conftest import PROJECT, Credit
 from tests.kafka_broker import KafkaServer, read_topic
 from tests.process.test_history_doors import bare
@@ -222,3 +224,59 @@ def test_the_stream_decides_without_events_with_the_same_bits_and_receipts_repla
     assert sealed.returncode == 0, sealed.stderr
     replayed = topics.credit("replay", log, "--bundles", scorer.bundle.path)
     assert replayed.returncode == 0, replayed.stderr + replayed.stdout
+
+
+def test_a_message_that_is_decided_again_has_the_same_bits_whatever_events_came_since(
+    topics: Topics, stage: Stage, scorer: Scorer, dataset: Dataset
+) -> None:
+    """After a transaction that was aborted, and after an operator has set the offset back."""
+    given, spec = messages(dataset), scorer.bundle.spec
+    third = len(given) // 3
+    topics.create().publish(*given[:third])
+    assert topics.consume().returncode == 0
+    applications = dataset.applications.filter(pl.col("customer_id") < CUSTOMERS)
+    bare_ones = [bare(m.body) for m in to_messages(applications, dataset.events.clear(), spec)]
+    stage.publish(*bare_ones)
+    aborted = _aborted(topics, stage, scorer, bare_ones)
+    for part in (given[third : 2 * third], given[2 * third :]):
+        topics.publish(*part)
+        assert topics.consume().returncode == 0
+        _run(topics, stage, scorer)
+        found = [seen.value for seen in read_topic(topics.address, stage.topics[1])]
+        assert found[-len(aborted) :] == aborted
+        with topics.opened() as store:
+            newer = MessageScorer(scorer, None, Histories(store, spec, Limits(3600))).answer(bare_ones)
+        assert [answer.decision for answer in newer if answer.decision] != aborted
+        _set_back(topics, stage)
+    assert len(found) == 2 * len(aborted)
+
+
+def _aborted(topics: Topics, stage: Stage, scorer: Scorer, bodies: list[bytes]) -> list[bytes]:
+    """What a worker of the group decided, wrote and had to abort: nobody has seen it committed."""
+    source, output, dead = stage.topics
+    with topics.opened() as store:
+        answers = MessageScorer(scorer, None, Histories(store, scorer.bundle.spec, Limits(3600))).answer(bodies)
+    routes = Routes(output=output, dead_letters=dead, bundle_id=scorer.bundle.bundle_id, group=stage.name)
+    read = [Message(source, 0, i, b"key", body, (), 0) for i, body in enumerate(bodies)]
+    producer = ck.Producer({"bootstrap.servers": topics.address, "transactional.id": f"{stage.name}-lost"})
+    producer.init_transactions(PATIENCE_S)
+    producer.begin_transaction()
+    for record in routes.records(Batch(read, None, {}), answers, 0.0):
+        producer.produce(record.topic, record.value, record.key, record.partition or 0, headers=list(record.headers))
+    assert producer.flush(PATIENCE_S) == 0
+    producer.abort_transaction(PATIENCE_S)
+    return [answer.decision for answer in answers if answer.decision]
+
+
+def _run(topics: Topics, stage: Stage, scorer: Scorer) -> None:
+    source, output, dead = stage.topics
+    flags = ["--input", source, "--output", output, "--dead-letters", dead, "--group", stage.name]
+    run = ["stream", "run", "--bundle", scorer.bundle.path, "--brokers", topics.address, *flags]
+    done = topics.credit(*run, "--stop-when-idle", 0.5, "--history", topics.store, "--history-max-age", 3600)
+    assert done.returncode == 0, done.stderr
+
+
+def _set_back(topics: Topics, stage: Stage) -> None:
+    consumer = ck.Consumer({"bootstrap.servers": topics.address, "group.id": stage.name})
+    consumer.commit(offsets=[ck.TopicPartition(stage.topics[0], 0, 0)], asynchronous=False)
+    consumer.close()
