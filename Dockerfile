@@ -7,7 +7,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements-serve.txt
 COPY . ./
 USER credit
 ENV PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1
-ENTRYPOINT ["python", "-m", "cli.main"]
+ENTRYPOINT ["python", "-m", "cli.start"]
 CMD ["--help"]
 
 FROM maven:3.9-eclipse-temurin-17 AS kafka

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from api.problems import PROBLEMS, status_of
-from scoring.message.refusal_codes import CODES
+from scoring.message import CODES
 
 Json = dict[str, Any]
 _STYLE = """

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from scoring.message.decoder import Refusal
-from scoring.message.message_scorer import Answer
+from scoring.message import Answer, Refusal
 
 Header = tuple[str, str]
 JSON = "application/json"

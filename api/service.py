@@ -21,7 +21,7 @@ from api.problems import Header, Response, answer_response, batch_response, prob
 from api.routes import BY_PATH, Route
 from api.settings import Settings
 from api.watch import Seen, Watch
-from scoring.message.message_scorer import Answer
+from scoring.message import Answer
 from serving.coalescer import Answering, Coalescer, Full
 from serving.fair_queue import Early, Work
 from serving.recorder import Recorder

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.problems import Response
-from monitoring.live.door_metrics import RestMetrics
-from scoring.message.message_scorer import Answer
+from monitoring.live import RestMetrics
+from scoring.message import Answer
 from serving.coalescer import Answering
 from serving.json_log import JsonLog, where
 

@@ -15,17 +15,13 @@ from api.openapi import Contract
 from api.service import Scoring, Service
 from api.settings import Framework, Receipts, Settings
 from api.watch import Watch
-from monitoring.live.door_metrics import RestMetrics
-from monitoring.live.live import NO_REFERENCE, Live
-from monitoring.live.registry import shared_folder
-from receipts.log.folder import OUTBOX
-from receipts.outbox.outbox import Outbox
-from receipts.outbox.outbox_files import Maker
+from monitoring.live import NO_REFERENCE, Live, RestMetrics, shared_folder
+from receipts.log import OUTBOX
+from receipts.outbox import Maker, Outbox
 from receipts.pii import Pseudonymiser, read_key
 from scoring.health import NOT_COMPARED
 from scoring.machine import spare_the_collector
-from scoring.message.message_scorer import MessageScorer
-from scoring.message.schema import application_schema, decision_json_schema, example_application
+from scoring.message import MessageScorer, application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
 from serving.json_log import JsonLog, redirect_library_logs
 from serving.keys import KeyFile

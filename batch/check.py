@@ -19,7 +19,7 @@ from features.cells.decimal_advice import decimal_advice
 from features.dialect import Dialect
 from features.matrix import build_features
 from features.spec.contract import Spec
-from scoring.bundle.reference import Reference
+from scoring.bundle import Reference
 from scoring.decisions import decision_schema
 from scoring.scorer import Scored
 

@@ -10,7 +10,7 @@ from features.dialect import Dialect
 from features.errors import SettingsError
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec.contract import EVENT_COLUMNS, IDENTITY, Spec
-from storage.tables.tables import SourceTable, Tell, ignore
+from storage.tables import SourceTable, Tell, ignore
 
 NO_EVENTS = pl.DataFrame(schema=dict.fromkeys(EVENT_COLUMNS, pl.String))
 

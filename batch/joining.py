@@ -17,7 +17,7 @@ from features.applications import identifier, read_applications
 from features.cells.instant_advice import instant_advice
 from features.cells.recognise import date_advice
 from features.rejects import APPLICATIONS, EVENTS
-from features.rfm.events import event_reader
+from features.rfm import event_reader
 from features.spec.contract import EVENT_COLUMNS, Spec
 
 _SAMPLE = 2000  # customers without an event that repairs are tried on

@@ -11,12 +11,11 @@ from typing import Any
 from batch.score_partitions import Results
 from features.errors import SettingsError
 from features.rejects import APPLICATIONS
-from features.rfm.matches import Matches
+from features.rfm import Matches
 from features.spec.contract import Spec
-from scoring.bundle.folder import REFERENCE, Bundle
-from scoring.bundle.reference import Reference, read_reference
+from scoring.bundle import REFERENCE, Bundle, Reference, read_reference
 from scoring.health import NOT_COMPARED, Finding, compare_columns, compare_matches, listed
-from storage.tables.tables import SourceTable
+from storage.tables import SourceTable
 
 Hint = Callable[[], str]
 _CORRECT = "Correct the source; or, if these customers truly have no events, pass --allow-empty-events."

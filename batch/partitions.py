@@ -17,7 +17,7 @@ from features.applications import identifier
 from features.rejects import APPLICATIONS, EVENTS
 from scoring.scorer import Scored
 from storage.spool import Spool
-from storage.tables.tables import SourceTable
+from storage.tables import SourceTable
 
 ROW = "|row"  # 1-based row of the table; no column of a spec can have this name
 PARTITION_BYTES = 64 << 20

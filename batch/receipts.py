@@ -20,12 +20,12 @@ import polars as pl
 from batch.partitions import ROW
 from features.spec.contract import Spec
 from receipts.frame import receipts_of
-from receipts.log.chain import Chain, Staged
+from receipts.log import Chain, Staged
 from receipts.pii import Pseudonymiser
-from scoring.message.from_tables import to_messages
+from scoring.message import to_messages
 from scoring.scorer import Scored
 from storage.locks import BusyError
-from storage.tables.tables import SourceTable
+from storage.tables import SourceTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

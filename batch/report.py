@@ -10,8 +10,8 @@ from batch.night import Night
 from batch.score_partitions import Results
 from features.errors import RejectLimitError
 from features.rejects import APPLICATIONS, EVENTS
-from scoring.bundle.folder import Bundle
-from storage.tables.tables import SourceTable
+from scoring.bundle import Bundle
+from storage.tables import SourceTable
 
 Tables = tuple[SourceTable, SourceTable]
 

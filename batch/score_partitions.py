@@ -16,7 +16,7 @@ from batch.receipts import Partition, Receipts
 from features.applications import identifier
 from features.errors import CreditError
 from features.rejects import APPLICATIONS, DIRT, REJECTS, rejects_frame
-from features.rfm.matches import NO_MATCHES, Matches
+from features.rfm import NO_MATCHES, Matches
 from features.spec.contract import Spec
 from scoring.decisions import decision_schema
 from scoring.scorer import Scored

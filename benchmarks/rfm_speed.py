@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from features.rfm.history import History
+from features.event_arrays import History
 from features.rfm.quantities import rfm_columns, rfm_features
 from features.spec.contract import MICROSECONDS_PER_DAY, RfmGroup, Spec
 from features.spec.file import parse_spec

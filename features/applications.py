@@ -15,6 +15,17 @@ from features.errors import InputError
 from features.rejects import APPLICATIONS, Dirt, count_dirt, rejects_frame
 from features.spec.contract import EVENT_COLUMNS, IDENTITY, Spec
 
+__all__ = [
+    "CUSTOMER",
+    "MOST_ID_BYTES",
+    "ROW",
+    "identifier",
+    "identifier_code",
+    "read_applications",
+    "require_columns",
+    "text_reader",
+]
+
 ROW, CUSTOMER = "|row", "|customer"  # beside attributes, none of which can have such a name
 MOST_ID_BYTES = 256
 _MOST_SHOWN = 10

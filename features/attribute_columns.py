@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from features.cells import ToNumber, has_few_rows, kind_of
-from features.rfm.history import Float64s
+from features.event_arrays import Float64s
 from features.spec.contract import Feature, Spec
 
 

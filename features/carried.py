@@ -14,11 +14,13 @@ import polars as pl
 
 from features.applications import is_plain_id, text_reader
 from features.cells import AFTER, FEW_ROWS, MISSING, PLAIN_ROWS, Kind, Reader, kind_of
+from features.event_arrays import Float64s, History, Int64s, concatenated
 from features.rejects import APPLICATIONS, EVENTS, Dirt, count_dirt
 from features.rfm.events import APPLICATION_ROW, IGNORED, IGNORED_KIND, event_reader
-from features.rfm.history import Float64s, History, Int64s, concatenated
 from features.rfm.stored import Stored
 from features.spec.contract import Spec
+
+__all__ = ["Carried"]
 
 Texts = list[str | None]
 

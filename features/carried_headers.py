@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+__all__ = ["DEFAULT", "MOST_BYTES", "MOST_NAMES", "NAME", "VALUE", "check_names", "listed", "text_of"]
+
 DEFAULT = ("traceparent", "tracestate", "correlation-id")
 MOST_NAMES = 16
 MOST_BYTES = 1024  # of one value; a longer one is left out whole, since half a trace is none

@@ -2,6 +2,17 @@
 
 from typing import ClassVar
 
+__all__ = [
+    "BundleError",
+    "CreditError",
+    "DeliveryError",
+    "ExportError",
+    "InputError",
+    "RejectLimitError",
+    "SettingsError",
+    "SpecError",
+]
+
 
 class CreditError(Exception):
     """Base of every error that a user of this product is meant to read. Messages never hold a customer's value."""

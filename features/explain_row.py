@@ -11,6 +11,8 @@ from features.matrix import FeatureTable, build_features, list_features
 from features.rejects import APPLICATIONS
 from features.spec.contract import Spec
 
+__all__ = ["describe_application", "matrix_frame"]
+
 
 def matrix_frame(table: FeatureTable, spec: Spec) -> pl.DataFrame:
     """Return application_id, customer_id, as_of and the float32 features by name, one row per usable application."""

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from features.applications import CUSTOMER, ROW, read_applications
 from features.attribute_columns import attribute_columns, attribute_features, plain_attribute_columns
 from features.carried import Carried, read_plainly
+from features.event_arrays import Float64s
 from features.rejects import APPLICATIONS, Dirt, dirt_frame, rejects_frame
 from features.rfm.events import APPLICATION_ROW, Events, customers_by_row, read_carried_events, read_events
-from features.rfm.history import Float64s
 from features.rfm.matches import NO_MATCHES, Matches, Matching, match
 from features.rfm.quantities import rfm_columns, rfm_features
 from features.rfm.stored import Stored
 from features.spec.contract import Feature, Spec
+
+__all__ = ["FeatureTable", "build_carried", "build_features", "list_features"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator
 from features.names import words
 from features.spec.contract import Spec
 
+__all__ = ["declared_protected"]
+
 _STEMS = {  # what: the beginnings of words, without accents, in several languages
     "age": (
         *("birth", "birthdate", "birthday", "birthyear", "dob", "geburt", "naissance", "nacimiento", "nascimento"),

@@ -18,6 +18,8 @@ from features.matrix import list_features
 from features.spec.contract import Feature, ReasonCode, ReasonTexts, Spec
 from features.spec.toml_table import Table, errors_of
 
+__all__ = ["LONGEST_TEXT", "complete_reasons", "translate"]
+
 LONGEST_TEXT = 200
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")

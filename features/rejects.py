@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+__all__ = ["APPLICATIONS", "DIRT", "EVENTS", "EXPECTED", "REJECTS", "Dirt", "dirt_frame", "rejects_frame"]
+
 REJECTS = pl.Schema(
     {
         "table": pl.String,

@@ -10,6 +10,8 @@ from features.applications import identifier
 from features.errors import InputError
 from features.spec.contract import Spec
 
+__all__ = ["sampling_weights"]
+
 _LARGEST = 1e9
 Floats = NDArray[np.float64]
 

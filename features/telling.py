@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["TELLING", "telling"]
+
 TELLING = 0.98
 FEWEST_ROWS = 50
 _FOLDS = 5

@@ -7,6 +7,9 @@ from history.loading import Loading, fingerprint, load_events
 from history.opening import create_store, open_store
 from history.records import (
     CONTROL,
+    NEVER,
+    NOBODY,
+    RECORD,
     Change,
     Customer,
     Erasure,
@@ -18,13 +21,16 @@ from history.records import (
     before,
     visible,
 )
-from history.store import HistoryStore, StaleError, StoreSettings
+from history.store import HistoryStore, StaleError, window_microseconds
 from history.texts import rows
 
 __all__ = [
     "CONTROL",
     "MOST_EVENTS",
     "MOST_IN_RECEIPT",
+    "NEVER",
+    "NOBODY",
+    "RECORD",
     "Change",
     "Customer",
     "Erasure",
@@ -38,7 +44,6 @@ __all__ = [
     "Snapshot",
     "StaleError",
     "State",
-    "StoreSettings",
     "Void",
     "before",
     "clean",
@@ -49,4 +54,5 @@ __all__ = [
     "open_store",
     "rows",
     "visible",
+    "window_microseconds",
 ]

@@ -16,16 +16,13 @@ from numpy.typing import NDArray
 
 from features.applications import MOST_ID_BYTES, text_reader
 from features.errors import DeliveryError
-from features.rfm.events import IGNORED
-from features.rfm.history import History
-from features.rfm.stored import Stored, Unusable
+from features.event_arrays import History
+from features.rfm import IGNORED, Stored, Unusable
 from features.spec.contract import MICROSECONDS_PER_DAY, Spec
 from history.records import CONTROL, NEVER, Customer, Snapshot, State, visible
 from history.store import HistoryStore, window_microseconds
 from history.texts import message_events
-from scoring.message.decoder import Refusal
-from scoring.message.found_histories import Found, Used, Watermark, read_watermark
-from scoring.message.shape import Lacking
+from scoring.message import Found, Lacking, Refusal, Used, Watermark, read_watermark
 
 MOST_EVENTS = 200_000  # of a customer
 MOST_IN_RECEIPT = 4_000  # where a receipt with all of them must fit into a message of a megabyte

@@ -15,9 +15,9 @@ from features.applications import identifier, identifier_code, require_columns
 from features.cells import Cells
 from features.cells.texts import WHITE_SPACE
 from features.errors import SettingsError
+from features.event_arrays import Int64s
 from features.rejects import EVENTS
-from features.rfm.events import event_reader
-from features.rfm.history import Int64s
+from features.rfm import event_reader
 from features.spec.contract import EVENT_COLUMNS, Spec
 from history.records import NEVER, RECORD, Mark, Records
 from history.store import MOST_KINDS

@@ -13,44 +13,34 @@ from metrics.expected import (
     stated_parts,
     variance,
 )
-from metrics.intervals import NOTHING, Decided, Figure, Z, figure, mean, share, weighted_mean
+from metrics.intervals import Decided, Figure, Z, figure, mean, share, weighted_mean
 from metrics.kinds import (
     Asked,
     Cells,
-    Classes,
     Floats,
-    Groups,
-    Mean,
     Metric,
     Pair,
     Place,
     Ranks,
-    Totals,
     Unit,
-    Whole,
     Worse,
 )
 from metrics.paired import paired_by_customer
 from metrics.probabilities import CALIBRATION_BINS, excess_log_losses, log_losses
 from metrics.ranking import Ranked, auc, curves
-from metrics.resampling import INTERVAL, by_customer, resamples
+from metrics.resampling import by_customer, resamples
 from metrics.sentences import column_tells, sentences
 from metrics.table import find, listed, markdown, named, order
 
 __all__ = [
     "CALIBRATION_BINS",
-    "INTERVAL",
-    "NOTHING",
     "Asked",
     "Cells",
-    "Classes",
     "Decided",
     "Evaluation",
     "Figure",
     "Floats",
-    "Groups",
     "Linear",
-    "Mean",
     "Metric",
     "Origin",
     "Outcome",
@@ -60,9 +50,7 @@ __all__ = [
     "Ranked",
     "Ranks",
     "Sums",
-    "Totals",
     "Unit",
-    "Whole",
     "Worse",
     "Z",
     "against",

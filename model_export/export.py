@@ -24,14 +24,12 @@ from model_export.trees.graph import to_onnx
 from model_export.trees.native_contributions import native_contributions
 from model_export.trees.tabulate import tabulate
 from model_export.trees.trees import Ensemble, from_model
-from scoring.bundle.folder import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, canonical_json
-from scoring.bundle.golden import golden_frame
+from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, canonical_json, golden_frame
 from scoring.decisions import Rules, make_decisions
 from scoring.machine import cpu_family, library_versions
 from scoring.model import Model
-from scoring.reasons.explainer import Explainer
-from scoring.reasons.shap_tables import ShapTables
-from training.fit.candidate import Fit
+from scoring.reasons import Explainer, ShapTables
+from training.fit import Fit
 from training.report.figures.figures import Sides, training_figures
 from training.report.figures.reason_figures import reason_figures
 from training.report.files import report_files

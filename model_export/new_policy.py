@@ -12,9 +12,19 @@ from features.spec.contract import Spec
 from metrics import find
 from model_export.publish import publish
 from model_export.reference import under_policy
-from scoring.bundle.folder import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, Bundle, stored_file
-from scoring.bundle.golden import golden_frame
-from scoring.bundle.reference import read_reference
+from scoring.bundle import (
+    GOLDEN,
+    MODEL,
+    POLICY,
+    REASONS,
+    REFERENCE,
+    SHAP,
+    SPEC,
+    Bundle,
+    golden_frame,
+    read_reference,
+    stored_file,
+)
 from scoring.decisions import Rules, make_decisions
 from scoring.machine import cpu_family, library_versions
 from scoring.model import Model

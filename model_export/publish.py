@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scoring.bundle.folder import FORMAT_VERSION, MANIFEST, canonical_json, read_bundle, sha256
+from scoring.bundle import FORMAT_VERSION, MANIFEST, canonical_json, read_bundle, sha256
 from storage.durable import delivering, put_folder
 
 

@@ -12,8 +12,7 @@ from features.reason_codes import complete_reasons
 from features.spec.contract import Spec
 from features.spec.directions import no_event_ends
 from model_export.adversarial import Case, finite
-from scoring.reasons.book import FeatureEntry, ReasonBook
-from scoring.reasons.shap_tables import ShapTables
+from scoring.reasons import FeatureEntry, ReasonBook, ShapTables
 
 TOLERANCE = 1e-5
 _NATIVE_ROWS = 150  # of each kind of case: XGBoost takes a third of a millisecond a row

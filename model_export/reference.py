@@ -24,10 +24,23 @@ from metrics import (
     variance,
     weighted_mean,
 )
-from scoring.bundle.bins import Column, Item, count, design_effect, place, quantile_edges
-from scoring.bundle.reference import Claim, ColumnHealth, DirtCount, Month, Outputs, Reference, with_classes
+from scoring.bundle import (
+    Claim,
+    Column,
+    ColumnHealth,
+    DirtCount,
+    Item,
+    Month,
+    Outputs,
+    Reference,
+    count,
+    design_effect,
+    place,
+    quantile_edges,
+    with_classes,
+)
 from scoring.decisions import credit_scores
-from scoring.reasons.shap_tables import ShapTables
+from scoring.reasons import ShapTables
 from training.evaluate.judged import Judged
 
 _MOST_CUSTOMERS, _MOST_ROWS = 20_000, 20_000  # for design effects, and for contributions

@@ -12,6 +12,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+__all__ = ["ACCENT", "INK", "MARKERS", "MUTED", "SERIES", "STYLES", "canvas", "to_svg"]
+
 # Colours that stand for variables of the page, which light and dark mode set; replaced after drawing.
 INK, MUTED, GRID, ACCENT = "#010203", "#020304", "#030405", "#040506"
 SERIES = ("#050607", "#060708", "#070809", "#08090a", "#090a0b", "#0a0b0c")

@@ -8,6 +8,8 @@ from features.matrix import list_features
 from features.spec.contract import Spec
 from scoring.decisions import decision_schema
 
+__all__ = ["CHECK_ID", "FEATURE", "HISTORY", "OPTIONAL", "ORIGIN", "receipts_of"]
+
 FEATURE = "feature:"
 CHECK_ID = "check_id"
 HEADERS = "headers"  # JSON of those that came with the application

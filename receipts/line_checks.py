@@ -13,7 +13,7 @@ from features.spec.contract import Spec
 from receipts.frame import feature_matrix
 from receipts.line_parts import ReceiptError
 from scoring.decisions import credit_scores, decision_ids
-from scoring.reasons.explainer import MOST_REASONS
+from scoring.reasons import MOST_REASONS
 
 TOPIC = r"^[A-Za-z0-9._-]{1,249}\z"
 REQUEST_ID = r"^[A-Za-z0-9._-]{1,128}\z"

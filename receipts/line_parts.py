@@ -9,10 +9,12 @@ import polars as pl
 
 from features.cells.instants import INSTANT_FORMAT
 from features.errors import InputError
-from features.rfm.events import APPLICATION_ROW
+from features.rfm import APPLICATION_ROW
 from features.spec.contract import IDENTITY, Spec
 from scoring.decisions import decision_schema
-from scoring.message.decoder import MessageDecoder, Refusal
+from scoring.message import MessageDecoder, Refusal
+
+__all__ = ["ReceiptError"]
 
 VERSION = 1
 WITH_MORE = 2  # the version of receipts that hold headers or a watermark, which an earlier `credit` cannot read

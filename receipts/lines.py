@@ -20,8 +20,17 @@ from features.spec.contract import Spec
 from receipts.frame import HEADERS, HISTORY, receipts_of
 from receipts.line_checks import check_receipts
 from receipts.line_parts import BROKEN, VERSION, WITH_MORE, ReceiptError, applications_of, decisions_of, instants
-from scoring.message.found_histories import Watermark, completed
-from scoring.message.message_scorer import Answer
+from scoring.message import Answer, Watermark, completed
+
+__all__ = [
+    "MissingBundleError",
+    "is_receipt_of",
+    "line_head",
+    "line_source",
+    "receipt_frames",
+    "receipt_line",
+    "receipt_parts",
+]
 
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 

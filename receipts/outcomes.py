@@ -27,6 +27,8 @@ from scoring.lookup import Lookup
 from storage.durable import put
 from storage.locks import Lock
 
+__all__ = ["Rules", "add_outcomes", "read_labels", "read_outcomes"]
+
 LABELS = "labels"
 _COLUMNS: dict[str, pl.DataType] = {
     "application_id": pl.String(),

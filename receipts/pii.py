@@ -19,6 +19,8 @@ from features.spec.contract import IDENTITY, Spec
 from receipts.frame import CHECK_ID, feature_matrix
 from scoring.decisions import decision_ids
 
+__all__ = ["KEYED", "Pseudonymiser", "keyed", "read_key", "stored_forms"]
+
 KEYED = "keyed:"
 _LEAST_KEY_BYTES = 32
 _DECODER = msgspec.json.Decoder(float_hook=str)  # a number stays its text

@@ -9,6 +9,8 @@ import polars as pl
 from features.errors import InputError
 from recipes.dataset import EVENTS_SCHEMA, Dataset, spec_text
 
+__all__ = ["cdnow"]
+
 _COLUMNS = ("customer", "date", "discs", "dollars")
 _LINE = r"^\s*(\S+)\s+(\d{8})\s+(\d+)\s+(\d+\.\d{2})\s*$"
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
+__all__ = ["Dataset"]
+
 SPECS = Path(__file__).parent / "specs"
 EVENTS_SCHEMA = pl.Schema(
     {

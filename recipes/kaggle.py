@@ -12,6 +12,8 @@ import polars as pl
 from features.errors import InputError
 from recipes.dataset import EVENTS_SCHEMA, Dataset, spec_text
 
+__all__ = ["kaggle", "kaggle_raw"]
+
 _YEAR = 2023  # the data set names months, not years
 _AUGUST = 8
 _MEASURED = {

@@ -15,6 +15,8 @@ from scipy.special import ndtr
 
 from recipes.dataset import EVENTS_SCHEMA, Dataset, spec_text
 
+__all__ = ["synthetic"]
+
 _DAY = 86_400_000_000
 _FIRST = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _HISTORY_DAYS = 400

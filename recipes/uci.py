@@ -10,6 +10,8 @@ import polars as pl
 from features.errors import InputError
 from recipes.dataset import EVENTS_SCHEMA, Dataset, spec_text
 
+__all__ = ["uci"]
+
 _AS_OF = "2005-10-01"
 _STATUS = ("PAY_0", "PAY_2", "PAY_3", "PAY_4", "PAY_5", "PAY_6")  # September back to April
 _ATTRIBUTES = (

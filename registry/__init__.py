@@ -1,8 +1,8 @@
 """Who may put a model into service: signatures over bundles, the keys that are trusted, and the record of approvals."""
 
-from registry.envelope import make_key
+from registry.envelope import Key, make_key, read_key
 from registry.ledger import LEDGER, Action, Entry, Ledger
-from registry.signatures import Signed, open_trusted, sign_bundle, signers
+from registry.signatures import open_trusted, sign_bundle, signers
 from registry.standing import served_before, standing
 from registry.trust import Trust
 
@@ -10,11 +10,12 @@ __all__ = [
     "LEDGER",
     "Action",
     "Entry",
+    "Key",
     "Ledger",
-    "Signed",
     "Trust",
     "make_key",
     "open_trusted",
+    "read_key",
     "served_before",
     "sign_bundle",
     "signers",

@@ -14,7 +14,7 @@ from typing import Any
 from features.errors import BundleError, SettingsError
 from registry.envelope import Envelope, NotTrustedError, read_key
 from registry.trust import Trust
-from scoring.bundle.folder import MANIFEST, SIGNATURES, Bundle, read_bundle
+from scoring.bundle import MANIFEST, SIGNATURES, Bundle, read_bundle
 from scoring.scorer import Scorer
 from storage.durable import delivering, open_to_readers, put
 

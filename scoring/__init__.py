@@ -1,1 +1,17 @@
 """Bundle, policy, metrics and the `Scorer`, the only way to a score. The only user of onnxruntime."""
+
+__all__ = [
+    "bundle",
+    "decisions",
+    "evaluate_files",
+    "explanation",
+    "health",
+    "links",
+    "lookup",
+    "machine",
+    "message",
+    "model",
+    "policy",
+    "reasons",
+    "scorer",
+]

@@ -15,6 +15,18 @@ from features.spec.contract import ScoreScaling, Spec
 from scoring.policy import Policy
 from scoring.reasons.explainer import MOST_REASONS, REASON, Explainer, Ranked
 
+__all__ = [
+    "Decided",
+    "Rules",
+    "as_frame",
+    "credit_scores",
+    "decision_ids",
+    "decision_lines",
+    "decision_schema",
+    "flat_reasons",
+    "make_decisions",
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:

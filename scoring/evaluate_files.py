@@ -13,6 +13,8 @@ from features.spec.contract import Spec, probability_column
 from metrics import Outcome, against, class_curves, evaluate, sentences
 from scoring.policy import Policy
 
+__all__ = ["check_made_by", "evaluate_decisions", "refuse_decisions"]
+
 _ROUNDING = 1e-3
 
 

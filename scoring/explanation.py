@@ -10,6 +10,8 @@ from features.explain_row import describe_application
 from scoring.reasons.explainer import Explainer
 from scoring.scorer import Scorer
 
+__all__ = ["Explanation", "explain_application"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:

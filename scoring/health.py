@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from features.cells import MISSING
 from features.rejects import APPLICATIONS, Dirt
-from features.rfm.matches import Matches
+from features.rfm import Matches
 from scoring.bundle.reference import ColumnHealth, Reference
 from scoring.shortfall import Share, log_chance
+
+__all__ = ["NOT_COMPARED", "Finding", "compare_columns", "compare_matches", "listed"]
 
 GONE, FEW_MATCH, FAR_BELOW = 1e-6, 1e-3, 2e-4
 NEARLY_NONE = 0.01  # of training's share

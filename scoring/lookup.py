@@ -4,6 +4,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+__all__ = ["Lookup"]
+
 _SEED = 3
 
 

@@ -6,6 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+__all__ = ["cpu_family", "library_versions", "spare_the_collector"]
+
 _GARBAGE = 10_000  # objects between two collections
 _LEVELS = ("X86_V4", "X86_V3", "X86_V2", "SVE", "ASIMD")
 

@@ -12,6 +12,8 @@ from features.errors import BundleError
 from scoring.bundle.folder import MODEL
 from scoring.memory_limit import ROOM_BYTES, room_for
 
+__all__ = ["ROW_ORDER", "Model"]
+
 ROW_ORDER = "row_order"  # metadata of the model: JSON list of [feature, threshold]
 _MOST_CONDITIONS = 16  # each is a bit of the key
 _LEAST_ORDERED = 1_000

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from features.errors import BundleError
 from features.spec.contract import Spec
 
+__all__ = ["Policy"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from features.carried import Carried
 from features.matrix import FeatureTable, build_carried, build_features, list_features
-from features.rfm.matches import NO_MATCHES, Matches
+from features.rfm import NO_MATCHES, Matches
 from scoring.bundle.folder import Bundle, read_bundle
 from scoring.bundle.golden import GoldenMatch, check_golden
 from scoring.decisions import Decided, Rules, as_frame, decide
 from scoring.machine import cpu_family
 from scoring.model import Model
+
+__all__ = ["Scored", "Scorer"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+__all__ = ["Breaker"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:

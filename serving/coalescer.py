@@ -20,8 +20,10 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from features.errors import DeliveryError
-from scoring.message.message_scorer import Answer
+from scoring.message import Answer
 from serving.fair_queue import Early, FairQueue, Part, ResponseT, Work
+
+__all__ = ["Answering", "Coalescer", "Full"]
 
 GATHER_SECONDS = 0.001
 _WORTH = 0.6  # of those that are waited for, so many must come, on average of the last times

@@ -6,7 +6,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from scoring.message.message_scorer import Answer
+from scoring.message import Answer
+
+__all__ = ["Early", "Work"]
 
 ResponseT = TypeVar("ResponseT")  # what the door sends
 

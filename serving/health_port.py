@@ -5,7 +5,9 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from features.errors import SettingsError
-from monitoring.live.registry import CONTENT_TYPE
+from monitoring.live import CONTENT_TYPE
+
+__all__ = ["HealthServer"]
 
 _TEXT = "text/plain; charset=utf-8"
 

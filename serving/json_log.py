@@ -8,6 +8,8 @@ from typing import TextIO
 
 import msgspec
 
+__all__ = ["JsonLog", "redirect_library_logs", "where"]
+
 Clock = Callable[[], float]
 
 

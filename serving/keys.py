@@ -18,6 +18,8 @@ from features.errors import SettingsError
 from storage.durable import delivering, put
 from storage.locks import Lock
 
+__all__ = ["KeyFile"]
+
 _KEY = re.compile(r"ck_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOBODY = "0" * 64

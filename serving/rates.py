@@ -4,6 +4,8 @@ import math
 import threading
 from collections.abc import Callable
 
+__all__ = ["RateLimit"]
+
 
 class RateLimit:
     """Counts applications per key. Only known keys are counted, so memory does not grow with attacks."""

@@ -14,10 +14,11 @@ from typing import Protocol
 
 from features.errors import DeliveryError
 from receipts.lines import line_head, line_source, receipt_line
-from receipts.outbox.outbox import Outbox
-from receipts.outbox.outbox_files import files_of
+from receipts.outbox import Outbox, files_of
 from serving.coalescer import Answered
 from serving.json_log import JsonLog
+
+__all__ = ["Recorder"]
 
 _TICK_SECONDS = 0.5
 _FILE_BYTES = 32 << 20

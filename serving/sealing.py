@@ -18,9 +18,11 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from features.errors import CreditError
-from receipts.log.chain import Head
-from receipts.outbox.sealer import seal_outboxes, waiting_since
+from receipts.log import Head
+from receipts.outbox import seal_outboxes, waiting_since
 from serving.json_log import JsonLog
+
+__all__ = ["sealing"]
 
 _PASS_SECONDS = 1.0
 _BEHIND_SECONDS = 30.0

@@ -17,8 +17,10 @@ from multiprocessing.context import SpawnProcess
 from types import FrameType
 
 from features.errors import CreditError
-from monitoring.live.registry import forget_worker
+from monitoring.live import forget_worker
 from serving.json_log import JsonLog
+
+__all__ = ["Supervisor"]
 
 _MOST_FAILED_STARTS = 3
 _LONGEST_PAUSE_SECONDS = 5.0

@@ -5,6 +5,8 @@ import sys
 import threading
 from collections.abc import Callable, Collection
 
+__all__ = ["LEAVE_S", "Watchdog"]
+
 EXIT_CODE = 5
 LEAVE_S = 1.0
 _TICK_S = 0.1

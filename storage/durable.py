@@ -16,6 +16,21 @@ from typing import IO, Self, cast
 
 from features.errors import DeliveryError
 
+__all__ = [
+    "PART",
+    "Replacement",
+    "delivering",
+    "flush",
+    "open_to_readers",
+    "put",
+    "put_folder",
+    "put_link",
+    "remove_parts",
+    "replace_files",
+    "sha256_of",
+    "write_through",
+]
+
 PART = ".part"
 _ORDINARY, _FOLDER, _FILE = 0o666, 0o755, 0o644
 

@@ -7,6 +7,8 @@ from typing import Self
 
 from features.errors import DeliveryError
 
+__all__ = ["BusyError", "Lock"]
+
 
 class BusyError(DeliveryError):
     """Another process holds the lock."""

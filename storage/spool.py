@@ -14,6 +14,8 @@ import polars as pl
 from features.errors import DeliveryError
 from storage.frames import packed, unpacked
 
+__all__ = ["Spool", "remove_spools"]
+
 SUFFIX = ".spool"
 
 

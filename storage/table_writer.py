@@ -9,6 +9,8 @@ from polars.io.plugins import register_io_source
 
 from features.cells.instants import INSTANT_FORMAT
 
+__all__ = ["encode", "write_frames"]
+
 ROW_GROUP_ROWS = 1 << 16
 
 

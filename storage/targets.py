@@ -5,6 +5,8 @@ from pathlib import Path
 from features.errors import DeliveryError, SettingsError
 from storage.durable import part_of
 
+__all__ = ["check_target", "prepare_folder", "refuse_folders", "refuse_overwriting"]
+
 
 def check_target(path: Path) -> None:
     """Check early that a file can be written here, so that no work is done in vain.

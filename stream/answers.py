@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from polars.exceptions import PanicException, PolarsError
 
-from scoring.message.decoder import Refusal
-from scoring.message.message_scorer import Answer
+from scoring.message import Answer, Refusal
 from stream.client.records import Message
+
+__all__ = ["AnswerMessages"]
 
 log = logging.getLogger(__name__)
 

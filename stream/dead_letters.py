@@ -4,9 +4,11 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scoring.message.decoder import Refusal
+from scoring.message import Refusal
 from stream.client.records import Headers, Message, Record, number
 from stream.position.proofs import Claim, prove, read_proof
+
+__all__ = ["take_apart"]
 
 HEADROOM_BYTES = 64 * 1024  # what the headers may add to a message of the largest size
 _PREFIX = "__connect.errors."

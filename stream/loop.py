@@ -33,8 +33,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monitoring.live.door_metrics import StreamMetrics
-from scoring.message.message_scorer import Answer
+from monitoring.live import StreamMetrics
+from scoring.message import Answer
 from serving.breaker import Breaker
 from serving.watchdog import Watchdog
 from stream.answers import AnswerMessages, answer_all

@@ -19,6 +19,8 @@ from stream.client.records import Headers, Record
 from stream.settings.client_settings import producer_config
 from stream.settings.settings import ConnectionSettings
 
+__all__ = ["Publishing", "publish"]
+
 _BATCH = 500
 _FAILOVER_MS = 120_000  # Kafka's own takes some 10 s, a rolling restart of brokers more
 _SLACK_S = 5.0

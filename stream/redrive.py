@@ -28,6 +28,8 @@ from stream.settings.client_settings import member_config, producer_config
 from stream.settings.settings import TopicSettings
 from stream.start import check_topics
 
+__all__ = ["DeadLetters", "Pending", "Resend"]
+
 log = logging.getLogger(__name__)
 
 _BATCH = 200

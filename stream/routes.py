@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from features.carried_headers import MOST_BYTES, MOST_NAMES, text_of
 from features.errors import BundleError
 from receipts.lines import is_receipt_of, line_head, line_source, receipt_parts
-from scoring.message.message_scorer import Answer
+from scoring.message import Answer
 from stream.answers import Body, plain
 from stream.client.records import Batch, Headers, Message, Record
 from stream.dead_letters import dead_letter

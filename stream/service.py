@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from features.errors import DeliveryError, SettingsError
-from monitoring.live.door_metrics import StreamMetrics
+from monitoring.live import StreamMetrics
 from scoring.machine import spare_the_collector
-from scoring.message.framing import unframed
+from scoring.message import unframed
 from serving.breaker import Breaker
 from serving.health_port import HealthServer
 from serving.watchdog import LEAVE_S, Watchdog
@@ -36,6 +36,8 @@ from stream.settings.client_settings import consumer_config, link_config, produc
 from stream.settings.settings import DeliveryMode, GroupProtocol, MissingOffsets, StreamSettings
 from stream.start import check_sizes, check_topics
 from stream.unassigned import Unassigned
+
+__all__ = ["Control", "run_worker"]
 
 log = logging.getLogger(__name__)
 

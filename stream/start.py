@@ -8,6 +8,8 @@ from stream.client.records import Cluster
 from stream.dead_letters import HEADROOM_BYTES
 from stream.settings.settings import TopicSettings
 
+__all__ = ["create_missing"]
+
 
 def check_topics(cluster: Cluster, source: str, *targets: str, growing: bool = False) -> None:
     """Check that the topics exist, differ, and have the same number of partitions.

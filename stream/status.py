@@ -14,6 +14,8 @@ from stream.position.group import Group
 from stream.settings.client_settings import member_config
 from stream.settings.settings import TopicSettings
 
+__all__ = ["Look", "Status"]
+
 _Messages = dict[int, Message]
 _PATIENCE_S = 20.0  # with a coordinator that moves or loads
 _ALL = "read_uncommitted"

@@ -9,6 +9,8 @@ from stream.client.cluster import Admin
 from stream.dead_letters import HEADROOM_BYTES
 from stream.settings.settings import TopicSettings
 
+__all__ = ["check_fit"]
+
 LEAST_RETENTION_MS = 3 * 24 * 3_600_000  # an outage over a weekend
 _NEVER = -1
 _DELETE = "delete"

@@ -16,6 +16,8 @@ from training.fit.candidate import Fit
 from training.fit.fit import Fitted
 from training.run import Trained, fingerprint
 
+__all__ = ["adopt", "check_columns", "halves"]
+
 
 def adopt(model: Fitted, examples: Examples, table: FeatureTable, spec: Spec, *, seed: int = 0) -> Trained:
     """Calibrate on half of the customers of the data and evaluate on the other half. None should be known to the model.

@@ -10,6 +10,8 @@ from features.spec.contract import Floors, Spec
 from metrics import Decided, value_of
 from scoring.policy import Policy
 
+__all__ = ["choose_policy"]
+
 
 class FloorsError(SpecError):
     """No policy meets the floors. Holds the closest, with what it reaches."""

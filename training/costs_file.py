@@ -10,6 +10,8 @@ from features.spec.contract import Spec
 from features.spec.policy_part import check_cost_row, read_costs, read_floors
 from features.spec.toml_table import Table
 
+__all__ = ["with_costs"]
+
 
 def with_costs(spec: Spec, path: Path) -> Spec:
     """Return the spec with the costs of a file, and with its floors where it names some.

@@ -15,6 +15,8 @@ from features.spec.class_values import match_classes, without_class
 from features.spec.contract import Spec
 from training.weights import class_weights, normalised
 
+__all__ = ["Examples", "TrainingData", "label_examples"]
+
 SHARES = {"train": 0.65, "calibration": 0.15, "test": 0.20}
 _LEAST_CUSTOMERS = 60
 

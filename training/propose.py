@@ -23,6 +23,8 @@ from training.fit.fit import ModelKind
 from training.fit.recipe import Plan
 from training.folds import FEWER_FOLDS, FOLDS, assign_folds, sample_customers
 
+__all__ = ["propose"]
+
 _CLEAR = 2.0  # standard errors of a rank correlation, in every fold
 
 

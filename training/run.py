@@ -29,6 +29,8 @@ from training.folds import LEAST_OF_A_CLASS, assign_folds, check_classes, fold_c
 from training.search.tune import Ground, Search, tune
 from training.search.tuned import Tuned
 
+__all__ = ["Progress", "RunOptions", "Trained", "train"]
+
 Progress = Callable[[str], None]
 
 CROSS_FITTED, HOLDOUT = "cross-fitted", "holdout"

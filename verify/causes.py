@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.spec.contract import Spec
-from history import CONTROL, Customer, Positions, Records, State, before, visible
-from history.records import NEVER, RECORD
-from history.store import window_microseconds
+from history import CONTROL, NEVER, RECORD, Customer, Positions, Records, State, before, visible, window_microseconds
 
 LATE, VOIDED, ERASED, EXPIRED, DEFECT = "late", "voided", "erased", "expired", "defect"
 CAUSES = (LATE, VOIDED, ERASED, EXPIRED)

@@ -16,7 +16,7 @@ from features.dialect import Dialect
 from features.errors import DeliveryError, InputError
 from features.rejects import APPLICATIONS
 from features.spec.contract import Spec
-from storage.tables.tables import SourceTable
+from storage.tables import SourceTable
 from verify.outcomes import Outcome, from_files
 from verify.processes import running
 

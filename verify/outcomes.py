@@ -12,7 +12,7 @@ import polars as pl
 
 from features.spec.contract import Spec
 from scoring.decisions import decision_schema
-from scoring.reasons.explainer import MOST_REASONS
+from scoring.reasons import MOST_REASONS
 
 UNREADABLE = "unreadable_decision"
 

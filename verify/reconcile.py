@@ -19,15 +19,12 @@ import numpy as np
 import polars as pl
 
 from features.errors import DeliveryError, SettingsError
-from features.rfm.events import APPLICATION_ROW
-from history import Customer, HistoryStore, Places, Records, Snapshot, State, clean, rows, visible
-from history.records import CONTROL, NOBODY
+from features.rfm import APPLICATION_ROW
+from history import CONTROL, NOBODY, Customer, HistoryStore, Places, Records, Snapshot, State, clean, rows, visible
 from receipts.frame import HISTORY
 from receipts.pii import KEYED, keyed
-from receipts.replay.replay import Parts
-from receipts.replay.rescore import Rescored, Rescorer, differences
-from scoring.message.decoder import MessageDecoder
-from scoring.message.found_histories import Watermark, read_watermark
+from receipts.replay import Parts, Rescored, Rescorer, differences
+from scoring.message import MessageDecoder, Watermark, read_watermark
 from scoring.scorer import Scorer
 from verify.causes import CAUSES, DEFECT, Causes, Held, texts
 

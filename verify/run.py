@@ -6,13 +6,13 @@ from typing import Any
 
 import polars as pl
 
-from batch.inputs import open_inputs
+from batch import open_inputs
 from features.applications import identifier
 from features.errors import InputError
 from features.matrix import build_features
 from features.rejects import APPLICATIONS
-from features.rfm.matches import NO_MATCHES, Matches
-from scoring.message.from_tables import to_messages
+from features.rfm import NO_MATCHES, Matches
+from scoring.message import to_messages
 from scoring.scorer import Scorer
 from verify.compare import Comparison, compare
 from verify.doors import Question, ask_batch, ask_rest

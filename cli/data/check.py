@@ -8,9 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from batch.check import Check, check_tables
-from batch.id_repairs import IdForm
-from batch.night import Accepted, frozen
+from batch import Accepted, Check, IdForm, check_tables, frozen
 from cli.console import note, say, say_table, stages, warn
 from cli.data.spec_files import read_spec
 from cli.doors.score import match_rows
@@ -26,7 +24,7 @@ from cli.options import (
     csv_dialect,
 )
 from features.errors import RejectLimitError, SettingsError
-from scoring.bundle.folder import read_bundle
+from scoring.bundle import read_bundle
 
 app = typer.Typer()
 

@@ -11,7 +11,7 @@ from features.errors import DeliveryError, InputError
 from recipes.dataset import Dataset
 from storage.durable import replace_files
 from storage.table_writer import encode
-from storage.tables.tables import read_table
+from storage.tables import read_table
 
 app = typer.Typer(no_args_is_help=True, help="Make canonical tables and a spec from a public or synthetic data set.")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from batch.inputs import read_inputs
+from batch import read_inputs
 from cli.console import note, say, say_table, stages
 from cli.data.spec_files import read_spec
 from cli.doors.score import match_rows
@@ -17,7 +17,7 @@ from features.errors import SettingsError
 from features.explain_row import describe_application, matrix_frame
 from features.matrix import build_features
 from features.spec.contract import Spec
-from scoring.bundle.folder import read_bundle
+from scoring.bundle import read_bundle
 from storage.durable import replace_files
 from storage.table_writer import encode
 from storage.targets import check_target, prepare_folder

@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
-from batch.joining import look_at_ids
+from batch import look_at_ids
 from cli.console import note, say, stages
 from cli.options import Applications, Encoding, Events, Separator, csv_dialect
 from features.dialect import Dialect
 from features.draft import Tables, draft_spec
 from features.spec.local import csv_lines
 from storage.durable import replace_files
-from storage.tables.column_passes import ColumnPasses
-from storage.tables.tables import read_table
+from storage.tables import ColumnPasses, read_table
 from storage.targets import prepare_folder
 
 app = typer.Typer(no_args_is_help=True, help="Draft a spec for your own data.")

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from batch.job import BatchJob, run_batch
-from batch.receipts import LogSettings
+from batch import BatchJob, LogSettings, run_batch
 from cli.console import note, say, say_table, stages
 from cli.doors.trusted import TrustOption, open_scorer
 from cli.log.log_options import PiiKey, ReceiptContent, read_pii_key

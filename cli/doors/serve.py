@@ -16,7 +16,7 @@ from cli.log.log_options import PiiKey, read_pii_key
 from features.errors import SettingsError
 
 if TYPE_CHECKING:
-    from api.settings import Settings
+    from api import Settings
 
 app = typer.Typer()
 
@@ -62,7 +62,7 @@ def serve(  # noqa: PLR0917 - typer takes options by name
     ] = None,
 ) -> None:
     """Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment."""
-    from api.settings import make_settings
+    from api import make_settings
 
     given = {
         "bundle": bundle,
@@ -85,9 +85,9 @@ def serve(  # noqa: PLR0917 - typer takes options by name
 
 
 def _serve(settings: "Settings") -> int:
-    from api.worker import open_keys, run_worker
-    from monitoring.live.registry import SHARED_FOLDER
-    from receipts.log.folder import create_log
+    from api import open_keys, run_worker
+    from monitoring.live import SHARED_FOLDER
+    from receipts.log import create_log
     from serving.json_log import JsonLog
     from serving.sealing import sealing
     from serving.supervisor import Supervisor

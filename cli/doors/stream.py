@@ -35,8 +35,7 @@ app.command("status", epilog=stream_status.EXAMPLE)(stream_status.status)
 def run(settings: StreamSettings) -> None:
     """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker, 9 decide first."""
     from cli.doors.trusted import open_scorer
-    from monitoring.live.door_metrics import StreamMetrics
-    from monitoring.live.live import NO_REFERENCE, Live
+    from monitoring.live import NO_REFERENCE, Live, StreamMetrics
     from scoring.health import NOT_COMPARED
     from serving.watchdog import Watchdog
     from stream.service import Control, run_worker
@@ -58,12 +57,12 @@ def run(settings: StreamSettings) -> None:
 
 def _answering(settings: StreamSettings, scorer: "Scorer", control: "Control") -> "AnswerMessages":
     """Return what answers messages, with the history store if one is configured."""
-    from scoring.message.message_scorer import MessageScorer
+    from scoring.message import MessageScorer
 
     if not settings.history or not scorer.bundle.spec.groups:
         return MessageScorer(scorer, control.metrics.observe).answer
     from history import MOST_EVENTS, MOST_IN_RECEIPT, Histories, Limits, open_store
-    from stream.history.histories import FromStore
+    from stream.history import FromStore
 
     most = MOST_IN_RECEIPT if settings.receipts else MOST_EVENTS
     limits = Limits(settings.history_max_age, settings.history_wait_ms / 1000, most)
@@ -107,10 +106,10 @@ def publish(
     encoding: Encoding = None,
 ) -> None:
     """Send applications with their customers' events to a topic, keyed by customer. Outlasts brokers that fail over."""
-    from batch.inputs import NO_EVENTS, check_needs_no_events
-    from scoring.bundle.folder import read_bundle
-    from scoring.message.from_tables import encode_messages, every_column
-    from storage.tables.tables import read_table
+    from batch import NO_EVENTS, check_needs_no_events
+    from scoring.bundle import read_bundle
+    from scoring.message import encode_messages, every_column
+    from storage.tables import read_table
     from stream.publish import Publishing
     from stream.publish import publish as send
 

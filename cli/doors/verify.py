@@ -15,7 +15,7 @@ from storage.durable import replace_files
 from storage.targets import prepare_folder
 
 if TYPE_CHECKING:
-    from verify.run import Report
+    from verify import Report
 
 app = typer.Typer()
 _DOORS_DIFFER = 7
@@ -43,8 +43,8 @@ def verify(  # noqa: PLR0917 - typer takes options by name
     """Score your applications at every door, each in a process of its own; exit 7 if one bit differs."""
     if out is not None:
         prepare_folder(out)
-    from verify.doors import Question
-    from verify.run import verify as run
+    from verify import Question
+    from verify import verify as run
 
     dialect = csv_dialect(separator, encoding) if separator or encoding else None
     question = Question(bundle=bundle.resolve(), applications=applications, events=events, dialect=dialect)

@@ -9,9 +9,9 @@ import typer
 from cli.console import note, say, say_table, stages
 from cli.figures import metric_rows, say_curves
 from cli.options import Encoding, Separator, csv_dialect
-from scoring.bundle.folder import read_bundle
+from scoring.bundle import read_bundle
 from scoring.evaluate_files import check_made_by, evaluate_decisions
-from storage.tables.tables import read_table
+from storage.tables import read_table
 
 app = typer.Typer()
 

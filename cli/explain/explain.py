@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import polars as pl
 import typer
 
-from batch.inputs import read_inputs
+from batch import read_inputs
 from cli.console import note, say, say_table, stages
 from cli.data.spec_files import read_dictionary
 from cli.explain.explain_page import explain_page
@@ -18,8 +18,7 @@ from features.reason_codes import complete_reasons
 from features.spec.contract import Spec
 from scoring.decisions import decision_lines, decision_schema
 from scoring.explanation import Explanation, explain_application
-from scoring.reasons.book import ReasonBook
-from scoring.reasons.explainer import Explainer
+from scoring.reasons import Explainer, ReasonBook
 from scoring.scorer import Scorer
 from storage.durable import replace_files
 from storage.targets import prepare_folder, refuse_overwriting

@@ -57,7 +57,7 @@ def load(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Fill a store from a file with all events of all customers; what an earlier run wrote is not written again."""
     from history import Loading, fingerprint, load_events, open_store
-    from storage.tables.tables import read_table
+    from storage.tables import read_table
 
     opened = open_store(store)
     spec = opened.settings.spec
@@ -85,7 +85,7 @@ def load(  # noqa: PLR0917 - typer takes options by name
 def schema(store: StoreOption) -> None:
     """Print the JSON Schema of the messages of the topic of events."""
     from history import open_store
-    from scoring.message.schema import event_schema
+    from scoring.message import event_schema
 
     opened = open_store(store)
     say(json.dumps(event_schema(opened.settings.spec), indent=2, ensure_ascii=False))

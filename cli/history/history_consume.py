@@ -49,8 +49,7 @@ def consume(
     from serving.breaker import Breaker
     from stream.client.cluster import Admin
     from stream.client.topic_reader import TopicReader
-    from stream.history.fill import Aside, Fill, Sources
-    from stream.history.fill_start import begin
+    from stream.history import Aside, Fill, Sources, begin
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stopping: list[bool] = []
@@ -94,7 +93,7 @@ def verify(
     """Read the topic of events again and compare each customer with the store; exit code 7 if anything differs."""
     from history import create_store, open_store
     from stream.client.topic_reader import TopicReader
-    from stream.history.fill_verify import verify as compare
+    from stream.history import verify as compare
 
     del dead_letters  # so that the options of `consume` can be given as they are
     opened = open_store(store)
@@ -121,7 +120,7 @@ def erase(
 ) -> None:
     """Have all stores erase a customer's events up to now, by a message to the control topic."""
     from stream.client.topic_reader import TopicReader
-    from stream.history.event_messages import erase_message
+    from stream.history import erase_message
 
     reader = TopicReader(settings.connection, topic, f"credit-history-{topic}")
     until = {str(partition): high for partition, (_, high) in reader.extents().items()}
@@ -140,7 +139,7 @@ def void(
     control: Annotated[str, typer.Option("--control", help="Topic of erasures and voids.")] = "credit.events-control",
 ) -> None:
     """Have all stores take one event back, or the mark of one that cannot be used; `show` and dead letters name it."""
-    from stream.history.event_messages import void_message
+    from stream.history import void_message
 
     _send(settings, control, customer_id, void_message(customer_id, partition, offset))
     say(f"void sent to {control}")

@@ -14,7 +14,7 @@ from cli.log.log_options import AsJson, Log, PiiKey, instant, read_pii_key
 from features.errors import InputError
 
 if TYPE_CHECKING:
-    from verify.reconcile import Reconciled
+    from verify import Reconciled
 
 EXAMPLE = "Example: credit history reconcile demo/log --store demo/history"
 _DEFECT = 7
@@ -46,10 +46,9 @@ def reconcile(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Hold decisions whose events came from a store against a batch over it; exit 7 if a difference has no cause."""
     from history import open_store
-    from receipts.log.read import segments
-    from receipts.replay.bundles import find_bundles
-    from receipts.replay.replay import all_parts, since_when
-    from verify.reconcile import reconcile as run
+    from receipts.log import segments
+    from receipts.replay import all_parts, find_bundles, since_when
+    from verify import reconcile as run
 
     begin = None if since is None else instant("--since", since)
     opened = open_store(store)

@@ -16,8 +16,7 @@ from cli.log.log_receipt import as_record, say_receipt
 from features.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from receipts.log.audit import Audit
-    from receipts.log.removal import Removed
+    from receipts.log import Audit, Removed
 
 _KEYED = "Ids in this log are stored keyed: give the file of the key with --pii-key."
 app = typer.Typer(no_args_is_help=True, help="The decision log: find receipts, verify its chains, remove what must go.")
@@ -43,9 +42,8 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
     as_json: AsJson = False,
 ) -> None:
     """Print receipts: inputs, features, decision, reasons, bundle. Of an application, customer, decision or header."""
-    from receipts.log.find import find
-    from receipts.log.find_headers import find_by_header
-    from receipts.outbox.unsealed import find_unsealed
+    from receipts.log import find, find_by_header
+    from receipts.outbox import find_unsealed
     from receipts.pii import stored_forms
 
     asked = {"application_id": application_id, "customer_id": customer_id, "decision_id": decision_id}
@@ -80,7 +78,7 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _why_not(log: Path, pii_key: Path | None, unsealed: int) -> str:
-    from receipts.log.read import segments
+    from receipts.log import segments
 
     found = segments(log)
     keyed = any(segment.keyed for segment in found)
@@ -113,7 +111,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check each chain, file and receipt; exit 1 if anything was changed, removed or added, naming what and where."""
-    from receipts.log.audit import audit
+    from receipts.log import audit
 
     with stages("Verifying", 1) as stage:
         stage("read")
@@ -160,7 +158,7 @@ def expire(
     as_json: AsJson = False,
 ) -> None:
     """Remove receipts that are older than you must keep them. Tombstones stay, and the chain still verifies."""
-    from receipts.log.removal import expire as run
+    from receipts.log import expire as run
 
     _say_removed(log, run(log, instant("--before", before), datetime.now(UTC)), as_json=as_json)
 
@@ -173,8 +171,8 @@ def erase(
     as_json: AsJson = False,
 ) -> None:
     """Remove the receipts of one customer. Tombstones hold no personal data, and the chain still verifies."""
-    from receipts.log.read import segments
-    from receipts.log.removal import erase as run
+    from receipts.log import erase as run
+    from receipts.log import segments
     from receipts.pii import stored_forms
 
     key = read_pii_key(pii_key)
@@ -200,8 +198,8 @@ def _say_removed(log: Path, removed: "Removed", *, as_json: bool) -> None:
 
 
 def _unsealed(log: Path) -> bool:
-    from receipts.log.folder import OUTBOX
-    from receipts.outbox.outbox_files import SUFFIX
+    from receipts.log import OUTBOX
+    from receipts.outbox import SUFFIX
 
     return any((log / OUTBOX).glob(f"*/*{SUFFIX}"))
 

@@ -19,7 +19,7 @@ from stream.settings.settings import ConnectionSettings
 
 if TYPE_CHECKING:
     from features.spec.contract import Spec
-    from receipts.log.chain import Head
+    from receipts.log import Head
 
 EXAMPLE = "Example: credit log consume --log demo/log --bundles demo/bundles --brokers 127.0.0.1:9092"
 _PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
@@ -61,10 +61,9 @@ def consume(
     pii_key: PiiKey = None,
 ) -> None:
     """Seal the stream's receipts into the decision log, exactly once, until SIGTERM; prints each new head."""
-    from receipts.log.chain import Chain
+    from receipts.log import Chain
     from stream.client.topic_reader import TopicReader
-    from stream.receipts.consume import Consume, Sealing
-    from stream.receipts.receipt_reading import Aside, ReceiptReading
+    from stream.receipts import Aside, Consume, ReceiptReading, Sealing
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     reading = ReceiptReading(
@@ -96,7 +95,7 @@ def _place(text: str) -> tuple[int, int]:
 
 
 def _specs(bundles: Path) -> Callable[[str], "Spec"]:
-    from scoring.bundle.folder import read_bundle
+    from scoring.bundle import read_bundle
 
     @lru_cache
     def spec_of(bundle_id: str) -> "Spec":

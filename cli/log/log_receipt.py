@@ -7,8 +7,8 @@ import polars as pl
 
 from cli.console import say, say_table
 from receipts.frame import CHECK_ID, FEATURE, OPTIONAL, ORIGIN
-from receipts.log.read import Segment
-from receipts.outbox.unsealed import Waiting
+from receipts.log import Segment
+from receipts.outbox import Waiting
 from scoring.decisions import decision_lines
 
 

@@ -8,7 +8,7 @@ import typer
 from cli.console import note, say, stages, warn
 from cli.log.log_options import Log, PiiKey, read_pii_key
 from cli.options import Encoding, Separator, csv_dialect
-from storage.tables.tables import read_table
+from storage.tables import read_table
 
 app = typer.Typer(no_args_is_help=True, help="True outcomes of decisions, beside the decision log.")
 

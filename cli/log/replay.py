@@ -16,9 +16,8 @@ from features.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from polars import DataFrame
 
-    from receipts.log.read import Segment
-    from receipts.replay.replay import Parts, Replay
-    from receipts.replay.what_if import WhatIf
+    from receipts.log import Segment
+    from receipts.replay import Parts, Replay, WhatIf
 
 app = typer.Typer()
 _DIFFERS = 7
@@ -41,8 +40,8 @@ def replay(  # noqa: PLR0917 - typer takes options by name
     as_json: AsJson = False,
 ) -> None:
     """Decide receipts again and compare every bit; exit 7 if one differs. With --against, what would change instead."""
-    from receipts.replay.replay import replay as run
-    from receipts.replay.what_if import what_if
+    from receipts.replay import replay as run
+    from receipts.replay import what_if
     from scoring.scorer import Scorer
 
     threads = len(os.sched_getaffinity(0))
@@ -64,9 +63,8 @@ def replay(  # noqa: PLR0917 - typer takes options by name
 def _chosen(
     log: Path, bundles: Path, which: tuple[str | None, str | None], pii_key: Path | None
 ) -> tuple["Parts", dict[str, Path]]:
-    from receipts.log.read import segments
-    from receipts.replay.bundles import find_bundles
-    from receipts.replay.replay import all_parts, since_when
+    from receipts.log import segments
+    from receipts.replay import all_parts, find_bundles, since_when
 
     decision_id, since = which
     if decision_id is not None and since is not None:
@@ -82,8 +80,8 @@ def _chosen(
 
 
 def _found(log: Path, decision_id: str, key: bytes | None) -> list[tuple["Segment", "DataFrame"]]:
-    from receipts.log.find import find
-    from receipts.outbox.unsealed import find_unsealed
+    from receipts.log import find
+    from receipts.outbox import find_unsealed
     from receipts.pii import stored_forms
 
     unsealed = find_unsealed(log, "decision_id", decision_id, key)

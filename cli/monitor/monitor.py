@@ -12,14 +12,14 @@ from cli.console import say, say_table, stages, warn
 from cli.log.log_options import instant
 from cli.options import BundleOption
 from features.errors import DeliveryError, SettingsError
-from scoring.bundle.folder import read_bundle
+from scoring.bundle import read_bundle
 from storage.durable import replace_files
 from storage.targets import refuse_overwriting
 
 if TYPE_CHECKING:
     from cli.monitor.monitor_sources import Span
-    from monitoring.nightly.watch import Figures, Watched
-    from scoring.bundle.folder import Bundle
+    from monitoring.nightly import Figures, Watched
+    from scoring.bundle import Bundle
 
 app = typer.Typer()
 ALARM = 8
@@ -68,7 +68,7 @@ def monitor(  # noqa: PLR0917 - typer takes options by name
     if find_spec("matplotlib") is None:
         raise SettingsError("the plots need a library that a plain install leaves out. Run pip install .[monitor].")
     from cli.monitor.monitor_sources import Span
-    from monitoring.nightly.watch import watch
+    from monitoring.nightly import watch
 
     given = {_Source.DECISIONS: decisions, _Source.APPLICATIONS: applications, _Source.EVENTS: events}
     files = _files_or_log(log, given, labels)
@@ -137,8 +137,7 @@ def _read(bundle: "Bundle", span: "Span", log: Path | None, files: list[Path], l
 
 
 def _write(figures: "Figures", out: Path) -> None:
-    from monitoring.page.content import content
-    from monitoring.page.page import render
+    from monitoring.page import content, render
 
     found = content(figures)
     try:
@@ -150,7 +149,7 @@ def _write(figures: "Figures", out: Path) -> None:
 
 
 def _say(figures: "Figures", out: Path) -> None:
-    from monitoring.page.content import headline
+    from monitoring.page import headline
 
     for note in figures.watched.notes:
         warn(f"note: {note}")

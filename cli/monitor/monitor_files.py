@@ -6,21 +6,19 @@ from pathlib import Path
 
 import polars as pl
 
-from batch.inputs import read_inputs
+from batch import read_inputs
 from cli.monitor.monitor_sources import Span, gather
 from features.applications import ROW, identifier, read_applications, require_columns
 from features.errors import InputError
 from features.matrix import FeatureTable, build_features, list_features
 from features.rejects import dirt_frame
-from monitoring.nightly.intake import FEATURE, Outcomes
-from monitoring.nightly.watch import Watched
+from monitoring.nightly import FEATURE, Outcomes, Watched
 from receipts.outcomes import read_labels
-from scoring.bundle.folder import Bundle
-from scoring.bundle.reference import Reference, read_reference
+from scoring.bundle import Bundle, Reference, read_reference
 from scoring.decisions import decision_ids
 from scoring.evaluate_files import check_made_by
 from scoring.health import NOT_COMPARED, compare_columns, compare_matches
-from storage.tables.tables import read_table
+from storage.tables import read_table
 
 _MOST_OFF = 1e-3  # of a sum of probabilities from 1, if a program rounded them
 

@@ -11,14 +11,11 @@ from cli.monitor.monitor_sources import Span, gather
 from features.applications import read_applications
 from features.errors import InputError
 from features.rejects import dirt_frame
-from monitoring.nightly.intake import Outcomes
-from monitoring.nightly.survey import Plan
-from monitoring.nightly.watch import Watched
-from receipts.log.read import Segment, segments
+from monitoring.nightly import Outcomes, Plan, Watched
+from receipts.log import Segment, segments
 from receipts.outcomes import read_outcomes
-from scoring.bundle.folder import Bundle
-from scoring.bundle.reference import read_reference
-from scoring.message.decoder import MessageDecoder
+from scoring.bundle import Bundle, read_reference
+from scoring.message import MessageDecoder
 
 _SAMPLED_MESSAGES = 20_000
 _SHOWN = 3

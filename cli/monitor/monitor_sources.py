@@ -7,11 +7,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from monitoring.nightly.intake import Intake, Outcomes
-from monitoring.nightly.survey import SURVEYED, Plan, Survey
-from monitoring.nightly.watch import Watched
-from scoring.bundle.folder import Bundle
-from scoring.bundle.reference import read_reference
+from monitoring.nightly import SURVEYED, Intake, Outcomes, Plan, Survey, Watched
+from scoring.bundle import Bundle, read_reference
 
 _SHOWN = 5
 Read = Callable[[list[str]], Iterator[pl.DataFrame]]

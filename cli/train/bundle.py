@@ -15,9 +15,9 @@ from features.errors import BundleError
 from features.spec.contract import Spec
 from metrics import Evaluation
 from scoring import links
-from scoring.bundle.folder import read_bundle
+from scoring.bundle import read_bundle
 from scoring.machine import cpu_family
-from scoring.message.schema import application_schema, decision_json_schema, example_application
+from scoring.message import application_schema, decision_json_schema, example_application
 from scoring.scorer import Scorer
 
 app = typer.Typer(no_args_is_help=True, help="Show, verify, sign, promote or roll back a bundle.")

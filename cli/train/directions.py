@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def say_proposals(data: "TrainingData", spec: Spec, kind: str, seed: int) -> None:
     """Print the table of proposals, then TOML to paste into the spec."""
-    from training.fit.fit import ModelKind
+    from training.fit import ModelKind
     from training.propose import propose
 
     found = propose(data, spec, ModelKind(kind), seed)

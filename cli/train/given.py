@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from batch.joining import look_at_tables
+from batch import look_at_tables
 from cli.console import note, say, say_table, warn
 from cli.doors.score import match_rows
 from features.spec.contract import Spec

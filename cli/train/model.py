@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import polars as pl
 import typer
 
-from batch.inputs import NO_EVENTS, check_needs_no_events
+from batch import NO_EVENTS, check_needs_no_events
 from cli.console import note, say, stages, warn
 from cli.data.spec_files import read_dictionary, read_spec
 from cli.options import DictionaryOption, Encoding, Separator, csv_dialect
@@ -19,8 +19,7 @@ from features.dialect import Dialect
 from features.errors import InputError, SettingsError
 from features.reason_codes import complete_reasons
 from features.spec.contract import Spec
-from storage.tables.table_files import find_tables
-from storage.tables.tables import read_table
+from storage.tables import find_tables, read_table
 
 if TYPE_CHECKING:
     from training.data import TrainingData
@@ -87,8 +86,8 @@ def train(  # noqa: PLR0917 - typer takes options by name
     encoding: Encoding = None,
 ) -> None:
     """Train, calibrate, choose the policy, evaluate, prove the export, publish; the bundle's folder is printed last."""
-    from model_export.export import export as publish
-    from training.fit.fit import ModelKind
+    from model_export import export as publish
+    from training.fit import ModelKind
     from training.run import RunOptions
     from training.run import train as run
 
@@ -147,8 +146,8 @@ def export(  # noqa: PLR0917 - typer takes options by name
     encoding: Encoding = None,
 ) -> None:
     """Take a model trained elsewhere on our feature matrix, worst class first: calibrate, prove the export, publish."""
-    from model_export.adopted.adopted import Adoption, take_over
-    from model_export.export import export as publish
+    from model_export import Adoption, take_over
+    from model_export import export as publish
 
     contract = _complete(read_spec(spec), dictionary)
     with stages("Exporting", 4 if expected is None else 5) as stage:

@@ -8,7 +8,7 @@ import typer
 from cli.console import say, say_table, stages, warn
 from features.errors import SettingsError
 from metrics import Place, Unit, listed, value_of
-from scoring.bundle.folder import Bundle, read_bundle
+from scoring.bundle import Bundle, read_bundle
 from scoring.policy import Policy
 from scoring.scorer import Scorer
 
@@ -103,7 +103,7 @@ def set_policy(
     Floors, the least precision and recall of the best class, are those of the file, else those of the bundle's spec.
     """
     from cli.train.model import training_data
-    from model_export.new_policy import choose_new_policy, on_histogram, publish_policy
+    from model_export import choose_new_policy, on_histogram, publish_policy
     from training.costs_file import with_costs
     from training.evaluate.rejudge import rejudge
 

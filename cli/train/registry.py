@@ -12,8 +12,7 @@ from features.errors import SettingsError
 from scoring import links
 
 if TYPE_CHECKING:
-    from registry import Entry, Ledger, Trust
-    from registry.envelope import Key
+    from registry import Entry, Key, Ledger, Trust
 
 app = typer.Typer(no_args_is_help=True, help="Propose, approve and put back bundles, with a record of who and why.")
 
@@ -191,7 +190,7 @@ def _keys(trust: Path | None) -> "Trust | None":
 
 
 def _key(path: Path | None) -> "Key | None":
-    from registry.envelope import read_key
+    from registry import read_key
 
     return None if path is None else read_key(path)
 

@@ -7,9 +7,9 @@ import typer
 
 from cli.console import say, say_table, stages
 from features.errors import SettingsError
-from scoring.bundle.folder import Bundle, read_bundle
+from scoring.bundle import Bundle, read_bundle
 from storage.durable import replace_files
-from storage.tables.tables import read_table
+from storage.tables import read_table
 from storage.targets import prepare_folder, refuse_overwriting
 
 if TYPE_CHECKING:

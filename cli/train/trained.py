@@ -12,7 +12,7 @@ from metrics import Evaluation
 
 def say_trained(evaluation: dict[str, Any], published: Path) -> None:
     """Print what a search gained, the metrics, the verdict in sentences, and where the bundle is."""
-    from scoring.bundle.folder import read_bundle
+    from scoring.bundle import read_bundle
     from training.report.content import verdict
     from training.report.files import content_of
 

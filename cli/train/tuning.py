@@ -10,7 +10,7 @@ from features.errors import SettingsError
 from features.spec.contract import Spec
 
 if TYPE_CHECKING:
-    from training.search.tune import Search
+    from training.search import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def search_limits(trials: int | None, minutes: float | None) -> Limits | None:
 
 def make_search(limits: Limits, study: Path, spec: Spec, stage: Stages) -> "Search":
     """Wire a search to the clock, to its file and to the progress bar."""
-    from training.search.tune import Search
+    from training.search import Search
 
     end = None if limits.minutes is None else time.monotonic() + 60 * limits.minutes
     if limits.minutes is not None:

@@ -4,7 +4,7 @@ A new kind is a file in this folder and a line in `registry.py`..
 """
 
 from features.cells.by_value import spellings_of
-from features.cells.causes import AFTER, MISSING, MISSING_TOKEN, OUT_OF_RANGE, UNKNOWN, UNREADABLE, Unusable
+from features.cells.causes import AFTER, MISSING, UNKNOWN, UNREADABLE
 from features.cells.decimals import MOST_MINOR_UNITS, NUMBER
 from features.cells.guess import Found, Guess
 from features.cells.kinds.kind import Kind, ToNumber
@@ -14,7 +14,6 @@ from features.cells.reading import (
     PLAIN_ROWS,
     Cells,
     Columns,
-    Definition,
     Reader,
     Reading,
     all_match,
@@ -29,28 +28,29 @@ __all__ = [
     "FEW_ROWS",
     "KINDS",
     "MISSING",
-    "MISSING_TOKEN",
     "MOST_MINOR_UNITS",
     "NUMBER",
-    "OUT_OF_RANGE",
     "PLAIN_ROWS",
     "UNKNOWN",
     "UNREADABLE",
     "Cells",
     "Columns",
-    "Definition",
     "Found",
     "Guess",
     "Kind",
     "Reader",
     "Reading",
     "ToNumber",
-    "Unusable",
     "all_match",
+    "decimal_advice",
     "has_few_rows",
+    "instant_advice",
+    "instants",
     "joined_lines",
     "kind_of",
     "number_text",
+    "recognise",
     "related",
     "spellings_of",
+    "texts",
 ]

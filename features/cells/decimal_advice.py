@@ -9,6 +9,8 @@ from features.cells import Reader, kind_of
 from features.spec.contract import Attribute, Spec
 from features.spec.toml_table import toml_text
 
+__all__ = ["decimal_advice"]
+
 _LOOKED_AT = 20_000
 _WORTH_A_LOOK, _GAIN = 0.01, 0.01  # of the cells
 _KINDS = {"number", "integer", "money", "percent", "duration"}

@@ -6,6 +6,8 @@ import polars as pl
 
 from features.cells.recognise import date_advice
 
+__all__ = ["instant_advice"]
+
 _MOST = 0.5  # of the applications, rejected for it: then it is the form, and not dirt
 _LOOKED_AT = 100_000
 _COLUMNS = {

@@ -11,7 +11,9 @@ from features.cells import Reading, all_match, joined_lines
 from features.cells.causes import IS_MISSING, IS_OUTSIDE, IS_UNREADABLE
 from features.cells.texts import whole_text
 from features.errors import InputError
-from features.rfm.history import Int64s
+from features.event_arrays import Int64s
+
+__all__ = ["FIRST", "INSTANT_FORMAT", "LAST", "TEXT", "instant", "instant_text", "read_instant"]
 
 # ISO 8601 / RFC 3339: a date, or a date and a time with up to 6 decimals (more only if they are 0) and an offset.
 TEXT = (

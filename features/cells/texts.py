@@ -9,6 +9,8 @@ from features.cells.reading import Definition
 from features.errors import InputError
 from features.spec.contract import Attribute
 
+__all__ = ["WHITE_SPACE"]
+
 # The characters that Unicode calls White_Space. Python's strip() takes four control characters more.
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 COMMA, POINT = ",", "."

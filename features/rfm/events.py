@@ -15,8 +15,8 @@ from features.cells.decimals import parse_minor_units, people_write, quick_minor
 from features.cells.local_instants import declared_instant
 from features.cells.texts import POINT, WHITE_SPACE, number_text, plain_text
 from features.errors import InputError
+from features.event_arrays import History, Int64s
 from features.rejects import EVENTS, Dirt, count_dirt, rejects_frame
-from features.rfm.history import History, Int64s
 from features.spec.contract import EVENT_COLUMNS, Spec
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from features.rfm.history import History, Int64s
+from features.event_arrays import History, Int64s
 from features.spec.contract import MICROSECONDS_PER_DAY, Spec
 
 _NEVER, _ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min

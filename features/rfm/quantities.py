@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.rfm.history import Float64s, History, Int64s, own_histories
+from features.event_arrays import Float64s, History, Int64s, own_histories
 from features.rfm.windows import Clock, Timeline, Windows
 from features.spec.contract import Feature, Monetary, RfmGroup, Spec
 

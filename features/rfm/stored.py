@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.event_arrays import History, Int64s, concatenated
 from features.rejects import EVENTS, count_dirt
 from features.rfm.events import IGNORED, IGNORED_KIND, NO_UNUSABLE, Events
-from features.rfm.history import History, Int64s, concatenated
 
 
 class Unusable(NamedTuple):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features.cells import MOST_MINOR_UNITS
 from features.errors import InputError
-from features.rfm.history import Float64s, History, Int64s
+from features.event_arrays import Float64s, History, Int64s
 from features.spec.contract import MICROSECONDS_PER_DAY, Monetary, RfmGroup
 
 _ROOT_OF_INT64 = 3_037_000_499

@@ -8,6 +8,8 @@ import polars as pl
 
 from features.spec.contract import Spec
 
+__all__ = ["class_texts", "class_value", "match_classes", "spelled", "without_class"]
+
 BY_VALUE = 2  # the version of the spec since which classes match by value
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _FLAGS = {"true": "1", "false": "0"}

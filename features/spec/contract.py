@@ -9,6 +9,21 @@ from enum import StrEnum
 from features.dialect import Dialect, InstantForms
 from features.spec.weights_part import Weights
 
+__all__ = [
+    "EVENT_COLUMNS",
+    "IDENTITY",
+    "MICROSECONDS_PER_DAY",
+    "Attribute",
+    "Currency",
+    "Feature",
+    "Floors",
+    "Monetary",
+    "RfmGroup",
+    "ScoreScaling",
+    "Spec",
+    "probability_column",
+]
+
 MICROSECONDS_PER_DAY = 86_400_000_000
 IDENTITY = ("application_id", "customer_id", "as_of")
 EVENT_COLUMNS = ("customer_id", "occurred_at", "kind", "amount")

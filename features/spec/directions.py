@@ -16,6 +16,8 @@ from features.cells import kind_of
 from features.errors import SpecError
 from features.spec.contract import Attribute, Monetary, RfmGroup, Spec
 
+__all__ = ["feature_directions", "is_ordered", "missing_ends", "more_of", "no_event_ends"]
+
 
 def check_directions(spec: Spec) -> None:
     """Check that each direction says something about its features.

@@ -25,6 +25,8 @@ from features.spec.policy_part import read_costs, read_floors
 from features.spec.toml_table import Table, errors_of
 from features.spec.weights_part import read_weights
 
+__all__ = ["parse_spec"]
+
 SPEC_VERSION = 2  # that drafts and recipes write
 _READABLE = (1, SPEC_VERSION)
 _KEYS = (

@@ -7,6 +7,8 @@ from features.dialect import Dialect, InstantForms, declared
 from features.errors import SpecError
 from features.spec.toml_table import Table
 
+__all__ = ["csv_lines"]
+
 _OFFSET = re.compile(r"UTC|([+-])([01][0-9]|2[0-3]):?([0-5][0-9])")
 
 

@@ -4,6 +4,8 @@ from features.errors import SpecError
 from features.spec.contract import Floors
 from features.spec.toml_table import Table
 
+__all__ = ["check_cost_row", "read_costs", "read_floors"]
+
 
 def read_costs(table: Table, classes: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
     """Read `policy.costs`: one row per actual class, one cost per assigned class.

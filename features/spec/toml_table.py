@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from features.errors import SpecError
 
+__all__ = ["Table"]
+
 LARGEST_NUMBER = 1e15
 
 

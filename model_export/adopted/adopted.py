@@ -14,7 +14,7 @@ from model_export.adopted.notebook_causes import Compared, refuse
 from model_export.trees.load import Loaded, load_model
 from training.adopt import adopt, halves
 from training.data import Examples, TrainingData, label_examples
-from training.fit.calibrate import fit_calibration
+from training.fit import fit_calibration
 from training.run import Progress, Trained
 
 

@@ -12,8 +12,7 @@ from features.spec.contract import Spec
 from model_export.adopted.notebook import Expected, Floats, differences, to_probabilities
 from model_export.adopted.notebook_inputs import fills, mixed_fill, orders, sentinels
 from model_export.trees.load import Loaded
-from training.fit.calibrate import Calibration
-from training.fit.fit import Fitted, FittedXgboost
+from training.fit import Calibration, Fitted, FittedXgboost
 
 _FITS = 0.99  # of the rows that were looked at
 _ROWS = 400

@@ -9,7 +9,7 @@ from sklearn.tree._tree import Tree as SklearnTree
 
 from features.errors import ExportError
 from model_export.trees.neutral import ALL_CLASSES, Ensemble, Tree
-from training.fit.fit import LEAST_PROBABILITY
+from training.fit import LEAST_PROBABILITY
 
 _FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
 _SINGLE_TREES = (DecisionTreeClassifier, ExtraTreeClassifier)

@@ -13,7 +13,7 @@ from features.spec.contract import Spec
 from model_export.trees.load_forest import load_forest
 from model_export.trees.trees import from_model
 from training.adopt import check_columns
-from training.fit.fit import Fitted, FittedXgboost
+from training.fit import Fitted, FittedXgboost
 
 _XGBOOST = (".json", ".ubj")
 _FOREST = ".skops"

@@ -14,7 +14,7 @@ from features.errors import ExportError, InputError
 from features.spec.contract import Spec
 from model_export.trees.forest_trees import check_forest
 from training.adopt import check_columns
-from training.fit.fit import FittedForest, ModelKind
+from training.fit import FittedForest, ModelKind
 
 _TREE = "sklearn.tree._tree.Tree"  # skops leaves it to its caller, because scikit-learn follows node numbers unchecked
 _UNREADABLE = (

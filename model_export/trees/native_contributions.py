@@ -13,8 +13,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from model_export.trees.trees import ALL_CLASSES, Ensemble, Tree, leaf_of_nothing
-from training.fit.booster_json import loaded, tree_json
-from training.fit.fit import Fitted, FittedXgboost, OrdinalXgboost
+from training.fit import Fitted, FittedXgboost, OrdinalXgboost, loaded, tree_json
 
 _LARGEST = np.finfo(np.float32).max
 

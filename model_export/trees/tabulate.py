@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from features.errors import ExportError
 from model_export.trees.shapley import leaf_values
 from model_export.trees.trees import ALL_CLASSES, Ensemble, Tree
-from scoring.reasons.shap_tables import GROUP_CONDITIONS, ShapTables
+from scoring.reasons import GROUP_CONDITIONS, ShapTables
 
 MOST_BYTES = 128 * 2**20
 _LARGEST_SUM = 2**31 - 1

@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 from features.errors import ExportError
 from model_export.trees.forest_trees import from_forest
 from model_export.trees.neutral import ALL_CLASSES, Ensemble, Tree
-from training.fit.booster_json import base_margin
-from training.fit.fit import BINARY, LEAST_SHARE, Fitted, FittedForest, FittedXgboost, OrdinalForest, OrdinalXgboost
+from training.fit import (
+    BINARY,
+    LEAST_SHARE,
+    Fitted,
+    FittedForest,
+    FittedXgboost,
+    OrdinalForest,
+    OrdinalXgboost,
+    base_margin,
+)
 
 __all__ = ["ALL_CLASSES", "Ensemble", "Tree", "from_forest", "from_model", "from_xgboost"]
 

@@ -11,7 +11,7 @@ from monitoring.live.live import DirtCounts, Live
 from monitoring.live.metric_names import DIRT, REST_WORKER, STREAM, Metric
 from monitoring.live.registry import Deaths, Registry
 from scoring.decisions import Decided
-from scoring.message.message_scorer import Answer
+from scoring.message import Answer
 
 
 class DoorMetrics:

@@ -19,8 +19,7 @@ from monitoring.live.live_counts import Layout, Matrix, Seen
 from monitoring.live.live_health import LiveHealth, Say
 from monitoring.live.live_window import SharedWindow
 from monitoring.live.metric_names import LIVE
-from scoring.bundle.folder import REFERENCE, Bundle
-from scoring.bundle.reference import Reference, read_reference
+from scoring.bundle import REFERENCE, Bundle, Reference, read_reference
 from scoring.decisions import Decided
 
 LEAST_DECISIONS = 500  # no PSI of fewer: of 500 the one of ten bins is beyond 0.05 by chance in one window of 500

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from features.matrix import list_features
 from features.spec.contract import Spec
-from scoring.bundle.bins import Item
-from scoring.bundle.reference import Reference
+from scoring.bundle import Item, Reference
 
 Counts = NDArray[np.int64]
 Matrix = NDArray[np.float32]

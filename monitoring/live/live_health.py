@@ -6,11 +6,11 @@ from prometheus_client.metrics_core import Metric as Family
 
 from features.matrix import list_features
 from features.rejects import APPLICATIONS, Dirt
-from features.rfm.matches import Matches
+from features.rfm import Matches
 from features.spec.contract import Spec
 from monitoring.live.families import gauge
 from monitoring.live.live_counts import Seen
-from scoring.bundle.reference import Reference
+from scoring.bundle import Reference
 from scoring.health import Finding, compare_columns, compare_matches
 
 LEAST_CHANCE = 1e-6  # of a finding: the window is looked at again and again

@@ -10,7 +10,7 @@ from monitoring.divergence import normal_quantile, psi
 from monitoring.nightly.estimate import LEAST_ROWS, reach
 from monitoring.nightly.finding import Finding, Kind
 from monitoring.nightly.truth import FALSE_ALARMS, Evidence, Labelled
-from scoring.bundle.reference import Reference
+from scoring.bundle import Reference
 
 LEAST_EXCESS, LEAST_GAP = 0.02, 0.02  # nats, and points of a class's share, that matter
 

@@ -14,7 +14,7 @@ from features.cells import MISSING, UNKNOWN
 from monitoring.divergence import Size, psi_band
 from monitoring.nightly.finding import WHOLE, Finding, Kind, compared, most_moved, rate
 from monitoring.nightly.window import Tally, Window
-from scoring.bundle.bins import Item
+from scoring.bundle import Item
 
 FALSE_ALARMS = 0.02
 

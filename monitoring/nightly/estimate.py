@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metrics import Floats, Linear, Place, Sums, listed, monitored, named, sampling_variance, variance
 from monitoring.divergence import normal_quantile
 from monitoring.nightly.drift import Part
-from scoring.bundle.reference import Claim, Reference
+from scoring.bundle import Claim, Reference
 
 FALSE_ALARMS = 0.01
 LEAST_ROWS = 50  # that a metric must be a share or mean of, to raise an alarm

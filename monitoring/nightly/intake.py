@@ -16,8 +16,7 @@ from monitoring.nightly.agreement import SAME, Doors
 from monitoring.nightly.survey import Plan
 from monitoring.nightly.truth import Labelled
 from monitoring.nightly.window import Block, Window
-from scoring.bundle.folder import Bundle
-from scoring.bundle.reference import Reference
+from scoring.bundle import Bundle, Reference
 from scoring.lookup import Lookup
 
 FEATURE = "feature:"

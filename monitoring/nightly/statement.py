@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from monitoring.nightly.estimate import LEAST_ROWS
 from monitoring.nightly.finding import WHOLE, Finding, Kind
-from scoring.bundle.reference import Reference
+from scoring.bundle import Reference
 
 _SIGMAS = 3.0
 

@@ -25,7 +25,7 @@ from metrics import (
 )
 from monitoring.divergence import normal_quantile
 from monitoring.nightly.estimate import LEAST_ROWS, interval, reach, tests
-from scoring.bundle.reference import Reference
+from scoring.bundle import Reference
 
 FALSE_ALARMS = 0.01
 _BINS, _LEAST_IN_A_BIN = 10, 20

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from features.rfm.matches import Matches
+from features.rfm import Matches
 from metrics import Figure
 from monitoring.nightly.agreement import Agreement
 from monitoring.nightly.alarms import (
@@ -28,7 +28,7 @@ from monitoring.nightly.finding import WHOLE, Finding, ranked
 from monitoring.nightly.statement import Statement, statement
 from monitoring.nightly.truth import Cohort, Evidence, Labelled, Yardstick, calibration, cohort, refused_unknown
 from monitoring.nightly.window import Window
-from scoring.bundle.folder import Bundle
+from scoring.bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from features.rejects import APPLICATIONS
 from metrics import Sums
-from scoring.bundle.bins import Column, Item, count, design_effect, place
-from scoring.bundle.reference import Reference
+from scoring.bundle import Column, Item, Reference, count, design_effect, place
 
 Indices = NDArray[np.int64]
 Cell = tuple[int, str]  # period, door

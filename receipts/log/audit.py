@@ -13,7 +13,7 @@ from receipts.log.index import COLUMNS, make_index
 from receipts.log.manifest import MANIFEST, NOTHING_BEFORE, is_own_file, read_manifest
 from receipts.log.read import Segment
 from receipts.log.removal import sealed_hashes
-from scoring.bundle.folder import sha256
+from scoring.bundle import sha256
 from storage.durable import PART
 
 _TRIES = 10

@@ -27,7 +27,7 @@ from receipts.log.heads import Head, read_head, write_head
 from receipts.log.manifest import NOTHING_BEFORE, Manifest, read_manifest
 from receipts.log.row_hash import row_hashes, with_nonce
 from receipts.log.segment_files import write_files
-from scoring.bundle.folder import sha256
+from scoring.bundle import sha256
 from storage.durable import PART, flush
 from storage.locks import Lock
 

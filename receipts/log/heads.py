@@ -7,7 +7,7 @@ from pathlib import Path
 from features.errors import InputError
 from receipts.log.folder import HEADS
 from receipts.log.manifest import NOTHING_BEFORE
-from scoring.bundle.folder import canonical_json
+from scoring.bundle import canonical_json
 from storage.durable import put
 
 

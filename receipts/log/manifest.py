@@ -7,7 +7,7 @@ from typing import Any
 
 from features.errors import InputError
 from receipts.log.folder import FORMAT_VERSION, check_version
-from scoring.bundle.folder import canonical_json, sha256
+from scoring.bundle import canonical_json, sha256
 from storage.durable import PART, put
 
 MANIFEST = "manifest.json"

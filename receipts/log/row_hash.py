@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from scoring.reasons.explainer import MOST_REASONS
+from scoring.reasons import MOST_REASONS
 
 NONCE = "nonce"
 HASH_BYTES = 32

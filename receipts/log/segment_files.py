@@ -8,7 +8,7 @@ import polars as pl
 from receipts.log.index import make_index
 from receipts.log.manifest import Manifest
 from receipts.log.read import GROUP_ROWS
-from scoring.bundle.folder import sha256
+from scoring.bundle import sha256
 from storage.durable import flush, write_through
 
 

@@ -11,7 +11,7 @@ from features.rejects import APPLICATIONS, rejects_frame
 from receipts.frame import CHECK_ID, FEATURE, feature_matrix
 from receipts.log.row_hash import reason_bytes
 from scoring.decisions import as_frame
-from scoring.message.decoder import MessageDecoder
+from scoring.message import MessageDecoder
 from scoring.scorer import Scorer
 
 REFUSED = "application"  # the column that differs where an application is refused that was once decided

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError
-from features.rfm.matches import Matches
+from features.rfm import Matches
 from scoring.bundle.bins import Item
 from scoring.bundle.folder import REFERENCE, Bundle, canonical_json, stored_file
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from features.rfm.stored import Stored
+from features.rfm import Stored
 from scoring.message.decoder import Refusal
 from scoring.message.shape import Lacking
 

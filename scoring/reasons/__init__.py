@@ -1,1 +1,8 @@
 """Reasons: exact Shapley values, which features are named, and in which words."""
+
+from scoring.reasons.book import FeatureEntry, ReasonBook
+from scoring.reasons.explainer import MOST_REASONS, Explainer
+from scoring.reasons.quality import check_reasons
+from scoring.reasons.shap_tables import GROUP_CONDITIONS, ShapTables
+
+__all__ = ["GROUP_CONDITIONS", "MOST_REASONS", "Explainer", "FeatureEntry", "ReasonBook", "ShapTables", "check_reasons"]

@@ -1,1 +1,3 @@
 """The Kafka client behind our own types: records, consumers, producers, errors."""
+
+__all__ = ["cluster", "errors", "producer", "records", "topic_reader"]

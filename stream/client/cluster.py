@@ -29,6 +29,8 @@ from stream.client.errors import PersonNeededError, RetriableError, refused, tra
 from stream.client.patience import CALL_S
 from stream.client.records import Cluster, Message, Target
 
+__all__ = ["Admin", "EmbeddedBroker", "read_records"]
+
 ANSWER_S = 10.0
 _NO_GROUP = "GROUP_AUTHORIZATION_FAILED"  # of no meaning where offsets are given: the client asks all the same
 

@@ -5,6 +5,8 @@ from typing import ClassVar, Protocol
 from features.errors import DeliveryError, RejectLimitError, SettingsError
 from stream.client.error_table import FOR_EVER, HEALS, REPLACE
 
+__all__ = ["no_topic"]
+
 RESET_OFFSETS = (
     "To go on, decide where, with all workers of the group stopped: start once with --missing-offsets earliest, which "
     "begins at the first message that is still there (and may decide again what was decided, under the same "

@@ -9,6 +9,8 @@ from stream.client.errors import RetriableError, translated
 from stream.client.patience import CALL_S
 from stream.client.records import Record, Target
 
+__all__ = ["RecordProducer"]
+
 _HANGS_S = CALL_S + 3
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+__all__ = ["Headers", "Message", "Record"]
+
 Headers = Sequence[tuple[str, bytes | None]]
 Target = tuple[str, int]  # topic and partition
 MOST_HEADERS = 1_000  # of a message in hand; a header of a few bytes takes some two hundred in memory

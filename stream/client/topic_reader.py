@@ -11,6 +11,8 @@ from stream.client.reading import Reading
 from stream.client.records import Message
 from stream.settings.client_settings import member_config
 
+__all__ = ["TopicReader"]
+
 log = logging.getLogger(__name__)
 
 _MOST = 500

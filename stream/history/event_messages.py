@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from history import Erasure, Places, Void
-from scoring.message.decoder import Refusal
+from scoring.message import Refusal
 from stream.client.records import Message
 
 SCHEMA_VERSION = 1

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from history import CONTROL, Change, HistoryStore, State, clean
-from scoring.message.decoder import Refusal
+from scoring.message import Refusal
 from serving.breaker import Breaker
 from stream.client.client import Config
 from stream.client.errors import CircuitOpenError

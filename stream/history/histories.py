@@ -8,8 +8,7 @@ from typing import Protocol
 import msgspec
 
 from features.errors import DeliveryError
-from scoring.message.found_histories import Used
-from scoring.message.message_scorer import Answer, MessageScorer
+from scoring.message import Answer, MessageScorer, Used
 from stream.client.errors import PersonNeededError
 from stream.client.records import Batch, Message
 

@@ -4,7 +4,7 @@ A transaction that was aborted, a batch that was written and not acknowledged, a
 all of these the same message is decided once more. With events from a history store, which goes on meanwhile, the
 decision would be another one. So the topic of decisions is asked for those that say up to where the store was seen;
 whether they hold is not a matter of trust: they are followed only where the same decision comes out again
-(`stream.histories`).
+(`stream.history.histories`).
 """
 
 import logging

@@ -10,6 +10,8 @@ from stream.client.reading import ANSWER_S, Reading
 from stream.client.records import About, Beginning, Committed, Half, Message
 from stream.position.proofs import FalseClaims
 
+__all__ = ["Group"]
+
 CALL_S = 1.0  # for questions that are asked again when time is up: a signal is seen in between
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.errors import SettingsError
-from receipts.log.chain import Chain, Head
+from receipts.log import Chain, Head
 from stream.client.errors import OffsetGoneError, PersonNeededError
 from stream.client.records import Message
 from stream.client.topic_reader import TopicReader

@@ -10,7 +10,7 @@ from features.spec.contract import Spec
 from receipts.line_parts import ReceiptError
 from receipts.lines import MissingBundleError, receipt_frames
 from receipts.pii import Pseudonymiser
-from scoring.message.decoder import Refusal
+from scoring.message import Refusal
 from stream.client.client import Config
 from stream.client.cluster import Admin
 from stream.client.producer import RecordProducer

@@ -6,6 +6,8 @@ from stream.client.client import Config
 from stream.client.patience import Times
 from stream.settings.settings import MAX_POLL_S, GroupProtocol, StreamSettings
 
+__all__ = ["member_config", "producer_config"]
+
 _BATCH_BYTES = 1_000_000
 
 

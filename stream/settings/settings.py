@@ -27,6 +27,16 @@ from stream.client.client_values import client_settings
 from stream.client.patience import DEFAULT_S, Times
 from stream.settings.setting_values import addresses, header_names
 
+__all__ = [
+    "FILE_VARIABLE",
+    "PREFIX",
+    "ConnectionSettings",
+    "DeliveryMode",
+    "StreamSettings",
+    "TopicSettings",
+    "load_settings",
+]
+
 PREFIX = "CREDIT_STREAM_"
 FILE_VARIABLE = PREFIX + "SETTINGS"
 MAX_POLL_S = 120

@@ -5,6 +5,10 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -62,17 +66,62 @@ ONLY_IN = {
     "psycopg": {"history"},
     "cryptography": {"registry"},
 }
+TESTS = sorted(PROJECT.glob("tests/**/*.py")) + sorted(PROJECT.glob("benchmarks/**/*.py"))
 MODULES = [path for package in MAY_IMPORT for path in sorted((PROJECT / package).rglob("*.py"))]
 
 
 def imported_packages(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
     return names
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
+
+
+PATHS = {module_of(path): path for path in MODULES}
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imports(path: Path, *, when_run: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield each module of the product that a file imports from, and the name. `when_run`: as it is imported itself."""
+    todo: list[ast.AST] = [parsed(path)]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.ImportFrom) and node.module in PATHS:
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names if alias.name in PATHS)
+        elif not (when_run and (isinstance(node, ast.FunctionDef) or _for_types(node))):
+            todo += ast.iter_child_nodes(node)
+
+
+def _for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+@cache
+def listed(module: str) -> frozenset[str]:
+    """Return the names in the `__all__` of a module."""
+    for node in parsed(PATHS[module]).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return frozenset(ast.literal_eval(node.value))
+    return frozenset()
+
+
+def is_face(module: str) -> bool:
+    """Whether a module is a package, or each package above it lists the next step of the way to it."""
+    above, _, name = module.rpartition(".")
+    return not above or (name in listed(above) and is_face(above))
 
 
 def offenders(*rules: tuple[Path, bool]) -> list[str]:
@@ -87,6 +136,40 @@ def own(path: Path) -> str:
 def test_imports_point_down() -> None:
     sound = [(p, imported_packages(p) & MAY_IMPORT.keys() <= MAY_IMPORT[own(p)] | {own(p)}) for p in MODULES]
     assert offenders(*sound) == []
+
+
+def test_others_import_what_a_face_lists_and_nothing_else() -> None:
+    past = [
+        f"{path.relative_to(PROJECT)}: {module}.{name}"
+        for path in MODULES
+        for module, name in imports(path)
+        if module.split(".")[0] != own(path) and not (is_face(module) and name in listed(module))
+    ]
+    assert past == []
+
+
+def test_a_face_lists_what_is_there_and_what_others_use() -> None:
+    used = {(module, name) for path in [*MODULES, *TESTS] for module, name in imports(path)}
+    ways = [module.split(".") for module, _ in used]
+    steps = {(".".join(way[:count]), way[count]) for way in ways for count in range(1, len(way))}
+    for module in filter(listed, PATHS):
+        there = set(vars(import_module(module))) | {m.rpartition(".")[2] for m in PATHS if m.startswith(f"{module}.")}
+        assert listed(module) <= there, module
+        assert {(module, name) for name in listed(module)} <= used | steps, module
+
+
+def test_no_circle_between_files() -> None:
+    """A file needs what it imports, and with it the faces of the rooms in which that lies."""
+
+    def above(module: str) -> set[str]:
+        parts = module.split(".")
+        return {".".join(parts[:count]) for count in range(1, len(parts))}
+
+    needs: dict[str, set[str]] = {}
+    for module, path in PATHS.items():
+        found = {f"{m}.{n}" if f"{m}.{n}" in PATHS else m for m, n in imports(path, when_run=True)}
+        needs[module] = found.union(*map(above, found)) - above(module) - {module}
+    TopologicalSorter(needs).prepare()  # raises CycleError, which names the files
 
 
 def test_libraries_stay_in_their_layer() -> None:

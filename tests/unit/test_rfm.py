@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.event_arrays import History
 from features.matrix import build_features, list_features
-from features.rfm.history import History
 from features.rfm.quantities import rfm_columns
 from features.spec.contract import Spec
 from features.spec.file import parse_spec

@@ -15,6 +15,8 @@ from metrics import Place, auc, figure, listed, resamples
 from training.evaluate.judged import Judged
 from training.report.sections.sections_fairness import MEASURES
 
+__all__ = ["fairness", "read_groups"]
+
 LEAST_CUSTOMERS = 50
 NOT_STATED = "not stated"
 _ROUNDS, _FOLDS, _SHOWN = 30, 5, 5

@@ -13,6 +13,8 @@ from training.data import Examples, Split
 from training.fit.candidate import Fit
 from training.weights import weighted_shares
 
+__all__ = ["Judged", "evaluate_judged"]
+
 Classes = NDArray[np.int64]
 Probabilities = NDArray[np.float32]
 

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from features.errors import SettingsError
 from features.matrix import list_features
-from scoring.bundle.folder import Bundle
+from scoring.bundle import Bundle
 from scoring.explanation import Explanation
 from scoring.model import Model
 from training.report.figures.background import draw
 from training.report.files import content_of
+
+__all__ = ["REPEATS", "TOP", "LimeComparison", "compare_with_lime"]
 
 REPEATS = 10
 TOP = 5

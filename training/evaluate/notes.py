@@ -15,6 +15,8 @@ from features.spec.contract import Spec
 from features.telling import TELLING, telling
 from training.data import TrainingData, check_labels
 
+__all__ = ["training_notes"]
+
 _SHOWN = 5
 
 

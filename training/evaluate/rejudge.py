@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from features.matrix import list_features
-from scoring.bundle.folder import Bundle
+from scoring.bundle import Bundle
 from scoring.model import Model
 from scoring.policy import Policy
 from training.adopt import halves
@@ -22,6 +22,8 @@ from training.report.figures.reason_figures import reason_figures
 from training.report.files import content_of
 from training.run import CROSS_FITTED, HOLDOUT, fingerprint
 from training.weights import weighted_shares
+
+__all__ = ["Rejudged", "content_on", "rejudge"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from training.report.sections.sections_fairness import verdicts
 from training.report.sections.sections_model import gains, sides
 from training.report.shown import cell, plain
 
+__all__ = ["render_card"]
+
 _NOT_STATED = "Not stated by the owner; set `about.{}` in the spec."
 
 

@@ -7,6 +7,8 @@ from features.spec.contract import Spec
 from metrics import Evaluation, column_tells
 from scoring.policy import Policy
 
+__all__ = ["Content", "verdict"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:

@@ -7,11 +7,13 @@ from typing import Any
 import polars as pl
 
 from features.spec.contract import Spec
-from scoring.bundle.folder import Bundle, canonical_json, stored_file
+from scoring.bundle import Bundle, canonical_json, stored_file
 from scoring.policy import Policy
 from training.report.card import render_card
 from training.report.content import Content
 from training.report.page import render
+
+__all__ = ["STUDY", "content_of", "report_files"]
 
 FIGURES = "figures.json"
 STUDY = "study.csv"

@@ -14,6 +14,8 @@ from training.report.sections.sections_ranking import ranking
 from training.report.sections.sections_reasons import reasons
 from training.report.shown import cell
 
+__all__ = ["render"]
+
 _SECTIONS = (
     ("purpose", "What it is for", model.about),
     ("data", "Data and splits", model.data),

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from metrics import class_curves
-from scoring.reasons.shap_tables import ShapTables
+from scoring.reasons import ShapTables
 from training.data import Examples, Split
 from training.evaluate.judged import Judged
 from training.report.figures.background import background
@@ -18,6 +18,8 @@ from training.report.figures.importance import importance
 from training.report.figures.leaks import leaks
 from training.report.figures.slices import months, slices
 from training.report.figures.trade_off import trade_off
+
+__all__ = ["Sides", "judged_figures", "training_figures"]
 
 _SLICED = 6
 

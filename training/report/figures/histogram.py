@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["expand"]
+
 _STEPS = {2: 1000, 3: 50, 4: 20}
 _FEWEST_STEPS = 10
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from features.matrix import list_features
 from features.spec.contract import Feature
-from scoring.reasons.shap_tables import ShapTables
+from scoring.reasons import ShapTables
 from training.evaluate.judged import Judged
 
 _MOST_ROWS = 20_000

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.policy import Policy
-from scoring.reasons.explainer import Explainer
-from scoring.reasons.quality import check_reasons
+from scoring.reasons import Explainer, check_reasons
+
+__all__ = ["reason_figures"]
 
 _MOST_ROWS = 20_000
 _MOST_EXAMPLES = 8

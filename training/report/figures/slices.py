@@ -13,6 +13,8 @@ from metrics import Place, Z, figure, listed, log_losses, mean, named, weighted_
 from training.evaluate.judged import Judged
 from training.report.figures.importance import bins_of
 
+__all__ = ["without_policy"]
+
 LEAST_CUSTOMERS = 50
 _FLAG_Z = 3.29  # one in a thousand: many slices are looked at
 _QUANTILES = 4

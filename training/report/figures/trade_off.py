@@ -23,6 +23,8 @@ from scoring.policy import Policy
 from training.evaluate.judged import Classes, Judged
 from training.weights import weighted_shares
 
+__all__ = ["trade_off"]
+
 MULTIPLES = np.geomspace(1 / 8, 8, 33)
 
 

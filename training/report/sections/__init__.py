@@ -1,1 +1,3 @@
 """The sections of the report."""
+
+__all__ = ["sections_fairness"]

@@ -7,6 +7,8 @@ from pages import html
 from training.report.content import Content
 from training.report.shown import cell
 
+__all__ = ["cells", "heads", "verdicts"]
+
 MEASURES = ("not_refused", "approved")  # better than the worst class, and called the best one: both have ratios
 FOUR_FIFTHS = 0.8  # of the US Uniform Guidelines (1978): a lower ratio asks for an explanation
 

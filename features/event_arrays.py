@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["History", "Int64s"]
+
 Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
 
