@@ -77,7 +77,7 @@ class Service:
         self._documents = documents
         self._gate = gate
         self._coalescer = Coalescer[Response](
-            watch.counting(scoring.answer),
+            watch.metrics.counting(scoring.answer),
             time.monotonic,
             most_waiting=settings.max_waiting,
             round_size=settings.round_size,

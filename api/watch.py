@@ -1,12 +1,9 @@
 """What a worker says of itself: one line of log and one count for each request; never a value of a request."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.problems import Response
 from monitoring.live import RestMetrics
-from scoring.message import Answer
-from serving.coalescer import Answering
 from serving.json_log import JsonLog, where
 
 CLIENT_GONE = 499
@@ -50,16 +47,3 @@ class Watch:
     def fault(self, request_id: str, error: BaseException) -> None:
         """Note where this product failed, without the error's text."""
         self.log.write("fault", request_id=request_id, error=type(error).__name__, where=where(error))
-
-    def counting(self, answer: Answering) -> Answering:
-        """Count what is scored together."""
-
-        def counted(messages: Sequence[bytes]) -> list[Answer]:
-            try:
-                answers = answer(messages)
-                self.metrics.round(answers)
-            finally:
-                self.metrics.forget()
-            return answers
-
-        return counted

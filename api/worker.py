@@ -19,6 +19,7 @@ from monitoring.live import NO_REFERENCE, Live, RestMetrics, shared_folder
 from receipts.log import OUTBOX
 from receipts.outbox import Maker, Outbox
 from receipts.pii import Pseudonymiser, read_key
+from scoring.doors import REST
 from scoring.health import NOT_COMPARED
 from scoring.machine import spare_the_collector
 from scoring.message import MessageScorer, application_schema, decision_json_schema, example_application
@@ -114,7 +115,7 @@ def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | No
     Pseudonymiser(scorer.bundle.spec, read_key(settings.pii_key) if settings.pii_key else None)  # there is the key
     made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
     outbox = Outbox(settings.log / OUTBOX, made_by, durable=settings.receipts is Receipts.DURABLE)
-    return Recorder("rest", outbox, settings.seal_seconds, time.time, watch)
+    return Recorder(REST.name, outbox, settings.seal_seconds, time.time, watch)
 
 
 def make_contract(messages: MessageScorer, *, history: bool = False) -> Contract:

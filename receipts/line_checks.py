@@ -13,10 +13,9 @@ from features.spec.contract import Spec
 from receipts.frame import feature_matrix
 from receipts.line_parts import ReceiptError
 from scoring.decisions import credit_scores, decision_ids
+from scoring.doors import DOORS
 from scoring.reasons import MOST_REASONS
 
-TOPIC = r"^[A-Za-z0-9._-]{1,249}\z"
-REQUEST_ID = r"^[A-Za-z0-9._-]{1,128}\z"
 _CONTROL = r"\p{Cc}|\p{Zl}|\p{Zp}"
 _SUM_WITHIN = 1e-3
 _MOST_TEXT_BYTES = 2_000
@@ -50,14 +49,15 @@ def _outside(instant: str) -> pl.Expr:
 
 
 def _source() -> pl.Expr:
-    stream, rest = ("topic", "partition", "offset"), ("request_id", "row")
-    of_stream = pl.all_horizontal(*[pl.col(n).is_not_null() for n in stream], *[pl.col(n).is_null() for n in rest])
-    of_rest = pl.all_horizontal(*[pl.col(n).is_not_null() for n in rest], *[pl.col(n).is_null() for n in stream])
-    good = (
-        pl.when(pl.col("door") == "stream")
-        .then(of_stream & pl.col("topic").str.contains(TOPIC))
-        .otherwise(of_rest & pl.col("request_id").str.contains(REQUEST_ID))
-    )
+    """Each receipt says where its application came from as its door does, and nothing that other doors say."""
+    live = [door for door in DOORS.values() if door.live]
+    known = {name for door in live for name in door.source.columns}
+    good = pl.lit(value=False)
+    for door in live:
+        own = [pl.col(name).is_not_null() for name in door.source.columns]
+        others = [pl.col(name).is_null() for name in sorted(known.difference(door.source.columns))]
+        formed = pl.col(door.source.columns[0]).str.contains(door.source.form)
+        good |= (pl.col("door") == door.name) & pl.all_horizontal(*own, *others, formed)
     return ~good.fill_null(value=False)
 
 

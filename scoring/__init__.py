@@ -3,6 +3,7 @@
 __all__ = [
     "bundle",
     "decisions",
+    "doors",
     "evaluate_files",
     "explanation",
     "health",

@@ -12,6 +12,7 @@ from features.errors import InputError
 from features.matrix import build_features
 from features.rejects import APPLICATIONS
 from features.rfm import NO_MATCHES, Matches
+from scoring.doors import DOORS
 from scoring.message import to_messages
 from scoring.scorer import Scorer
 from verify.compare import Comparison, compare
@@ -21,6 +22,11 @@ from verify.stream_door import ask_stream
 
 Progress = Callable[[str], None]
 REFERENCE = "batch"
+WAYS: dict[str, Callable[[Question, list[bytes], str | None], list[Outcome]]] = {  # in which `DOORS` are asked
+    "stream": ask_stream,
+    "FastAPI": lambda question, messages, _: ask_rest(question, "fastapi", messages),
+    "Flask": lambda question, messages, _: ask_rest(question, "flask", messages),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +77,9 @@ def verify(question: Question, brokers: str | None = None, progress: Progress = 
     progress("batch")
     reference = ask_batch(question, table, spec, compared)
     comparisons = []
-    doors: dict[str, Callable[[], list[Outcome]]] = {
-        "stream": lambda: ask_stream(question, messages, brokers),
-        "FastAPI": lambda: ask_rest(question, "fastapi", messages),
-        "Flask": lambda: ask_rest(question, "flask", messages),
-    }
-    for name, ask in doors.items():
-        progress(name)
-        comparisons.append(compare(name, reference, from_messages(ask(), spec)))
+    for way in [way for door in DOORS.values() for way in door.asked if way != REFERENCE]:
+        progress(way)
+        comparisons.append(compare(way, reference, from_messages(WAYS[way](question, messages, brokers), spec)))
     ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
     matches = build_features(applications[compared], movements, spec).matches
     return replace(_report(scorer.bundle.bundle_id, ids, compared, reference, comparisons), matches=matches)

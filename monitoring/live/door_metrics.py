@@ -2,27 +2,30 @@
 
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from prometheus_client.registry import Collector
 
 from features.matrix import FeatureTable
 from monitoring.live.live import DirtCounts, Live
-from monitoring.live.metric_names import DIRT, REST_WORKER, STREAM, Metric
+from monitoring.live.metric_names import DIRT, REST_WORKER, STREAM, Metric, served
 from monitoring.live.registry import Deaths, Registry
 from scoring.decisions import Decided
+from scoring.doors import REST, Door
+from scoring.doors import STREAM as STREAM_DOOR
 from scoring.message import Answer
+
+AnswerRound = Callable[[Sequence[bytes]], list[Answer]]
 
 
 class DoorMetrics:
     """What both doors count alike: decisions by class, refusals by code, and what is live of each decision."""
 
-    def __init__(
-        self, metrics: tuple[Metric, ...], names: tuple[str, str], live: Live | None, *more: Collector
-    ) -> None:
-        """Begin at zero. `names`: the metrics of decisions and refusals. Without `live` only answers are counted."""
+    def __init__(self, door: Door, metrics: tuple[Metric, ...], live: Live | None, *more: Collector) -> None:
+        """Begin at zero. Without `live` only answers are counted."""
+        self._door = door
         self.registry = Registry((*metrics, DIRT), more if live is None else (*more, live))
-        self._decisions, self._refusals = names
+        self._decisions, self._refusals = door.metric("decisions_total"), door.metric(door.refusals)
         self._live = live
         self._children: dict[tuple[str, ...], Any] = {}
 
@@ -70,7 +73,7 @@ class StreamMetrics(DoorMetrics):
 
     def __init__(self, live: Live | None = None) -> None:
         """Begin at zero."""
-        super().__init__(STREAM, ("credit_stream_decisions_total", "credit_stream_dead_letters_total"), live)
+        super().__init__(STREAM_DOOR, STREAM, live)
         self._partitions: set[int] = set()
 
     def limits(self, refused_share: float, step_s: float, standing_s: Callable[[], float]) -> None:
@@ -127,17 +130,31 @@ class StreamMetrics(DoorMetrics):
         self.registry["credit_stream_assigned_partitions"].set(len(assigned))
 
 
-class RestMetrics(DoorMetrics):
-    """What a worker of the REST door counts: requests, decisions and rounds."""
+class ServedMetrics(DoorMetrics):
+    """What a worker of a door counts that answers whoever asks: rounds, answers that were sent, receipts."""
 
-    def __init__(self, live: Live | None = None) -> None:
-        """Begin at zero."""
-        super().__init__(REST_WORKER, ("credit_rest_decisions_total", "credit_rest_refusals_total"), live, Deaths())
+    @classmethod
+    def of(cls, door: Door, live: Live | None = None) -> Self:
+        """Count for a door that has no metrics but these."""
+        return cls(door, served(door), live)
+
+    def counting(self, answer: AnswerRound) -> AnswerRound:
+        """Count what is scored together; what was noted of a round that fails is forgotten."""
+
+        def counted(messages: Sequence[bytes]) -> list[Answer]:
+            try:
+                answers = answer(messages)
+                self.round(answers)
+            finally:
+                self.forget()
+            return answers
+
+        return counted
 
     def round(self, answers: Sequence[Answer]) -> None:
         """Count applications that were scored together; each counts as a decision when it is sent."""
         self._settle()
-        self.registry["credit_rest_round_applications"].observe(len(answers))
+        self.registry[self._door.metric("round_applications")].observe(len(answers))
 
     def sent(self, answers: Sequence[Answer]) -> None:
         """Count answers of a request whose response goes out."""
@@ -145,13 +162,21 @@ class RestMetrics(DoorMetrics):
 
     def receipts(self, count: int) -> None:
         """Count receipts that were written."""
-        self.registry["credit_rest_receipts_total"].inc(count)
+        self.registry[self._door.metric("receipts_total")].inc(count)
 
     def outbox(self, *, sealed: int, waiting: int, failing: bool) -> None:
         """Count receipts that were sealed since the last call, and note how many wait."""
-        self.registry["credit_rest_receipts_sealed_total"].inc(sealed)
-        self.registry["credit_rest_receipts_unsealed"].set(waiting)
-        self.registry["credit_rest_receipts_unwritable"].set(failing)
+        self.registry[self._door.metric("receipts_sealed_total")].inc(sealed)
+        self.registry[self._door.metric("receipts_unsealed")].set(waiting)
+        self.registry[self._door.metric("receipts_unwritable")].set(failing)
+
+
+class RestMetrics(ServedMetrics):
+    """What a worker of the REST door counts besides: requests."""
+
+    def __init__(self, live: Live | None = None) -> None:
+        """Begin at zero."""
+        super().__init__(REST, REST_WORKER, live, Deaths())
 
     def request(self, path: str, status: int, code: str, seconds: float) -> None:
         """Count a request that is over; `path` is one of the table of routes, or empty."""

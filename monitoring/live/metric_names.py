@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scoring.doors import REST as REST_DOOR
+from scoring.doors import Door
+
 
 class Kind(StrEnum):
     """Kinds of metrics, as Prometheus names them."""
@@ -114,6 +117,21 @@ STREAM = (
     _gauge("credit_stream_step_limit_seconds", "The seconds after which the watchdog ends the process."),
 )
 
+
+def served(door: Door) -> tuple[Metric, ...]:
+    """Return what each door counts that answers whoever asks, in rounds, and keeps its receipts in an outbox."""
+    name = door.metric
+    return (
+        _counter(name("decisions_total"), "Decisions sent, by credit class.", "credit_class"),
+        _counter(name(door.refusals), "Applications that could not be scored, by code.", "code"),
+        _histogram(name("round_applications"), "Applications scored together.", _ROUND),
+        _counter(name("receipts_total"), "Receipts written to the outbox."),
+        _counter(name("receipts_sealed_total"), "Receipts that left the outbox for the decision log."),
+        _gauge(name("receipts_unsealed"), "Receipts of the living workers in the outbox."),
+        _gauge(name("receipts_unwritable"), "Living workers that refuse requests because receipts cannot be written."),
+    )
+
+
 REST_WORKER = (
     _counter(
         "credit_rest_requests_total",
@@ -127,15 +145,7 @@ REST_WORKER = (
         _REQUEST_SECONDS,
         "path",
     ),
-    _counter("credit_rest_decisions_total", "Decisions sent, by credit class.", "credit_class"),
-    _counter("credit_rest_refusals_total", "Applications that could not be scored, by code.", "code"),
-    _histogram("credit_rest_round_applications", "Applications scored together.", _ROUND),
-    _counter("credit_rest_receipts_total", "Receipts written to the outbox."),
-    _counter("credit_rest_receipts_sealed_total", "Receipts that left the outbox for the decision log."),
-    _gauge("credit_rest_receipts_unsealed", "Receipts of the living workers in the outbox."),
-    _gauge(
-        "credit_rest_receipts_unwritable", "Living workers that refuse requests because receipts cannot be written."
-    ),
+    *served(REST_DOOR),
 )
 REST = (*REST_WORKER, DEATHS)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from features.errors import DeliveryError, SettingsError
 from receipts.log.folder import delivering
 from receipts.outbox.outbox_files import LOCK, SUFFIX, Maker, files_of, make_file, remove_file, using
+from scoring.doors import REST
 from storage.durable import PART, flush
 from storage.locks import BusyError, Lock
 
@@ -34,8 +35,8 @@ PRAGMA synchronous = {synchronous};
 class Outbox:
     """What one worker writes to. Not to be shared between threads without a lock."""
 
-    def __init__(self, root: Path, made_by: Maker, *, durable: bool) -> None:
-        """Take the lowest free writer of this host under `root`, and begin a file.
+    def __init__(self, root: Path, made_by: Maker, *, durable: bool, door: str = REST.name) -> None:
+        """Take the lowest free writer of this host and door under `root`, and begin a file.
 
         `durable`: receipts are on the disk when `append` returns; else a crash of the machine may lose the last ones.
 
@@ -49,7 +50,7 @@ class Outbox:
         self._connection: sqlite3.Connection | None = None
         self._ended: list[tuple[Path, sqlite3.Connection]] = []
         self._prepared: Path | None = None
-        self.folder = _claim(root, self._resources)
+        self.folder = _claim(root, door, self._resources)
         self.begin()
 
     def prepare(self) -> None:
@@ -134,10 +135,10 @@ class Outbox:
                 self._ended.pop(0)[1].close()
 
 
-def _claim(root: Path, resources: ExitStack) -> Path:
+def _claim(root: Path, door: str, resources: ExitStack) -> Path:
     host = _STRANGE.sub("-", socket.gethostname()).strip(".-")[:80] or "host"
     for number in range(_SLOTS):
-        folder = root / f"rest-{host}-{number}"
+        folder = root / f"{door}-{host}-{number}"
         with delivering(root):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)  # personal data is keyed when it is sealed
             folder.mkdir(exist_ok=True)

@@ -37,7 +37,7 @@ from scoring.message.from_tables import to_messages
 from scoring.message.message_scorer import Answer, MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import Credit
-from tests.test_history_doors import bare
+from tests.process.test_history_doors import bare
 
 LATE, ON_TIME, VOIDED, ERASED, OLD = (f"C7-00000{n}" for n in (11, 12, 13, 14, 15))
 
