@@ -1,8 +1,8 @@
-# make setup | demo | demo-stream | kafka | kafka-cluster | quick | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
+# make setup | demo | demo-stream | demo-live | kafka | kafka-cluster | quick | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stream kafka kafka-cluster quick test soak fuzz lint bench bench-full docs sbom lock clean
+.PHONY: help setup demo demo-stream demo-live kafka kafka-cluster quick test soak fuzz lint bench bench-full docs sbom lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ demo: setup ## make data, train, export, score a dirty CSV file
 
 demo-stream: setup ## embedded broker: publish, score, print decisions and dead letters
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo-stream.sh
+
+demo-live: setup ## embedded broker: account events and applications in two topics, decisions, and a batch that names what came late
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh demo-live.sh
 
 kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (Java 17, Maven)
 	./stream/kafka/start.sh

@@ -91,6 +91,10 @@ def publish(
         Path | None,
         typer.Option("--bundle", help="Send its attributes only; else every column is one.", show_default=False),
     ] = None,
+    without_events: Annotated[
+        bool,
+        typer.Option("--without-events", help="Leave `events` out: workers take them from a history store."),
+    ] = False,
     header: Annotated[
         list[str] | None,
         typer.Option("--header", help="NAME=VALUE that each message bears, such as a trace.", show_default=False),
@@ -115,12 +119,15 @@ def publish(
 
     spec = None if bundle is None else read_bundle(bundle).spec
     csv = csv_dialect(separator, encoding, None if spec is None else spec.csv)
+    if without_events and events is not None:
+        raise SettingsError("--events and --without-events: expected one of the two.")
     account = NO_EVENTS if events is None else read_table(events, "events", may_be_empty=True, dialect=csv)
-    tables = read_table(applications, "applications", dialect=csv), account
-    if spec is not None and events is None:
+    table = read_table(applications, "applications", dialect=csv)
+    if spec is not None and events is None and not without_events:
         check_needs_no_events(spec)
-    attributes = every_column(tables[0]) if spec is None else spec.attributes
-    pairs = ((m.customer_id, m.body) for m in encode_messages(*tables, attributes))
+    attributes = every_column(table) if spec is None else spec.attributes
+    encoded = encode_messages(table, None if without_events else account, attributes)
+    pairs = ((m.customer_id, m.body) for m in encoded)
     how = Publishing(per_second=per_second, headers=_headers(header or ()), resume=resume)
     done = send(settings, topic, pairs, how)
     before = f"; {done.before:,} had arrived before" if resume else ""

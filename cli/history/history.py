@@ -165,6 +165,7 @@ if stream_installed():
 
     app.command(epilog=history_consume.EXAMPLE)(history_consume.consume)
     app.command(epilog=history_consume.VERIFY)(history_consume.verify)
+    app.command(epilog=history_consume.PUBLISH)(history_consume.publish)
     app.command(epilog=history_consume.ERASE)(history_consume.erase)
     app.command(epilog=history_consume.VOID)(history_consume.void)
 else:

@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,11 +12,13 @@ import typer
 from cli.console import say
 from cli.doors.settings import takes_settings
 from cli.history.history_options import StoreOption, instant_option
+from cli.options import Encoding, Separator, csv_dialect
 from features.errors import SettingsError
 from stream.settings.settings import ConnectionSettings
 
 EXAMPLE = "Example: credit history consume --store demo/history --brokers 127.0.0.1:9092"
 VERIFY = "Example: credit history verify --store demo/history --brokers 127.0.0.1:9092"
+PUBLISH = "Example: credit history publish demo/tonight/events.csv --brokers 127.0.0.1:9092"
 ERASE = "Example: credit history erase --customer-id C-1 --brokers 127.0.0.1:9092"
 VOID = "Example: credit history void --customer-id C-1 --partition 3 --offset 1234 --brokers 127.0.0.1:9092"
 
@@ -66,7 +69,7 @@ def consume(
         begin=begin(opened, admin, reader, since),
         breaker=Breaker(accept=accept_rejects),
     )
-    if sources.control is not None and sources.control.partitions != 1:
+    if sources.control is not None and sources.control.partitions != 1 and not admin.cluster().embedded:
         raise SettingsError(f"{control}: has {sources.control.partitions} partitions, expected 1: its order counts.")
     if not admin.cluster(dead_letters).partitions.get(dead_letters):
         raise SettingsError(f"--dead-letters {dead_letters}: no such topic. Create it.")
@@ -111,6 +114,33 @@ def verify(
 
 
 @takes_settings
+def publish(
+    settings: ConnectionSettings,
+    *,
+    events: Annotated[Path, typer.Argument(help="CSV or Parquet file of events, or a folder.", show_default=False)],
+    topic: Annotated[str, typer.Option("--topic", help="Topic of events.")] = "credit.events",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave out what an interrupted publish of the same file sent already.")
+    ] = False,
+    per_second: Annotated[
+        float | None, typer.Option("--per-second", min=0.001, help="No faster than this.", show_default=False)
+    ] = None,
+    separator: Separator = None,
+    encoding: Encoding = None,
+) -> None:
+    """Send account events of a file to the topic of events, keyed by customer: for trying, or for a nightly feed."""
+    from scoring.message.from_tables import encode_events
+    from storage.tables.tables import read_table
+    from stream.publish import Publishing
+    from stream.publish import publish as send
+
+    table = read_table(events, "events", dialect=csv_dialect(separator, encoding))
+    done = send(settings, topic, encode_events(table), Publishing(per_second=per_second, resume=resume))
+    before = f"; {done.before:,} had arrived before" if resume else ""
+    say(f"{done.sent:,} event{'' if done.sent == 1 else 's'} published to {topic}{before}")
+
+
+@takes_settings
 def erase(
     settings: ConnectionSettings,
     *,
@@ -151,5 +181,5 @@ def _send(settings: ConnectionSettings, control: str, customer_id: str, message:
     from stream.settings.client_settings import producer_config
 
     producer = RecordProducer(producer_config(settings.connection))
-    producer.send([Record(control, None, customer_id.encode(), message, ())])
+    producer.send([Record(control, 0, customer_id.encode(), message, ())])
     producer.flush(30)

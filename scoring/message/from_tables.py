@@ -59,24 +59,44 @@ def every_column(applications: pl.DataFrame) -> list[Attribute]:
 
 
 def encode_messages(
-    applications: pl.DataFrame, events: pl.DataFrame, attributes: Sequence[Attribute], decimal: str = "."
+    applications: pl.DataFrame, events: pl.DataFrame | None, attributes: Sequence[Attribute], decimal: str = "."
 ) -> Iterator[Message]:
-    """See `to_messages`; for these attributes. `decimal` stands before the decimals of amounts as text."""
+    """See `to_messages`; for these attributes. `decimal` stands before the decimals of amounts as text.
+
+    `events` None: messages leave them out, so that doors take them from a history store.
+    """
     require_columns(applications, APPLICATIONS, (*IDENTITY, *[attribute.name for attribute in attributes]))
-    require_columns(events, EVENTS, EVENT_COLUMNS)
+    own = None if events is None else _event_texts(events, decimal)
     rows = applications.select(
         *[identifier(applications.schema, APPLICATIONS, name) for name in ("application_id", "customer_id")],
         instant_text("as_of", applications.schema["as_of"]),
         *[_attribute(a, applications.schema[a.name]) for a in attributes],
     )
-    own = events.select(
+    for start in range(0, rows.height, _ROWS):
+        yield from _messages(rows[start : start + _ROWS], own, [a.name for a in attributes])
+
+
+def encode_events(events: pl.DataFrame, decimal: str = ".") -> Iterator[tuple[str | None, bytes]]:
+    """Yield customer and message of each account event, as the topic of events holds them, in order.
+
+    Raises:
+        InputError: the table lacks a column or holds one of a type that cannot be read.
+
+    """
+    for part in _event_texts(events, decimal).iter_slices(_ROWS):
+        texts = part.select(pl.struct(pl.all()).struct.json_encode()).to_series()
+        for customer_id, text in zip(part["customer_id"], texts, strict=True):
+            yield customer_id, text.encode()
+
+
+def _event_texts(events: pl.DataFrame, decimal: str) -> pl.DataFrame:
+    require_columns(events, EVENTS, EVENT_COLUMNS)
+    return events.select(
         identifier(events.schema, EVENTS, "customer_id"),
         *[instant_text(name, events.schema[name]) for name in ("occurred_at", "recorded_at") if name in events.columns],
         pl.col("kind").cast(pl.String),
         _cell(number_text(pl.col("amount"), events.schema["amount"], decimal), events.schema["amount"]),
     )
-    for start in range(0, rows.height, _ROWS):
-        yield from _messages(rows[start : start + _ROWS], own, [a.name for a in attributes])
 
 
 def _attribute(attribute: Attribute, dtype: pl.DataType) -> pl.Expr:
@@ -88,17 +108,21 @@ def _cell(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return text.cast(pl.Int128) if dtype.is_integer() else text
 
 
-def _messages(rows: pl.DataFrame, events: pl.DataFrame, names: list[str]) -> Iterator[Message]:
-    own = events.join(rows.select("customer_id").unique(), on="customer_id", how="semi", maintain_order="left")
-    fields = [name for name in own.columns if name != "customer_id"]
-    histories = own.group_by("customer_id", maintain_order=True).agg(pl.struct(fields).alias("events"))
+def _messages(rows: pl.DataFrame, events: pl.DataFrame | None, names: list[str]) -> Iterator[Message]:
     attributes = [pl.struct(names).alias("attributes")] if names else []  # packed: one of them may be called "events"
     packed = rows.select(*IDENTITY, *attributes)
-    joined = packed.join(histories, on="customer_id", how="left", maintain_order="left")
-    nothing = pl.Series([[]], dtype=pl.List(pl.Struct({name: own.schema[name] for name in fields})))
-    carried = pl.col("events").fill_null(pl.lit(nothing).first())
-    texts = joined.select(pl.struct([*map(pl.col, packed.columns), carried]).struct.json_encode())
+    joined, carried = (packed, []) if events is None else _with_events(packed, events)
+    texts = joined.select(pl.struct([*map(pl.col, packed.columns), *carried]).struct.json_encode())
     ids = zip(joined["application_id"], joined["customer_id"], texts.to_series(), strict=True)
     for application_id, customer_id, text in ids:
         body = text if names else '{"attributes":{},' + text[1:]
         yield Message(application_id, customer_id, body.encode())
+
+
+def _with_events(rows: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.Expr]]:
+    own = events.join(rows.select("customer_id").unique(), on="customer_id", how="semi", maintain_order="left")
+    fields = [name for name in own.columns if name != "customer_id"]
+    histories = own.group_by("customer_id", maintain_order=True).agg(pl.struct(fields).alias("events"))
+    joined = rows.join(histories, on="customer_id", how="left", maintain_order="left")
+    nothing = pl.Series([[]], dtype=pl.List(pl.Struct({name: own.schema[name] for name in fields})))
+    return joined, [pl.col("events").fill_null(pl.lit(nothing).first())]
