@@ -36,6 +36,14 @@ def test_the_demo_of_the_stream_shows_decisions_and_dead_letters(demo: Path) -> 
     assert "customer_id_missing  /customer_id" in done.stdout
 
 
+def test_the_live_demo_names_each_late_event_and_has_no_defect(demo: Path) -> None:
+    done = shell(f"sh {PROJECT / 'demo-live.sh'}", demo)
+    assert done.returncode == 0, done.stderr
+    assert "300 applications published to credit.applications" in done.stdout
+    assert "0 defects" in done.stdout
+    assert int(re.findall(r"late: .* ([0-9]+)\n", done.stdout)[0]) > 0
+
+
 def test_the_demo_empties_no_folder_of_somebody_else(tmp_path: Path, credit: Credit) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train/spec.toml").write_text("# mine, laid out as a demo is\n")
