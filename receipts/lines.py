@@ -20,6 +20,7 @@ from features.spec.contract import Spec
 from receipts.frame import HEADERS, HISTORY, receipts_of
 from receipts.line_checks import check_receipts
 from receipts.line_parts import BROKEN, VERSION, WITH_MORE, ReceiptError, applications_of, decisions_of, instants
+from scoring.doors import DOORS
 from scoring.message import Answer, Watermark, completed
 
 __all__ = [
@@ -171,9 +172,12 @@ def _spec(bundle_id: str, place: int, spec_of: Callable[[str], Spec]) -> Spec:
 
 def _read(line: bytes, place: int) -> _Line:
     try:
-        return _decode_line(line)
+        read = _decode_line(line)
     except BROKEN:
         raise ReceiptError(_why(line), place) from None
+    if read.door not in DOORS or not DOORS[read.door].live:
+        raise ReceiptError("receipt_not_json", place)
+    return read
 
 
 def _why(line: bytes) -> str:
