@@ -133,15 +133,15 @@ class Look:
         committed = self._admin.ends(self._targets, committed=True)
         for (topic, p), offset in committed.items():
             if offset < ends.get((topic, p), offset):  # a leader may be away between the two questions
-                tool = f"kafka-transactions --bootstrap-server {self._settings.brokers}"
+                at = f"--topic {topic} --partition {p}"
                 yield OpenTransaction(
                     topic=topic,
                     partition=p,
                     offset=offset,
                     records=ends[topic, p] - offset,
                     seconds=self._age(self._first(topic, {p: offset}, {p: ends[topic, p]}, _ALL).get(p)),
-                    ask=f"{tool} describe-producers --topic {topic} --partition {p}",
-                    end=f"{tool} abort --topic {topic} --partition {p} --start-offset {offset}",
+                    ask=self._settings.kafka("kafka-transactions", f"describe-producers {at}"),
+                    end=self._settings.kafka("kafka-transactions", f"abort {at} --start-offset {offset}"),
                 )
 
     def _first(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int], level: str) -> _Messages:

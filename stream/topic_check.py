@@ -74,7 +74,7 @@ class TopicCheck:
                 topic,
                 f"has {len(layout.replicas)} partitions, another topic has {self._most}: a decision goes to the "
                 "partition number of its application. Those that lack wait; workers need not be stopped",
-                self._kafka("kafka-topics", f"--alter --topic {topic} --partitions {self._most}"),
+                self.settings.kafka("kafka-topics", f"--alter --topic {topic} --partitions {self._most}"),
             )
 
     def _copies(self, topic: str, layout: Layout) -> Iterator[Finding]:
@@ -101,7 +101,7 @@ class TopicCheck:
             {"topic": topic, "partition": p, "replicas": self._spread(p, have)}
             for p, have in enumerate(self.layouts[topic].replicas)
         ]}  # fmt: skip
-        move = self._kafka("kafka-reassign-partitions", "--reassignment-json-file copies.json --execute")
+        move = self.settings.kafka("kafka-reassign-partitions", "--reassignment-json-file copies.json --execute")
         return f"echo '{json.dumps(plan)}' > copies.json && {move}"
 
     def _spread(self, partition: int, have: Sequence[int]) -> list[int]:
@@ -137,13 +137,9 @@ class TopicCheck:
             yield Finding(topic, said, self._configure(topic, "retention.bytes", _NEVER))
 
     def _configure(self, topic: str, name: str, value: object) -> str:
-        return self._kafka(
+        return self.settings.kafka(
             "kafka-configs", f"--alter --entity-type topics --entity-name {topic} --add-config {name}={value}"
         )
-
-    def _kafka(self, tool: str, rest: str) -> str:
-        secured = " --command-config client.properties" if self.settings.client else ""
-        return f"{tool} --bootstrap-server {self.settings.brokers}{secured} {rest}"
 
 
 _FLAGS = ("input", "output", "dead_letters", "receipts")

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,8 @@ class Watch:
     def _run(self) -> None:
         settings = {"bootstrap.servers": self.cluster.address, "group.id": "watch", "enable.auto.commit": False}
         settings |= {"isolation.level": "read_committed", "fetch.wait.max.ms": 50, "reconnect.backoff.max.ms": 500}
+        settings |= {"socket.timeout.ms": 3_000, "topic.metadata.refresh.interval.ms": 2_000}  # else a broker that is
+        # frozen is waited for by the measuring, for a minute
         consumer = ck.Consumer({**settings, "auto.offset.reset": "earliest", "log_level": 0})
         known: set[int] = set()
         while not self._ended.is_set():
@@ -99,6 +102,7 @@ class Availability:
     topics: tuple[str, str, str, str] = ("applications", "decisions", "dead", "receipts")
     group: str = "credit"
     flags: tuple[str, ...] = ()
+    longest: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
     def __enter__(self) -> "Availability":
         source_topic, output, dead, receipts = self.topics
@@ -147,15 +151,26 @@ class Availability:
         sent = dict(self.load.sent)
         return wait_until(lambda: self.watch.arrived.keys() >= sent.keys(), seconds, 0.1)
 
-    def says(self, fault: str) -> dict[int, float]:
-        """Print the silences since the last call; return those of decisions beyond Kafka's own."""
+    def says(self, fault: str, number: str = "") -> None:
+        """Print the silences since the last call, and keep the longest for the table of faults."""
         decided, taken = self.silences()
         own = max(taken.values())
         each = ", ".join(f"{p}: {seconds:.1f}" for p, seconds in sorted(decided.items()))
+        self.longest[fault].append((max(decided.values()), own))
+        sys.stderr.write(f"\n{number}{fault}: longest time without a decision by partition {each} s; ")
+        sys.stderr.write(f"Kafka took none for {own:.1f} s\n")
+
+    def table(self) -> None:
+        """Print for each kind of fault the longest times without a decision."""
         sys.stderr.write(
-            f"\n{fault}: longest time without a decision by partition {each} s; Kafka took none for {own:.1f} s\n"
+            "\n| fault | times | longest silence of a partition: median, longest | Kafka took none: longest |\n"
         )
-        return {p: seconds - own for p, seconds in decided.items()}
+        sys.stderr.write("| --- | --- | --- | --- |\n")
+        for fault, found in self.longest.items():
+            ours, own = np.array(found).T
+            sys.stderr.write(
+                f"| {fault} | {len(ours)} | {np.median(ours):.1f} s, {max(ours):.1f} s | {max(own):.1f} s |\n"
+            )
 
     def says_waits(self, fault: str, since: float) -> None:
         """Print how long what was published since then waited for its decision."""

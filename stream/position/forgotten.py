@@ -22,11 +22,14 @@ _ASK_S = 0.5
 
 @dataclass(slots=True)
 class _Doubt:
-    """What may be held back, since when it is looked at, and for how long a living transaction may hold it."""
+    """What may be held back, since when that is seen, and for how long a living transaction may hold it.
+
+    Time in which brokers could not be asked does not count: what is seen then for the first time may have just begun.
+    """
 
     grace_s: float
-    since: float
     partitions: Collection[int] | None = None  # all
+    since: float | None = None
     before: dict[Target, int] = field(default_factory=dict)
 
 
@@ -49,7 +52,7 @@ class Forgotten:
         self._targets = targets if callable(targets) else lambda: targets
         self._ends, self._offsets_settled, self._clock = ends, offsets_settled, clock
         self._rebalances, self._others_s = 0, others_s
-        self._doubts = {False: _Doubt(others_s, clock())}  # by whether they are about a transaction of this producer
+        self._doubts = {False: _Doubt(others_s)}  # by whether they are about a transaction of this producer
         self._next = clock()
 
     def suspect_own(self, partitions: Collection[int] | None = None) -> None:
@@ -58,7 +61,7 @@ class Forgotten:
         Only there: in others a living transaction of another worker may take longer.
         """
         self._next = self._clock()
-        self._doubts[True] = _Doubt(_OWN_S, self._next, partitions)
+        self._doubts[True] = _Doubt(_OWN_S, partitions)
 
     def held(self, rebalances: int) -> list[Target] | None:
         """Return which targets have been held back for too long, none if only offsets are; None: nothing is to be done.
@@ -68,7 +71,7 @@ class Forgotten:
         now = self._clock()
         if rebalances != self._rebalances:
             self._rebalances, self._next = rebalances, now
-            self._doubts = {False: _Doubt(self._others_s, now)}
+            self._doubts = {False: _Doubt(self._others_s)}
         if not self._doubts or now < self._next:
             return None
         self._next = now + _ASK_S
@@ -87,9 +90,10 @@ class Forgotten:
         except DeliveryError:  # the brokers are away; asked again
             return None
         now = self._clock()
+        doubt.since = now if doubt.since is None else doubt.since
         if now - doubt.since < doubt.grace_s:
             return None
-        doubt.since, doubt.before = now, {}
+        doubt.since, doubt.before = None, {}
         return held
 
     def _held_back(self, doubt: _Doubt) -> list[Target]:

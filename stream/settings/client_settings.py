@@ -17,7 +17,7 @@ def link_config(times: Times) -> dict[str, Any]:
         "socket.timeout.ms": times.request_ms,
         "socket.connection.setup.timeout.ms": min(10_000, times.request_ms),
         "reconnect.backoff.max.ms": 1_000,
-        "topic.metadata.refresh.interval.ms": 30_000,  # partitions that were added are heard of
+        "topic.metadata.refresh.interval.ms": 5_000,  # new leaders, too, where a frozen broker does not answer
     }
 
 

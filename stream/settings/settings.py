@@ -85,6 +85,11 @@ class ConnectionSettings(BaseSettings):
         """What every client of the library needs."""
         return {"bootstrap.servers": self.brokers, **self.client}
 
+    def kafka(self, tool: str, rest: str) -> str:
+        """Return a command of one of Kafka's own tools, to be pasted; client settings stand in a file for them."""
+        secured = " --command-config client.properties" if self.client else ""
+        return f"{tool} --bootstrap-server {self.brokers}{secured} {rest}"
+
 
 class TopicSettings(ConnectionSettings):
     """Where applications come from and where records go."""

@@ -1,11 +1,14 @@
 """Workers on three real brokers: how long partitions are without decisions when brokers die, restart, or grow.
 
-CREDIT_CLUSTER=100,30,200000 (`make soak`) kills so many workers and brokers over so many messages, with a session
-of the group of 6 s; a test without it waits for the 45 s of Kafka. What is printed are the longest silences.
+CREDIT_CLUSTER=100,30,200000,10 (`make soak`) kills so many workers and brokers over so many messages, and freezes so
+many brokers (SIGSTOP), with a session of the group of 6 s; a test without it waits for the 45 s of Kafka. What is
+printed are the longest silences, and a table of them by fault.
 """
 
+import contextlib
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +18,16 @@ import pytest
 from benchmarks.stream_cluster import measure
 from tests.account import account, source
 from tests.availability import Availability
+from tests.failover import publish_decide_and_redrive
 from tests.kafka_broker import read_topic
 from tests.kafka_cluster import NODES, KafkaCluster, three_brokers
+from tests.stage import Stage
 from tests.waiting import wait_until
 
-WORKER_KILLS, BROKER_KILLS, MESSAGES = map(int, os.environ.get("CREDIT_CLUSTER", "1,0,1000").split(","))
+WORKER_KILLS, BROKER_KILLS, MESSAGES, FROZEN, *_ = (
+    int(number) for number in [*os.environ.get("CREDIT_CLUSTER", "1,0,1000").split(","), "0"]
+)
+KILL, FREEZE = "kill -9 of a ", "SIGSTOP of a broker"
 SHORT_SESSION = "group.consumer.session.timeout.ms=6000\ngroup.consumer.heartbeat.interval.ms=1000\n"
 
 
@@ -95,25 +103,51 @@ def test_topics_grow_in_either_order_while_workers_run(cluster: KafkaCluster, tm
         accounted(run)
 
 
+def test_publish_and_redrive_outlast_the_death_of_a_leader(cluster: KafkaCluster, tmp_path: Path) -> None:
+    stage, killed = Stage(cluster.address, tmp_path), list[int]()
+    cluster.create(*stage.topics[:2])
+    cluster.create(stage.topics[2], roomy=True)
+
+    def fails(topic: str, partition: int) -> None:
+        killed.append(cluster.leader(topic, partition))
+        cluster.nodes[killed[-1]].kill()
+
+    def heals() -> None:
+        cluster.nodes[killed[-1]].begin()
+        whole_again(cluster)
+
+    with contextlib.closing(stage):
+        publish_decide_and_redrive(stage, fails, heals)
+    assert len(killed) == 2
+
+
 def test_workers_and_brokers_that_are_killed_again_and_again_lose_and_double_nothing(
     cluster: KafkaCluster, tmp_path: Path
 ) -> None:
-    faults = ["worker"] * WORKER_KILLS + ["broker"] * BROKER_KILLS
+    faults = [f"{KILL}worker"] * WORKER_KILLS + [f"{KILL}broker"] * BROKER_KILLS + [FREEZE] * FROZEN
     names = ("in", "out", "dead-letters", "proofs")
     random.Random(1).shuffle(faults)  # noqa: S311
     with Availability(cluster, tmp_path, topics=names, group="killed", per_second=150) as run:
         for number, fault in enumerate(faults):
-            if fault == "worker":
+            node = cluster.nodes[NODES[number % 3]]
+            if fault == FREEZE:
+                node.process.send_signal(signal.SIGSTOP)
+            elif fault == f"{KILL}broker":
+                node.kill()
+            else:
                 run.crowd.kill(run.crowd.alive[number % len(run.crowd.alive)])
                 run.crowd.replace_dead(run.workers)
-            else:
-                node = cluster.nodes[NODES[number % 3]]
-                node.kill()
             assert run.caught_up(), f"decisions go on after {number + 1} faults"
-            run.says(f"{number + 1} of {len(faults)}, kill -9 of a {fault}")
-            if fault == "broker":
+            run.says(fault, f"{number + 1} of {len(faults)}, ")
+            if fault == FREEZE:
+                node.process.send_signal(signal.SIGCONT)
+            elif fault == f"{KILL}broker":
                 node.begin()
+            if not fault.endswith("worker"):
                 whole_again(cluster)
+                run.caught_up()
+                run.says(f"{fault}: it is back", f"{number + 1} of {len(faults)}, ")
+        run.table()
         assert wait_until(lambda: len(run.load.sent) >= MESSAGES, 4 * 3600)
         accounted(run)
 

@@ -71,13 +71,13 @@ class Cluster:
     """Ends of targets and a clock, to be set."""
 
     def __init__(self, *targets: Target) -> None:
-        self.now, self.settled = 0.0, True
+        self.now, self.settled, self.away = 0.0, True, False
         self.last = dict.fromkeys(targets, 10)
         self.stable = dict.fromkeys(targets, 10)
         self.forgotten = Forgotten(targets, self.ends, lambda _some: self.settled, lambda: self.now)
 
     def ends(self, targets: list[Target], *, committed: bool) -> dict[Target, int]:
-        return {t: (self.stable if committed else self.last)[t] for t in targets}
+        return {} if self.away else {t: (self.stable if committed else self.last)[t] for t in targets}
 
     def held_after(self, seconds: float, rebalances: int = 0) -> list[Target] | None:
         self.now += seconds
@@ -105,3 +105,26 @@ def test_after_a_failure_of_its_own_a_worker_does_not_wait_long_and_sees_offsets
     cluster.forgotten.suspect_own()
     assert cluster.held_after(0) is None
     assert cluster.held_after(3) == []
+
+
+def test_time_in_which_brokers_could_not_be_asked_is_none_in_which_something_was_held_back() -> None:
+    """Else a transaction of a living worker, seen for the first time, counts as forgotten."""
+    cluster = Cluster(("out", 0))
+    cluster.away = True
+    cluster.forgotten.suspect_own()
+    assert cluster.held_after(0) is None
+    assert cluster.held_after(OTHERS_S + 1) is None
+    cluster.away, cluster.stable["out", 0] = False, 8
+    assert cluster.held_after(1) is None, "seen for the first time"
+    assert cluster.held_after(1) is None
+    assert cluster.held_after(2) == [("out", 0)]
+
+
+def test_to_end_something_may_take_long_and_what_is_open_then_is_looked_at_anew() -> None:
+    cluster = Cluster(("out", 0))
+    cluster.stable["out", 0] = 8
+    cluster.forgotten.suspect_own()
+    assert cluster.held_after(0) is None
+    assert cluster.held_after(3) == [("out", 0)]
+    assert cluster.held_after(5) is None, "it took 5 s to end it; this is the first look behind that"
+    assert cluster.held_after(3) == [("out", 0)]

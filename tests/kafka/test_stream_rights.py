@@ -14,10 +14,13 @@ import pytest
 
 from features.errors import CreditError, DeliveryError, SettingsError
 from stream.client.cluster import Admin
+from stream.client.topic_reader import TopicReader
 from stream.dead_letters import HEADROOM_BYTES
 from stream.publish import publish
 from stream.redrive import DeadLetters, Resend
 from stream.settings.settings import TopicSettings, load_settings
+from stream.status import Look
+from stream.topic_check import check_fit
 from tests.kafka_broker import PROJECT, KafkaServer, read_topic
 from tests.rights import client, guarded_broker
 from tests.stage import INPUT_LIMIT, Running, Stage, bad, good
@@ -90,6 +93,24 @@ def test_the_documented_rights_are_enough_for_each_and_for_nothing_else(
     letters.close()
     code, said = worker(guarded, tmp_path, group="another").ended()
     assert (code, "AUTHORIZATION_FAILED" in said) == (9, True), said
+
+
+def test_those_who_read_can_read_and_no_more(guarded: Guarded) -> None:
+    topics = {"credit-log": "credit.receipts", "offers": TOPICS["output"]}
+    for name, topic in topics.items():
+        reader = TopicReader(guarded.settings(name).connection, topic, name)
+        starts = {p: low for p, (low, _) in reader.extents().items()}
+        reader.read_from(starts)
+        reader.take(0.1)
+        reader.commit(starts)
+        reader.close()
+        with pytest.raises(SettingsError, match="may not see it"):
+            TopicReader(guarded.settings(name).connection, TOPICS["input"], name)
+    monitor = guarded.settings("credit-monitor")
+    assert len(Look(monitor, 0.0).status().partitions) == 4
+    assert check_fit(Admin(monitor.connection), monitor, 1) == []
+    with pytest.raises(DeliveryError, match="AUTHORIZATION_FAILED"):
+        publish(monitor, TOPICS["output"], [("c", b"forged")])
 
 
 @pytest.mark.parametrize(
