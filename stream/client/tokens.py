@@ -1,4 +1,9 @@
-"""A function of the user's that fetches a token for SASL OAUTHBEARER, named as module:function (as for MSK IAM)."""
+"""A function of the user's that fetches a token for SASL OAUTHBEARER, named as module:function (as for MSK IAM).
+
+Code of the user's runs at two places here, as its module is imported and as it is called, and may raise anything. So
+both, and no others, have an `except Exception`: what is told is the kind and the place of the error, never its text,
+which may hold a secret. The first becomes a SettingsError; the second is raised on, since the client must see it.
+"""
 
 import importlib
 import logging
@@ -35,7 +40,7 @@ class TokenFunction:
         """Fetch a token."""
         try:
             token = self._function(config)
-        except Exception as error:  # the client only says that there was one, and its text may hold a secret
+        except Exception as error:  # the client would only say that there was one
             self._failed(f"it failed: {_said(error)}")
             raise
         wrong = _wrong(token)
