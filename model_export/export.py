@@ -14,16 +14,16 @@ from features.reason_codes import complete_reasons
 from features.spec.directions import feature_directions
 from metrics import Evaluation
 from model_export.adversarial import Case, adversarial_cases
+from model_export.freeze_reference import make_reference
 from model_export.gate import check_parity
 from model_export.golden_inputs import invent
-from model_export.publish import publish
 from model_export.reasons import Applicants, check_contributions, make_book
-from model_export.reference import make_reference
 from model_export.sweep import Proof, sweep
 from model_export.trees.graph import to_onnx
 from model_export.trees.native_contributions import native_contributions
 from model_export.trees.tabulate import tabulate
 from model_export.trees.trees import Ensemble, from_model
+from model_export.write_bundle import publish
 from scoring.bundle import GOLDEN, MODEL, POLICY, REASONS, REFERENCE, SHAP, SPEC, canonical_json, golden_frame
 from scoring.decisions import Rules, make_decisions
 from scoring.machine import cpu_family, library_versions

@@ -10,8 +10,8 @@ import polars as pl
 from features.matrix import build_features, list_features
 from features.spec.contract import Spec
 from metrics import find
-from model_export.publish import publish
-from model_export.reference import under_policy
+from model_export.freeze_reference import under_policy
+from model_export.write_bundle import publish
 from scoring.bundle import (
     GOLDEN,
     MODEL,

@@ -21,7 +21,7 @@ class Comparison:
 
 
 def compare(door: str, reference: pl.DataFrame, found: pl.DataFrame) -> Comparison:
-    """Compare two tables of `verify.outcomes`, row by row. Floats are equal if their bits are: -0 is not 0."""
+    """Compare two tables of `verify.answers`, row by row. Floats are equal if their bits are: -0 is not 0."""
     differs = {name: ~_bits(reference[name]).eq_missing(_bits(found[name])) for name in reference.columns}
     rows = pl.DataFrame(differs).select(pl.any_horizontal(pl.all()).alias("any"))["any"]
     first = rows.arg_max() if rows.any() else None

@@ -17,7 +17,7 @@ from features.errors import DeliveryError, InputError
 from features.rejects import APPLICATIONS
 from features.spec.contract import Spec
 from storage.tables import SourceTable
-from verify.outcomes import Outcome, from_files
+from verify.answers import DoorAnswer, from_files
 from verify.processes import running
 
 _CONNECTIONS = 16
@@ -76,7 +76,7 @@ def _codes_by_row(rejects: pl.DataFrame, table: SourceTable) -> list[str | None]
     return joined["code"].to_list()
 
 
-def ask_rest(question: Question, framework: str, messages: Sequence[bytes]) -> list[Outcome]:
+def ask_rest(question: Question, framework: str, messages: Sequence[bytes]) -> list[DoorAnswer]:
     """Serve with `credit serve` and post each message to /v1/score on real sockets, over 16 connections.
 
     Raises:
@@ -96,14 +96,14 @@ def ask_rest(question: Question, framework: str, messages: Sequence[bytes]) -> l
     with running(command, framework, environment) as door, ThreadPoolExecutor(_CONNECTIONS) as pool:
         port = int(door.first_line().split()[0].rpartition(":")[2])
         shares = [range(start, len(messages), _CONNECTIONS) for start in range(_CONNECTIONS)]
-        outcomes: list[Outcome] = [Outcome()] * len(messages)
+        outcomes: list[DoorAnswer] = [DoorAnswer()] * len(messages)
         for answers in pool.map(lambda share: list(_post(port, messages, share)), shares):
             for row, outcome in answers:
                 outcomes[row] = outcome
     return outcomes
 
 
-def _post(port: int, messages: Sequence[bytes], share: Iterable[int]) -> Iterator[tuple[int, Outcome]]:
+def _post(port: int, messages: Sequence[bytes], share: Iterable[int]) -> Iterator[tuple[int, DoorAnswer]]:
     connection = HTTPConnection("127.0.0.1", port, timeout=150)
     try:
         for row in share:
@@ -116,9 +116,9 @@ def _post(port: int, messages: Sequence[bytes], share: Iterable[int]) -> Iterato
         connection.close()
 
 
-def _outcome(status: int, body: bytes) -> Outcome:
+def _outcome(status: int, body: bytes) -> DoorAnswer:
     if status == _SCORED:
-        return Outcome(decision=body)
+        return DoorAnswer(decision=body)
     if status in _REFUSED:
-        return Outcome(code=msgspec.json.decode(body)["code"])
-    return Outcome(code=f"http_{status}")
+        return DoorAnswer(code=msgspec.json.decode(body)["code"])
+    return DoorAnswer(code=f"http_{status}")

@@ -15,14 +15,14 @@ from features.rfm import NO_MATCHES, Matches
 from scoring.doors import DOORS
 from scoring.message import to_messages
 from scoring.scorer import Scorer
+from verify.answers import DoorAnswer, from_messages
 from verify.compare import Comparison, compare
 from verify.doors import Question, ask_batch, ask_rest
-from verify.outcomes import Outcome, from_messages
 from verify.stream_door import ask_stream
 
 Progress = Callable[[str], None]
 REFERENCE = "batch"
-WAYS: dict[str, Callable[[Question, list[bytes], str | None], list[Outcome]]] = {  # in which `DOORS` are asked
+WAYS: dict[str, Callable[[Question, list[bytes], str | None], list[DoorAnswer]]] = {  # in which `DOORS` are asked
     "stream": ask_stream,
     "FastAPI": lambda question, messages, _: ask_rest(question, "fastapi", messages),
     "Flask": lambda question, messages, _: ask_rest(question, "flask", messages),

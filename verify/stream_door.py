@@ -16,8 +16,8 @@ from stream.dead_letters import take_apart
 from stream.settings.client_settings import producer_config
 from stream.settings.settings import DeliveryMode, StreamSettings
 from stream.start import create_missing
+from verify.answers import DoorAnswer
 from verify.doors import Question
-from verify.outcomes import Outcome
 from verify.processes import Running, running
 
 _PARTITIONS = 4
@@ -25,7 +25,7 @@ _MOST_MESSAGES, _MOST_BYTES = 500, 1 << 20  # at once: the embedded broker forge
 _PATIENCE_SECONDS = 120.0
 
 
-def ask_stream(question: Question, messages: Sequence[bytes], brokers: str | None) -> list[Outcome]:
+def ask_stream(question: Question, messages: Sequence[bytes], brokers: str | None) -> list[DoorAnswer]:
     """Run `credit stream run` on topics made for this; publish each message, and take its decision or dead letter.
 
     `brokers` None: on the embedded broker, at-least-once; else exactly-once, and the topics stay behind.
@@ -76,8 +76,8 @@ class _Conversation:
     offsets: list[int] = field(default_factory=lambda: [0] * _PARTITIONS)
     rows: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    def ask(self, messages: Sequence[bytes]) -> list[Outcome]:
-        outcomes = [Outcome()] * len(messages)
+    def ask(self, messages: Sequence[bytes]) -> list[DoorAnswer]:
+        outcomes = [DoorAnswer()] * len(messages)
         producer = RecordProducer(producer_config(self.settings.connection))
         with self._reader(self.settings.output) as decisions, self._reader(self.settings.dead_letters) as letters:
             for some in _slices(messages):
@@ -111,21 +111,21 @@ class _Conversation:
         yield reader
         reader.close()
 
-    def _decided(self, reader: TopicReader) -> Iterator[tuple[int, Outcome]]:
+    def _decided(self, reader: TopicReader) -> Iterator[tuple[int, DoorAnswer]]:
         for message in reader.take(0.05):
             headers = {name: value or b"" for name, value in message.headers}
             place = int(headers["source_partition"]), int(headers["source_offset"])
-            yield self.rows[place], Outcome(decision=message.value)
+            yield self.rows[place], DoorAnswer(decision=message.value)
 
-    def _refused(self, reader: TopicReader) -> Iterator[tuple[int, Outcome]]:
+    def _refused(self, reader: TopicReader) -> Iterator[tuple[int, DoorAnswer]]:
         for message in reader.take(0.01):
             yield self._letter(message)
 
-    def _letter(self, message: Message) -> tuple[int, Outcome]:
+    def _letter(self, message: Message) -> tuple[int, DoorAnswer]:
         letter = take_apart(message)
         if letter is None:
             raise DeliveryError("stream: a dead letter does not say where its message came from.")
-        return self.rows[letter.partition, letter.offset], Outcome(code=letter.code)
+        return self.rows[letter.partition, letter.offset], DoorAnswer(code=letter.code)
 
 
 def _slices(messages: Sequence[bytes]) -> Iterator[range]:

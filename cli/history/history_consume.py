@@ -129,8 +129,8 @@ def publish(
     encoding: Encoding = None,
 ) -> None:
     """Send account events of a file to the topic of events, keyed by customer: for trying, or for a nightly feed."""
-    from scoring.message.from_tables import encode_events
-    from storage.tables.tables import read_table
+    from scoring.message import encode_events
+    from storage.tables import read_table
     from stream.publish import Publishing
     from stream.publish import publish as send
 

@@ -3,7 +3,7 @@
 from scoring.message.decoder import MessageDecoder, Refusal
 from scoring.message.found_histories import Found, Used, Watermark, completed, read_watermark
 from scoring.message.framing import unframed
-from scoring.message.from_tables import encode_messages, every_column, to_messages
+from scoring.message.from_tables import encode_events, encode_messages, every_column, to_messages
 from scoring.message.message_scorer import Answer, MessageScorer
 from scoring.message.refusal_codes import CODES
 from scoring.message.schema import application_schema, decision_json_schema, event_schema, example_application
@@ -22,6 +22,7 @@ __all__ = [
     "application_schema",
     "completed",
     "decision_json_schema",
+    "encode_events",
     "encode_messages",
     "event_schema",
     "every_column",

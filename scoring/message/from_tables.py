@@ -16,7 +16,7 @@ _NO_CURRENCY = Currency(code="XXX", minor_digits=0)  # as ISO 4217 calls it
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class TableMessage:
     """One application as JSON, and what names it. Ids may be null: the message is then refused at every door."""
 
     application_id: str | None
@@ -24,7 +24,7 @@ class Message:
     body: bytes
 
 
-def to_messages(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) -> Iterator[Message]:
+def to_messages(applications: pl.DataFrame, events: pl.DataFrame, spec: Spec) -> Iterator[TableMessage]:
     """Yield a message per application, in order, with all events of its customer, in order. Cells stay as they are.
 
     A message scores to the same bits as its row. Columns that the spec does not know are left out.
@@ -60,7 +60,7 @@ def every_column(applications: pl.DataFrame) -> list[Attribute]:
 
 def encode_messages(
     applications: pl.DataFrame, events: pl.DataFrame | None, attributes: Sequence[Attribute], decimal: str = "."
-) -> Iterator[Message]:
+) -> Iterator[TableMessage]:
     """See `to_messages`; for these attributes. `decimal` stands before the decimals of amounts as text.
 
     `events` None: messages leave them out, so that doors take them from a history store.
@@ -108,7 +108,7 @@ def _cell(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return text.cast(pl.Int128) if dtype.is_integer() else text
 
 
-def _messages(rows: pl.DataFrame, events: pl.DataFrame | None, names: list[str]) -> Iterator[Message]:
+def _messages(rows: pl.DataFrame, events: pl.DataFrame | None, names: list[str]) -> Iterator[TableMessage]:
     attributes = [pl.struct(names).alias("attributes")] if names else []  # packed: one of them may be called "events"
     packed = rows.select(*IDENTITY, *attributes)
     joined, carried = (packed, []) if events is None else _with_events(packed, events)
@@ -116,7 +116,7 @@ def _messages(rows: pl.DataFrame, events: pl.DataFrame | None, names: list[str])
     ids = zip(joined["application_id"], joined["customer_id"], texts.to_series(), strict=True)
     for application_id, customer_id, text in ids:
         body = text if names else '{"attributes":{},' + text[1:]
-        yield Message(application_id, customer_id, body.encode())
+        yield TableMessage(application_id, customer_id, body.encode())
 
 
 def _with_events(rows: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.Expr]]:

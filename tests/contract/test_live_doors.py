@@ -8,7 +8,7 @@ import pytest
 
 from features.matrix import list_features
 from features.spec.contract import Spec
-from model_export.publish import publish as publish_bundle
+from model_export.write_bundle import publish as publish_bundle
 from monitoring.live.live import LEAST_DECISIONS, NO_REFERENCE
 from recipes.dataset import Dataset
 from scoring.bundle.folder import MANIFEST, REFERENCE

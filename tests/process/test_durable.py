@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from model_export.publish import publish
+from model_export.write_bundle import publish
 from scoring import links
 from serving.keys import KeyFile
 from storage.durable import put, replace_files

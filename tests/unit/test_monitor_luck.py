@@ -16,7 +16,7 @@ from scipy.stats import binom
 from features.applications import CUSTOMER
 from features.matrix import FeatureTable
 from metrics import monitored
-from model_export.reference import make_reference
+from model_export.freeze_reference import make_reference
 from monitoring.nightly.finding import WHOLE
 from monitoring.nightly.watch import watch
 from recipes.dataset import Dataset

@@ -18,14 +18,14 @@ UNREADABLE = "unreadable_decision"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DoorAnswer:
     """What one message became: a decision as the bytes that the door wrote, or a code."""
 
     decision: bytes | None = None
     code: str | None = None
 
 
-def from_messages(outcomes: Iterable[Outcome], spec: Spec) -> pl.DataFrame:
+def from_messages(outcomes: Iterable[DoorAnswer], spec: Spec) -> pl.DataFrame:
     """Return one row per outcome. Numbers are read from their digits to the type of the column: float32 keeps its bits.
 
     `members` names the members of the JSON object, so that none escapes the comparison.
@@ -53,7 +53,7 @@ def from_files(decisions: pl.DataFrame, places: list[int], codes: list[str | Non
     return joined.select(*known, pl.Series("code", codes, dtype=pl.String), "members")
 
 
-def _read(outcome: Outcome) -> tuple[dict[str, Any], str | None]:
+def _read(outcome: DoorAnswer) -> tuple[dict[str, Any], str | None]:
     if outcome.decision is None:
         return {}, outcome.code
     try:
