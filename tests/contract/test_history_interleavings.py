@@ -200,7 +200,7 @@ def test_a_live_decision_is_the_batch_over_what_it_has_seen(tmp_path_factory: py
 
 
 @pytest.mark.process
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=6)
 @given(spec=specs(), steps=RUNS)
 def test_so_it_is_on_a_server(server: PostgresServer, spec: Spec, steps: list[Any]) -> None:
     store = create_store(server.database(), spec)
