@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stream demo-live kafka kafka-cluster quick test soak fuzz lint bench bench-full docs sbom lock clean
+.PHONY: help setup demo demo-stream demo-live kafka kafka-cluster containers quick test soak fuzz lint bench bench-full docs sbom lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,11 @@ lint: setup ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+containers: export CREDIT_CONTAINERS ?= /var/tmp/credit-containers
+containers: setup ## build the images and run what docker-compose.yml describes, by podman; Linux, root (about 15 minutes)
+	deploy/containers/base_images.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/process/test_compose_run.py
 
 quick: lint ## lint, types and the tests that start no process, broker or browser and train little: about 6 minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=quick \
