@@ -3,7 +3,11 @@ FROM python:3.11-slim AS app
 WORKDIR /app
 RUN useradd --create-home credit && mkdir --mode=1777 /log
 COPY requirements-serve.txt ./
-RUN pip install --no-cache-dir --require-hashes -r requirements-serve.txt
+# What no door imports goes in the same step: tests of libraries, their sources in C, ONNX Runtime's tools for training.
+RUN pip install --no-cache-dir --require-hashes -r requirements-serve.txt && \
+    cd "$(python -c 'import onnxruntime; print(onnxruntime.__path__[0])')/.." && \
+    find . -depth \( -type d -name tests -o -name '*.pyi' -o -name '*.[ach]' -o -name '*.pyx' \) -exec rm -rf {} + && \
+    rm -rf onnxruntime/quantization onnxruntime/tools onnxruntime/transformers
 COPY . ./
 USER credit
 ENV PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1

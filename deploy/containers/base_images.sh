@@ -11,6 +11,9 @@ make_base() { # NAME FOLDER PACKAGES
         rm -rf "${work:?}/$2"
         debootstrap --variant=minbase --include="ca-certificates,$3" bookworm "$work/$2" >"$work/$2.log"
         cp /etc/ssl/certs/ca-certificates.crt "$work/$2/etc/ssl/certs/" # of this machine, which may sit behind a proxy
+        if [ -e "$work/$2/etc/ssl/certs/java" ] && [ -e /etc/ssl/certs/java/cacerts ]; then
+            cp /etc/ssl/certs/java/cacerts "$work/$2/etc/ssl/certs/java/"
+        fi
         rm -rf "$work/$2"/var/cache/apt/archives/*.deb "$work/$2"/var/lib/apt/lists/*
         touch "$work/$2/made"
     fi

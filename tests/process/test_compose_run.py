@@ -30,7 +30,7 @@ pytestmark = [
 SERVICES = ("kafka", "topics", "stream", "receipts", "rest", "prometheus")
 USER = 1000
 PUBLISHED, POSTED = 1000, 100
-_MOST_ADDED = 400e6  # bytes of the image over its base
+_MOST_ADDED = 450e6  # bytes of the image over its base; 424 MB were measured, the half of it Polars and ONNX Runtime
 PODMAN = PROJECT / "deploy/containers/podman.sh"
 BUILD = "--isolation=chroot --network=host --env=PIP_CERT=/etc/ssl/certs/ca-certificates.crt"
 
