@@ -43,8 +43,8 @@ class Project:
 
     def compose(self, *words: str) -> str:
         """Call podman-compose."""
-        command = ["podman-compose", "--podman-path", str(PODMAN), "--podman-build-args", BUILD, *words]
-        return _output(command, self.folder)
+        options = ["--parallel=1", f"--podman-path={PODMAN}", f"--podman-build-args={BUILD}"]  # one image, built once
+        return _output(["podman-compose", *options, *words], self.folder)
 
     def podman(self, *words: str) -> str:
         """Call podman."""
@@ -96,7 +96,7 @@ def project(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
             running.healthy(service)
         yield running
     finally:
-        subprocess.run(["podman-compose", "--podman-path", str(PODMAN), "down", "-v"], cwd=folder, check=False)
+        subprocess.run(["podman-compose", f"--podman-path={PODMAN}", "down", "-v"], cwd=folder, check=False)
 
 
 def test_everything_published_and_posted_is_accounted_for(project: Project) -> None:
@@ -139,7 +139,7 @@ def test_doors_run_as_a_user_without_rights_on_a_file_system_that_is_read_only(p
 
 
 def test_the_image_holds_no_secret_and_little_besides_libraries(project: Project) -> None:
-    image = f"{project.folder.name}_rest"
+    image = "localhost/credit-scoring"
     size, base = (
         json.loads(project.podman("image", "inspect", name))[0]["Size"]
         for name in (image, "docker.io/library/python:3.11-slim")
