@@ -91,7 +91,8 @@ def _refusals(confusion: dict[str, dict[str, int]], classes: tuple[str, ...]) ->
     elif called[worst] == total:
         yield f"The policy refuses everybody: every judged application is called {worst}."
     else:
-        yield f"The policy calls {called[worst] / total:.1%} {worst} and {called[best] / total:.1%} {best}."
+        shares = [f"{100 * called[name] / total:.1f} % {name}" for name in (worst, best)]
+        yield f"The policy calls {' and '.join(shares)}."
     if called[best] == 0 and called[worst] != total:
         yield f"The policy approves nobody: no judged application is called {best}."
 

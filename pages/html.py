@@ -1,5 +1,6 @@
 """Small pieces of HTML. All text passes `escape` here."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -7,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 _STYLE = Path(__file__).with_name("style.css")
+_SHORT = 12  # characters of a row's heading that is not broken into lines
 _LONG = 30  # characters of a cell that may be broken into lines
 _TEXT = ' class="long"'
+_WORD = ' class="word"'
+_CODE = re.compile("`([^`]+)`")
 
 
 class Words(str):
@@ -17,32 +21,39 @@ class Words(str):
     __slots__ = ()
 
 
+def _said(text: str) -> str:
+    """Escape a text; what stands between back-ticks is code, and is not broken into lines."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
+
+
 def paragraph(text: str) -> str:
     """Return a paragraph."""
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{_said(text)}</p>"
 
 
 def note(text: str) -> str:
     """Return a paragraph that stands out."""
-    return f'<p class="note" role="note">{escape(text)}</p>'
+    return f'<p class="note" role="note">{_said(text)}</p>'
 
 
 def bullets(items: Sequence[str]) -> str:
     """Return a list."""
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+    return "<ul>" + "".join(f"<li>{_said(item)}</li>" for item in items) + "</ul>"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
     """Return a table that scrolls by itself where it is too wide; the first cell of a row is its heading."""
     words = {i for row in rows for i, cell in enumerate(row) if i and _is_text(cell)}
     head = "".join(f'<th scope="col"{_TEXT if i in words else ""}>{escape(cell)}</th>' for i, cell in enumerate(header))
-    body = "".join(
-        f'<tr><th scope="row">{escape(str(row[0]))}</th>' + "".join(map(_cell, row[1:])) + "</tr>" for row in rows
-    )
+    body = "".join(f"<tr>{_heading(str(row[0]))}{''.join(map(_cell, row[1:]))}</tr>" for row in rows)
     return (
         f'<p class="caption">{escape(caption)}</p><div class="scroll" tabindex="0" role="group" '
         f'aria-label="{escape(caption)}"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _heading(name: str) -> str:
+    return f'<th scope="row"{_WORD if len(name) <= _SHORT else ""}>{escape(name)}</th>'
 
 
 def _is_text(cell: object) -> bool:

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from training.data import Examples
 from training.fit.boost import Fold, Growth, grow_by_turns, pooled
+from training.fit.calibrate import platt
 from training.fit.cross_fit import Folds, out_of_fold
-from training.fit.fit import Margins, ModelKind, Parameters
-from training.fit.recipe import FEW, FOR_FEW, FOREST, SHAPES, TREE, EnsemblePlan, Plan, cap, shape
+from training.fit.fit import Margins, ModelKind
+from training.fit.linear import choose_ridge
+from training.fit.recipe import FEW, FOR_FEW, FOREST, RIDGES, SHAPES, TREE, EnsemblePlan, Plan, cap, shape
 from training.fit.side import side_of
 from training.folds import FEWER_FOLDS, assign_folds, sample_customers
 
@@ -20,11 +22,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A shape with its number of trees and the log loss of each held-out row."""
+    """A shape with its number of trees and the log loss of all held-out rows."""
 
     plan: EnsemblePlan
     trees: int
-    losses: Floats
+    loss: float
 
 
 def choose_plan(examples: Examples, fold_of: Folds, classes: int, bare: Plan) -> tuple[Plan, Margins]:
@@ -71,7 +73,14 @@ class _Ensemble:
     def grow(self, names: tuple[str, ...], fold_of: Folds) -> dict[str, list[Growth]]:
         """Grow each shape on the rest of each fold."""
         folds = [self._fold(fold_of == fold) for fold in np.unique(fold_of)]
-        grown = {name: [Growth(fold, self._parameters(name), self.bare.seed) for fold in folds] for name in names}
+        rarer = side_of(self.examples, self.number).rarer
+        shapes = {name: shape(name, rarer, self.trees) for name in names}
+        for parameters in shapes.values():
+            if "ridge" in parameters:
+                most = min(int(parameters["linear_features"]), self.examples.matrix.shape[1])
+                pairs, parameters["linear_features"] = [(fold.learn, fold.held) for fold in folds], most
+                parameters["ridge"] = choose_ridge(pairs, RIDGES, most)
+        grown = {name: [Growth(fold, shapes[name], self.bare.seed) for fold in folds] for name in names}
         grow_by_turns(list(grown.values()))
         return grown
 
@@ -82,37 +91,27 @@ class _Ensemble:
             learn=side_of(self.examples.only(~own), self.number, self.bare),
         )
 
-    def _parameters(self, name: str) -> Parameters:
-        return shape(name, side_of(self.examples, self.number).rarer, self.trees)
-
     def _best(self, grown: dict[str, list[Growth]]) -> _Candidate:
-        """Return the first shape, the gentlest first, within half a paired standard error of the best."""
+        """Return the shape of least log loss.
+
+        Shapes are judged as they are published, calibrated: overconfident margins are no fault of a shape.
+        """
         candidates = []
         for name, parts in grown.items():
             trees = int(np.argmin(pooled(parts))) + 1
-            plan = EnsemblePlan(shape=name, parameters={**self._parameters(name), "rounds": float(trees)})
-            losses = np.concatenate([_row_losses(part, trees) for part in parts])
-            candidates.append(_Candidate(plan=plan, trees=trees, losses=losses))
-        best = min(candidates, key=lambda candidate: float(candidate.losses.sum()))
-        customers = np.concatenate(
-            [
-                self.examples.customers[p.fold.rows][self.examples.actual[p.fold.rows] >= self.number]
-                for p in grown[best.plan.shape]
-            ]
-        )
-        return next(c for c in candidates if _as_good(c.losses - best.losses, customers))
+            plan = EnsemblePlan(shape=name, parameters={**parts[0].parameters, "rounds": float(trees)})
+            loss = float(row_losses(parts, trees).sum())
+            candidates.append(_Candidate(plan=plan, trees=trees, loss=loss))
+        return min(candidates, key=lambda candidate: candidate.loss)
 
 
-def _row_losses(part: Growth, trees: int) -> Floats:
-    side = part.fold.held
-    margins = part.margins(side.matrix, trees)
-    losses = np.logaddexp(0, np.where(side.better, -margins, margins))
-    return losses if side.weights is None else losses * side.weights
-
-
-def _as_good(differences: Floats, customers: NDArray[np.int64]) -> bool:
-    """Tell whether the mean difference, summed by customer, is within half a standard error of none."""
-    _, index = np.unique(customers, return_inverse=True)
-    sums = np.bincount(index, differences)
-    error = float(np.sqrt(len(sums)) * sums.std())
-    return bool(sums.sum() <= 0.5 * error)
+def row_losses(parts: list[Growth], trees: int) -> Floats:
+    """Return the log loss of each held-out row, all calibrated together."""
+    sides = [part.fold.held for part in parts]
+    margins = np.concatenate([part.margins(side.matrix, trees) for part, side in zip(parts, sides, strict=True)])
+    better = np.concatenate([side.better for side in sides])
+    weights = None if sides[0].weights is None else np.concatenate([side.weights for side in sides])
+    slope, offset = platt(margins, better, weights)
+    logits = slope * margins + offset
+    losses = np.logaddexp(0, np.where(better, -logits, logits))
+    return losses if weights is None else losses * weights

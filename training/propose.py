@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from features.matrix import list_features
 from features.spec.contract import RfmGroup, Spec
 from features.spec.directions import feature_directions, is_ordered, missing_ends, more_of
+from features.spec.toml_table import toml_key
 from training.choose_plan import choose_plan
 from training.data import Examples, TrainingData, label_examples
 from training.evaluate.prices import ROWS, price
@@ -37,10 +38,11 @@ class Proposal:
     flow: str | None
     price: dict[str, Any]
 
-    def toml(self) -> list[str]:
-        """Return the lines to paste under the table of the spec."""
-        lines = [f"[{self.table}]", f'direction = "{self.direction}"']
-        return lines if self.flow is None else [*lines, f'flow = "{self.flow}"']
+    def toml(self) -> str:
+        """Return the line for the table `directions` of the spec."""
+        section, _, name = self.table.partition(".")
+        flow = "" if self.flow is None else f', flow = "{self.flow}"'
+        return f'{section}.{toml_key(name)} = {{ direction = "{self.direction}"{flow} }}'
 
 
 def propose(data: TrainingData, spec: Spec, kind: ModelKind, seed: int = 0) -> list[Proposal]:

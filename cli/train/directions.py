@@ -1,8 +1,9 @@
 """`credit train DIR --propose-directions`: what the data proposes, what it costs, and the lines for the spec."""
 
+import tomllib
 from typing import TYPE_CHECKING, Any
 
-from cli.console import say, say_table, warn
+from cli.console import say, say_table
 from features.spec.contract import Spec
 
 if TYPE_CHECKING:
@@ -21,11 +22,17 @@ def say_proposals(data: "TrainingData", spec: Spec, kind: str, seed: int) -> Non
     rows = [(p.table, p.direction, _figure(p.price["log_loss"], 4), _figure(p.price["cost"], 2)) for p in found]
     say_table(("table of the spec", "direction", "log loss", f"{spec.currency.code} an application"), rows)
     say("Each alone against none, out of fold, with 95 % intervals; above 0: what the direction costs.")
-    if spec.version == 1:
-        warn('note: directions need spec_version = 2; see "From version 1 to 2" in docs/spec.md.')
-    say("\n# Keep what is common sense to you; put each line into the table of that name in spec.toml.")
-    for proposal in found:
-        say("\n".join(proposal.toml()))
+    stated = {f"attributes.{a.name}" for a in spec.attributes if a.direction}
+    stated |= {f"rfm.{g.name}" for g in spec.groups if g.direction}
+    new = [proposal for proposal in found if proposal.table not in stated]
+    if not new:
+        say("The spec states a direction for each of them.")
+        return
+    if "directions" in tomllib.loads(spec.text):
+        say("\n# Keep what is common sense to you: lines for the table [directions] of spec.toml.")
+    else:
+        say("\n# Keep what is common sense to you; paste the rest at the end of spec.toml.\n[directions]")
+    say("\n".join(proposal.toml() for proposal in new))
 
 
 def _figure(figure: dict[str, Any], digits: int) -> str:

@@ -17,6 +17,7 @@ from features.spec.contract import (
     ScoreScaling,
     Spec,
 )
+from features.spec.direction_words import with_directions
 from features.spec.directions import check_directions
 from features.spec.groups import read_group
 from features.spec.local import read_csv, read_instant_forms
@@ -31,7 +32,7 @@ SPEC_VERSION = 2  # that drafts and recipes write
 _READABLE = (1, SPEC_VERSION)
 _KEYS = (
     *("spec_version", "name", "classes", "currency", "missing", "attributes", "events", "rfm", "policy", "score"),
-    *("language", "reasons", "about", "pii", "csv", "as_of_format", "time_zone"),
+    *("language", "reasons", "about", "pii", "csv", "as_of_format", "time_zone", "directions"),
 )
 _KEYS_OF_2 = (*_KEYS, "decimal", "weights")
 _RESERVED = {*IDENTITY}
@@ -80,6 +81,7 @@ def _spec(root: Table, text: str) -> Spec:
         instants=read_instant_forms(root, version),
         weights=read_weights(root, version, classes, [attribute.name for attribute in attributes]),
     )
+    spec = with_directions(spec, root)
     check_pii(spec)
     _check_features([feature.name for feature in list_features(spec)])
     assign_reasons(spec)

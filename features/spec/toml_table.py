@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -113,6 +114,11 @@ class Table:
 def toml_text(value: str) -> str:
     """Write a TOML text: JSON's escapes, and DEL, which only TOML wants escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml_key(name: str) -> str:
+    """Write a key, quoted where it must be."""
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else toml_text(name)
 
 
 def _is_a(value: object, kind: type | tuple[type, ...]) -> bool:

@@ -73,6 +73,15 @@ def test_the_report_holds_what_a_validator_asks_for(text: str, elements: Element
     ]
     for said in ("Not for", "Confusion matrix", "majority class", "argmax", "Leak", "adversarial", "by month"):
         assert said.lower() in text.lower(), said
+    table = text.partition("How good it is</h2>")[2].partition("</table>")[0]
+    for label in (
+        "Good called Poor",
+        "AUC of Good against the rest",
+        "AUC of better than Poor",
+        "precision of Standard",
+    ):
+        assert f">{label}</th>" in table, label
+    assert "<code>credit report BUNDLE --data DIR --groups FILE</code>" in text
     drawn = {str(a["aria-label"]).split(".")[0] for t, a in elements.found if t == "svg"}
     assert len(drawn) >= 15
 

@@ -150,6 +150,8 @@ def test_ties_go_to_the_candidate_that_is_cheapest_to_serve(spec: Spec) -> None:
     assert choose([DEFAULT, dearer_than_the_default], PLAN, spec).summary["winner"] == 0
     grown = EnsemblePlan(shape="M", parameters={**shape("M", 300, 100), "rounds": 90})
     assert serving_cost(Plan(kind=ModelKind.XGBOOST, folds=5, seed=0, ensembles=(grown, grown))) == 180 * 6
+    behind = EnsemblePlan(shape="R", parameters={"rounds": 40, "max_depth": 3, "ridge": 3, "linear_features": 12})
+    assert serving_cost(Plan(kind=ModelKind.XGBOOST, folds=5, seed=0, ensembles=(behind,))) == 40 * 3 + 12 * 5
 
 
 def test_a_cheaper_candidate_of_a_higher_log_loss_does_not_win(spec: Spec) -> None:

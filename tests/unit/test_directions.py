@@ -1,6 +1,7 @@
 """Directions: what a spec may say, what follows for each feature, and that no model of any kind moves against one."""
 
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,48 @@ def test_a_direction_that_says_nothing_is_refused(dataset: Dataset, before: str,
         parse_spec(text.replace(before, after))
 
 
+BLOCK = """
+[directions]
+attributes.months_employed = { direction = "up" }
+rfm.trouble = { direction = "down", flow = "out" }
+"""
+
+
+def test_a_block_of_directions_means_what_the_tables_would_say(dataset: Dataset) -> None:
+    text = dataset.spec_text.replace(
+        "[attributes.months_employed]\n", '[attributes.months_employed]\ndirection = "up"\n'
+    )
+    text = text.replace("[rfm.trouble]\n", '[rfm.trouble]\ndirection = "down"\nflow = "out"\n')
+    at_tables = feature_directions(parse_spec(text.replace("spec_version = 1", "spec_version = 2")))
+    assert any(at_tables)
+    assert feature_directions(parse_spec(dataset.spec_text + BLOCK)) == at_tables, "in a spec of version 1, too"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("attributes.months_employed", "attributes.salary", r"directions\.attributes\.salary: the spec has no table"),
+        ("attributes.months_employed", "attributes.loans", "attributes.loans.direction: a list"),
+        ("attributes.months_employed", "others.loans", r"directions\.others: unknown key"),
+        ('"up"', '"higher"', r"months_employed\.direction: expected up or down"),
+        (', flow = "out"', "", r"rfm\.trouble\.flow: missing beside direction"),
+        ('"up" }', '"up", flow = "in" }', r"months_employed\.flow: unknown key"),
+        ("rfm.trouble = {", "rfm.trouble = 3\nrfm.income = {", "trouble: expected a table"),
+    ],
+)
+def test_a_block_that_says_nothing_is_refused(dataset: Dataset, before: str, after: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        parse_spec(dataset.spec_text + BLOCK.replace(before, after))
+
+
+def test_a_direction_stands_in_one_place(dataset: Dataset) -> None:
+    text = dataset.spec_text.replace("spec_version = 1", "spec_version = 2").replace(
+        "[attributes.months_employed]\n", '[attributes.months_employed]\ndirection = "down"\n'
+    )
+    with pytest.raises(SpecError, match=r"months_employed\.direction: stands in \[attributes\.months_employed\], too"):
+        parse_spec(text + BLOCK)
+
+
 def test_directions_came_with_version_2(dataset: Dataset) -> None:
     if "spec_version = 1" in dataset.spec_text:
         text = dataset.spec_text.replace(
@@ -148,12 +191,10 @@ def test_the_command_proposes_directions_with_prices_and_lines_that_the_spec_tak
     done = credit("train", training_folder, "--propose-directions", "--model", "decision-tree")
     assert done.returncode == 0, done.stderr
     table, _, pasted = done.stdout.partition("\n# Keep what is common sense")
+    assert tomllib.loads(pasted.partition("spec.toml.")[2]).keys() == {"directions"}
     assert "attributes.annual_income" in table
     assert "attributes.occupation" not in done.stdout
-    text = dataset.spec_text.replace("spec_version = 1", "spec_version = 2")
-    for part in pasted.split("[")[1:]:
-        name, _, lines = part.partition("]\n")
-        text = text.replace(f"[{name}]\n", f"[{name}]\n{lines}\n")
+    text = dataset.spec_text + pasted.partition("spec.toml.")[2]
     proposed = dict(
         zip([f.name for f in list_features(parse_spec(text))], feature_directions(parse_spec(text)), strict=True)
     )

@@ -5,16 +5,19 @@ import pytest
 import xgboost
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 from benchmarks.against_plain import now
 from benchmarks.generated import BOOKS, Book, generate
 from metrics import log_losses
 from model_export.trees.trees import from_xgboost
-from training.fit.boost import Fold, Growth, boost
+from training.choose_plan import row_losses
+from training.data import Examples
+from training.fit.boost import Fold, Growth, boost, pooled
 from training.fit.fit import Parameters
-from training.fit.linear import fit_linear
-from training.fit.recipe import shape
-from training.fit.side import Side
+from training.fit.linear import choose_ridge, fit_linear
+from training.fit.recipe import RIDGES, shape
+from training.fit.side import Side, side_of
 
 ROWS = 600
 
@@ -109,3 +112,43 @@ def test_a_small_linear_book_does_not_lose_against_logistic_regression(name: str
     ours = log_losses(now(learn, test.matrix), test.actual).mean()
     theirs = log_losses(_regression(learn.matrix, learn.actual, test.matrix), test.actual).mean()
     assert ours < theirs + 0.01
+
+
+def categories(rows: int, seed: int) -> Examples:
+    """Twelve unordered attributes of six values each, as indicators; most of the 72 say little."""
+    generator = np.random.default_rng(seed)
+    effects = 0.5 * np.random.default_rng(6).normal(size=(12, 6)) * (np.arange(12) < 8)[:, None]
+    values = generator.integers(0, 6, (rows, 12))
+    better = effects[np.arange(12), values].sum(axis=1) + 0.9 + generator.logistic(size=rows) > 0
+    matrix = (values[:, :, None] == np.arange(6)).reshape(rows, -1).astype(np.float32)
+    numbers = np.arange(rows)
+    return Examples(matrix=matrix, actual=better.astype(np.int64), customers=numbers, as_of=np.zeros_like(numbers))
+
+
+def test_a_small_book_of_many_categories_gets_a_strong_ridge_and_a_large_one_the_weakest() -> None:
+    parts = [(side_of(categories(700, seed), 0), side_of(categories(300, seed + 10), 0)) for seed in range(2)]
+    assert choose_ridge(parts, RIDGES, 72) >= 10
+    large = [(parts[0][0], side_of(categories(11_000, 5), 0))]
+    assert choose_ridge(large, RIDGES, 72) == RIDGES[0]
+
+
+def test_shapes_are_compared_as_they_are_published_calibrated() -> None:
+    learn, held = side_of(categories(700, 1), 0), side_of(categories(300, 2), 0)
+    fold = Fold(rows=np.arange(300), held=held, learn=learn)
+    steep = Growth(fold, {**shape("L", 200, 200), "learning_rate": 0.5}, 0)
+    steep.grow(30)
+    assert row_losses([steep], 30).mean() < pooled([steep])[-1] - 0.05, "overconfident margins are no fault"
+
+
+@pytest.mark.slow
+def test_a_small_book_of_many_categories_does_not_lose_against_logistic_regression() -> None:
+    differences = []
+    for seed in (0, 1, 2):
+        learn, test = categories(700, seed), categories(6_000, 100 + seed)
+        stated = now(learn, test.matrix), _regression(learn.matrix, learn.actual, test.matrix)
+        losses = [float(log_losses(p, test.actual).mean()) for p in stated]
+        aucs = [float(roc_auc_score(test.actual, p[:, 1])) for p in stated]
+        differences.append((losses[0] - losses[1], aucs[0] - aucs[1]))
+    loss, auc = np.mean(differences, axis=0)
+    assert loss < 0, differences
+    assert auc > -0.003, differences

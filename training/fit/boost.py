@@ -77,10 +77,15 @@ class Growth:
 
     def __init__(self, fold: Fold, parameters: Parameters, seed: int) -> None:
         """Grow nothing yet."""
-        self.fold, self.most, self.losses = fold, int(parameters["rounds"]), list[float]()
+        self.fold, self.parameters, self.losses = fold, parameters, list[float]()
         self._start = _start(fold.learn, parameters)
         self._data, self._held = _matrix(fold.learn, self._start), _matrix(fold.held, self._start)
         self._booster = xgboost.Booster(_settings(fold.learn, parameters, seed), [self._data, self._held])
+
+    @property
+    def most(self) -> int:
+        """Return the most trees of the shape."""
+        return int(self.parameters["rounds"])
 
     def grow(self, trees: int) -> None:
         """Grow so many trees more."""

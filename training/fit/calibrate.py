@@ -51,7 +51,7 @@ def fit_ordinal(margins: Floats, examples: Examples) -> Calibration:
         rows = examples.actual >= number
         weights = None if examples.weights is None else examples.weights[rows]
         prior = _shift_of_classes(examples, number)
-        slope, shift = _platt(margins[rows, number] + prior, examples.actual[rows] > number, weights)
+        slope, shift = platt(margins[rows, number] + prior, examples.actual[rows] > number, weights)
         scale.append(slope)
         offset.append(shift + slope * prior)
     return Calibration(np.array(scale, dtype=np.float32), np.array(offset, dtype=np.float32), ordinal=True)
@@ -69,8 +69,8 @@ def _shift_of_classes(examples: Examples, number: int) -> float:
     return float(np.log(examples.class_weights[number] / mean))
 
 
-def _platt(margins: Floats, better: NDArray[np.bool_], weights: Floats | None) -> tuple[float, float]:
-    """Minimise the log loss plus 20 (a^2 + b^2) / n, e^a being the slope and b the offset."""
+def platt(margins: Floats, better: NDArray[np.bool_], weights: Floats | None) -> tuple[float, float]:
+    """Return the slope e^a and the offset b that minimise the log loss plus 20 (a^2 + b^2) / n."""
     if len(margins) == 0:
         return 1.0, 0.0
     share = np.full(len(margins), 1 / len(margins)) if weights is None else weights / weights.sum()

@@ -5,7 +5,7 @@ median of its step: outliers count no more than the last step does. So the regre
 tree for each feature.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +17,10 @@ from training.fit.fit import Floats
 from training.fit.side import Side
 
 _LEVELS = expit(np.linspace(-4, 4, 31))  # quantiles at which steps end: from 1.8 % to 98.2 %, evenly in log-odds
+DEPTH = 5  # of a tree with an end for each of the 32 steps
 _LEAST_SPREAD = 1e-9
 _LEAST_MISSING = 10  # rows, from which on missing values have a coefficient of their own
+_MOST_ROWS = 10_000  # on which folds choose a ridge; with more rows all are alike
 
 Array = NDArray[np.float64]
 
@@ -73,6 +75,22 @@ def fit_linear(side: Side, ridge: float, most: int) -> Linear:
     moves = [float(part(side.matrix[:, i]).std()) for i, part in found.parts.items()]
     kept = np.sort(np.argsort(moves, kind="stable")[-most:])
     return _fit(side, {int(i): steps[int(i)] for i in kept}, ridge)
+
+
+def choose_ridge(parts: Sequence[tuple[Side, Side]], ridges: Sequence[float], most: int) -> float:
+    """Return the ridge with which regressions on the first of each pair state the second ones best, by log loss.
+
+    Few rows with many features, such as the values of categories, need a stronger one.
+    """
+    if sum(len(held.better) for _, held in parts) > _MOST_ROWS:
+        return ridges[0]
+    return min(ridges, key=lambda ridge: sum(_loss(fit_linear(learn, ridge, most), held) for learn, held in parts))
+
+
+def _loss(start: Linear, held: Side) -> float:
+    margins = start.margins(held.matrix)
+    losses = np.logaddexp(0, np.where(held.better, -margins, margins))
+    return float(losses.sum() if held.weights is None else losses @ held.weights)
 
 
 def _fit(side: Side, steps: Mapping[int, Steps], ridge: float) -> Linear:

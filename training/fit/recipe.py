@@ -16,6 +16,7 @@ MOST_TREES = 200  # of a model: serving time follows trees x depth
 SHAPES = ("R", "S", "P", "M", "L")  # the gentlest first
 FEW = 100  # of the rarer outcome: below, folds cannot tell all shapes apart
 FOR_FEW = ("R", "S")
+RIDGES = (3.0, 10.0, 30.0, 100.0)  # of the linear start; folds choose
 
 FOREST: Parameters = {"n_estimators": 100, "max_depth": 6, "min_samples_leaf": 10, "max_features": 0.4}
 TREE: Parameters = {"max_depth": 6, "min_samples_leaf": 25}
@@ -115,4 +116,4 @@ def shape(name: str, rarer: int, trees: int) -> dict[str, float]:
     if name != "R":
         return {**shapes[name], "reg_lambda": 1.0, "rounds": trees}
     own = trees // 2  # gentle trees from a linear start, which has trees of its own, one for each feature
-    return {**shapes["S"], "reg_lambda": 1.0, "rounds": trees - own, "ridge": 3.0, "linear_features": own}
+    return {**shapes["S"], "reg_lambda": 1.0, "rounds": trees - own, "ridge": RIDGES[0], "linear_features": own}

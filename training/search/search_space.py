@@ -7,6 +7,7 @@ import numpy as np
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from training.fit.fit import ModelKind
+from training.fit.linear import DEPTH
 from training.fit.recipe import MOST_TREES, EnsemblePlan, Plan
 
 Space = dict[str, IntDistribution | FloatDistribution]
@@ -71,7 +72,8 @@ def _changed(ensemble: EnsemblePlan, factors: Factors, number: int, most_trees: 
 
 
 def serving_cost(plan: Plan) -> int:
-    """Return trees x depth, which the time to score one row follows."""
+    """Return trees x depth, which the time to score one row follows; of a linear start at most so much."""
     names = {ModelKind.XGBOOST: "rounds", ModelKind.RANDOM_FOREST: "n_estimators", ModelKind.DECISION_TREE: ""}
     name = names[plan.kind]
-    return sum(int(e.parameters.get(name, 1)) * int(e.parameters["max_depth"]) for e in plan.ensembles)
+    trees = sum(int(e.parameters.get(name, 1)) * int(e.parameters["max_depth"]) for e in plan.ensembles)
+    return trees + DEPTH * sum(int(e.parameters.get("linear_features", 0)) for e in plan.ensembles)

@@ -15,7 +15,7 @@ def directions(content: Content) -> str:
     if not proved:
         text = (
             "The spec declares no direction: the model may hold more income against an applicant where the data do. "
-            "credit train --propose-directions prints what the data speak for, with the price of each."
+            "`credit train DIR --propose-directions` prints what the data speak for, with the price of each."
         )
         return html.section("directions", _HEADING, html.paragraph(text))
     parts = [html.bullets([_proof(proved), *map(_rule, proved.get("never_worse", []))])]

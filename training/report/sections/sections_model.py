@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from metrics import order
+from metrics import listed, order
 from pages import html
 from training.report import plots
 from training.report.content import Content, purpose
@@ -74,32 +74,40 @@ def _fingerprint(content: Content) -> str:
 def metrics(content: Content) -> str:
     """Show metrics with intervals beside baselines, in and out of time, and the confusion matrix."""
     later = content.evaluation.later
-    parts = [_metric_table(content.evaluation.judged, "Metrics with 95 % intervals (bootstrap over customers)")]
+    parts = [
+        _metric_table(content, content.evaluation.judged, "Metrics with 95 % intervals (bootstrap over customers)")
+    ]
     if later is not None:
-        parts.append(
-            _metric_table(later, f"The same, trained as if {later['from'][:10]} had not come, judged from then on")
-        )
+        caption = f"The same, trained as if {later['from'][:10]} had not come, judged from then on"
+        parts.append(_metric_table(content, later, caption))
         if later.get("floors_missed"):
             parts.append(html.note(f"The run out of time took the closest policy. {later['floors_missed']}"))
     best = content.spec.best_class
     parts.append(
         html.paragraph(
-            f"A false negative is an applicant who is {best} and is called {content.spec.classes[0]}; wide: called "
-            f"anything below {best}. Precision: of those called a class; recall: of those who are it."
+            f"{best} called {content.spec.classes[0]} is the rate of false negatives; called less: anything below "
+            f"{best}. Precision: of those called a class; recall: of those who are it."
         )
     )
     return html.section("metrics", "How good it is", *parts, confusion(content))
 
 
-def _metric_table(evaluation: Mapping[str, Any], caption: str) -> str:
+def _metric_table(content: Content, evaluation: Mapping[str, Any], caption: str) -> str:
     names = [name for name in TITLES if name in evaluation]
-    found = evaluation["policy"]["metrics"]
+    found, classes = evaluation["policy"]["metrics"], content.spec.classes
     rows = [
-        (metric.replace("_", " "), *[plain(metric, evaluation[name]["metrics"].get(metric)) for name in names])
+        (_label(metric, classes), *[plain(metric, evaluation[name]["metrics"].get(metric)) for name in names])
         for metric in sorted(found, key=order)
     ]
     count = evaluation["policy"]["applications"]
     return html.table(("metric", *[TITLES[n] for n in names]), rows, f"{caption}; {count:,} applications")
+
+
+def _label(name: str, classes: tuple[str, ...]) -> str:
+    for metric in listed(classes=classes):
+        if metric.name == name:
+            return metric.called(classes)
+    return name.replace("_", " ")  # of another release
 
 
 def confusion(content: Content) -> str:
@@ -166,7 +174,7 @@ def leak_checks(content: Content) -> str:
     if found is None:
         text = "Leak checks need the training data; they stand in the report that is stored in the bundle."
         return html.section("leaks", "Leak checks", html.paragraph(text))
-    shared = ", ".join(f"{pair}: {count}" for pair, count in found["shared_customers"].items())
+    shared = ", ".join(f"{pair}: {count:,}" for pair, count in found["shared_customers"].items())
     strongest = found["single_features"][0]["auc"] if found["single_features"] else 0
     loss = {side: "not known" if v is None else f"{v:.4f}" for side, v in found["log_loss"].items()}
     rows = [(row["feature"], row["class"], f"{row['auc']:.3f}") for row in found["single_features"]]
@@ -176,7 +184,7 @@ def leak_checks(content: Content) -> str:
         "Leak checks",
         html.bullets(
             [
-                f"Customers on two sides: {shared}.",
+                f"Customers on two sides ({shared}).",
                 (
                     f"Judged applications whose feature row equals one of the training: "
                     f"{found['test_rows_equal_to_a_training_row']:,}."
