@@ -78,7 +78,7 @@ def advise(partitions: Partitions, scored: Results, rows: int) -> str:
         DeliveryError: the temporary files cannot be read.
 
     """
-    if not any(code.endswith("_at_unreadable") or code == "as_of_unreadable" for code in scored.codes):
+    if not any(code.endswith("_unreadable") and not code.startswith("attribute_") for code in scored.codes):
         return ""
     return instant_advice(partitions.applications.read(0), partitions.events.read(0), scored.codes, rows)
 

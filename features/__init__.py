@@ -18,4 +18,5 @@ __all__ = [
     "sampling_weights",
     "spec",
     "telling",
+    "why_missing",
 ]

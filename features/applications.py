@@ -14,6 +14,7 @@ from features.cells.local_instants import declared_instant
 from features.errors import InputError
 from features.rejects import APPLICATIONS, Dirt, count_dirt, rejects_frame
 from features.spec.contract import EVENT_COLUMNS, IDENTITY, Spec
+from features.why_missing import Why, why_of
 
 __all__ = [
     "CUSTOMER",
@@ -35,11 +36,15 @@ is_plain_id = re.compile(rf"[!-~]{{1,{MOST_ID_BYTES}}}").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Applications:
-    """Usable applications with clean attributes, in input order (`|row` is the 1-based input row), and the rest."""
+    """Usable applications with clean attributes, in input order (`|row` is the 1-based input row), and the rest.
+
+    `why` holds by attribute the positions of input rows (0-based) that have no value although something was given.
+    """
 
     accepted: pl.DataFrame
     rejects: pl.DataFrame
     dirt: list[Dirt]
+    why: dict[str, Why]
 
 
 def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
@@ -60,8 +65,9 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     read = pl.DataFrame([row, *ids, *[cells[name].values for name in ("as_of", *names)]])
     required = ["as_of", *[attribute.name for attribute in spec.attributes if attribute.required]]
     dirt = {name: cells[name].dirt for name in names if cells[name].values.null_count()}
+    why = {name: found for name in dirt if (found := why_of(name, cells[name], table[name], reader, spec))}
     if bool(usable.all()) and not any(cells[name].values.null_count() for name in required):
-        return Applications(read, rejects_frame(), count_dirt(APPLICATIONS, dirt))
+        return Applications(read, rejects_frame(), count_dirt(APPLICATIONS, dirt), why)
     judged = read.select(pl.col(ROW).alias("row"), "application_id", "customer_id").hstack(
         [cells[name].causes.alias(f"{name}|cause") for name in required]
     )
@@ -71,7 +77,7 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     dirt = {
         name: cells[name].causes.filter(good).to_list() for name in dirt
     }  # of rejected applications it is not counted
-    return Applications(read.filter(good), rejects_frame(rejected), count_dirt(APPLICATIONS, dirt))
+    return Applications(read.filter(good), rejects_frame(rejected), count_dirt(APPLICATIONS, dirt), why)
 
 
 def _related(cells: Mapping[str, Cells], spec: Spec) -> dict[str, Cells]:

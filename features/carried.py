@@ -19,6 +19,7 @@ from features.rejects import APPLICATIONS, EVENTS, Dirt, count_dirt
 from features.rfm.events import APPLICATION_ROW, IGNORED, IGNORED_KIND, event_reader
 from features.rfm.stored import Stored
 from features.spec.contract import Spec
+from features.why_missing import Why, why_of_few
 
 __all__ = ["Carried"]
 
@@ -57,6 +58,7 @@ class PlainRows:
     values: list[list[Any]]
     events: History
     dirt: list[Dirt]
+    why: dict[str, Why]
 
 
 class _Rejected(Exception):  # noqa: N818 - an outcome, not a fault
@@ -77,8 +79,11 @@ def read_plainly(carried: Carried, spec: Spec) -> PlainRows | None:
         events, ignored = _events(carried, spec)
     except _Rejected:
         return None
-    dirt = count_dirt(APPLICATIONS, causes) + count_dirt(EVENTS, {"kind": [IGNORED_KIND] * ignored})
-    return PlainRows(applications, customers, as_of, values, events, dirt)
+    found = {name: why_of_few(name, cells[name], own, spec) for name, own in causes.items() if own}
+    why = {name: marks for name, marks in found.items() if marks}
+    dirt = count_dirt(APPLICATIONS, {name: list(own.values()) for name, own in causes.items()})
+    dirt += count_dirt(EVENTS, {"kind": [IGNORED_KIND] * ignored})
+    return PlainRows(applications, customers, as_of, values, events, dirt, why)
 
 
 def _plain_ids(cells: Texts) -> list[str]:
@@ -90,7 +95,7 @@ def _plain_ids(cells: Texts) -> list[str]:
 
 def _attributes(
     reader: Reader, cells: Mapping[str, Texts], as_of: Int64s, spec: Spec
-) -> tuple[list[list[Any]], dict[str, list[str]]]:
+) -> tuple[list[list[Any]], dict[str, dict[int, str]]]:
     values, causes = [], {}
     for attribute in spec.attributes:
         read, why = reader.read_texts(attribute.name, cells[attribute.name])
@@ -101,7 +106,7 @@ def _attributes(
         if why and attribute.required:
             raise _Rejected
         values.append(read)
-        causes[attribute.name] = list(why.values())
+        causes[attribute.name] = why
     return values, causes
 
 

@@ -22,6 +22,7 @@ _WORDS = {"tab": "\t", r"\t": "\t"}
 _ENCODINGS = re.compile(
     r"utf-?8|utf-(16|32)(-[lb]e)?|iso8859-\d+|cp\d+|koi8-[rtu]|mac-roman|shift_jis|euc_(jp|kr)|gb\w+|big5"
 )
+_WINDOWS = re.compile(rb"[\x80-\x9f]")  # no letters in Latin-1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,17 @@ def declared(separator: str | None, encoding: str | None, otherwise: Dialect) ->
         otherwise.separator if separator is None else _separator_of(separator),
         otherwise.encoding if encoding is None else _encoding_of(encoding),
     )
+
+
+def likely_encoding(content: bytes) -> str:
+    """Guess, for a message, what bytes are written in that are not UTF-8; empty where they are, up to a cut end."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        codecs.getincrementaldecoder(UTF_8)().decode(content)
+    except UnicodeDecodeError:
+        return "cp1252" if _WINDOWS.search(content) else "latin-1"
+    return ""
 
 
 def likely_separators(header: str, than: str) -> list[str]:

@@ -3,7 +3,8 @@
 `build_features` is the only way to a feature row, at training and at every door.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -19,8 +20,9 @@ from features.rfm.matches import NO_MATCHES, Matches, Matching, match
 from features.rfm.quantities import rfm_columns, rfm_features
 from features.rfm.stored import Stored
 from features.spec.contract import Feature, Spec
+from features.why_missing import Why, write_marks
 
-__all__ = ["FeatureTable", "build_carried", "build_features", "list_features"]
+__all__ = ["FeatureTable", "build_carried", "build_features", "list_features", "mark_missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,10 @@ class FeatureTable:
 
     `applications`: |row (1-based input row), application_id, customer_id, as_of (Int64 microseconds), clean attributes,
     |customer (number of the history that was used).
-    `matrix`: float32, one row per application, one column per feature; one NaN pattern, no negative zero.
+    `matrix`: float32, one row per application, one column per feature; one NaN pattern, until `mark_missing` tells the
+    missing values apart, and no negative zero.
     `matching`: which applications have a usable event; None where feature rows came without their events.
+    `why`: by attribute the positions of rows without a value although something was given, see `features.why_missing`.
     """
 
     applications: pl.DataFrame
@@ -38,6 +42,7 @@ class FeatureTable:
     rejects: pl.DataFrame
     counted: list[Dirt]
     matching: Matching | None = None
+    why: Mapping[str, Why] = field(default_factory=dict)
 
     @property
     def matches(self) -> Matches:
@@ -48,6 +53,16 @@ class FeatureTable:
     def dirt(self) -> pl.DataFrame:
         """Cells that became missing and events that were skipped, by cause, as `features.rejects.DIRT`."""
         return dirt_frame(self.counted)
+
+
+def mark_missing(table: FeatureTable, spec: Spec) -> None:
+    """Write into the matrix, in place, why values are missing."""
+    if table.why:
+        columns: dict[str, list[int]] = {}
+        for index, feature in enumerate(attribute_features(spec)):
+            columns.setdefault(feature.source, []).append(index)
+        for name, why in table.why.items():
+            write_marks(table.matrix, columns.get(name, ()), why)
 
 
 def list_features(spec: Spec) -> list[Feature]:
@@ -87,6 +102,7 @@ def build_features(
         rejects=pl.concat(rejects).sort("table", "row") if rejects else read.rejects,
         counted=[*read.dirt, *account.dirt],
         matching=match(accepted[CUSTOMER].to_numpy(), accepted["as_of"].to_numpy(), account.usable, spec),
+        why=_in_rows(read.why, accepted),
     )
 
 
@@ -111,7 +127,21 @@ def build_carried(carried: Carried, spec: Spec) -> FeatureTable:
         rejects=rejects_frame(),
         counted=rows.dirt,
         matching=match(numbers, rows.as_of, rows.events, spec),
+        why=rows.why,
     )
+
+
+def _in_rows(why: Mapping[str, Why], accepted: pl.DataFrame) -> dict[str, Why]:
+    """Return positions of input rows as those of rows that were accepted, in the same order; others are left out."""
+    numbers = accepted[ROW].to_numpy() - 1
+    if not len(numbers):
+        return {}
+    found = {}
+    for name, (rows, marks) in why.items():
+        places = np.searchsorted(numbers, rows).clip(max=len(numbers) - 1)
+        own = numbers[places] == rows
+        found[name] = (places[own], marks[own])
+    return found
 
 
 def _number_customers(accepted: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

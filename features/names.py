@@ -15,6 +15,11 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(word.casefold() for word in _WORD.findall(_JOINTS.sub(" ", unicodedata.normalize("NFC", plain))))
 
 
+def quoted(name: str) -> str:
+    """Quote a name as words: whatever they are, the sentence around them stays grammatical."""
+    return f"\u201c{readable(name)}\u201d"
+
+
 def readable(name: str) -> str:
     """Say a name as words in a sentence: `MonthlyIncome` -> monthly income; FICO and the like keep their capitals."""
     parts = _WORD.findall(_JOINTS.sub(" ", "".join(c if c.isprintable() else " " for c in name)))

@@ -5,6 +5,8 @@
     high = "Many credit enquiries were made about you."
     low = "Few credit enquiries were made about you."
     missing = "We do not know how many credit enquiries were made about you."
+    unusable = "The number of credit enquiries that was given could not be used."
+    codes = { "-9" = "The credit bureau has no file about you." }
 
 A dictionary in another language is a file of its own with the same codes and exceptions, without `of`.
 """
@@ -15,15 +17,18 @@ from dataclasses import dataclass, replace
 
 from features.errors import SpecError
 from features.matrix import list_features
+from features.names import quoted
 from features.spec.contract import Feature, ReasonCode, ReasonTexts, Spec
 from features.spec.toml_table import Table, errors_of
+from features.why_missing import told_codes
 
-__all__ = ["LONGEST_TEXT", "complete_reasons", "translate"]
+__all__ = ["LONGEST_TEXT", "complete_reasons", "lacks_unusable", "translate", "unusable_text"]
 
 LONGEST_TEXT = 200
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _NAMED = 5  # features that a message names
+_TEXTS = ("high", "low", "missing", "unusable", "codes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def _codes(root: Table) -> list[tuple[str, Table]]:
 
 
 def _reason(code: str, table: Table, members: tuple[str, ...], *, translation: bool = False) -> ReasonCode:
-    table.allow(["high", "low", "missing", "except", *([] if translation else ["of"])])
+    table.allow([*_TEXTS, "except", *([] if translation else ["of"])])
     if not members:
         raise SpecError(f"{table.key('of')}: expected attributes, RFM groups or features, found none.")
     texts = _texts(table, None)
@@ -106,7 +111,7 @@ def _reason(code: str, table: Table, members: tuple[str, ...], *, translation: b
     found = []
     for selector in exceptions.values:
         exception = exceptions.table(selector)
-        exception.allow(["high", "low", "missing"])
+        exception.allow(_TEXTS)
         found.append((selector, _texts(exception, texts)))
     return ReasonCode(code=code, members=members, texts=texts, exceptions=tuple(found))
 
@@ -116,10 +121,17 @@ def _texts(table: Table, default: ReasonTexts | None) -> ReasonTexts:
         high=_text(table, "high", default.high if default else None),
         low=_text(table, "low", default.low if default else None),
         missing=_text(table, "missing", default.missing if default else None),
+        unusable=_text(table, "unusable") if "unusable" in table.values else default.unusable if default else None,
+        codes=tuple({**dict(default.codes if default else ()), **_code_texts(table)}.items()),
     )
 
 
-def _text(table: Table, name: str, default: str | None) -> str:
+def _code_texts(table: Table) -> dict[str, str]:
+    codes = table.table("codes", optional=True)
+    return {token: _text(codes, token) for token in codes.values}
+
+
+def _text(table: Table, name: str, default: str | None = None) -> str:
     text = table.text(name, default)
     if not text or text != text.strip() or not text.isprintable():
         raise SpecError(f"{table.key(name)}: expected a sentence on one line, without white space around it.")
@@ -180,10 +192,23 @@ def _check_selectors(spec: Spec, features: list[Feature]) -> None:
                     f"reasons.{reason.code}.{key}: {selector!r} is no attribute, RFM group or feature"
                     f"{' of this code' if key == 'except' else ''}. Features are listed by `credit features`."
                 )
+        _check_tokens(reason, {feature.source for feature in own}, spec)
+
+
+def _check_tokens(reason: ReasonCode, sources: set[str], spec: Spec) -> None:
+    """Check that what has words as a code is a missing token, as it is declared, of an attribute of the reason."""
+    known = {token for a in spec.attributes if a.name in sources for token in a.missing_tokens}
+    texts = [reason.texts, *(own for _, own in reason.exceptions)]
+    for token in (token for text in texts for token, _ in text.codes):
+        if token not in known:
+            raise SpecError(
+                f"reasons.{reason.code}.codes: {token!r} is no missing token of its attributes. Add it to their "
+                "missing_tokens, in the same spelling, or remove it here."
+            )
 
 
 def complete_reasons(spec: Spec) -> list[FeatureReason]:
-    """Return code and texts of every feature, in the order of the matrix.
+    """Return code and texts of every feature, in the order of the matrix; `unusable` and `codes` of attributes alone.
 
     Raises:
         SpecError: a feature has no code; names it.
@@ -198,4 +223,29 @@ def complete_reasons(spec: Spec) -> list[FeatureReason]:
             f"reasons: no code for {named}. A refused applicant must be told why, so every feature needs one: name it, "
             "its attribute or its RFM group in `of` of a table [reasons.CODE] with texts high, low and missing."
         )
-    return [assigned[name] for name in names]
+    told = {attribute.name: told_codes(attribute, spec) for attribute in spec.attributes}
+    return [_resolved(assigned[feature.name], feature.source, told, spec.language) for feature in list_features(spec)]
+
+
+def lacks_unusable(spec: Spec) -> list[str]:
+    """Return the codes of attributes that do not say what is told of a value that cannot be used, in no known way."""
+    named = {attribute.name for attribute in spec.attributes}
+    reasons, features = complete_reasons(spec), list_features(spec)
+    pairs = [r for r, feature in zip(reasons, features, strict=True) if feature.source in named]
+    return sorted({reason.code for reason in pairs if reason.texts.unusable is None})
+
+
+def _resolved(reason: FeatureReason, source: str, told: dict[str, tuple[str, ...]], language: str) -> FeatureReason:
+    """Say in a general way what a spec in English does not say of a value that cannot be used."""
+    texts = reason.texts
+    if source not in told:
+        return replace(reason, texts=replace(texts, unusable=None, codes=()))
+    english = language.split("-", maxsplit=1)[0].lower() == "en"
+    unusable = unusable_text(source) if texts.unusable is None and english else texts.unusable
+    codes = tuple((token, dict(texts.codes).get(token, texts.missing)) for token in told[source])
+    return replace(reason, texts=replace(texts, unusable=unusable, codes=codes))
+
+
+def unusable_text(name: str) -> str:
+    """Say of any attribute, in English, that a value was given and could not be used."""
+    return f"What was stated for {quoted(name)} could not be used."

@@ -1,7 +1,7 @@
 """What a bundle needs to give reasons: the dictionary with reference medians, and the proof of the contributions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -58,12 +58,10 @@ def make_book(spec: Spec, tables: ShapTables, applicants: Applicants, *, margins
             FeatureEntry(
                 feature=reason.feature,
                 code=reason.code,
-                high=reason.texts.high,
-                low=reason.texts.low,
-                missing=reason.texts.missing,
                 median=median,
                 at_median=_at_median(matrix[:, i], median, speaks),
                 against=speaks,
+                **asdict(reason.texts),
             )
         )
     return ReasonBook(spec.language, "log-odds" if margins else "probability", tuple(entries))

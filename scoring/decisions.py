@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.cells.instants import INSTANT_FORMAT
-from features.matrix import FeatureTable
+from features.matrix import FeatureTable, mark_missing
 from features.spec.contract import ScoreScaling, Spec
 from scoring.policy import Policy
 from scoring.reasons.explainer import MOST_REASONS, REASON, Explainer, Ranked
@@ -72,7 +72,13 @@ class Decided:
 
 
 def decide(table: FeatureTable, probabilities: NDArray[np.float32], rules: Rules) -> Decided:
-    """Decide every application of `table`."""
+    """Decide every application of `table`.
+
+    Where the bundle has words for values that cannot be used, the matrix is marked with why each one is missing, in
+    place, so that the row that is kept is the row that was decided on.
+    """
+    if rules.explainer.book.tells_unusable:
+        mark_missing(table, rules.spec)
     assigned = rules.policy.assign(probabilities)
     return Decided(
         rules=rules,

@@ -52,8 +52,8 @@ def explain_application(
     spec, explainer = scorer.bundle.spec, explainer or scorer.bundle.explainer
     described = describe_application(applications, events, application_id, spec)
     own = applications.filter(pl.col("application_id").cast(pl.String).str.strip_chars() == application_id)
-    (decision,) = scorer.score(own, events).decisions.to_dicts()
-    row = np.array([[np.nan if r["value"] is None else r["value"] for r in described]], dtype=np.float32)
+    scored = scorer.score(own, events)
+    (decision,), row = scored.decisions.to_dicts(), scored.features
     assigned = np.array([spec.classes.index(decision["credit_class"])])
     decision["reasons"] = explainer.reasons(row, assigned).to_list()[0]
     compared = _compared_class(decision, spec.classes, spec.probability_columns)

@@ -98,7 +98,7 @@ def _in_other_words(scorer: Scorer, dictionary: Path) -> Explainer:
     spec = read_dictionary(dictionary, scorer.bundle.spec)
     old = scorer.bundle.explainer
     entries = [
-        replace(entry, high=reason.texts.high, low=reason.texts.low, missing=reason.texts.missing)
+        replace(entry, **asdict(reason.texts))
         for entry, reason in zip(old.book.entries, complete_reasons(spec), strict=True)
     ]
     return Explainer(old.tables, ReasonBook(spec.language, old.book.unit, tuple(entries)))

@@ -4,7 +4,7 @@ A new kind is a file in this folder and a line in `registry.py`..
 """
 
 from features.cells.by_value import spellings_of
-from features.cells.causes import AFTER, MISSING, UNKNOWN, UNREADABLE
+from features.cells.causes import AFTER, GIVEN, MISSING, MISSING_TOKEN, UNKNOWN, UNREADABLE, Unusable
 from features.cells.decimals import MOST_MINOR_UNITS, NUMBER
 from features.cells.guess import Found, Guess
 from features.cells.kinds.kind import Kind, ToNumber
@@ -26,8 +26,10 @@ from features.cells.texts import number_text
 __all__ = [
     "AFTER",
     "FEW_ROWS",
+    "GIVEN",
     "KINDS",
     "MISSING",
+    "MISSING_TOKEN",
     "MOST_MINOR_UNITS",
     "NUMBER",
     "PLAIN_ROWS",
@@ -41,6 +43,7 @@ __all__ = [
     "Reader",
     "Reading",
     "ToNumber",
+    "Unusable",
     "all_match",
     "decimal_advice",
     "has_few_rows",

@@ -19,6 +19,7 @@ OUT_OF_RANGE = "out_of_range"
 TOO_MANY_DECIMALS = "too_many_decimals"
 UNKNOWN = "unknown_category"
 AFTER = "after_as_of"
+GIVEN = (UNREADABLE, NOT_FINITE, NOT_WHOLE, OUT_OF_RANGE, TOO_MANY_DECIMALS, UNKNOWN, AFTER)  # a value that is no use
 
 IS_MISSING, IS_TOKEN, IS_UNREADABLE, IS_NOT_FINITE, IS_NOT_WHOLE, IS_OUTSIDE, IS_TOO_FINE, IS_UNKNOWN = map(
     Unusable,

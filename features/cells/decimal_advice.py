@@ -6,14 +6,16 @@ from dataclasses import replace
 import polars as pl
 
 from features.cells import Reader, kind_of
+from features.cells.decimals import parse_minor_units, people_write
 from features.spec.contract import Attribute, Spec
 from features.spec.toml_table import toml_text
 
-__all__ = ["decimal_advice"]
+__all__ = ["decimal_advice", "have_comma"]
 
 _LOOKED_AT = 20_000
 _WORTH_A_LOOK, _GAIN = 0.01, 0.01  # of the cells
 _KINDS = {"number", "integer", "money", "percent", "duration"}
+_MOST_DIGITS = 4
 _OTHER = {".": ",", ",": "."}
 
 
@@ -35,6 +37,16 @@ def decimal_advice(applications: pl.DataFrame, spec: Spec, unreadable: Mapping[s
                 f"the decimals, as the spec says, and {instead / len(cells):.1%} with {other!r}: write decimal = "
                 f"{toml_text(other)} in [attributes.{toml_text(attribute.name)}]"
             )
+
+
+def have_comma(amounts: pl.Series) -> bool:
+    """Tell whether amounts of events are numbers with a comma before their decimals, and not with a point."""
+    if amounts.dtype != pl.String:
+        return False
+    cells = amounts.drop_nulls().head(_LOOKED_AT).str.replace_all(r"[\p{L}\p{Sc}\s]", "").to_list()
+    read = {sign: people_write(parse_minor_units(_MOST_DIGITS), sign, "") for sign in _OTHER}
+    usable = {sign: sum(isinstance(one(cell), int) for cell in cells) for sign, one in read.items()}
+    return usable[","] - usable["."] >= max(1, _GAIN * len(cells))
 
 
 def _usable(cells: pl.Series, attribute: Attribute) -> int:

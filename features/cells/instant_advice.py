@@ -1,9 +1,10 @@
-"""What to declare where the instants of a table are written in a form that is not read: the line of the spec to add."""
+"""What to declare where the instants or amounts of a table are written in a form that is not read: the line to add."""
 
 from collections.abc import Mapping
 
 import polars as pl
 
+from features.cells.decimal_advice import have_comma
 from features.cells.recognise import date_advice
 
 __all__ = ["instant_advice"]
@@ -18,7 +19,7 @@ _COLUMNS = {
 
 
 def instant_advice(applications: pl.DataFrame, events: pl.DataFrame, codes: Mapping[str, int], rows: int) -> str:
-    """Return advice on as_of and the instants of events that are unreadable in most of `rows` applications, else "".
+    """Return advice on as_of, instants and amounts of events that are unreadable in most of `rows` applications, or "".
 
     `codes`: how many applications each code rejected. Looks at the first rows of the tables; shows no cell.
     """
@@ -27,4 +28,9 @@ def instant_advice(applications: pl.DataFrame, events: pl.DataFrame, codes: Mapp
         table = applications if column == "as_of" else events
         if codes.get(code, 0) > _MOST * rows and column in table.columns:
             said.append(date_advice(table[column].head(_LOOKED_AT), column, key))
+    if codes.get("event_amount_unreadable", 0) > _MOST * rows and have_comma(events["amount"]):
+        said.append(
+            'Amounts of events have a comma before their decimals: write decimal = "," at the top of the spec, and '
+            'decimal = "." in each attribute whose numbers have a point.'
+        )
     return " ".join(text for text in said if text)

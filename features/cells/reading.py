@@ -126,6 +126,11 @@ class Reader:
         slow = [name for name in names if name not in self._quick]
         return cells | {name: _all_rows(table.get_column(name), self._readings[name]) for name in slow}
 
+    def texts(self, name: str, column: pl.Series) -> pl.Series:
+        """Return the texts that cells of a column stand for, as a CSV file would hold them."""
+        text = self._readings[name].text
+        return column if text is None else column.to_frame().select_seq(text).to_series()
+
     def read_texts(self, name: str, cells: Sequence[str | None]) -> tuple[list[Any], dict[int, str]]:
         """Read few texts of a column: values, None where there is none, and by position the cause of each of those."""
         return _read_texts(self._readings[name].read, cells)

@@ -13,6 +13,7 @@ from features.draft.column import Column, look_at
 from features.draft.doubts import date_counts, in_doubt
 from features.draft.kinds import commonest, guess_kind, meant, missing_tokens
 from features.draft.left_out import foreign_months, reason_to_leave, text_reason
+from features.draft.lost import FEW_LISTED, later_dates, odd_tokens
 from features.draft.rates import Outcomes
 from features.draft.read_back import read_back
 from features.errors import InputError
@@ -22,7 +23,6 @@ from features.spec.toml_table import toml_text
 from features.telling import TELLING
 
 _FAR = 10
-_FEW_LISTED = 8
 _WHOLE = 2.0**53
 
 
@@ -41,8 +41,10 @@ class Drafted:
         return not self.reason
 
 
-def draft_attribute(series: pl.Series, customers: int, outcomes: Outcomes | None) -> Drafted:
-    """Draft a column from all its rows."""
+def draft_attribute(
+    series: pl.Series, customers: int, outcomes: Outcomes | None, as_of: pl.Series | None = None
+) -> Drafted:
+    """Draft a column from all its rows; `as_of` are their days since 1970, where they are known."""
     name = series.name
     if not is_usable_name(name):
         return Drafted(name=name, reason="its name cannot be used in a spec; rename the column")
@@ -56,12 +58,19 @@ def draft_attribute(series: pl.Series, customers: int, outcomes: Outcomes | None
     if not len(known.cells):
         return Drafted(name=name, reason="has no values: every cell is empty or says that nothing is known")
     drafted = _draft(series, known, tuple(sorted(column.text.filter(tokens).unique())), outcomes)
+    told = [
+        *odd_tokens(series, column.only(tokens), outcomes),
+        *later_dates(drafted.lines, series, known, outcomes, as_of),
+    ]
+    drafted = replace(drafted, looks=(*drafted.looks, *told)) if drafted.taken else drafted
     return _protect(drafted, known) if drafted.lines else drafted
 
 
 def _draft(series: pl.Series, known: Column, tokens: tuple[str, ...], outcomes: Outcomes | None) -> Drafted:
     guess = guess_kind(known, tokens)
-    reason = (guess.reason if guess is not None and guess.certain else reason_to_leave(known)) or ""
+    measures = guess is not None and guess.kind not in ("category", "list", "text")
+    certain = guess is not None and guess.certain
+    reason = (guess.reason if guess is not None and certain else reason_to_leave(known, measures=measures)) or ""
     if guess is None or guess.kind == "category":
         reason = reason or foreign_months(known) or ""
     if guess is None:
@@ -82,7 +91,7 @@ def _draft(series: pl.Series, known: Column, tokens: tuple[str, ...], outcomes: 
 
 
 def _protect(drafted: Drafted, known: Column) -> Drafted:
-    values = known.text.to_list() if len(known.cells) <= _FEW_LISTED else ()
+    values = known.text.to_list() if len(known.cells) <= FEW_LISTED else ()
     what = protected(drafted.name, values)
     if what is None:
         return drafted
@@ -153,7 +162,7 @@ class _Told:
         for code in apart.codes:
             yield f"{shown(code)} is taken as a special code, which becomes missing: {self._cells((code,))}"
         if apart.isolated:
-            listed = ", ".join(shown(value) for value in apart.isolated[:_FEW_LISTED])
+            listed = ", ".join(shown(value) for value in apart.isolated[:FEW_LISTED])
             cells, beside = self._cells(apart.isolated).split(" cells")
             yield f"{cells} cells stand far apart from the rest ({listed}) and are cut by the range{beside}"
 

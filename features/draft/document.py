@@ -2,15 +2,16 @@
 
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from features.cells.decimal_advice import have_comma
 from features.draft.attribute import Drafted, draft_attribute, toml_list
 from features.draft.class_order import ClassOrder, order_classes
 from features.draft.draft_reasons import draft_reasons
 from features.draft.events import event_lines
-from features.draft.instants import instant_lines
+from features.draft.instants import days_of, instant_lines
 from features.draft.rates import Outcomes
 from features.spec.class_values import class_value, match_names
 from features.spec.classes import class_choice
@@ -69,21 +70,32 @@ def draft_spec(tables: Tables) -> Draft:
     order = _class_order(tables)
     customers = tables.identity["customer_id"].n_unique()
     outcomes = _outcomes(tables, order)
-    drafted = [draft_attribute(column, customers, outcomes) for column in tables.columns]
+    as_of = days_of(tables.identity["as_of"])
+    drafted = [draft_attribute(column, customers, outcomes, as_of) for column in tables.columns]
     return _written(tables, order, drafted)
 
 
 def _written(tables: Tables, order: ClassOrder, drafted: list[Drafted]) -> Draft:
     instants = instant_lines(tables.identity, tables.events)
     events = [*event_lines(tables.events, [one.name for one in drafted], instants.events)]
+    decimal = _decimal_lines(tables.events)
+    drafted = [_with_point(one) for one in drafted] if decimal else drafted
     attributes = [line for one in drafted for line in one.lines]
     plain = event_lines(tables.events, [one.name for one in drafted])  # a zone may be asked for
     spec = _parsed(
-        [*_head(order), f"classes = {toml_list(order.classes)}", *_CURRENCY, *attributes, *plain, *_rest(order)]
+        [
+            *_head(order),
+            *decimal,
+            f"classes = {toml_list(order.classes)}",
+            *_CURRENCY,
+            *attributes,
+            *plain,
+            *_rest(order),
+        ]
     )
     opening, reasons = _reasons(spec)
     left_out = {one.name for one in drafted if not one.taken}
-    lines = [*_head(order), *_classes(order), *instants.root, "", *_CURRENCY, "", *_ATTRIBUTES]
+    lines = [*_head(order), *_classes(order), *decimal, *instants.root, "", *_CURRENCY, "", *_ATTRIBUTES]
     lines += [*(line for one in drafted for line in _column(one, reasons)), *events, *_rest(order), "", *opening]
     lines += [line for name, block in reasons.items() if name not in left_out for line in block]
     taken = len(drafted) - len(left_out)
@@ -95,8 +107,33 @@ def _written(tables: Tables, order: ClassOrder, drafted: list[Drafted]) -> Draft
         attributes=taken,
         left_out=len(left_out),
         groups=len(spec.groups) if spec else 0,
-        looks=(*_order_looks(order), *nothing, *instants.looks, *(look for one in drafted for look in _looks(one))),
+        looks=(
+            *_order_looks(order),
+            *nothing,
+            *map(_as_look, decimal),
+            *instants.looks,
+            *(look for one in drafted for look in _looks(one)),
+        ),
     )
+
+
+def _decimal_lines(events: pl.DataFrame | None) -> list[str]:
+    """Return the line that declares a comma before the decimals of the amounts of events, which holds for all."""
+    comma = events is not None and "amount" in events.columns and have_comma(events["amount"])
+    return ['decimal = "," # amounts of events have a comma before their decimals'] if comma else []
+
+
+def _as_look(line: str) -> str:
+    declared, _, why = line.partition(" # ")
+    return f"events: {why}, so {declared} stands at the top of the spec"
+
+
+def _with_point(drafted: Drafted) -> Drafted:
+    """Say that numbers have a point, of an attribute that says nothing, where the spec as a whole says a comma."""
+    kind, own = (drafted.lines[1] if len(drafted.lines) > 1 else ""), "\n".join(drafted.lines)
+    if "\ndecimal = " in own or not kind or any(f'"{name}"' in kind for name in ("date", "text", "boolean")):
+        return drafted
+    return replace(drafted, lines=(*drafted.lines[:2], 'decimal = "."', *drafted.lines[2:]))
 
 
 def _parsed(lines: list[str]) -> Spec | None:

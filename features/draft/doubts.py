@@ -1,7 +1,8 @@
 """Numbers that may be special codes and are kept, because nothing proves it: said, with the line that takes them out.
 
 A number is *in doubt* where it has the form of a code (96 to 99, 999, 9999) and far more cells than its neighbours;
-where it is repeated and lies beyond a gap as wide as the rest; where it is 7, 8 or 9 among others of 3 at most; or
+where it is repeated and lies beyond a gap as wide as the rest; where it is 7, 8 or 9 among others of 3 at most, or
+beyond a gap among few of 6 at most; or
 where few negative numbers of the form of a code stand below others that are 0 or more.
 """
 
@@ -17,6 +18,7 @@ _NEIGHBOURS = 10
 _REPEATED = 5
 _FEW_SIGNED = 3
 _ANSWERS, _NO_ANSWER = 3, (7.0, 8.0, 9.0)
+_GAP, _FEW_ANSWERS = 3, 7
 _MOST = 6
 _DATES = {"date", "dt", "dte", "datum", "fecha", "opened", "since", "day", "dat"}
 _DAYS, _SECONDS, _MILLISECONDS = (3_000, 60_000), (9e7, 5e9), (9e10, 5e12)
@@ -26,7 +28,8 @@ def in_doubt(values: Floats, counts: Counts) -> tuple[float, ...]:
     """Return the numbers in doubt, at most six. `values`: what is kept, different and ascending; `counts`: cells."""
     if len(values) < 3:
         return ()
-    found = {*_heavy_inside(values, counts), *_alone(values, counts), *_signed(values, counts), *_answers(values)}
+    found = {*_heavy_inside(values, counts), *_alone(values, counts), *_signed(values, counts)}
+    found |= {*_answers(values, counts)}
     return tuple(sorted(found))[:_MOST]
 
 
@@ -60,9 +63,14 @@ def _signed(values: Floats, counts: Counts) -> list[float]:
     return below.tolist() if all(map(has_form, below.tolist())) and counts[: len(below)].min() > 1 else []
 
 
-def _answers(values: Floats) -> list[float]:
-    high = [value for value in values.tolist() if value > _ANSWERS]
-    return high if values[0] >= 0 and len(high) > 0 and set(high) <= set(_NO_ANSWER) else []
+def _answers(values: Floats, counts: Counts) -> list[float]:
+    """Return 7, 8 and 9 where they stand beside few other answers, with a gap if these go beyond 3."""
+    given, repeated = values[~np.isin(values, _NO_ANSWER)], counts[np.isin(values, _NO_ANSWER)]
+    high = [value for value in values.tolist() if value in _NO_ANSWER]
+    if values[0] < 0 or not high or len(given) < 2 or given[-1] > _NO_ANSWER[0]:
+        return []
+    apart = high[0] - given[-1] >= _GAP and len(given) <= _FEW_ANSWERS and repeated.min() >= _REPEATED
+    return high if given[-1] <= _ANSWERS or apart else []
 
 
 def date_counts(name: str, values: Floats) -> str:

@@ -1,11 +1,14 @@
 """The reason dictionary of a drafted spec: usable as it stands, and marked for a person to say it better."""
 
+import re
 from collections.abc import Iterator
 
-from features.names import readable
+from features.names import quoted
+from features.reason_codes import unusable_text
 from features.spec.contract import Attribute, Spec
 from features.spec.toml_table import toml_text
 
+_SIGNS = re.compile(r"[-+.,:/ T%]")
 _BESIDE, _BESIDE_MOST = " compared with well rated applicants.", " than for most well rated applicants."
 
 
@@ -17,23 +20,19 @@ def draft_reasons(spec: Spec) -> Iterator[str]:
     yield "# in `of` what belongs together."
     codes: list[str] = []
     for attribute in spec.attributes:
-        yield from _table(_code(attribute.name, codes), attribute.name, _attribute_texts(attribute))
+        code = _code(attribute.name, codes)
+        yield from (*_table(code, attribute.name, _attribute_texts(attribute))[:-1], *_without_use(attribute), "")
     for group in spec.groups:
-        code, what = _code(group.name, codes), _quoted(group.name.removeprefix("events "))
+        code, what = _code(group.name, codes), quoted(group.name.removeprefix("events "))
         yield from _table(code, group.name, _group_texts(what))
         yield from _exception(code, f"{group.name}_days_since_last_*", _recency_texts(what))
         yield from _exception(code, f"{group.name}_count_*", _frequency_texts(what))
 
 
-def _quoted(name: str) -> str:
-    """Quote a name: whatever its words are, the sentence around it stays grammatical."""
-    return f"\u201c{readable(name)}\u201d"
-
-
 def _attribute_texts(attribute: Attribute) -> tuple[str, str, str]:
-    """Say what is true of any value; a value that was never given and one that could not be used read alike."""
-    name = _quoted(attribute.name)
-    missing = f"We could not use a value for {name}: none was stated, or not in a form that we can use."
+    """Say what is true of any value, of one that was never given, and of one that was given and is no use."""
+    name = quoted(attribute.name)
+    missing = f"No value was stated for {name}."
     if attribute.kind == "date":
         far, near = f"The date for {name} lies far back", f"The date for {name} is recent"
     elif attribute.kind == "duration":
@@ -45,6 +44,18 @@ def _attribute_texts(attribute: Attribute) -> tuple[str, str, str]:
     else:
         far, near = f"The value for {name} is high", f"The value for {name} is low"
     return (f"{far}{_BESIDE}", f"{near}{_BESIDE}", missing)
+
+
+def _without_use(attribute: Attribute) -> Iterator[str]:
+    yield f"unusable = {toml_text(unusable_text(attribute.name))}"
+    for token in filter(_is_code, attribute.missing_tokens):
+        text = f"For {quoted(attribute.name)} the code {token.strip()} was reported, which stands for no value."
+        yield f"codes.{toml_text(token)} = {toml_text(text)} # EDIT: what this code means"
+
+
+def _is_code(token: str) -> bool:
+    """Tell a number or a date that stands for no value from a word that does."""
+    return _SIGNS.sub("", token).isdigit()
 
 
 def _group_texts(what: str) -> tuple[str, str, str]:
@@ -71,10 +82,8 @@ def _frequency_texts(what: str) -> tuple[str, str, str]:
     )
 
 
-def _table(code: str, member: str, texts: tuple[str, str, str]) -> Iterator[str]:
-    yield f"[reasons.{code}]"
-    yield f"of = [{toml_text(member)}]"
-    yield from _lines(texts)
+def _table(code: str, member: str, texts: tuple[str, str, str]) -> list[str]:
+    return [f"[reasons.{code}]", f"of = [{toml_text(member)}]", *_lines(texts)]
 
 
 def _exception(code: str, selector: str, texts: tuple[str, str, str]) -> Iterator[str]:

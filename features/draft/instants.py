@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from features.cells.date_forms import date_form, example_of
+from features.cells.kinds.dates import read_day
 from features.cells.recognise import Ambiguous, date_advice, one_of_each_day, recognise_dates
 from features.spec.toml_table import toml_text
 
@@ -30,8 +31,21 @@ def instant_lines(identity: pl.DataFrame, events: pl.DataFrame | None) -> Instan
     return InstantLines(
         root=(*lines["as_of"], *(zones if local else ())),
         events=tuple(line for name in of_events for line in lines[name]),
-        looks=tuple(advice for name, advice in said.items() if advice and not _is_drafted(lines[name], advice)),
+        looks=tuple(_look(name, lines[name], advice) for name, advice in said.items() if _asks(lines[name], advice)),
     )
+
+
+def days_of(column: pl.Series) -> pl.Series | None:
+    """Return days since 1970 of instants in whatever form they are written, null where unreadable; None: not known."""
+    if column.dtype.is_temporal():
+        return column.cast(pl.Date).to_physical().cast(pl.Float64)
+    form = recognise_dates(one_of_each_day(column)) if column.dtype == pl.String else None
+    if not isinstance(form, str) or "%y" in form:
+        return None
+    texts = column.unique().drop_nulls()
+    read = date_form(form)
+    days = {text: None if (day := read_day(read, text.strip())) is None else float(day) for text in texts.to_list()}
+    return column.replace_strict(days, default=None, return_dtype=pl.Float64)
 
 
 def _lines(column: pl.Series, key: str) -> tuple[str, ...]:
@@ -44,5 +58,14 @@ def _lines(column: pl.Series, key: str) -> tuple[str, ...]:
     return (f"{key} = {toml_text(form)} # as in {example_of(date_form(form))}",)
 
 
-def _is_drafted(lines: tuple[str, ...], advice: str) -> bool:
-    return bool(lines) and not lines[0].startswith("#") and "time_zone" not in advice
+def _asks(lines: tuple[str, ...], advice: str | None) -> bool:
+    """Tell whether a person has something to do: what is declared and needs no zone asks for nothing."""
+    return bool(advice) and ("time_zone" in str(advice) or not lines or lines[0].startswith("#"))
+
+
+def _look(name: str, lines: tuple[str, ...], advice: str | None) -> str:
+    if not lines or lines[0].startswith("#"):
+        return str(advice)
+    return (
+        f'{name}: its times say no zone: take the line time_zone in, at the top of the spec, with "UTC" or their offset'
+    )

@@ -22,7 +22,12 @@ def missing_tokens(column: Column) -> pl.Series:
     """Select texts without any letter or digit, usual words for "not known", and garble such as `!@9#%8`."""
     empty = ~column.text.str.contains(r"[\p{L}\p{N}]")
     garbled = column.text.str.contains(r"^[#!@$%&*?][^\s]*[#%@$&*!?][^\s]*$")
-    return empty | garbled | column.text.str.to_lowercase().is_in(sorted(_WORDS_FOR_MISSING))
+    return empty | garbled | is_word_for_missing(column.text)
+
+
+def is_word_for_missing(text: pl.Series) -> pl.Series:
+    """Select usual words for "not known"."""
+    return text.str.to_lowercase().is_in(sorted(_WORDS_FOR_MISSING))
 
 
 def meant(column: Column, tokens: pl.Series) -> pl.Series | None:

@@ -13,6 +13,9 @@ _FEWEST = 20
 _LONG_DIGITS = r"^\+?[0-9]{7,}$"
 _LEADING_ZERO = r"^0[0-9]+$"
 _WHOLE = r"^[+-]?[0-9]+(?:\.0*)?$"
+_MASKED = r"^[0-9]+[xX*#]{1,4}$"
+_WEB = r"^(?i:https?://|www\.)\S+$"
+_INSTANTS = {"epoch_milliseconds": (9e11, 3e12), "epoch_seconds": (9e8, 3e9)}
 _IDENTIFIERS = {
     *(
         "id",
@@ -78,22 +81,27 @@ _MOST_MONTHS, _FEWEST_MONTHS = 26, 2
 def is_code(column: Column) -> bool:
     """Tell whether the digits of a column name something and measure nothing: leading zeros, or a name that says so."""
     said = set(words(column.name))
+    if (_PLACES | _CODES) & said and bool(column.text.str.contains(_MASKED).all()):
+        return True
     if not bool(column.text.str.contains(_WHOLE).all()):
         return False
     zeros = column.text.filter(column.text.str.contains(_LEADING_ZERO))
     return bool((_PLACES | _CODES) & said) or (len(zeros) > 0 and column.text.str.len_bytes().n_unique() == 1)
 
 
-def reason_to_leave(column: Column) -> str | None:
-    """Say why a column can be no attribute as it stands; None where nothing speaks against it."""
+def reason_to_leave(column: Column, *, measures: bool = False) -> str | None:
+    """Say why a column can be no attribute as it stands; None where nothing speaks against it.
+
+    `measures`: its cells read as a quantity or a date, in whatever spelling.
+    """
     if not len(column.cells):
         return "has no values: every cell is empty"
     if len(column.cells) == 1 and column.filled == column.rows:
         return "is constant: all cells hold the same value"
-    return _identifies(column) or _names_a_code(column)
+    return _identifies(column, measures=measures) or _names_a_code(column)
 
 
-def _identifies(column: Column) -> str | None:  # noqa: PLR0911 - one reason each
+def _identifies(column: Column, *, measures: bool) -> str | None:  # noqa: PLR0911 - one reason each
     said = words(column.name)
     different = len(column.cells)
     unique = different >= max(_FEWEST, _NEARLY_ALL * min(column.filled, column.customers))
@@ -108,8 +116,13 @@ def _identifies(column: Column) -> str | None:  # noqa: PLR0911 - one reason eac
     if (_IDENTIFIERS & set(said) or numbered) and bool(text.str.contains(r"^\S+$").all()):
         return "identifies: nearly every customer has a value of their own, and its name says so"
     if _is_number_plate(column):
-        return "looks like a phone number or another identifier: nearly all cells are different runs of as many digits"
-    if _mostly_numbers(column) or column.cells.dtype.is_numeric() or column.cells.dtype.is_temporal():
+        return (
+            "looks like a phone number or another identifier: nearly all cells are different runs of as many digits"
+            + _perhaps_an_instant(text)
+        )
+    if _share_of(column, _WEB) >= _NEARLY_ALL:
+        return "identifies: nearly every customer has an address on the web of their own"
+    if measures or is_code(column) or column.cells.dtype.is_numeric() or column.cells.dtype.is_temporal():
         return None
     if _share_of(column, r"^\S*[0-9]\S*$") >= _NEARLY_ALL and _one_form(text):
         return "looks like an identifier: nearly every customer has a value of their own, all of one form"
@@ -150,6 +163,15 @@ def _is_number_plate(column: Column) -> bool:
         return False
     commonest = int(digits.str.len_bytes().value_counts()["count"].max())  # type: ignore[arg-type]
     return commonest >= _NEARLY_ALL * len(digits)
+
+
+def _perhaps_an_instant(text: pl.Series) -> str:
+    """Say how to declare digits that may count the milliseconds or seconds since 1970."""
+    numbers = text.cast(pl.Float64, strict=False).drop_nulls()
+    for form, (low, high) in _INSTANTS.items():
+        if len(numbers) and bool(numbers.is_between(low, high).all()):
+            return f'. If they count time since 1970, write kind = "date" and format = "{form}" instead of its range'
+    return ""
 
 
 def _one_form(text: pl.Series) -> bool:

@@ -21,8 +21,11 @@ class Outcomes:
 
     def beside_the_rest(self, column: pl.Series, chosen: pl.Series) -> str:
         """Say the share of the worst class among rows with a `chosen` cell, and among the other filled ones."""
-        inside = column.is_in(chosen.implode()).fill_null(value=False).to_numpy()
-        filled = column.is_not_null().to_numpy()
+        return self.rows_beside_the_rest(column, column.is_in(chosen.implode()).fill_null(value=False))
+
+    def rows_beside_the_rest(self, column: pl.Series, chosen: pl.Series) -> str:
+        """Say the same of the rows of a mask."""
+        inside, filled = chosen.to_numpy(), column.is_not_null().to_numpy()
         shares = [self._share(rows) for rows in (inside, filled & ~inside)]
         if None in shares:
             return ""

@@ -140,11 +140,17 @@ class About:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonTexts:
-    """What an applicant is told where a value that spoke against them is high, low (against the median) or missing."""
+    """What an applicant is told where a value that spoke against them is high, low (against the median) or missing.
+
+    Where none could be used although one was given: `unusable`, and `codes` by missing token; `missing` where these say
+    nothing.
+    """
 
     high: str
     low: str
     missing: str
+    unusable: str | None = None
+    codes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,10 @@ class FeatureEntry:
     value above it reads as high, below it as low. `against` holds the states (of high, low, missing) that speak against
     an applicant; in another state the feature is never named. Books of format 2 have None there: their median
     is that of all applicants, every state may be named, and a value at the median reads as `at_median` says.
+
+    `unusable` is said where a value was given that cannot be used, and `codes` in the order of their marks (see
+    `features.why_missing`) where one of these missing tokens was given. Features of events have neither, nor have
+    books that were made before: there `missing` stands for all.
     """
 
     feature: str
@@ -26,6 +30,14 @@ class FeatureEntry:
     median: float | None
     at_median: str
     against: tuple[str, ...] | None = None
+    unusable: str | None = None
+    codes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return all that may be said: high, low, then without a value by its mark: missing, unusable, each code."""
+        unusable = self.missing if self.unusable is None else self.unusable
+        return (self.high, self.low, self.missing, unusable, *[text for _, text in self.codes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +59,22 @@ class ReasonBook:
 
     def to_json(self) -> dict[str, object]:
         """Return what `from_bytes` reads."""
-        features = [asdict(entry) for entry in self.entries]
+        features = [{**asdict(entry), "codes": dict(entry.codes)} for entry in self.entries]
         for entry in features:
-            if entry["against"] is None:
-                del entry["against"]
+            for key, nothing in (("against", None), ("unusable", None), ("codes", {})):
+                if entry[key] == nothing:
+                    del entry[key]
         return {"language": self.language, "unit": self.unit, "features": features}
 
     @property
     def directed(self) -> bool:
         """Whether features are named only for values that speak against the applicant in their own direction."""
         return all(entry.against is not None for entry in self.entries)
+
+    @property
+    def tells_unusable(self) -> bool:
+        """Whether a value that was given and cannot be used has words of its own, so that rows say which ones are."""
+        return any(entry.unusable is not None for entry in self.entries)
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str, features: list[str]) -> "ReasonBook":
@@ -88,8 +106,15 @@ def _entry(value: dict[str, object]) -> FeatureEntry:
     against = value.get("against")
     if against is not None and not (isinstance(against, list) and set(against) <= set(_STATES)):
         raise ValueError
+    unusable, codes = value.get("unusable"), value.get("codes", {})
+    if not isinstance(unusable, str | None) or not (
+        isinstance(codes, dict) and all(isinstance(text, str) for text in codes.values())
+    ):
+        raise ValueError
     return FeatureEntry(
         **texts,  # type: ignore[arg-type]
         median=None if median is None else float(median),
         against=None if against is None else tuple(against),
+        unusable=unusable,
+        codes=tuple(sorted(codes.items())),
     )

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.why_missing import marks_of
 from scoring.reasons.book import ReasonBook
 from scoring.reasons.shap_tables import ShapTables
 
@@ -50,7 +51,7 @@ def _order(against: NDArray[np.float64], strong: NDArray[np.bool_], own: NDArray
 class Explainer:
     """Tables of contributions with a dictionary. No state; safe to share between threads.
 
-    `openings` are the beginnings of reasons in JSON, by the indices of `Ranked.texts`.
+    `openings` are the beginnings of reasons in JSON, and `feature_of` the features, by the indices of `Ranked.texts`.
     """
 
     def __init__(self, tables: ShapTables, book: ReasonBook) -> None:
@@ -70,8 +71,11 @@ class Explainer:
         self._at_median = np.array([_HIGH if entry.at_median == "high" else _LOW for entry in entries])
         states = [("high", "low", "missing") if entry.against is None else entry.against for entry in entries]
         self._speaks = np.array([[state in named for state in ("high", "low", "missing")] for named in states])
-        self._codes = pl.Series([entry.code for entry in entries for _ in range(3)], dtype=pl.String)
-        self._texts = pl.Series([text for e in entries for text in (e.high, e.low, e.missing)], dtype=pl.String)
+        self._counts = np.array([len(entry.texts) for entry in entries])
+        self._first_text = np.cumsum(self._counts) - self._counts
+        self.feature_of = np.repeat(np.arange(len(entries)), self._counts)
+        self._codes = pl.Series([entries[i].code for i in self.feature_of], dtype=pl.String)
+        self._texts = pl.Series([text for entry in entries for text in entry.texts], dtype=pl.String)
         pairs = zip(self._codes.to_list(), self._texts.to_list(), strict=True)
         self.openings = [msgspec.json.encode({"code": code, "text": text}).decode()[:-1] for code, text in pairs]
 
@@ -115,7 +119,7 @@ class Explainer:
             ranked.weak[:, place] = ~strong[rows, chosen[:, place]]
             order[rows, chosen[:, place]] = -np.inf
         features = self._largest_members(by_feature, chosen)
-        texts = features * 3 + self._states(matrix, features)
+        texts = self._first_text[features] + self._states(matrix, features)
         return Ranked(texts, ranked.contributions, ranked.weak, count)
 
     def speaking(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -146,7 +150,12 @@ class Explainer:
         values = matrix[np.arange(len(matrix))[:, None], features]
         median, at_median = self._medians[features], self._at_median[features]
         present = np.where(values > median, _HIGH, np.where(values < median, _LOW, at_median))
-        return np.where(np.isnan(values), _MISSING, present)
+        missing = np.isnan(values)
+        if not missing.any():
+            return present
+        marks = np.where(missing, marks_of(values), 0)
+        told = np.where(_MISSING + marks < self._counts[features], marks, 0)
+        return np.where(missing, _MISSING + told, present)
 
     def series(self, ranked: Ranked) -> pl.Series:
         """Write reasons as a list of `REASON` for each row."""

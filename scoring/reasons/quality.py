@@ -13,7 +13,6 @@ from scoring.reasons.explainer import Explainer, Ranked
 
 Floats = NDArray[np.float32]
 Classes = NDArray[np.int64]
-_STATES = ("high", "low", "missing")
 _CHUNK_ROWS = 2048
 
 
@@ -60,7 +59,7 @@ def contradicting(judge: Explainer, matrix: Floats, ranked: Ranked) -> NDArray[n
     """Tell which rows have a reason whose feature does not speak against applicants where its value lies."""
     given = np.arange(ranked.texts.shape[1]) < ranked.count[:, None]
     speaks = judge.speaking(matrix).T
-    named = np.take_along_axis(speaks, ranked.texts // len(_STATES), axis=1)
+    named = np.take_along_axis(speaks, judge.feature_of[ranked.texts], axis=1)
     return np.asarray((given & ~named).any(axis=1), dtype=np.bool_)
 
 
@@ -69,6 +68,6 @@ def put_right(judge: Explainer, matrix: Floats, ranked: Ranked) -> Floats:
     entries = judge.book.entries
     medians = np.array([np.nan if e.median is None else e.median for e in entries], dtype=np.float32)
     codes = np.array([entry.code for entry in entries])
-    first = codes[ranked.texts[:, 0] // len(_STATES)]
+    first = codes[judge.feature_of[ranked.texts[:, 0]]]
     own: Floats = np.where(first[:, None] == codes[None, :], medians[None, :], matrix)
     return own

@@ -12,11 +12,12 @@ from collections.abc import Generator, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from features.dialect import Dialect, likely_separators, name_of
+from features.dialect import Dialect, likely_encoding, likely_separators, name_of
 from features.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
 MOST_RECORD_BYTES = 1 << 28
+INDEX = "Unnamed: 0"  # a first column without a name, as pandas writes and reads its index
 _QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
 
 Positions = NDArray[np.int64]
@@ -99,6 +100,19 @@ class CsvStructure:
             )
             raise self._refused(error.start, block, what, ends=True) from error
 
+    def _check_dialect(self, first: bytes, content: bytes) -> None:
+        """Refuse another separator and another encoding at once: to hear of one after the other costs a second try."""
+        others = _other_separators(first.decode("latin-1"), self._dialect.separator)
+        encoding = likely_encoding(content)
+        if others and encoding and b"\0" not in content:
+            declare = "tab" if others[0] == "\t" else others[0]
+            named = (name_of(others[0]), name_of(self._dialect.separator))
+            raise InputError(
+                f"{self._source}: fields seem to be separated by {named[0]}, and the text is not UTF-8. Export it as "
+                f'UTF-8 with {named[1]}s, or declare both: separator = "{declare}" and encoding = "{encoding}" (or '
+                f'another one) under [csv] in the spec, or --separator "{declare}" --encoding {encoding}.'
+            )
+
     def _refused(self, position: int, block: bytes, what: str, *, ends: bool = False) -> InputError:
         advice = "" if ends else ". Expected CSV as in RFC 4180; export the file again"
         return InputError(f"{self._source}: line {self._line_of(block, position)} {what}{advice}.")
@@ -110,6 +124,7 @@ class CsvStructure:
         if not content.removeprefix(BOM).strip():
             raise InputError(f"{self._source}: the file is empty. Expected CSV with a header line.")
         first, rest = content.split(b"\n", 1)
+        self._check_dialect(first, content)
         self._check_text(first)
         self.has_byte_order_mark = first.startswith(BOM)
         first = first.removeprefix(BOM)
@@ -160,12 +175,21 @@ class CsvStructure:
             raise self._refused(int(lone[0]), block, "has a carriage return without a line feed")
 
 
+def _other_separators(first: str, separator: str) -> list[str]:
+    """List separators that a header line has instead of the declared one, likeliest first."""
+    try:
+        columns = next(csv.reader(io.StringIO(first), strict=True, delimiter=separator), [])
+    except csv.Error:
+        return []
+    return likely_separators(first, separator) if len(columns) == 1 else []
+
+
 def _header(first: str, source: str, separator: str) -> tuple[str, ...]:
     try:
         columns = tuple(next(csv.reader(io.StringIO(first), strict=True, delimiter=separator), ()))
     except csv.Error as error:
         raise InputError(f"{source}: line 1 is not a header: {error}. Expected column names.") from error
-    others = likely_separators(first, separator) if len(columns) == 1 else []
+    others = _other_separators(first, separator)
     if others:
         declare = "tab" if others[0] == "\t" else others[0]
         wanted = {",": "commas"}.get(separator, f"{name_of(separator)}s, as declared")
@@ -178,6 +202,8 @@ def _header(first: str, source: str, separator: str) -> tuple[str, ...]:
         raise InputError(f"{source}: line 1 has equal fields, expected a header with each column once. Add the header.")
     if doubled:
         raise InputError(f"{source}: column {', '.join(map(repr, doubled))} appears twice. Expected each column once.")
+    if columns and not columns[0] and all(column.strip() for column in columns[1:]) and INDEX not in columns:
+        columns = (INDEX, *columns[1:])
     if any(not column.strip() for column in columns):
         number = [bool(column.strip()) for column in columns].index(False) + 1
         raise InputError(f"{source}: column {number} has no name. Expected a name in every column.")

@@ -1,17 +1,24 @@
 """A lender whose tables have every kind of cell as people write it: all doors agree on every bit, in every spelling."""
 
+import gzip
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from scoring.message_decoder import MessageDecoder
+from scoring.publish import to_messages
 
 from batch.inputs import read_inputs
-from features.cells import KINDS
+from features.cells import KINDS, PLAIN_ROWS
+from features.cells.date_forms import date_form
+from features.cells.day_counts import COUNTS
+from features.dialect import Dialect
 from features.matrix import build_features
 from features.spec.file import parse_spec
 from model_export.export import export
+from scoring.decisions import as_frame
 from scoring.scorer import Scorer
 from training.data import TrainingData
 from training.fit.fit import ModelKind
@@ -19,6 +26,13 @@ from training.run import train
 from verify.doors import Question
 from verify.run import verify
 
+FORMS = (
+    *("iso", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %I:%M:%S %p", "%b-%Y", "%m/%Y", "%Y%m%d", "%d%b%Y"),
+    *("%d%b%Y:%H:%M:%S", "%d.%m.%y", "%Y-%m-%dT%H:%M:%S%z", "excel_days"),
+    *("epoch_days", "epoch_seconds", "epoch_milliseconds", "sas_days", "sas_seconds"),
+)
+DATES = {f"date {i}": form for i, form in enumerate(FORMS)}
+PIVOT = 30
 SPEC_TEXT = """
 spec_version = 2
 name = "every kind"
@@ -55,10 +69,11 @@ values = ["735-739", "740-744", "5001+"]
 [attributes.loans]
 kind = "list"
 values = ["car", "home"]
-[attributes.opened]
-kind = "date"
-format = "%b-%Y"
-[attributes.note]
+[attributes.bureau]
+kind = "integer"
+range = [300, 850]
+missing_tokens = ["-9", "-8"]
+DATES[attributes.note]
 kind = "text"
 [events]
 kinds = ["payment"]
@@ -74,14 +89,25 @@ base_score = 600
 base_odds = 2
 points_to_double_odds = 50
 """
-NAMES = ("rate", "income", "score", "count", "term", "job", "owner", "past_default", "band", "loans", "opened")
+NAMES = ("rate", "income", "score", "count", "term", "job", "owner", "past_default", "band", "loans", "bureau", *DATES)
 REASONS = "".join(
     f'[reasons.R{i}]\nof = ["{name}"]\nhigh = "high {name}"\nlow = "low {name}"\nmissing = "no {name}"\n'
+    f'unusable = "useless {name}"\n'
     for i, name in enumerate([*NAMES, "payments"])
+).replace('"useless bureau"\n', '"useless bureau"\ncodes."-9" = "nine"\ncodes."-8" = "eight"\n')
+SPEC = parse_spec(
+    SPEC_TEXT.replace(
+        "DATES",
+        "".join(
+            f'[attributes."{name}"]\nkind = "date"\nformat = "{form}"\n' + f"pivot = {PIVOT}\n" * form.endswith("%y")
+            for name, form in DATES.items()
+        ),
+    )
+    + REASONS
 )
-SPEC = parse_spec(SPEC_TEXT + REASONS)
 ROWS = 400
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+UNKNOWN_SCORES = ("", "12", "851,5", "-9", " -8,0", "-9")
+NOTHING = dict.fromkeys(("", "n/a", "12+?"))  # "12+?": what no kind reads, and no typed column can hold
 
 
 def comma(number: float, decimals: int = 2) -> str:
@@ -90,9 +116,14 @@ def comma(number: float, decimals: int = 2) -> str:
 
 
 def as_people_write(rows: int = ROWS) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return applications, events and labels; one cell in twelve is empty or "n/a"."""
+    """Return applications, events and labels; of twelve cells one is empty or "n/a", one is of no use.
+
+    Of `bureau` three in ten are empty, of no use or a code, and most of these came out bad.
+    """
     luck = np.random.default_rng(3)
-    bad, number = luck.random(rows) < 0.4, luck.random((rows, 8))
+    known = luck.random(rows) < 0.7
+    bad, number = luck.random(rows) < np.where(known, 0.3, 0.95), luck.random((rows, 8))
+    days = (7000 + 12000 * number[:, 3]).astype(int).tolist()
     income = [round(1000 + 90_000 * x, 2) * (-1 if x < 0.05 else 1) for x in number[:, 1]]
     columns: dict[str, list[str]] = {
         "rate": [
@@ -107,11 +138,18 @@ def as_people_write(rows: int = ROWS) -> tuple[pl.DataFrame, pl.DataFrame, pl.Da
         "past_default": ["1,0" if b == (x < 0.8) else "0,0" for b, x in zip(bad, number[:, 7], strict=True)],
         "band": [("735-739", "740-744", "5001+")[int(3 * x)] for x in number[:, 0]],
         "loans": [("car", "home", "car, and home")[int(3 * x)] for x in number[:, 1]],
-        "opened": [f"{MONTHS[int(12 * x)]}-{1990 + int(30 * y)}" for x, y in number[:, 2:4]],
+        "bureau": [
+            str(int(300 + 550 * x)) if k else luck.choice(UNKNOWN_SCORES)
+            for k, x in zip(known, number[:, 2], strict=True)
+        ],
+        **{name: [date_form(form, PIVOT).write(day) for day in days] for name, form in DATES.items()},
         "note": ["as it is"] * rows,
     }
     dirty = {
-        name: [("n/a" if i % 24 else "") if (i + place) % 12 == 0 else cell for i, cell in enumerate(cells)]
+        name: [
+            ("n/a" if i % 24 else "") if (i + place) % 12 == 0 else "12+?" if (i + place) % 12 == 1 else cell
+            for i, cell in enumerate(cells)
+        ]
         for place, (name, cells) in enumerate(columns.items())
     }
     ids = {"application_id": [f"A{i}" for i in range(rows)], "customer_id": [f"C{i}" for i in range(rows)]}
@@ -125,7 +163,7 @@ def as_people_write(rows: int = ROWS) -> tuple[pl.DataFrame, pl.DataFrame, pl.Da
 
 def as_programs_write(applications: pl.DataFrame) -> pl.DataFrame:
     """Return the same applications with typed columns where there is a type."""
-    text = {name: applications[name].replace({"": None, "n/a": None}) for name in applications.columns}
+    text = {name: applications[name].replace(NOTHING) for name in applications.columns}
     plain = {name: text[name].str.replace_all(r"[€%(). ]", "").str.replace(",", ".") for name in ("rate", "income")}
     negative = text["income"].str.starts_with("(")
     income = pl.Series(
@@ -142,6 +180,9 @@ def as_programs_write(applications: pl.DataFrame) -> pl.DataFrame:
         (text["owner"] == "Y").alias("owner"),
         text["past_default"].str.head(1).cast(pl.Float64),
         text["band"].cast(pl.Categorical),
+        text["bureau"].str.strip_chars().str.replace(",", ".").cast(pl.Float64),
+        *[text[name].cast(pl.Int64) for name, form in DATES.items() if form in COUNTS],
+        text["date 0"].str.to_date(),
     )
 
 
@@ -162,30 +203,40 @@ def test_typed_columns_and_what_people_write_are_the_same_bits() -> None:
     )
     assert people.matrix.tobytes() == programs.matrix.tobytes()
     usable = np.isfinite(people.matrix).mean(axis=0)
-    assert usable.min() > 0.9, "one cell in twelve is missing, and no other"
+    assert np.sort(usable)[:1] > 0.5, "of `bureau` four in ten are missing"
+    assert np.sort(usable)[1] > 0.8, "of others two cells in twelve, and no other"
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("form", ["csv", "parquet", "csv.gz", "month=2026-01"])
 def test_all_doors_agree_on_every_bit(bundle: Path, form: str, tmp_path: Path) -> None:
     applications, events, _ = as_people_write(60)
+    own, account = tmp_path / f"applications.{form}", tmp_path / "events.csv"
     if form == "csv":
-        applications.write_csv(tmp_path / "applications.csv")
+        applications.write_csv(own)
+    elif form == "csv.gz":  # as Excel of another country writes it
+        own.write_bytes(gzip.compress(applications.write_csv(separator=";").encode("cp1252")))
+        account.write_bytes(events.write_csv(separator=";").encode("cp1252"))
+    elif form == "parquet":
+        as_programs_write(applications).write_parquet(own)
     else:
-        as_programs_write(applications).write_parquet(tmp_path / "applications.parquet")
-    events.write_csv(tmp_path / "events.csv")
-    report = verify(
-        Question(bundle=bundle, applications=tmp_path / f"applications.{form}", events=tmp_path / "events.csv")
-    )
+        own = tmp_path / "applications"
+        (own / form).mkdir(parents=True)
+        as_programs_write(applications).write_parquet(own / form / "part-00000.parquet")
+    dialect = Dialect(separator=";", encoding="cp1252") if form == "csv.gz" else None
+    if dialect is None:
+        events.write_csv(account)
+    report = verify(Question(bundle=bundle, applications=own, events=account, dialect=dialect))
     assert report.agree
     assert report.decisions == 60
+    assert {c.door for c in report.comparisons} == {"stream", "FastAPI", "Flask"}
 
 
 @pytest.mark.parametrize("spelled", ["0/1", "0.0/1.0", "FALSE/TRUE", "Float64", "Int64", "Boolean"])
 def test_a_flag_written_otherwise_tonight_is_the_same_bits(bundle: Path, spelled: str, tmp_path: Path) -> None:
     """The table of shared/cases/flags, invented again: trained as 0,0 and 1,0."""
     applications, events, _ = as_people_write(60)
-    flags = applications["past_default"].replace({"": None, "n/a": None}).str.head(1).cast(pl.Int64)
+    flags = applications["past_default"].replace(NOTHING).str.head(1).cast(pl.Int64)
     written = {"0/1": ("0", "1"), "0.0/1.0": ("0,0", "1,00"), "FALSE/TRUE": ("FALSE", "true")}
     tonight = (
         flags.cast(getattr(pl, spelled))
@@ -193,7 +244,46 @@ def test_a_flag_written_otherwise_tonight_is_the_same_bits(bundle: Path, spelled
         else flags.replace_strict({0: written[spelled][0], 1: written[spelled][1]}, default=None)
     )
     scorer = Scorer.open(bundle)
+    applications = applications.with_columns(pl.col("past_default").replace("12+?", ""))
     applications.with_columns(tonight.alias("past_default")).write_parquet(tmp_path / "applications.parquet")
     events.write_parquet(tmp_path / "events.parquet")
     read = read_inputs(tmp_path / "applications.parquet", tmp_path / "events.parquet", SPEC)
     assert scorer.score(*read).decisions.equals(scorer.score(applications, events).decisions)
+
+
+WORDS = {
+    "": "no bureau",
+    "n/a": "no bureau",
+    "-9": "nine",
+    " -9,00": "nine",
+    "-8": "eight",
+    "12": "useless bureau",
+    "abc": "useless bureau",
+    "700,5": "useless bureau",
+    "1e400": "useless bureau",
+}
+
+
+def test_a_value_that_is_of_no_use_is_not_told_as_one_that_was_not_given(bundle: Path) -> None:
+    """In bulk, in a few rows and as messages alike; whatever the cell, the model sees the same missing value."""
+    scorer = Scorer.open(bundle)
+    applications, events, _ = as_people_write(1)
+    cells = [cell for cell in WORDS for _ in range(100)]
+    ids = {"application_id": [f"A{i}" for i in range(len(cells))], "customer_id": "C0"}
+    many = pl.concat([applications] * len(cells)).with_columns(
+        bureau=pl.Series(cells),
+        **{name: pl.Series(own) if isinstance(own, list) else pl.lit(own) for name, own in ids.items()},
+    )
+    assert len(cells) > PLAIN_ROWS
+    bulk = scorer.score(many, events)
+    few = [scorer.score(many[i : i + 1], events).decisions for i in range(0, len(cells), 100)]
+    messages = [message.body for message in to_messages(many[::100], events, SPEC)]
+    carried, _ = scorer.decide_carried(MessageDecoder(SPEC).decode(messages).carried)
+    assert pl.concat(few).equals(bulk.decisions[::100])
+    assert as_frame(carried).equals(bulk.decisions[::100])
+    told = [
+        {r["text"] for r in row if "bureau" in r["text"] or r["text"] in ("nine", "eight")}
+        for row in bulk.decisions["reasons"]
+    ]
+    assert told[::100] == [{words} for words in WORDS.values()]
+    assert bulk.decisions["p_bad"].n_unique() == 1

@@ -33,9 +33,8 @@ def reason_figures(
         return {"refused": 0, "examples": []}
     found = check_reasons(explainer, refused, classes)
     better = policy.assign(probabilities(found.after)) > classes
-    codes = np.array([entry.code for entry in explainer.book.entries])[
-        explainer.rank(refused, classes).texts[:, 0] // 3
-    ]
+    first = explainer.feature_of[explainer.rank(refused, classes).texts[:, 0]]
+    codes = np.array([entry.code for entry in explainer.book.entries])[first]
     names, counts = np.unique(codes, return_counts=True)
     most = names[np.argsort(-counts, kind="stable")][:_MOST_EXAMPLES]
     return {
