@@ -10,6 +10,7 @@ from features.cells import UNREADABLE
 from features.cells.decimal_advice import decimal_advice
 from features.matrix import FeatureTable, list_features
 from features.protected import declared_protected
+from features.reason_codes import lacks_unusable
 from features.rejects import APPLICATIONS
 from features.spec.contract import Spec
 from features.telling import TELLING, telling
@@ -31,6 +32,13 @@ def training_notes(data: TrainingData, table: FeatureTable, spec: Spec) -> Itera
         )
     causes = {column: cells for at, column, cause, cells in table.counted if (at, cause) == (APPLICATIONS, UNREADABLE)}
     yield from decimal_advice(data.applications, spec, causes)
+    lacking = lacks_unusable(spec)
+    if lacking:
+        listed = ", ".join(lacking[:_SHOWN]) + (f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else "")
+        yield (
+            f"the reasons {listed} have no text `unusable`: a value that was given and cannot be used will be told as "
+            "one that was not given"
+        )
     yield from _telling(table, labels, spec)
 
 
