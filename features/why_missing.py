@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from features.cells import GIVEN, MISSING_TOKEN, Cells, Reader, Unusable, kind_of
 from features.spec.contract import Attribute, Spec
 
+__all__ = ["marks_of"]
+
 NOT_GIVEN, UNUSABLE, FIRST_CODE = range(3)
 _NAN, _MARKS = 0x7FC00000, 0x003FFFFF  # the bits of a quiet NaN of float32, and those that it has to spare
 

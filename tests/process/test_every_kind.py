@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from scoring.message_decoder import MessageDecoder
-from scoring.publish import to_messages
 
 from batch.inputs import read_inputs
 from features.cells import KINDS, PLAIN_ROWS
@@ -19,6 +17,7 @@ from features.matrix import build_features
 from features.spec.file import parse_spec
 from model_export.export import export
 from scoring.decisions import as_frame
+from scoring.message import MessageDecoder, to_messages
 from scoring.scorer import Scorer
 from training.data import TrainingData
 from training.fit.fit import ModelKind
