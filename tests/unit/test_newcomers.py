@@ -17,7 +17,7 @@ from features.protected import protected
 from features.spec.file import parse_spec
 from storage.tables import read_table
 from tests.conftest import Credit
-from tests.unit.test_draft_columns import NO_EVENTS
+from tests.process.test_draft_columns import NO_EVENTS
 
 ROWS = 200
 LUCK = np.random.default_rng(12)
