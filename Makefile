@@ -36,6 +36,7 @@ soak: setup ## the kill tests of the stream and of the REST log with 200 kills, 
 	CREDIT_CHAOS=100-129 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/kafka/test_stream_chaos.py
 	CREDIT_CLUSTER=100,30,200000,10 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=14400 tests/kafka/test_stream_cluster.py -k again
 	for far in 0.1 0.2; do CREDIT_FAR=$$far CREDIT_FAR_SECONDS=60 OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/kafka/test_stream_far.py || exit 1; done
+	CREDIT_WHEEL=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/process/test_wheel.py -k main_job
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.directions synthetic
 
 fuzz: setup ## 20,000 generated requests against the REST door, both frameworks (about 15 minutes)
