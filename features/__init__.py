@@ -17,6 +17,5 @@ __all__ = [
     "rfm",
     "sampling_weights",
     "spec",
-    "telling",
     "why_missing",
 ]

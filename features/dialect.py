@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from features.errors import SpecError
 
-__all__ = ["UTF_8", "Dialect", "declared", "likely_separators", "name_of"]
+__all__ = ["UTF_8", "Dialect", "declared", "likely_encoding", "likely_separators", "name_of"]
 
 UTF_8 = "utf-8"
 _SEPARATORS = {

@@ -19,8 +19,8 @@ from features.draft.read_back import read_back
 from features.errors import InputError
 from features.protected import protected
 from features.spec.file import is_usable_name
+from features.spec.telling import TELLING
 from features.spec.toml_table import toml_text
-from features.telling import TELLING
 
 _FAR = 10
 _WHOLE = 2.0**53

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.telling import telling
+from features.spec.telling import telling
 
 _SAMPLE = 200_000
 

@@ -1,3 +1,3 @@
 """The spec: what a lender declares of its data, in one TOML file."""
 
-__all__ = ["class_values", "contract", "directions", "file", "local", "policy_part", "toml_table"]
+__all__ = ["class_values", "contract", "directions", "file", "local", "policy_part", "telling", "toml_table"]

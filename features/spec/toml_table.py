@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from features.errors import SpecError
 
-__all__ = ["Table"]
+__all__ = ["Table", "toml_key"]
 
 LARGEST_NUMBER = 1e15
 

@@ -10,7 +10,7 @@ import pytest
 from features.draft import Tables, draft_spec
 from features.matrix import build_features
 from features.spec.file import parse_spec
-from features.telling import telling
+from features.spec.telling import telling
 from scoring.bundle.folder import read_bundle
 from tests.conftest import Credit
 from training.data import TrainingData, check_labels

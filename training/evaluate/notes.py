@@ -13,7 +13,7 @@ from features.protected import declared_protected
 from features.reason_codes import lacks_unusable
 from features.rejects import APPLICATIONS
 from features.spec.contract import Spec
-from features.telling import TELLING, telling
+from features.spec.telling import TELLING, telling
 from training.data import TrainingData, check_labels
 
 __all__ = ["training_notes"]

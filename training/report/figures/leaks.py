@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.matrix import list_features
-from features.telling import TELLING, telling
+from features.spec.telling import TELLING, telling
 from metrics import auc, log_losses, weighted_mean
 from training.data import Examples, Split
 from training.evaluate.judged import Judged
