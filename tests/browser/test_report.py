@@ -56,6 +56,7 @@ def elements(text: str) -> Elements:
     return parser
 
 
+@pytest.mark.slow
 def test_the_report_and_the_card_come_from_the_bundle_again_to_the_byte(
     bundle: Path, credit: Credit, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_the_page_loads_nothing_and_every_plot_has_a_text(text: str, elements: E
     assert not re.search(r"#0\d0\w0\w", text), "a colour that follows the page was left out"
 
 
+@pytest.mark.slow
 def test_same_figures_same_bytes(bundle: Path) -> None:
     content = content_of(read_bundle(bundle))
     assert render(content) == render(content)
@@ -128,6 +130,7 @@ def test_the_model_card_says_what_is_known_and_what_only_the_owner_knows(bundle:
     assert f"{precision:.4f}" in card
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text(bundle: Path) -> None:
     content = content_of(read_bundle(bundle))
     content.facts["name"] = '<script>alert("x")</script>'

@@ -141,6 +141,7 @@ def test_live_counts_are_those_of_messages_that_carry_the_events(filled: Filled,
         assert found.counted == carried.counted
 
 
+@pytest.mark.slow
 def test_dirty_events_refuse_the_same_applications_with_the_same_codes(filled: Filled, dataset: Dataset) -> None:
     texts = filled.given.select(pl.col("customer_id", "occurred_at", "kind", "amount").cast(pl.String))
     late = texts.head(12).with_columns(recorded_at=pl.lit("2031-01-01"))

@@ -113,6 +113,7 @@ def test_the_examples_of_help_run(demo: Path, training_folder: Path, tmp_path: P
         assert done.returncode == 0, (example, done.stderr)
 
 
+@pytest.mark.slow
 def test_the_bundle_is_the_last_line_of_train_and_can_be_shown_and_verified(bundle: Path, credit: Credit) -> None:
     shown = credit("bundle", "show", bundle)
     assert shown.stdout.splitlines()[0].split()[-1] == bundle.name

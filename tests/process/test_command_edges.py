@@ -104,6 +104,7 @@ def written_by(command: str, bundle: Path, tonight: Path, out: Path) -> list[obj
 
 
 @pytest.mark.parametrize("command", ["report", "explain", "draft", "features"])
+@pytest.mark.slow
 def test_the_folder_of_a_file_to_write_is_made(command: str, bundle: Path, tonight: Path, credit: Credit) -> None:
     out = tonight / "new/folder/file.csv"
     done = credit(*written_by(command, bundle, tonight, out))

@@ -31,8 +31,10 @@ SERVICES = ("kafka", "topics", "stream", "receipts", "rest", "prometheus")
 USER = 1000
 PUBLISHED, POSTED = 1000, 100
 _MOST_ADDED = 450e6  # bytes of the image over its base; 424 MB were measured, the half of it Polars and ONNX Runtime
-# Podman of Debian 12 knows no condition `service_healthy` and fails over chains of dependencies: the order is kept here.
-_ORDER = "services:\n" + "".join(f"  {name}: {{depends_on: !reset null}}\n" for name in ("topics", "stream", "receipts"))
+# Podman of Debian 12 knows no condition `service_healthy` and fails over chains of dependencies: the order is ours.
+_ORDER = "services:\n" + "".join(
+    f"  {name}: {{depends_on: !reset null}}\n" for name in ("topics", "stream", "receipts")
+)
 PODMAN = PROJECT / "deploy/containers/podman.sh"
 BUILD = "--isolation=chroot --network=host --env=PIP_CERT=/etc/ssl/certs/ca-certificates.crt"
 
@@ -46,7 +48,12 @@ class Project:
     def compose(self, *words: str) -> str:
         """Call podman-compose."""
         files = ["--file=docker-compose.yml", "--file=order.yml"]
-        options = [*files, "--parallel=1", f"--podman-path={PODMAN}", f"--podman-build-args={BUILD}"]  # one image, built once
+        options = [
+            *files,
+            "--parallel=1",
+            f"--podman-path={PODMAN}",
+            f"--podman-build-args={BUILD}",
+        ]
         return _output(["podman-compose", *options, *words], self.folder)
 
     def podman(self, *words: str) -> str:
@@ -106,7 +113,8 @@ def project(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
             running.healthy(service)
         yield running
     finally:
-        subprocess.run(["podman-compose", "--file=docker-compose.yml", f"--podman-path={PODMAN}", "down", "-v"], cwd=folder, check=False)
+        down = ["podman-compose", "--file=docker-compose.yml", f"--podman-path={PODMAN}", "down", "-v"]
+        subprocess.run(down, cwd=folder, check=False)
 
 
 def test_everything_published_and_posted_is_accounted_for(project: Project) -> None:

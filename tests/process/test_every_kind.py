@@ -232,6 +232,7 @@ def test_all_doors_agree_on_every_bit(bundle: Path, form: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("spelled", ["0/1", "0.0/1.0", "FALSE/TRUE", "Float64", "Int64", "Boolean"])
+@pytest.mark.slow
 def test_a_flag_written_otherwise_tonight_is_the_same_bits(bundle: Path, spelled: str, tmp_path: Path) -> None:
     """The table of shared/cases/flags, invented again: trained as 0,0 and 1,0."""
     applications, events, _ = as_people_write(60)

@@ -190,6 +190,7 @@ def test_verify_features_and_monitor_say_how_many_match(
     assert json.loads(verified.stdout)["matches"]["matched_applications"] == matched
 
 
+@pytest.mark.slow
 def test_train_counts_labels_and_matches_and_warns_if_nobody_matches(
     training_folder: Path, tmp_path: Path, credit: Credit
 ) -> None:

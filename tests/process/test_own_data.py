@@ -178,6 +178,7 @@ def test_the_draft_of_dirty_columns_finds_tokens_strips_and_ranges(dataset: Data
 @given(
     st.lists(st.text(max_size=12) | st.sampled_from(["1", "2.5", "_3", "NA", "a, b"]), max_size=12), st.text(max_size=8)
 )
+@pytest.mark.slow
 def test_any_column_drafts_to_a_spec_that_parses(cells: list[str], name: str) -> None:
     column = pl.Series(name, cells, dtype=pl.String)
     assert draft_attribute(column, len(cells), None).name == name

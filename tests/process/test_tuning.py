@@ -50,6 +50,7 @@ class StoppedError(Exception):
     """What stands for kill -9 in the middle of a trial."""
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     ground: Ground, found: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_cheaper_candidate_of_a_higher_log_loss_does_not_win(spec: Spec) -> No
     assert choose([DEFAULT, lucky], PLAN, spec).summary["winner"] == 0
 
 
+@pytest.mark.slow
 def test_a_winner_that_is_worse_on_other_folds_is_not_taken(
     dataset: Dataset, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +196,7 @@ def test_floors_that_no_candidate_meets_end_the_search_and_name_the_closest(grou
         tune(replace(ground, spec=strict), Search(trials=2))
 
 
+@pytest.mark.slow
 def test_floors_that_the_past_misses_do_not_end_the_run(
     dataset: Dataset, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def score(folder: Path) -> tuple[object, ...]:
     return ("score", *tables, "--out", folder / "decisions.csv")
 
 
+@pytest.mark.slow
 def test_no_command_asks_for_events_that_the_spec_does_not_measure(lender: Path, credit: Credit) -> None:
     assert parse_spec((lender / "spec.toml").read_text()).groups == ()
     assert pl.read_csv(lender / "decisions.csv").height == ROWS

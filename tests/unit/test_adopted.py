@@ -64,6 +64,7 @@ def test_predictions_of_the_notebook_prove_the_bundle(
     assert manifest["parity"]["rows"]["own applications"] == min(2000, len(notebook.x))
 
 
+@pytest.mark.slow
 def test_margins_and_rounded_figures_prove_it_too(notebook: Notebook, plain: xgboost.Booster, tmp_path: Path) -> None:
     model = saved(plain, tmp_path)
     data = xgboost.DMatrix(notebook.x)

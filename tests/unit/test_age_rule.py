@@ -97,6 +97,7 @@ def _by_age(scorer: Scorer, cells: Sequence[str | int]) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("kind", list(ModelKind))
+@pytest.mark.slow
 def test_no_applicant_of_62_and_over_scores_below_a_younger_one(kind: ModelKind, tmp_path: Path) -> None:
     trained = train(_data(), parse_spec(TEXT), kind)
     folder = export(trained, tmp_path)
@@ -121,6 +122,7 @@ def test_no_applicant_of_62_and_over_scores_below_a_younger_one(kind: ModelKind,
         assert rule[0]["comparisons"] > 0
 
 
+@pytest.mark.slow
 def test_a_date_of_birth_keeps_the_rule_by_days(tmp_path: Path) -> None:
     spec = parse_spec(TEXT.replace(*BORN))
     scorer = Scorer.open(export(train(_data("born"), spec, ModelKind.DECISION_TREE), tmp_path))
@@ -130,6 +132,7 @@ def test_a_date_of_birth_keeps_the_rule_by_days(tmp_path: Path) -> None:
     assert (found[:, :3] == found[:, :1]).all(), "62 years to the day, with 15 or 16 leap days"
 
 
+@pytest.mark.slow
 def test_the_sweep_sees_a_model_that_holds_age_against_the_old(tmp_path: Path) -> None:
     free = parse_spec(TEXT.replace("never_worse_from = 62\n", ""))
     trained = train(_data(), free, ModelKind.DECISION_TREE)

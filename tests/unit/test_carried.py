@@ -54,6 +54,7 @@ def needs_no_frame(some: list[dict[str, Any]], their: list[list[dict[str, Any]]]
 
 
 @pytest.mark.parametrize("spec", [*SPECS[2:], NOTED], ids=["digits stripped", "required", "text"])
+@pytest.mark.slow
 def test_any_hostile_cell_in_any_field_means_the_same(spec: Spec) -> None:
     """Each message alone against all of them as one table."""
     names = [attribute.name for attribute in spec.attributes]

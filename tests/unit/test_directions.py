@@ -174,6 +174,7 @@ def test_the_class_is_left_out_where_costs_do_not_order_it() -> None:
     assert (ordered.assign(better.astype(np.float32)) >= ordered.assign(worse.astype(np.float32))).all()
 
 
+@pytest.mark.slow
 def test_directions_are_priced(dataset: Dataset, contrary: Spec) -> None:
     trained = train(
         TrainingData(dataset.applications, dataset.events, dataset.labels), contrary, ModelKind.DECISION_TREE
@@ -185,6 +186,7 @@ def test_directions_are_priced(dataset: Dataset, contrary: Spec) -> None:
     assert prices["all"]["cost"]["low"] > 0
 
 
+@pytest.mark.slow
 def test_the_command_proposes_directions_with_prices_and_lines_that_the_spec_takes(
     training_folder: Path, dataset: Dataset, credit: Credit
 ) -> None:

@@ -90,6 +90,7 @@ def unnamed(table: pl.DataFrame, draft: Draft) -> list[str]:
 
 
 @given(st.integers(0, 10_000), st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=6, unique=True))
+@pytest.mark.slow
 def test_no_cell_and_no_column_is_lost_without_a_word(seed: int, names: list[str]) -> None:
     table, labels = lender(seed, [*names, "income"] if "income" not in names else names)
     assert unnamed(table, draft_spec(Tables.of(table, None, labels))) == []

@@ -59,6 +59,7 @@ def adopted(trained: Trained, training_folder: Path, credit: Credit, tmp_path_fa
     return Path(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_the_card_of_an_adopted_model_says_only_what_is_known_of_it(adopted: Path, bundle: Path) -> None:
     manifest = json.loads((adopted / "manifest.json").read_bytes())
     assert manifest["evaluation"]["origin"] == "adopted"
@@ -118,6 +119,7 @@ def test_a_policy_that_loses_to_approving_everybody_is_told_so() -> None:
     assert "errors in a hundred more" in said(outcome([0, 0, 1, 1] * 50, actual, [0.9] * 200, None), None)
 
 
+@pytest.mark.slow
 def test_a_policy_set_without_data_states_no_certainty(bundle: Path) -> None:
     spec, old = read_bundle(bundle).spec, read_bundle(bundle)
     dearer = tuple(tuple(2 * cost if i == 0 else cost for cost in row) for i, row in enumerate(spec.costs))

@@ -161,6 +161,7 @@ def test_the_gate_closes_on_a_forest(damage: object, forest: Trained, tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_exporting_twice_gives_the_same_bundle(trained: Trained, bundle: Path) -> None:
     before = sorted(bundle.parent.iterdir())
     assert export(trained, bundle.parent) == bundle
@@ -176,6 +177,7 @@ def test_the_manifest_holds_no_clock_and_no_row_of_the_data(bundle: Path, traine
         assert b"A7-0" not in content, "no application of the training data"
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_named(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DeliveryError, match="file"):

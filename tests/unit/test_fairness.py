@@ -98,6 +98,7 @@ def test_groups_that_do_not_fit_are_refused(judged: Judged, ids: pl.Series) -> N
         fairness(judged, ids, read_groups(whole, applications))
 
 
+@pytest.mark.slow
 def test_the_command_adds_fairness_and_leaves_the_bundle_alone(
     bundle: Path, credit: Credit, dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def test_decisions_that_are_none_are_refused(change: pl.Expr, scorer: Scorer, da
         evaluate_decisions(decisions, dataset.labels, scorer.bundle.policy)
 
 
+@pytest.mark.slow
 def test_a_model_without_any_split_is_exported(dataset: Dataset, tmp_path: Path) -> None:
     text = dataset.spec_text
     attributes, policy = text.index("[attributes.months_employed]"), text.index("# What each mistake costs")

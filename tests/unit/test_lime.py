@@ -24,6 +24,7 @@ def explanation(scorer: Scorer, dataset: Dataset) -> Explanation:
     return explain_application(scorer, dataset.applications, dataset.events, surest)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_comparison_and_another_seed_moves_lime_alone(
     scorer: Scorer, explanation: Explanation
 ) -> None:
@@ -67,6 +68,7 @@ def test_without_the_library_the_extra_is_named(
         compare_with_lime(scorer.bundle, explanation)
 
 
+@pytest.mark.slow
 def test_the_command_shows_it(bundle: Path, credit: Credit, dataset: Dataset, tonight: Path) -> None:
     arguments = ("--applications", tonight / "applications.csv", "--events", tonight / "events.csv")
     chosen = ("--application-id", dataset.applications["application_id"][1], "--lime")

@@ -100,6 +100,7 @@ def test_a_damaged_index_is_not_taken_for_no_receipt(log: Path, receipts: pl.Dat
     assert (done.returncode, f"{path}: changed since it was sealed" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_receipts_are_found_while_others_expire(log: Path, receipts: pl.DataFrame) -> None:
     last = receipts["application_id"][-1]
 

@@ -55,6 +55,7 @@ def test_feature_rows_of_another_spec_are_counted_as_undecided(mixed: Path, bund
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["feature row", "application"])
+@pytest.mark.slow
 def test_ten_thousand_decisions_of_the_batch_are_replayed_to_the_bit(
     bundle: Path, tmp_path: Path, credit: Credit, *, full: bool
 ) -> None:
@@ -73,6 +74,7 @@ def test_ten_thousand_decisions_of_the_batch_are_replayed_to_the_bit(
     assert (report["different"], report["from_applications"]) == (0, report["receipts"] if full else 0)
 
 
+@pytest.mark.slow
 def test_a_log_is_intact_whenever_it_is_looked_at(scorer: Scorer, dataset: Dataset, tmp_path: Path) -> None:
     receipts = some_receipts(scorer, dataset, 6)
     write_log(tmp_path / "log", [receipts])

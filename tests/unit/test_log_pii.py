@@ -69,6 +69,7 @@ def score(night: Path, bundle: Path, log: Path) -> list[object]:
     return ["score", "--bundle", bundle, *inputs, "--out", night / "decisions.csv", "--log", log]
 
 
+@pytest.mark.slow
 def test_a_text_attribute_feeds_no_feature(dataset: Dataset, pii_bundle: Path, scorer: Scorer) -> None:
     plain = scorer.score(dataset.applications.head(60), dataset.events)
     kept = Scorer.open(pii_bundle).score(with_phone(dataset).head(60), dataset.events)

@@ -187,6 +187,7 @@ def test_the_command_ends_with_1_and_names_it(log: Path, credit: Credit) -> None
     assert "The chains are intact" not in done.stdout
 
 
+@pytest.mark.slow
 def test_each_flipped_byte_is_found_in_its_file(log: Path) -> None:
     for path in (*sorted(segment(log, 3).iterdir()), log / "heads/batch-1.json"):
         before = path.read_bytes()

@@ -51,6 +51,7 @@ def night() -> Dataset:
 
 
 @pytest.mark.parametrize("planted", [("rest", "-900", "out_of_range"), ("stream", "about 3000", "unreadable")])
+@pytest.mark.slow
 def test_dirt_in_messages_is_ranked_first_with_its_cause(
     planted: tuple[Door, str, str], scorer: Scorer, night: Dataset, credit: Credit, tmp_path: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_dirt_in_messages_is_ranked_first_with_its_cause(
     assert first["share"] - first["reference_share"] == pytest.approx(0.08, abs=0.03)
 
 
+@pytest.mark.slow
 def test_clean_messages_raise_no_alarm(scorer: Scorer, night: Dataset, credit: Credit, tmp_path: Path) -> None:
     log = log_of_messages(scorer, night, night.applications, tmp_path / "log", "rest")
     code, ranking = monitored(credit, log, scorer.bundle.path)

@@ -29,6 +29,7 @@ def tonight(request: pytest.FixtureRequest) -> Dataset:
 
 
 @pytest.mark.parametrize(("rows", "windows"), [(5000, 200), (300, 100)])
+@pytest.mark.slow
 def test_at_most_five_of_a_hundred_reports_without_drift_raise_an_alarm(pool: Scored, rows: int, windows: int) -> None:
     generator = np.random.default_rng(2)
     alarms = [bool(pool.figures(pool.customers(rows, generator)).alarms) for _ in range(windows)]
@@ -49,6 +50,7 @@ def test_noise_bands_hold_as_often_as_they_say(pool: Scored) -> None:
 
 
 @pytest.mark.parametrize("feature", ["months_employed", "credit_utilisation", "spending_mean_90d"])
+@pytest.mark.slow
 def test_a_psi_of_a_fifth_in_one_feature_is_found(pool: Scored, scorer: Scorer, feature: str) -> None:
     item = next(i for i in read_reference(scorer.bundle).items if i.name == feature)
     columns = [pool.frame[name].to_numpy() for name in pool.frame.columns if name.startswith("feature:")]

@@ -62,6 +62,7 @@ def test_evaluate_and_the_console_have_it(scorer: Scorer, dataset: Dataset) -> N
 
 
 @pytest.mark.usefixtures("registered")
+@pytest.mark.slow
 def test_report_card_fairness_and_monitor_have_it(bundle: Path, trained: Trained, scorer: Scorer) -> None:
     judged, old = trained.judged, content_of(read_bundle(bundle))
     ids = pl.Series([str(i) for i in range(len(judged.examples))])

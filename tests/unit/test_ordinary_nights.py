@@ -98,6 +98,7 @@ def findings(reference: Reference, matches: Matches, dirt: list[Dirt]) -> list[F
 
 
 @pytest.mark.parametrize("scatter", [0.0, 0.01], ids=["drawn from one urn", "shares scatter by a hundredth"])
+@pytest.mark.slow
 def test_a_thousand_ordinary_nights_are_not_refused_and_seldom_warned_of(scatter: float) -> None:
     generator = np.random.default_rng(14)
     refused = warned = 0

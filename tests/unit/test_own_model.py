@@ -98,6 +98,7 @@ def test_a_model_of_another_matrix_is_refused(change: object, message: str, fold
     assert message in error
 
 
+@pytest.mark.slow
 def test_files_that_are_no_model_are_refused(folder: Path, credit: Credit) -> None:
     (folder / "m.json").write_text("{}")
     (folder / "m.pkl").write_text("")

@@ -70,6 +70,7 @@ def test_ranking_equals_scikit_learn_with_ties_too(digits: int) -> None:
         assert found[name]["value"] == pytest.approx(wanted, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_customers_drawn_with_replacement() -> None:
     o = outcome()
     found = evaluate(o)["metrics"]

@@ -125,6 +125,7 @@ def test_a_missing_bundle_is_named(log: Path, bundle: Path, tmp_path: Path, cred
     assert f"lacks the bundle {bundle.name}, which made 46 of the decisions" in done.stderr
 
 
+@pytest.mark.slow
 def test_bundles_are_replayed_each_by_its_own(lab: Lab, harsher: Path) -> None:
     write_log(
         lab.folder / "log", [some_receipts(s, lab.dataset) for s in (lab.scorer, Scorer.open(harsher), lab.scorer)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +96,7 @@ def test_different_rows_have_different_hashes(one: dict[str, Any], other: dict[s
         assert first != second
 
 
+@pytest.mark.slow
 def test_no_two_nonces_are_equal() -> None:
     row = {"id": "a", "at": 0, "partition": 0, "offset": 0, "x": 0.0, "y": 0.0, "name": "", "p": 0.0, "reasons": []}
     made = frame([row] * 1000)

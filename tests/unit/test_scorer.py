@@ -30,6 +30,7 @@ def own_events(events: pl.DataFrame, applications: pl.DataFrame) -> pl.DataFrame
     return events.join(applications, on="customer_id", how="semi")
 
 
+@pytest.mark.slow
 def test_alone_among_seven_among_100_000_and_shuffled(scorer: Scorer, everyone: Dataset) -> None:
     together = scorer.score(everyone.applications, everyone.events).decisions
     assert together.height > 99_000
@@ -52,6 +53,7 @@ def test_alone_among_seven_among_100_000_and_shuffled(scorer: Scorer, everyone: 
     assert bits(shuffled.decisions).equals(expected)
 
 
+@pytest.mark.slow
 def test_two_threads_and_two_callers_give_the_same_bits(scorer: Scorer, everyone: Dataset) -> None:
     once = scorer.score(everyone.applications, everyone.events).decisions
     assert Scorer(scorer.bundle, threads=2).score(everyone.applications, everyone.events).decisions.equals(once)
@@ -62,6 +64,7 @@ def test_two_threads_and_two_callers_give_the_same_bits(scorer: Scorer, everyone
             assert result.equals(expected)
 
 
+@pytest.mark.slow
 def test_decisions_and_rejects_account_for_every_row_in_input_order(scorer: Scorer, everyone: Dataset) -> None:
     scored = scorer.score(everyone.applications, everyone.events)
     assert scored.decisions.height + scored.rejects.height == everyone.applications.height

@@ -65,6 +65,7 @@ def test_telling_needs_fifty_rows_of_the_rarer_class_and_is_out_of_fold() -> Non
     assert telling(missing, more, np.arange(len(more))) == 1, "that a cell is missing may tell too"
 
 
+@pytest.mark.slow
 def test_a_protected_attribute_is_said_at_each_training_and_in_the_model_card(tmp_path: Path, credit: Credit) -> None:
     data = lender(age=np.random.default_rng(1).integers(18, 80, ROWS))
     draft = draft_spec(Tables.of(data.applications, None, data.labels)).text
@@ -117,6 +118,7 @@ def decided(tmp_path_factory: pytest.TempPathFactory, credit: Credit) -> Path:
 
 
 @pytest.mark.parametrize("kind", [pl.Float64, pl.Boolean])
+@pytest.mark.slow
 def test_evaluate_and_outcomes_take_labels_of_any_type(
     decided: Path, tmp_path: Path, credit: Credit, kind: type[pl.DataType]
 ) -> None:

@@ -206,6 +206,7 @@ def thinned() -> tuple[Trained, Trained]:
     return train(data, _spec(), ModelKind.DECISION_TREE), train(some, spec, ModelKind.DECISION_TREE)
 
 
+@pytest.mark.slow
 def test_a_thinned_book_with_weights_tells_of_the_whole_book(thinned: tuple[Trained, Trained]) -> None:
     whole, some = thinned
     of_whole, of_some = (t.evaluation["held_out_customers"]["policy"]["metrics"] for t in thinned)
@@ -216,6 +217,7 @@ def test_a_thinned_book_with_weights_tells_of_the_whole_book(thinned: tuple[Trai
     assert some.judged.prior == pytest.approx(whole.judged.prior, abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_weighed_model_exports_and_its_bundle_says_what_counts(
     thinned: tuple[Trained, Trained], tmp_path: Any
 ) -> None:
@@ -248,6 +250,7 @@ def test_evaluate_takes_the_weights_that_the_labels_have() -> None:
 
 
 @pytest.mark.parametrize("classes", ["{ Bad = 4.0 }", '"balanced"'])
+@pytest.mark.slow
 def test_class_weights_count_in_the_fit_and_calibration_takes_them_out(classes: str) -> None:
     data = _data(rows=3000)
     plain = train(data, _spec(), ModelKind.DECISION_TREE)
