@@ -12,6 +12,7 @@ import pytest
 from features.errors import SettingsError
 from registry import LEDGER, Action, Entry, Ledger, Trust
 from tests.conftest import PROJECT, Credit
+from tests.process.test_cli import examples
 from tests.shell import call
 
 WHY = "--note=spring model"
@@ -98,6 +99,22 @@ def test_where_there_is_a_registry_promote_takes_only_what_is_approved(
     other = credit("bundle", "promote", new, "--as", "production")
     assert other.returncode == 2  # approved as current only
     assert "approved as current by Ada" in credit("bundle", "show", new).stdout
+
+
+def test_the_examples_of_help_run(pair: tuple[Path, Path], bundles: Path, credit: Credit) -> None:
+    folder = bundles.parent / "work"
+    (folder / "demo").mkdir(parents=True)
+    (folder / "demo/bundles").symlink_to(bundles)
+    told = {command[1]: example[1:] for command, example in examples().items() if command[0] == "registry"}
+    for number, one in enumerate(pair):
+        (bundles / "current").unlink(missing_ok=True)
+        (bundles / "current").symlink_to(one.name)
+        for name in ("init", "propose", "approve", "list", "show", "history")[min(number, 1) :]:
+            done = credit(*told.pop(name) if number else told[name], cwd=folder)
+            assert done.returncode == 0, (name, done.stderr)
+    assert credit(*told.pop("rollback"), cwd=folder).returncode == 0
+    assert (bundles / "current").resolve() == pair[0]
+    assert told.keys() == {"init"}
 
 
 def test_four_eyes_are_two_people(say: Say, pair: tuple[Path, Path]) -> None:
