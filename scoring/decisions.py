@@ -25,6 +25,7 @@ __all__ = [
     "decision_schema",
     "flat_reasons",
     "make_decisions",
+    "mark_as_decided",
 ]
 
 
@@ -77,8 +78,7 @@ def decide(table: FeatureTable, probabilities: NDArray[np.float32], rules: Rules
     Where the bundle has words for values that cannot be used, the matrix is marked with why each one is missing, in
     place, so that the row that is kept is the row that was decided on.
     """
-    if rules.explainer.book.tells_unusable:
-        mark_missing(table, rules.spec)
+    mark_as_decided(table, rules.explainer, rules.spec)
     assigned = rules.policy.assign(probabilities)
     return Decided(
         rules=rules,
@@ -89,6 +89,12 @@ def decide(table: FeatureTable, probabilities: NDArray[np.float32], rules: Rules
         scores=credit_scores(probabilities[:, 0], rules.spec.scaling),
         reasons=rules.explainer.rank(table.matrix, assigned),
     )
+
+
+def mark_as_decided(table: FeatureTable, explainer: Explainer, spec: Spec) -> None:
+    """Turn a feature matrix, in place, into that of which the ids of decisions are made."""
+    if explainer.book.tells_unusable:
+        mark_missing(table, spec)
 
 
 def make_decisions(table: FeatureTable, probabilities: NDArray[np.float32], rules: Rules) -> pl.DataFrame:

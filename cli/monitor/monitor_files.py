@@ -15,7 +15,7 @@ from features.rejects import dirt_frame
 from monitoring.nightly import FEATURE, Outcomes, Watched
 from receipts.outcomes import read_labels
 from scoring.bundle import Bundle, Reference, read_reference
-from scoring.decisions import decision_ids
+from scoring.decisions import decision_ids, mark_as_decided
 from scoring.evaluate_files import check_made_by
 from scoring.health import NOT_COMPARED, compare_columns, compare_matches
 from storage.tables import read_table
@@ -108,7 +108,9 @@ def _features(applications: pl.DataFrame, events: pl.DataFrame, bundle: Bundle) 
     require_columns(applications, "applications", ("application_id",))
     ids = applications.select(identifier(applications.schema, "applications", "application_id")).to_series()
     alone = applications.filter(~ids.is_duplicated())  # the batch rejects every row of a repeated id
-    return build_features(alone, events, bundle.spec)
+    table = build_features(alone, events, bundle.spec)
+    mark_as_decided(table, bundle.explainer, bundle.spec)
+    return table
 
 
 def _joined(decisions: pl.DataFrame, table: FeatureTable, bundle: Bundle) -> tuple[pl.DataFrame, list[str]]:
