@@ -104,7 +104,8 @@ class Run:
             return
         before, event = self.store.state(), self.events[which % len(self.events)]
         control = before.positions.get(CONTROL, 0)
-        self._apply(before, {CONTROL: control + 1}, voids=[(event["customer_id"], Void(*event["place"], control))])
+        partition, offset = event["place"]
+        self._apply(before, {CONTROL: control + 1}, voids=[(event["customer_id"], Void(partition, offset, control))])
         self.voids.append((event["place"], control))
 
     def _apply(self, before: Any, positions: dict[str, int], kinds: tuple[str, ...] | None = None, **more: Any) -> None:
