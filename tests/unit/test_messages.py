@@ -118,7 +118,8 @@ def test_numbers_are_read_as_text_and_money_exactly(door: MessageScorer, example
     assert scored('"-34.50"') == scored("-34.5") == scored("-34.500") == scored("-3.45e1") == scored("-3450E-2")
     assert scored('"-34.50"') != scored("-34.51")
     assert scored("0", "41") == scored("0", "41.0") == scored("0", '"41_"') == scored("-0", "4.1e1")
-    assert scored("0", "null") == scored("0", '""') == scored("0", "1e400") == scored("0", "12345678901234567890123")
+    assert scored("0", "null") == scored("0", '""')
+    assert scored("0", "1e400") == scored("0", "12345678901234567890123")  # given, and told otherwise than not given
 
 
 def test_lines_are_those_of_the_frame_byte_by_byte(scorer: Scorer, dataset: Dataset) -> None:

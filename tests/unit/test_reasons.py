@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from features.matrix import build_features, list_features
 from features.spec.contract import Spec
+from features.why_missing import marks_of
 from model_export.reasons import Applicants, make_book
 from model_export.trees.native_contributions import native_contributions
 from model_export.trees.tabulate import tabulate
 from model_export.trees.trees import from_model
 from recipes.dataset import Dataset
+from scoring.decisions import mark_as_decided
 from scoring.reasons.book import FeatureEntry, ReasonBook
 from scoring.reasons.explainer import Explainer
 from scoring.reasons.shap_tables import ShapTables
@@ -32,7 +34,7 @@ def plainly(
 ) -> Records:
     """The rules of docs/reasons.md in plain Python; `against` is rows x features."""
     result = []
-    for values, row in zip(against.tolist(), matrix.tolist(), strict=True):
+    for values, row, marks in zip(against.tolist(), matrix.tolist(), marks_of(matrix).tolist(), strict=True):
         sums: dict[str, float] = defaultdict(float)
         for entry, value in zip(entries, values, strict=True):
             sums[entry.code] += value
@@ -42,7 +44,8 @@ def plainly(
         strong = [code for code in ranked if np.float32(sums[code]) > 0 and code in holding]
         nearest = [code for code in ranked if code in {entries[i].code for i in own}] or ranked
         told = [(code, False) for code in strong[:4]] or [(nearest[0], True)]
-        result.append([] if best else [_told(code, sums, values, row, entries) | {"weak": weak} for code, weak in told])
+        said = [_told(code, sums, values, row, marks, entries) | {"weak": weak} for code, weak in told]
+        result.append([] if best else said)
     return result
 
 
@@ -56,15 +59,20 @@ def speaks(entry: FeatureEntry, x: float) -> bool:
     return bool((x > median and "high" in entry.against) or (x < median and "low" in entry.against))
 
 
-def _told(
-    code: str, sums: dict[str, float], values: list[float], row: list[float], entries: tuple[FeatureEntry, ...]
+def _told(  # noqa: PLR0913, PLR0917 - an oracle in plain Python
+    code: str,
+    sums: dict[str, float],
+    values: list[float],
+    row: list[float],
+    marks: list[int],
+    entries: tuple[FeatureEntry, ...],
 ) -> dict[str, Any]:
     members = [i for i, entry in enumerate(entries) if entry.code == code]
     members = [i for i in members if speaks(entries[i], row[i])] or members
     largest = max(members, key=lambda i: values[i])
     entry, x = entries[largest], row[largest]
     if math.isnan(x):
-        text = entry.missing
+        text = (entry.missing, entry.unusable or entry.missing, *[own for _, own in entry.codes])[marks[largest]]
     elif entry.median is None or x > np.float32(entry.median):
         text = entry.high
     elif x < np.float32(entry.median):
@@ -84,7 +92,9 @@ def close(found: Records, expected: Records, tolerance: float) -> None:
 
 def test_reasons_are_those_of_xgboosts_own_contributions(trained: Trained, scorer: Scorer, dataset: Dataset) -> None:
     decisions = scorer.score(dataset.applications, dataset.events).decisions
-    matrix = build_features(dataset.applications, dataset.events, trained.spec).matrix
+    table = build_features(dataset.applications, dataset.events, trained.spec)
+    mark_as_decided(table, scorer.bundle.explainer, trained.spec)
+    matrix = table.matrix
     native = native_contributions(trained.model, from_model(trained.model), matrix)
     scale = trained.calibration.scale.astype(np.float64)
     for index, name in enumerate(trained.spec.classes):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError, ExportError
-from model_export import export as export_module
 from model_export.export import export, export_ensemble
 from model_export.trees.tabulate import tabulate
 from model_export.trees.trees import from_model
@@ -74,7 +73,7 @@ def test_the_gate_closes_on_a_wrong_cover(trained: Trained, tmp_path: Path) -> N
 def test_the_gate_closes_on_wrong_tables(
     damage: Any, message: str, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_module, "tabulate", lambda ensemble, scale: damage(tabulate(ensemble, scale)))
+    monkeypatch.setitem(export.__globals__, "tabulate", lambda ensemble, scale: damage(tabulate(ensemble, scale)))
     with pytest.raises(ExportError, match=message):
         export(trained, tmp_path)
     assert not list(tmp_path.iterdir())
