@@ -19,6 +19,7 @@ from monitoring.live import NO_REFERENCE, Live, RestMetrics, shared_folder
 from receipts.log import OUTBOX
 from receipts.outbox import Maker, Outbox
 from receipts.pii import Pseudonymiser, read_key
+from registry import open_trusted
 from scoring.doors import REST
 from scoring.health import NOT_COMPARED
 from scoring.machine import spare_the_collector
@@ -64,7 +65,7 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
         DeliveryError: receipts cannot be written.
 
     """
-    scorer = _open(settings)
+    scorer = open_trusted(settings.bundle, settings.trust, datetime.now(UTC))
     live = Live(
         scorer.bundle,
         settings.drift_window,
@@ -85,15 +86,6 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
     behind = None if histories is None else histories.behind
     scoring = Scoring(messages.answer, _recorder(settings, scorer, watch), behind)
     return Service(scoring, documents, gate, settings, watch)
-
-
-def _open(settings: Settings) -> Scorer:
-    """Load the bundle; where keys are configured, only if a trusted one signed it."""
-    if settings.trust is None:
-        return Scorer.open(settings.bundle)
-    from registry import Trust, open_trusted  # noqa: PLC0415 - needs the extra `sign`
-
-    return open_trusted(settings.bundle, Trust.read(settings.trust), datetime.now(UTC))
 
 
 def _histories(settings: Settings, scorer: Scorer, log: JsonLog) -> "Histories | None":

@@ -1,6 +1,8 @@
-"""Who may put a model into service: signatures over bundles, the keys that are trusted, and the record of approvals."""
+"""Who may put a model into service: signatures over bundles, the keys that are trusted, and the record of approvals.
 
-from registry.envelope import Key, make_key, read_key
+`keys` needs the extra `sign`, and so does reading signatures; the record alone does not.
+"""
+
 from registry.ledger import LEDGER, Action, Entry, Ledger
 from registry.signatures import open_trusted, sign_bundle, signers
 from registry.standing import served_before, standing
@@ -10,12 +12,10 @@ __all__ = [
     "LEDGER",
     "Action",
     "Entry",
-    "Key",
     "Ledger",
     "Trust",
-    "make_key",
+    "keys",
     "open_trusted",
-    "read_key",
     "served_before",
     "sign_bundle",
     "signers",

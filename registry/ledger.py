@@ -13,13 +13,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.errors import SettingsError
-from registry.envelope import Envelope, Key
+from registry.envelope import Envelope
 from registry.trust import Trust
 from storage.durable import delivering, open_to_readers, put
 from storage.locks import Lock
+
+if TYPE_CHECKING:
+    from registry.keys import Key
 
 LEDGER = "registry.jsonl"
 _KIND = "application/vnd.credit.registry.v1+json"
@@ -126,7 +129,7 @@ class Ledger:
         with delivering(self.path, "the registry"), Lock(self.bundles / f".{LEDGER}.lock", wait=True):
             yield
 
-    def append(self, entry: Entry, now: datetime, key: Key | None = None) -> Entry:
+    def append(self, entry: Entry, now: datetime, key: "Key | None" = None) -> Entry:
         """Complete an entry with number, time, chain and signature, check it against those before, and write it.
 
         Raises:

@@ -9,14 +9,17 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError, SettingsError
-from registry.envelope import Envelope, NotTrustedError, read_key
+from registry.envelope import Envelope, NotTrustedError
 from registry.trust import Trust
 from scoring.bundle import MANIFEST, SIGNATURES, Bundle, read_bundle
 from scoring.scorer import Scorer
 from storage.durable import delivering, open_to_readers, put
+
+if TYPE_CHECKING:
+    from registry.keys import Key
 
 _KIND = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
@@ -33,16 +36,16 @@ class Signed:
     expires: date | None
 
 
-def sign_bundle(folder: Path, key_file: Path, now: datetime, expires: date | None = None) -> Path:
+def sign_bundle(folder: Path, key: "Key", now: datetime, expires: date | None = None) -> Path:
     """Verify a bundle and write `signatures/KEY.json` into it; a signature of the same key is replaced.
 
     Raises:
         BundleError: it does not verify.
-        SettingsError: the key cannot be used, or the signature would have expired.
+        SettingsError: the signature would have expired.
         DeliveryError: the file cannot be written.
 
     """
-    key, bundle = read_key(key_file), Scorer.open(folder).bundle
+    bundle = Scorer.open(folder).bundle
     if expires is not None and expires < now.date():
         raise SettingsError(f"--expires: {expires} has passed. Expected a day from {now.date()} on.")
     statement = _statement(bundle, now, expires)
@@ -79,16 +82,17 @@ def signers(bundle: Bundle, trust: Trust, now: datetime) -> list[Signed]:
     return counted
 
 
-def open_trusted(path: Path, trust: Trust | None, now: datetime, threads: int = 1) -> Scorer:
-    """Read, verify and load a bundle; with `trust` only if a trusted key signed it. Without, as `Scorer.open`.
+def open_trusted(path: Path, trust: Path | None, now: datetime, threads: int = 1) -> Scorer:
+    """Read, verify and load a bundle; with `trust`, where keys lie, only if one of them signed it.
 
     Raises:
         BundleError: it does not verify, or no signature counts.
+        SettingsError: the keys cannot be read.
 
     """
     bundle = read_bundle(path)
     if trust is not None:
-        signers(bundle, trust, now)
+        signers(bundle, Trust.read(trust), now)
     return Scorer(bundle, threads)
 
 

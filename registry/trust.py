@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import SettingsError
-from registry.envelope import Envelope, NotTrustedError, decoded, key_id, verified
+from registry.envelope import Envelope, NotTrustedError, decoded, key_id
 
 _FORM = (
     "Expected [keys.ID] with name and public, and what else docs/registry.md lists; `credit bundle keygen` writes one."
@@ -75,6 +75,8 @@ class Trust:
             NotTrustedError: there is none; says why.
 
         """
+        from registry.keys import verified  # noqa: PLC0415 - needs the extra `sign`
+
         if envelope.kind != kind:
             raise NotTrustedError("it was signed as something else")
         reason = "nobody signed it"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from registry import open_trusted
 from scoring.scorer import Scorer
 
 TrustOption = Annotated[
@@ -27,8 +28,4 @@ def open_scorer(bundle: Path, trust: Path | None, threads: int = 1) -> Scorer:
         SettingsError: the keys cannot be read.
 
     """
-    if trust is None:
-        return Scorer.open(bundle, threads)
-    from registry import Trust, open_trusted
-
-    return open_trusted(bundle, Trust.read(trust), datetime.now(UTC), threads)
+    return open_trusted(bundle, trust, datetime.now(UTC), threads)

@@ -14,6 +14,7 @@ from cli.train.registry import check_approved, refuse_rollback, say_standing
 from features.errors import BundleError
 from features.spec.contract import Spec
 from metrics import Evaluation
+from registry import Trust, sign_bundle, signers
 from scoring import links
 from scoring.bundle import read_bundle
 from scoring.machine import cpu_family
@@ -134,8 +135,6 @@ def verify(bundle: BundlePath, trust: TrustOption = None) -> None:
     scorer = open_scorer(bundle, trust)
     say(f"{scorer.bundle.bundle_id} verified: {_bits(scorer)}.")
     if trust is not None:
-        from registry import Trust, signers
-
         for one in signers(scorer.bundle, Trust.read(trust), _now()):
             say(f"signed by {one.name} (key {one.key}) on {one.at}")
 
@@ -146,7 +145,7 @@ def keygen(
     out: Annotated[Path, typer.Option("--out", help="Path without a suffix.", show_default=False)],
 ) -> None:
     """Make a key: OUT.pem signs and stays secret, OUT.toml is what others trust."""
-    from registry import make_key
+    from registry.keys import make_key
 
     made = make_key(out, name)
     say(f"key {made}: {out}.pem signs and must stay with {name}; give {out}.toml to those who trust it")
@@ -162,9 +161,9 @@ def sign(
     ] = None,
 ) -> None:
     """Verify a bundle and sign it; its id stays the same. Doors with --trust serve only what a trusted key signed."""
-    from registry import sign_bundle
+    from registry.keys import read_key
 
-    say(str(sign_bundle(bundle, key, _now(), expires.date() if expires else None)))
+    say(str(sign_bundle(bundle, read_key(key), _now(), expires.date() if expires else None)))
 
 
 def _now() -> datetime:

@@ -9,10 +9,11 @@ import typer
 from cli.console import say, say_table
 from cli.doors.trusted import TrustOption, open_scorer
 from features.errors import SettingsError
+from registry import Action, Entry, Ledger, Trust, served_before, standing
 from scoring import links
 
 if TYPE_CHECKING:
-    from registry import Entry, Key, Ledger, Trust
+    from registry.keys import Key
 
 app = typer.Typer(no_args_is_help=True, help="Propose, approve and put back bundles, with a record of who and why.")
 
@@ -37,8 +38,6 @@ def init(  # noqa: PLR0917 - typer takes options by name
     key: KeyOption = None,
 ) -> None:
     """Begin a registry: from now on only approved bundles are promoted in this folder."""
-    from registry import Action, Entry, Ledger
-
     if not bundles.is_dir():
         raise SettingsError(f"{bundles}: no such folder. Expected the folder of bundles, as `credit train` fills it.")
     entry = Entry.new(Action.INIT, by, note, four_eyes=four_eyes, signed=signed)
@@ -52,8 +51,6 @@ def propose(
     bundle: BundlePath, by: ByOption, note: NoteOption, key: KeyOption = None, trust: TrustOption = None
 ) -> None:
     """Verify a bundle as a door would, and put it before those who approve."""
-    from registry import Action, Entry, Ledger
-
     found = open_scorer(bundle, trust).bundle
     _append(Ledger(found.path.parent), Entry.new(Action.PROPOSE, by, note, bundle=found.bundle_id), key, trust)
     say(f"{found.bundle_id} proposed by {by}")
@@ -69,8 +66,6 @@ def approve(  # noqa: PLR0917 - typer takes options by name
     trust: TrustOption = None,
 ) -> None:
     """Approve a proposed bundle and let the link point to it, in this order."""
-    from registry import Action, Entry, Ledger
-
     found = open_scorer(bundle, trust).bundle
     ledger = Ledger(found.path.parent)
     links.check_name(ledger.bundles, name)
@@ -89,8 +84,6 @@ def rollback(  # noqa: PLR0917 - typer takes options by name
     trust: TrustOption = None,
 ) -> None:
     """Let the link point to the bundle that served before; it was approved then, so nobody approves it again."""
-    from registry import Action, Entry, Ledger, served_before
-
     ledger = Ledger(bundles)
     former = served_before(ledger.entries(_keys(trust)), name)
     if former is None:
@@ -104,8 +97,6 @@ def rollback(  # noqa: PLR0917 - typer takes options by name
 @app.command("list", epilog="Example: credit registry list --bundles demo/bundles")
 def list_bundles(bundles: BundlesOption = _DEFAULT, trust: TrustOption = None) -> None:
     """Show every bundle of the folder, how it stands, and under which names it serves."""
-    from registry import Ledger, standing
-
     entries = Ledger(bundles).entries(_keys(trust))
     known = {entry.bundle for entry in entries if entry.bundle}
     rows = [(one[:12], standing(entries, one).sentence(), _serves(bundles, one)) for one in _present(bundles, known)]
@@ -115,8 +106,6 @@ def list_bundles(bundles: BundlesOption = _DEFAULT, trust: TrustOption = None) -
 @app.command(epilog="Example: credit registry show demo/bundles/current")
 def show(bundle: BundlePath, trust: TrustOption = None) -> None:
     """Show what the registry says of one bundle, whole."""
-    from registry import Ledger, standing
-
     folder = bundle.resolve()
     entries = Ledger(folder.parent).entries(_keys(trust))
     say(f"Bundle      {folder.name}")
@@ -128,8 +117,6 @@ def show(bundle: BundlePath, trust: TrustOption = None) -> None:
 @app.command(epilog="Example: credit registry history --bundles demo/bundles")
 def history(bundles: BundlesOption = _DEFAULT, trust: TrustOption = None) -> None:
     """Check the chain from its first line, with --trust the signatures too, and print every entry."""
-    from registry import Ledger
-
     entries = Ledger(bundles).entries(_keys(trust))
     _say_entries(entries)
     say(f"{len(entries)} entries, chain intact{', signed by trusted keys' if trust else ''}; head {entries[-1].digest}")
@@ -143,9 +130,8 @@ def check_approved(bundle: Path, name: str) -> None:
 
     """
     folder = bundle.resolve()
-    if not (folder.parent / "registry.jsonl").exists():
+    if not Ledger(folder.parent).exists:
         return
-    from registry import Ledger, standing
 
     found = standing(Ledger(folder.parent).entries(), folder.name)
     if name not in found.approved:
@@ -162,20 +148,18 @@ def refuse_rollback(bundles: Path) -> None:
         SettingsError: there is one.
 
     """
-    if (bundles / "registry.jsonl").exists():
+    if Ledger(bundles).exists:
         raise SettingsError(f"{bundles}: has a registry, so `credit registry rollback --bundles {bundles}` goes back.")
 
 
 def say_standing(bundle: Path) -> None:
     """Say how a bundle stands, where there is a registry beside it."""
     folder = bundle.resolve()
-    if (folder.parent / "registry.jsonl").exists():
-        from registry import Ledger, standing
-
+    if Ledger(folder.parent).exists:
         say(f"Standing    {standing(Ledger(folder.parent).entries(), folder.name).sentence()}")
 
 
-def _append(ledger: "Ledger", entry: "Entry", key: Path | None, trust: Path | None) -> None:
+def _append(ledger: Ledger, entry: Entry, key: Path | None, trust: Path | None) -> None:
     keys, own = _keys(trust), _key(key)
     with ledger.changing():
         if ledger.exists:
@@ -183,16 +167,18 @@ def _append(ledger: "Ledger", entry: "Entry", key: Path | None, trust: Path | No
         ledger.append(entry, datetime.now(UTC), own)
 
 
-def _keys(trust: Path | None) -> "Trust | None":
-    from registry import Trust
+def _keys(trust: Path | None) -> Trust | None:
 
     return None if trust is None else Trust.read(trust)
 
 
 def _key(path: Path | None) -> "Key | None":
-    from registry import read_key
 
-    return None if path is None else read_key(path)
+    if path is None:
+        return None
+    from registry.keys import read_key
+
+    return read_key(path)
 
 
 def _present(bundles: Path, known: set[str]) -> list[str]:
@@ -206,6 +192,6 @@ def _serves(bundles: Path, bundle: str) -> str:
     return ", ".join(name for name in found if not name.endswith(".previous"))
 
 
-def _say_entries(entries: "list[Entry]") -> None:
+def _say_entries(entries: list[Entry]) -> None:
     rows = [(e.number, e.at, e.by, e.action, e.bundle[:12], e.link, e.note, e.key) for e in entries]
     say_table(("", "when", "who", "what", "bundle", "as", "why", "key"), rows)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from features.errors import BundleError, CreditError, SettingsError
-from registry import Trust, make_key, open_trusted, sign_bundle, signers
+from registry import Trust, open_trusted, sign_bundle, signers
+from registry.keys import make_key, read_key
 from scoring.bundle.folder import MANIFEST, read_bundle
 from scoring.scorer import Scorer
 from tests.conftest import Credit
@@ -36,16 +37,16 @@ def keys(tmp_path: Path) -> Path:
 
 def test_a_signed_bundle_keeps_its_id_and_serves_with_and_without_trust(copy: Path, keys: Path) -> None:
     before = read_bundle(copy).bundle_id
-    sign_bundle(copy, keys.with_suffix(".pem"), NOW)
+    sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     assert Scorer.open(copy).bundle.bundle_id == before
-    scorer = open_trusted(copy, Trust.read(keys), NOW)
+    scorer = open_trusted(copy, keys, NOW)
     (signed,) = signers(scorer.bundle, Trust.read(keys), NOW)
     assert (signed.name, signed.at) == ("risk committee", "2026-11-30T08:00:00+00:00")
 
 
 @pytest.mark.process
 def test_openssl_verifies_the_signature(copy: Path, keys: Path, tmp_path: Path) -> None:
-    path = sign_bundle(copy, keys.with_suffix(".pem"), NOW)
+    path = sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     envelope = json.loads(path.read_text())
     (payload, signature) = (_decoded(envelope["payload"]), _decoded(envelope["signatures"][0]["sig"]))
     kind = envelope["payloadType"].encode()
@@ -69,7 +70,7 @@ def _decoded(text: str) -> bytes:
 
 def _refusal(bundle: Path, trust: Path, now: datetime = NOW) -> str:
     with pytest.raises(BundleError) as error:
-        open_trusted(bundle, Trust.read(trust), now)
+        open_trusted(bundle, trust, now)
     return str(error.value)
 
 
@@ -78,20 +79,20 @@ def test_a_bundle_without_a_signature_is_refused(copy: Path, keys: Path) -> None
 
 
 def test_a_signature_that_was_stripped_is_missed(copy: Path, keys: Path) -> None:
-    sign_bundle(copy, keys.with_suffix(".pem"), NOW).unlink()
+    sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW).unlink()
     assert "it is not signed" in _refusal(copy, keys)
 
 
 def test_a_foreign_key_is_named_and_refused(copy: Path, keys: Path, tmp_path: Path) -> None:
     made = make_key(tmp_path / "foreign", "risk committee")  # the same name is no help
-    sign_bundle(copy, tmp_path / "foreign.pem", NOW)
+    sign_bundle(copy, read_key(tmp_path / "foreign.pem"), NOW)
     assert f"does not trust key '{made}'" in _refusal(copy, keys)
 
 
 def test_a_foreign_signature_under_a_trusted_id_is_refused(copy: Path, keys: Path, tmp_path: Path) -> None:
-    trusted = sign_bundle(copy, keys.with_suffix(".pem"), NOW)
+    trusted = sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     make_key(tmp_path / "foreign", "x")
-    foreign = json.loads(sign_bundle(copy, tmp_path / "foreign.pem", NOW).read_text())
+    foreign = json.loads(sign_bundle(copy, read_key(tmp_path / "foreign.pem"), NOW).read_text())
     foreign["signatures"][0]["keyid"] = trusted.stem
     shutil.rmtree(trusted.parent)
     trusted.parent.mkdir()
@@ -100,7 +101,7 @@ def test_a_foreign_signature_under_a_trusted_id_is_refused(copy: Path, keys: Pat
 
 
 def test_the_signature_of_another_bundle_does_not_fit(copy: Path, keys: Path) -> None:
-    path = sign_bundle(copy, keys.with_suffix(".pem"), NOW)
+    path = sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     manifest = json.loads((copy / MANIFEST).read_bytes())
     manifest["data"] = "other"
     changed = json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False).encode() + b"\n"
@@ -112,8 +113,8 @@ def test_the_signature_of_another_bundle_does_not_fit(copy: Path, keys: Path) ->
 
 
 def test_a_signature_expires_on_its_day(copy: Path, keys: Path) -> None:
-    sign_bundle(copy, keys.with_suffix(".pem"), NOW, datetime(2027, 6, 30, tzinfo=UTC).date())
-    open_trusted(copy, Trust.read(keys), datetime(2027, 6, 30, 23, 59, tzinfo=UTC))
+    sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW, datetime(2027, 6, 30, tzinfo=UTC).date())
+    open_trusted(copy, keys, datetime(2027, 6, 30, 23, 59, tzinfo=UTC))
     assert "expired on 2027-06-30" in _refusal(copy, keys, datetime(2027, 7, 1, tzinfo=UTC))
 
 
@@ -126,13 +127,13 @@ def test_a_signature_expires_on_its_day(copy: Path, keys: Path) -> None:
     ],
 )
 def test_a_key_has_its_time(copy: Path, keys: Path, line: str, now: datetime, words: str) -> None:
-    sign_bundle(copy, keys.with_suffix(".pem"), NOW)
+    sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     keys.write_text(keys.read_text() + line + "\n")
     assert words in _refusal(copy, keys, now)
 
 
 def test_a_bundle_can_be_revoked_whoever_signed_it(copy: Path, keys: Path) -> None:
-    sign_bundle(copy, keys.with_suffix(".pem"), NOW)
+    sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     keys.write_text(f'revoked_bundles = ["{copy.name}"]\n' + keys.read_text())
     assert "revokes this bundle" in _refusal(copy, keys)
 
@@ -143,8 +144,8 @@ def test_keys_rotate_by_files_of_a_folder(copy: Path, keys: Path, tmp_path: Path
     make_key(tmp_path / "next", "risk committee 2027")
     for one in (keys, tmp_path / "next.toml"):
         shutil.copy(one, folder)
-    sign_bundle(copy, tmp_path / "next.pem", NOW)
-    open_trusted(copy, Trust.read(folder), NOW)
+    sign_bundle(copy, read_key(tmp_path / "next.pem"), NOW)
+    open_trusted(copy, folder, NOW)
     (folder / "next.toml").unlink()
     assert "does not trust key" in _refusal(copy, folder)
 
@@ -175,7 +176,7 @@ def test_a_misspelt_limit_of_a_key_is_not_passed_over(keys: Path, line: str) -> 
 
 def test_no_mutation_of_bundle_or_signature_is_accepted(copy: Path, keys: Path) -> None:
     """Each file by turns: bits turned, bytes cut, put in or doubled."""
-    sign_bundle(copy, keys.with_suffix(".pem"), NOW)
+    sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     trust, chance = Trust.read(keys), random.Random(20)  # noqa: S311 - the same mutations each time
     files = [path for path in sorted(copy.rglob("*")) if path.is_file()]
     for number in range(300):
@@ -192,7 +193,7 @@ def test_no_mutation_of_bundle_or_signature_is_accepted(copy: Path, keys: Path) 
             assert _same_envelope(path, content, changed), f"{path}: accepted"
         finally:
             path.write_bytes(content)
-    open_trusted(copy, trust, NOW)
+    open_trusted(copy, keys, NOW)
 
 
 def _mutated(content: bytes, chance: random.Random) -> bytes:
@@ -232,7 +233,7 @@ def test_a_batch_refuses_what_nobody_signed_and_writes_nothing(
     done = credit(*command)
     assert (done.returncode, (tonight / "decisions.csv").exists()) == (2, False)
     assert "it is not signed" in done.stderr
-    sign_bundle(copy, keys.with_suffix(".pem"), NOW)
+    sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     assert credit(*command).returncode == 0
 
 
