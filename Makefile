@@ -52,7 +52,7 @@ containers: setup ## build the images and run what docker-compose.yml describes,
 	deploy/containers/base_images.sh
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/process/test_compose_run.py
 
-quick: lint ## lint, types and the tests that start no process, broker or browser and train little: about 6 minutes
+quick: lint ## lint, types and the tests that start no process, broker or browser and train little: about 5 minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=quick \
 		-m "not process and not kafka and not browser and not slow"
 

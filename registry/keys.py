@@ -76,7 +76,9 @@ def read_key(path: Path) -> Key:
             f"{path}: cannot be read ({error.strerror}). `credit bundle keygen` makes a key."
         ) from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise SettingsError(f"{path}: is no private key in PEM form without a passphrase.") from error
+        raise SettingsError(
+            f"{path}: is no private key in PEM form without a passphrase. Give the .pem of `credit bundle keygen`."
+        ) from error
     if not isinstance(private, Ed25519PrivateKey):
         raise SettingsError(f"{path}: is a key of another kind. Expected Ed25519, as `credit bundle keygen` makes it.")
     return Key(private, key_id(_public(private)))

@@ -1,11 +1,13 @@
 """Where output may go: what is checked of a target before anything is written to it."""
 
+import re
 from pathlib import Path
 
 from features.errors import DeliveryError, SettingsError
 from storage.durable import part_of
 
-__all__ = ["check_target", "prepare_folder", "refuse_folders", "refuse_overwriting"]
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:")
+__all__ = ["check_target", "prepare_folder", "refuse_addresses", "refuse_folders", "refuse_overwriting"]
 
 
 def check_target(path: Path) -> None:
@@ -19,6 +21,20 @@ def check_target(path: Path) -> None:
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise SettingsError(f"{path}: its name ends in {path.suffix or 'nothing'}, expected .csv or .parquet.")
     check_folder(path)
+
+
+def refuse_addresses(path: Path) -> None:
+    """Refuse what is the address of an object store or a server, which a path would take for local folders.
+
+    Raises:
+        SettingsError: so.
+
+    """
+    if path.parts and _SCHEME.fullmatch(path.parts[0]):
+        raise SettingsError(
+            f"{path}: begins with {path.parts[0]}//, as an address does. Expected a local file or folder: copy or "
+            "mount what lies there, and name that path."
+        )
 
 
 def refuse_folders(targets: list[Path]) -> None:
@@ -40,6 +56,7 @@ def check_folder(path: Path) -> None:
         DeliveryError: the folder does not exist or cannot be written to.
 
     """
+    refuse_addresses(path)
     if not path.parent.is_dir():
         raise DeliveryError(f"{path.parent}: no such folder. Create it, or choose another place for the output.")
     refuse_folders([path])
@@ -62,6 +79,7 @@ def prepare_folder(path: Path) -> None:
         DeliveryError: the folder cannot be made or written to.
 
     """
+    refuse_addresses(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

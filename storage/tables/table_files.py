@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from features.errors import InputError
 from storage.tables.compressed import COMPRESSED
+from storage.targets import refuse_addresses
 
 PARQUET = ".parquet"
 _SUFFIXES = (".csv", *[f".csv{suffix}" for suffix in COMPRESSED], PARQUET)
@@ -46,6 +47,7 @@ def find_parts(path: Path, table: str) -> list[Part]:
         InputError: there is no such file, a folder holds other things, or is known to be incomplete.
 
     """
+    refuse_addresses(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder. Expected the {table} as CSV or Parquet.")
     parts = _below(path, "", (), table) if path.is_dir() else [Part(path, path.name)]

@@ -289,3 +289,19 @@ def test_texts_and_instants_that_are_dictionary_encoded_are_texts(
         pl.DataFrame(coded).write_parquet(paths[name])
     run_batch(replace(job, applications=paths["applications"], events=paths["events"]), scorer)
     assert outputs(job)[0] == expected
+
+
+def test_an_address_is_no_local_path_and_nothing_is_made_for_it(
+    bundle: Path, tonight: Path, tmp_path: Path, credit: Credit
+) -> None:
+    """A path would make of it a folder named `s3:`."""
+    inputs = {"--applications": tonight / "applications.csv", "--events": tonight / "events.csv"}
+    given = {**inputs, "--out": tonight / "decisions.csv"}
+    for option in given:
+        words = [word for pair in {**given, option: "s3://lake/x.csv"}.items() for word in pair]
+        done = credit("score", "--bundle", bundle, *words, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert "begins with s3://, as an address does" in done.stderr
+    done = credit("report", bundle, "--out", "gs://lake/report.html", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert not list(tmp_path.glob("*:"))
