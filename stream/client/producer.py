@@ -1,10 +1,11 @@
 """A producer as the loop needs it. Nothing here decides: what to do about an error is in `delivery`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from stream.client.bounded import Bounded
-from stream.client.client import ClientMessage, Config, KafkaError, Producer, build, positions, translate
+from stream.client.client import ClientMessage, Config, KafkaError, KafkaException, Producer, build, positions
 from stream.client.errors import RetriableError, translated
 from stream.client.patience import CALL_S
 from stream.client.records import Record, Target
@@ -36,14 +37,14 @@ class RecordProducer:
 
     def begin(self) -> None:
         """Begin a transaction."""
-        with translate("begin a transaction"):
+        with self._translate("begin a transaction"):
             self._producer.begin_transaction()
 
     def send(self, records: Sequence[Record]) -> None:
         """Hand records over, waiting while the client's buffer is full; flush or commit says whether they arrived."""
         produce, note = self._producer.produce, self._note_delivery
         last = {(r.topic, r.partition): r for r in records} if self._transactional else {}
-        with translate("write records"):
+        with self._translate("write records"):
             for r in records:
                 to = -1 if r.partition is None else r.partition
                 headers: Any = list(r.headers)
@@ -72,7 +73,7 @@ class RecordProducer:
 
     def _call(self, doing: str, call: Callable[[], None]) -> None:
         def translating() -> None:
-            with translate(doing):
+            with self._translate(doing):
                 call()
 
         self._bounded(doing, translating)
@@ -89,13 +90,31 @@ class RecordProducer:
             DeliveryError: one did not; the ones before it may have.
 
         """
-        with translate("write records"):
+        with self._translate("write records"):
             waiting = self._producer.flush(wait_s)
         failed, self._undelivered = self._undelivered, []
         if failed:
-            raise translated(failed[0], f"{len(failed)} records were not delivered")
+            raise translated(self._cause(failed[0]), f"{len(failed)} records were not delivered")
         if waiting:
             raise RetriableError(f"{waiting} records were not delivered within {wait_s:.0f} s")
+
+    @contextmanager
+    def _translate(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise translated(self._cause(error.args[0]), doing) from error
+
+    def _cause(self, error: KafkaError) -> KafkaError:
+        """Return why the client is of no use any more where an error says just that."""
+        if error.name() != "_FATAL":
+            return error
+        try:
+            self._producer.poll(0)
+        except KafkaException as cause:
+            ended: KafkaError = cause.args[0]
+            return ended
+        return error
 
     def _note_delivery(self, error: KafkaError | None, message: ClientMessage) -> None:
         if error is None:

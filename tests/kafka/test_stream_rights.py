@@ -14,6 +14,7 @@ import pytest
 
 from features.errors import CreditError, DeliveryError, SettingsError
 from stream.client.cluster import Admin
+from stream.client.errors import PersonNeededError
 from stream.client.topic_reader import TopicReader
 from stream.dead_letters import HEADROOM_BYTES
 from stream.publish import publish
@@ -109,7 +110,7 @@ def test_those_who_read_can_read_and_no_more(guarded: Guarded) -> None:
     monitor = guarded.settings("credit-monitor")
     assert len(Look(monitor, 0.0).status().partitions) == 4
     assert check_fit(Admin(monitor.connection), monitor, 1) == []
-    with pytest.raises(DeliveryError, match="Before these, 0 messages arrived"):
+    with pytest.raises(PersonNeededError, match=r"AUTHORIZATION_FAILED.*Before these, 0 messages arrived"):
         publish(monitor, TOPICS["output"], [("c", b"forged")])
 
 
