@@ -96,7 +96,7 @@ def as_date(day: int) -> date:
 WORDS = (ISO, *COUNTS, "excel_days")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)  # more than a drafter tries on each column
 def date_form(text: str, pivot: int | None = None) -> DateForm:
     """Return the form that a text declares. `pivot`: two-digit years from it on are of 1900, those below it of 2000.
 

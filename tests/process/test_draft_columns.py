@@ -16,7 +16,7 @@ from features.names import readable
 from features.protected import protected
 from features.spec.contract import Attribute
 from features.spec.file import parse_spec
-from tests.conftest import PROJECT, real_data
+from tests.conftest import real_data
 
 RANDOM = np.random.default_rng(5)
 ROWS = 600
@@ -237,17 +237,6 @@ def test_names_are_readable_in_letters(name: str, said: str) -> None:
     assert readable(name) == said
 
 
-@pytest.mark.slow
-def test_a_thousand_columns_draft(tmp_path: object) -> None:
-    del tmp_path
-    rows = 40
-    columns = {f"c{i}": RANDOM.integers(0, 50, rows) for i in range(1000)}
-    table = pl.DataFrame(
-        {"application_id": [f"a{i}" for i in range(rows)], "customer_id": "c", "as_of": "2026-01-01", **columns}
-    )
-    assert draft_spec(Tables.of(table)).attributes == 1000
-
-
 def test_the_raw_file_is_drafted_without_losing_a_tail() -> None:
     raw = pl.read_csv(real_data("credit_score_raw_august.csv"), infer_schema=False)
     table = raw.rename({"ID": "application_id", "Customer_ID": "customer_id"}).drop("Credit_Score")
@@ -262,35 +251,6 @@ def test_the_raw_file_is_drafted_without_losing_a_tail() -> None:
     )
     cut = lost.dirt.filter(pl.col("cause") == "out_of_range")
     assert cut["cells"].sum() <= 20
-
-
-def test_the_case_of_own_data_is_drafted_right() -> None:
-    folder = next(iter(sorted(PROJECT.parent.glob("*/cases/own-data"))), None)
-    if folder is None:
-        pytest.skip("the cases are not on this machine")
-    table, labels = (pl.read_csv(folder / f"{name}.csv", infer_schema=False) for name in ("applications", "labels"))
-    draft = draft_spec(Tables.of(table, None, labels))
-    spec = parse_spec(draft.text)
-    assert spec.classes == ("1", "0")
-    assert "rarer" in draft.looks[0]
-    found = {a.name: a for a in spec.attributes}
-    kinds = {name: one.kind for name, one in found.items()}
-    assert kinds == {
-        "rate": "percent",
-        "income": "number",
-        "months": "duration",
-        "job_years": "duration",
-        "opened": "date",
-        "score_band": "category",
-        "late_amount": "integer",
-        "late_count": "integer",
-        "flag_f": "boolean",
-    }
-    assert found["score_band"].ordered
-    assert {look.split(":")[0] for look in draft.looks if "left out" in look} == {"born", "zip5"}
-    assert '# [attributes."born"]\n# kind = "date"' in draft.text
-    made = build_features(table, NO_EVENTS, spec)
-    assert made.dirt.filter(~pl.col("cause").is_in(["missing", "missing_token"])).is_empty()
 
 
 @pytest.mark.process
