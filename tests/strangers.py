@@ -1,6 +1,5 @@
 """Tables of strangers: invented ones of the kinds that real files have, and what tests ask of their drafts."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def table_of(rows: int, **columns: Any) -> pl.DataFrame:
     return pl.DataFrame({"application_id": ids, "customer_id": ids, "as_of": "2024-01-01", **columns})
 
 
-def labels_of(table: pl.DataFrame, classes: Sequence[object]) -> pl.DataFrame:
+def labels_of(table: pl.DataFrame, classes: Any) -> pl.DataFrame:
     return pl.DataFrame({"application_id": table["application_id"], "credit_class": classes})
 
 
