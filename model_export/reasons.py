@@ -64,7 +64,7 @@ def make_book(spec: Spec, tables: ShapTables, applicants: Applicants, *, margins
                 **asdict(reason.texts),
             )
         )
-    return ReasonBook(spec.language, "log-odds" if margins else "probability", tuple(entries))
+    return ReasonBook(spec.language, "log-odds" if margins else "probability", tuple(entries), put_right=True)
 
 
 def _median(values: Floats) -> float | None:

@@ -18,7 +18,7 @@ from features.reason_codes import complete_reasons
 from features.spec.contract import Spec
 from scoring.decisions import decision_lines, decision_schema
 from scoring.explanation import Explanation, explain_application
-from scoring.reasons import Explainer, ReasonBook
+from scoring.reasons import Explainer
 from scoring.scorer import Scorer
 from storage.durable import replace_files
 from storage.targets import prepare_folder, refuse_overwriting
@@ -97,11 +97,11 @@ def _in_other_words(scorer: Scorer, dictionary: Path) -> Explainer:
     """Return the bundle's explainer with the dictionary's texts; codes, order and contributions stay."""
     spec = read_dictionary(dictionary, scorer.bundle.spec)
     old = scorer.bundle.explainer
-    entries = [
+    entries = tuple(
         replace(entry, **asdict(reason.texts))
         for entry, reason in zip(old.book.entries, complete_reasons(spec), strict=True)
-    ]
-    return Explainer(old.tables, ReasonBook(spec.language, old.book.unit, tuple(entries)))
+    )
+    return Explainer(old.tables, replace(old.book, language=spec.language, entries=entries))
 
 
 def _with_lime(scorer: Scorer, explanation: Explanation) -> "LimeComparison":

@@ -9,6 +9,8 @@ from cli.train.policy import never_assigned
 from cli.train.tuning import say_tuning
 from metrics import Evaluation
 
+_SHOWN = 5  # directions that the data contradict
+
 
 def say_trained(evaluation: dict[str, Any], published: Path) -> None:
     """Print what a search gained, the metrics, the verdict in sentences, and where the bundle is."""
@@ -40,6 +42,13 @@ def _say_directions(found: dict[str, Any] | None) -> None:
         f"{cost['value']:+.2f} an application ({cost['low']:+.2f} to {cost['high']:+.2f}); of each: credit bundle show "
         "--json"
     )
+    against = [row for row in found["each"] if row["log_loss"]["low"] > 0]
+    for row in sorted(against, key=lambda row: -row["log_loss"]["value"])[:_SHOWN]:
+        price = row["log_loss"]
+        warn(
+            f"note: the direction of {row['name']} goes against the data: alone it costs {price['value']:+.4f} of log "
+            f"loss ({price['low']:+.4f} to {price['high']:+.4f}). It is kept all the same; is it the right way round?"
+        )
     if not found["class_follows"]:
         warn(
             "note: the costs are such that a better applicant may be called by a worse class (no Monge property), so "

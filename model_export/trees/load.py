@@ -10,7 +10,6 @@ import xgboost
 
 from features.errors import InputError
 from features.spec.contract import Spec
-from model_export.trees.load_forest import load_forest
 from model_export.trees.trees import from_model
 from training.adopt import check_columns
 from training.fit import Fitted, FittedXgboost
@@ -49,7 +48,7 @@ def load_model(path: Path, spec: Spec) -> Loaded:
         )
     if not path.is_file():
         raise InputError(f"{path}: no such file. Expected a model that XGBoost or skops saved.")
-    loaded = Loaded(*load_forest(path, spec)) if path.suffix == _FOREST else _load_xgboost(path, spec)
+    loaded = _load_forest(path, spec) if path.suffix == _FOREST else _load_xgboost(path, spec)
     classes = len(from_model(loaded.model).base_values)
     if classes != len(spec.classes):
         raise InputError(f"{path}: the model has {classes} classes, the spec {len(spec.classes)}: {_order(spec)}.")
@@ -58,6 +57,12 @@ def load_model(path: Path, spec: Spec) -> Loaded:
 
 def _order(spec: Spec) -> str:
     return ", ".join(spec.classes)
+
+
+def _load_forest(path: Path, spec: Spec) -> Loaded:
+    from model_export.trees.load_forest import load_forest  # noqa: PLC0415 - skops loads for two seconds
+
+    return Loaded(*load_forest(path, spec))
 
 
 def _load_xgboost(path: Path, spec: Spec) -> Loaded:

@@ -45,12 +45,14 @@ class ReasonBook:
     """The dictionary of a bundle; `language` is that of the texts, as in HTML, `unit` that of contributions.
 
     The unit is log-odds (calibrated, of the assigned against the best class) or probability (their difference, before
-    calibration).
+    calibration). `put_right`: a first reason is given only if putting its features right raises what is explained;
+    books that were made before do not ask that.
     """
 
     language: str
     unit: str
     entries: tuple[FeatureEntry, ...]
+    put_right: bool = False
 
     @property
     def medians(self) -> dict[str, float]:
@@ -64,7 +66,8 @@ class ReasonBook:
             for key, nothing in (("against", None), ("unusable", None), ("codes", {})):
                 if entry[key] == nothing:
                     del entry[key]
-        return {"language": self.language, "unit": self.unit, "features": features}
+        asked = {"put_right": True} if self.put_right else {}
+        return {"language": self.language, "unit": self.unit, **asked, "features": features}
 
     @property
     def directed(self) -> bool:
@@ -86,9 +89,8 @@ class ReasonBook:
         """
         try:
             values = json.loads(content)
-            book = cls(
-                str(values["language"]), str(values["unit"]), tuple(_entry(value) for value in values["features"])
-            )
+            entries = tuple(_entry(value) for value in values["features"])
+            book = cls(str(values["language"]), str(values["unit"]), entries, bool(values.get("put_right")))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise BundleError(f"{name}: not a dictionary of this release. Publish the bundle again.") from error
         if [entry.feature for entry in book.entries] != features:

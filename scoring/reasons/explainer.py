@@ -2,8 +2,9 @@
 
 Explained is why the assigned class and not the best one: the calibrated log-odds of the two (XGBoost), or the
 difference of their uncalibrated probabilities (forests and trees). Contributions of features under one code are added;
-reasons are the codes with the largest positive sums, ties by code, four at most. Where no code spoke against the
-applicant and the class is still below the best, the nearest one is given, flagged weak.
+reasons are the codes with the largest positive sums, ties by code, four at most. The first one is put right, by setting
+its features to the medians: if that does not raise what is explained, it is passed over. Where no code is left and the
+class is still below the best, the nearest one is given, flagged weak.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from scoring.reasons.book import ReasonBook
 from scoring.reasons.shap_tables import ShapTables
 
 MOST_REASONS = 4
+LEAST_RISE = 1e-5  # of what is explained, when a reason is put right; up to here contributions are proved
 REASON = pl.Struct({"code": pl.String, "text": pl.String, "contribution": pl.Float32, "weak": pl.Boolean})
 _CHUNK_ROWS = 2048
 _HIGH, _LOW, _MISSING = range(3)
@@ -60,14 +62,15 @@ class Explainer:
         entries = book.entries
         codes = sorted({entry.code for entry in entries})
         code_of = np.array([codes.index(entry.code) for entry in entries])
+        self._code_of = code_of
         self._members = np.argsort(code_of, kind="stable")
         self._starts = np.searchsorted(code_of[self._members], np.arange(len(codes)))
         groups = np.split(self._members, self._starts[1:])
         self._padded_members = np.full((len(codes), max(map(len, groups))), len(entries))
         for row, group in zip(self._padded_members, groups, strict=True):
             row[: len(group)] = group
-        medians = [-np.inf if entry.median is None else entry.median for entry in entries]
-        self._medians = np.array(medians, dtype=np.float32)
+        self._right = np.array([np.nan if e.median is None else e.median for e in entries], dtype=np.float32)
+        self._medians = np.where(np.isnan(self._right), -np.float32(np.inf), self._right)
         self._at_median = np.array([_HIGH if entry.at_median == "high" else _LOW for entry in entries])
         states = [("high", "low", "missing") if entry.against is None else entry.against for entry in entries]
         self._speaks = np.array([[state in named for state in ("high", "low", "missing")] for named in states])
@@ -109,6 +112,8 @@ class Explainer:
             strong &= self._any(speaks & (by_feature > 0))
             by_feature = np.where(speaks, by_feature, by_feature - _LAST)
             order = _order(order, strong, self._any(speaks))
+        if self.book.put_right:
+            self._pass_over(matrix, sums, assigned, order, strong)
         count = np.clip(strong.sum(axis=1), 1, MOST_REASONS)
         rows, most = np.arange(len(matrix)), min(MOST_REASONS, against.shape[1])
         ranked = Ranked.none(len(matrix))
@@ -121,6 +126,41 @@ class Explainer:
         features = self._largest_members(by_feature, chosen)
         texts = self._first_text[features] + self._states(matrix, features)
         return Ranked(texts, ranked.contributions, ranked.weak, count)
+
+    def put_right(self, matrix: NDArray[np.float32], codes: Indices) -> NDArray[np.float32]:
+        """Return the matrix with the features of one code a row, an index of the sorted codes, set to the medians."""
+        return np.where(self._code_of == codes[:, None], self._right, matrix)
+
+    def first_codes(self, ranked: Ranked) -> Indices:
+        """Return the index of each row's first code."""
+        codes: Indices = self._code_of[self.feature_of[ranked.texts[:, 0]]]
+        return codes
+
+    def _pass_over(
+        self,
+        matrix: NDArray[np.float32],
+        sums: NDArray[np.int32],
+        assigned: int,
+        order: NDArray[np.float64],
+        strong: NDArray[np.bool_],
+    ) -> None:
+        """Strike out the codes before the first one that raises what is explained when it is put right.
+
+        Where there is none, the code that would have been the first stays, and is no strong one. The values compared
+        are sums of whole numbers, so the bits depend on no other row.
+        """
+        targets, nearest = self.tables.explained(assigned), order.argmax(axis=1)
+        before = self.tables.weigh(sums.sum(axis=1, dtype=np.int64), assigned)
+        rows = np.arange(len(matrix))
+        while len(rows):
+            first = order[rows].argmax(axis=1)
+            left = order[rows, first] > -1.5 * _LAST  # in its own direction
+            order[rows[~left], nearest[rows[~left]]] = 0.0
+            rows, first = rows[left], first[left]
+            after = self.tables.weigh(self.tables.totals(self.put_right(matrix[rows], first), targets), assigned)
+            same = before[rows] - after <= LEAST_RISE
+            rows, first = rows[same], first[same]
+            order[rows, first], strong[rows, first] = -np.inf, False
 
     def speaking(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return features x rows: whether the value speaks against the applicant in the feature's own direction."""

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.reasons.explainer import Explainer, Ranked
+from scoring.reasons.explainer import LEAST_RISE, Explainer, Ranked
 
 Floats = NDArray[np.float32]
 Classes = NDArray[np.int64]
-_CHUNK_ROWS = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +36,18 @@ def check_reasons(explainer: Explainer, matrix: Floats, assigned: Classes, judge
 
     `judge`: whose directions and medians decide, where they are not the explainer's own (format 2 has none).
     """
-    judge = judge or explainer
+    judge, tables = judge or explainer, explainer.tables
     ranked = explainer.rank(matrix, assigned)
-    after = put_right(judge, matrix, ranked)
+    after = judge.put_right(matrix, judge.first_codes(ranked))
     rise = np.zeros(len(matrix))
     for worse in np.unique(assigned).tolist():
         rows = np.flatnonzero(assigned == worse)
-        for some in np.array_split(rows, max(1, len(rows) // _CHUNK_ROWS)):
-            before = explainer.tables.against(matrix[some], worse).sum(axis=0)
-            rise[some] = before - explainer.tables.against(after[some], worse).sum(axis=0)
+        before, then = (tables.weigh(tables.totals(m[rows], tables.explained(worse)), worse) for m in (matrix, after))
+        rise[rows] = before - then
     return Checked(
         contradicting=contradicting(judge, matrix, ranked),
         weak=ranked.weak[:, 0] & (ranked.count > 0),
-        risen=rise > 0,
+        risen=rise > LEAST_RISE,
         rise=rise,
         after=after,
     )
@@ -61,13 +59,3 @@ def contradicting(judge: Explainer, matrix: Floats, ranked: Ranked) -> NDArray[n
     speaks = judge.speaking(matrix).T
     named = np.take_along_axis(speaks, judge.feature_of[ranked.texts], axis=1)
     return np.asarray((given & ~named).any(axis=1), dtype=np.bool_)
-
-
-def put_right(judge: Explainer, matrix: Floats, ranked: Ranked) -> Floats:
-    """Return the matrix with the features of each row's first code set to the medians of the best-rated."""
-    entries = judge.book.entries
-    medians = np.array([np.nan if e.median is None else e.median for e in entries], dtype=np.float32)
-    codes = np.array([entry.code for entry in entries])
-    first = codes[judge.feature_of[ranked.texts[:, 0]]]
-    own: Floats = np.where(first[:, None] == codes[None, :], medians[None, :], matrix)
-    return own

@@ -11,12 +11,15 @@ from features.spec.contract import Spec
 from model_export.reasons import Applicants, make_book
 from model_export.trees.tabulate import tabulate
 from model_export.trees.trees import from_model
+from recipes.dataset import Dataset
 from scoring.model import Model
 from scoring.reasons.book import ReasonBook
 from scoring.reasons.explainer import Explainer
 from scoring.reasons.quality import check_reasons, contradicting
 from scoring.scorer import Scorer
-from training.run import Trained
+from training.data import TrainingData
+from training.fit.fit import ModelKind
+from training.run import Trained, train
 
 Matrix = NDArray[np.float32]
 Refused = tuple[Matrix, NDArray[np.int64]]
@@ -40,6 +43,7 @@ def test_reasons_of_the_shipped_spec_hold(scorer: Scorer, refused: Refused) -> N
     assert len(found.weak) > 300
     assert found.contradicting.mean() <= 0.01, "weak ones are not left out"
     assert found.weak.mean() <= 0.05
+    assert found.risen[~found.weak].all()
     assert found.risen.mean() >= 0.99
 
 
@@ -51,6 +55,28 @@ def test_the_rule_of_format_2_would_contradict_itself(scorer: Scorer, refused: R
     found = check_reasons(old, *refused, explainer)
     assert found.contradicting.mean() > 0.02
     assert contradicting(explainer, refused[0], old.rank(*refused)).tolist() == found.contradicting.tolist()
+
+
+@pytest.mark.slow
+def test_in_a_single_tree_a_first_reason_holds_or_is_flagged_weak(dataset: Dataset, spec: Spec) -> None:
+    """A tree is all interaction; before, a first reason that moved nothing was given like any other."""
+    data = TrainingData(dataset.applications, dataset.events, dataset.labels)
+    trained = train(data, spec, ModelKind.DECISION_TREE)
+    matrix, best = trained.features.matrix, len(spec.classes) - 1
+    probabilities = trained.calibration.probabilities(trained.model.margins(matrix)).astype(np.float32)
+    assigned = trained.policy.assign(probabilities)
+    below = assigned < best
+    tables = tabulate(from_model(trained.model), trained.calibration.scale)
+    book = make_book(spec, tables, Applicants(matrix, ~below), margins=False)
+    found, before = (
+        check_reasons(Explainer(tables, b), matrix[below], assigned[below])
+        for b in (book, replace(book, put_right=False))
+    )
+    assert len(found.weak) > 300
+    assert found.risen[~found.weak].all()
+    assert before.risen[~before.weak].mean() < 0.95
+    assert found.risen.mean() >= before.risen.mean()
+    assert not found.contradicting.any()
 
 
 def test_the_rise_is_that_of_the_model_scored_again(trained: Trained, scorer: Scorer, refused: Refused) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,21 @@ from scoring.scorer import Scorer
 from training.run import Trained
 
 Records = list[list[dict[str, Any]]]
+Rises = dict[str, NDArray[np.bool_]]
 
 
 def plainly(
-    against: NDArray[np.float64], matrix: NDArray[np.float32], entries: tuple[FeatureEntry, ...], *, best: bool
+    against: NDArray[np.float64],
+    matrix: NDArray[np.float32],
+    entries: tuple[FeatureEntry, ...],
+    rises: Rises | None,
+    *,
+    best: bool,
 ) -> Records:
     """The rules of docs/reasons.md in plain Python; `against` is rows x features."""
     result = []
-    for values, row, marks in zip(against.tolist(), matrix.tolist(), marks_of(matrix).tolist(), strict=True):
+    rows = zip(against.tolist(), matrix.tolist(), marks_of(matrix).tolist(), strict=True)
+    for number, (values, row, marks) in enumerate(rows):
         sums: dict[str, float] = defaultdict(float)
         for entry, value in zip(entries, values, strict=True):
             sums[entry.code] += value
@@ -44,9 +52,29 @@ def plainly(
         strong = [code for code in ranked if np.float32(sums[code]) > 0 and code in holding]
         nearest = [code for code in ranked if code in {entries[i].code for i in own}] or ranked
         told = [(code, False) for code in strong[:4]] or [(nearest[0], True)]
+        if rises is not None:
+            own_codes = [code for code in nearest if code in {entries[i].code for i in own}]
+            tried = [*strong, *[code for code in own_codes if code not in strong]]
+            first = next((code for code in tried if rises[code][number]), None)
+            if first in strong:
+                told = [(code, False) for code in strong[strong.index(first) :][:4]]
+            else:
+                told = [(first or [*strong, *nearest][0], True)]
         said = [_told(code, sums, values, row, marks, entries) | {"weak": weak} for code, weak in told]
         result.append([] if best else said)
     return result
+
+
+def rising(
+    score: Callable[[NDArray[np.float32]], NDArray[np.float64]],
+    matrix: NDArray[np.float32],
+    entries: tuple[FeatureEntry, ...],
+) -> Rises:
+    """For each code and row: does what is explained fall in `score` when the code's features are put right?"""
+    right = np.array([np.nan if e.median is None else e.median for e in entries], dtype=np.float32)
+    codes = np.array([entry.code for entry in entries])
+    before = score(matrix)
+    return {code: before - score(np.where(codes == code, right, matrix)) > 1e-5 for code in sorted(set(codes))}
 
 
 def speaks(entry: FeatureEntry, x: float) -> bool:
@@ -101,7 +129,13 @@ def test_reasons_are_those_of_xgboosts_own_contributions(trained: Trained, score
         rows = (decisions["credit_class"] == name).to_numpy()
         assert rows.sum() > 20
         against = -scale[min(index, 1)] * native[rows, :, min(index, 1)]  # better than the class, given at least it
-        expected = plainly(against, matrix[rows], scorer.bundle.explainer.book.entries, best=index == 2)
+        entries, number = scorer.bundle.explainer.book.entries, min(index, 1)
+
+        def score(changed: NDArray[np.float32], number: int = number) -> NDArray[np.float64]:
+            return np.asarray(-scale[number] * trained.model.margins(changed)[:, number], dtype=np.float64)
+
+        rises = rising(score, matrix[rows], entries)
+        expected = plainly(against, matrix[rows], entries, rises, best=index == 2)
         close(decisions.filter(rows)["reasons"].to_list(), expected, 1e-5)
 
 
@@ -127,7 +161,8 @@ def test_where_nothing_spoke_against_the_applicant_the_nearest_reason_is_flagged
     assert 0 < weak.sum() < len(matrix)
     assert (refused.filter(weak).list.len() == 1).all()
     against = explainer.tables.against(matrix, 0).T
-    close(refused.to_list(), plainly(against, matrix, explainer.book.entries, best=False), 1e-6)
+    rises = rising(lambda rows: explainer.tables.against(rows, 0).sum(axis=0), matrix, explainer.book.entries)
+    close(refused.to_list(), plainly(against, matrix, explainer.book.entries, rises, best=False), 1e-6)
 
 
 @st.composite
@@ -169,14 +204,18 @@ def explained(draw: st.DrawFn) -> tuple[Explainer, NDArray[np.float32]]:
     )
     cells = st.lists(st.sampled_from([0.0, 1.0, 2.0, np.nan]), min_size=count, max_size=count)
     rows = draw(st.lists(cells, min_size=1, max_size=8))
-    return Explainer(tables, ReasonBook("en", "log-odds", entries)), np.array(rows, dtype=np.float32)
+    book = ReasonBook("en", "log-odds", entries, put_right=directed and draw(st.booleans()))
+    return Explainer(tables, book), np.array(rows, dtype=np.float32)
 
 
 @given(explained())
 def test_ties_go_by_code_and_words_follow_the_largest_member(case: tuple[Explainer, NDArray[np.float32]]) -> None:
     explainer, matrix = case
     found = explainer.reasons(matrix, np.zeros(len(matrix), dtype=np.int64))
-    expected = plainly(explainer.tables.against(matrix, 0).T, matrix, explainer.book.entries, best=False)
+    entries, rises = explainer.book.entries, None
+    if explainer.book.put_right:
+        rises = rising(lambda rows: explainer.tables.against(rows, 0).sum(axis=0), matrix, entries)
+    expected = plainly(explainer.tables.against(matrix, 0).T, matrix, entries, rises, best=False)
     close(found.to_list(), expected, 0)
     for i in range(len(matrix)):
         alone = explainer.reasons(matrix[i : i + 1], np.zeros(1, dtype=np.int64))

@@ -26,6 +26,8 @@ def test_alone_in_bulk_and_in_any_order_the_same_bits(trained: Trained) -> None:
         for start in (0, 1000, 2040):
             part = slice(start, start + size)
             assert np.array_equal(tables.against(rows[part], 0), together[:, part])
+            assert np.array_equal(tables.totals(rows[part], [1, 0]), tables.sums(rows[part], [1, 0]).sum(axis=1))
+    assert np.array_equal(tables.totals(rows, [0, 1]), tables.sums(rows, [0, 1]).sum(axis=1, dtype=np.int64))
 
 
 def test_infinities_take_the_side_of_the_largest_floats(trained: Trained) -> None:
