@@ -62,9 +62,10 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     `Figure.savefig` would lay it out and draw it twice, which takes a second and a half of a report's time.
     """
     buffer = io.StringIO()
+    drawn_by: Any = FigureCanvasSVG(figure)  # matplotlib has no types there
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # only measured here; the browser has its fonts
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        drawn_by.print_svg(buffer, metadata={"Date": None, "Creator": None})
     drawn = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", drawn, flags=re.DOTALL)
     text = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text[text.index("<svg") :])
