@@ -1,4 +1,4 @@
-"""The documents of the REST door: made once from the bundle, but for health and metrics."""
+"""The documents of the REST door: made once for each bundle that it serves, but for health and metrics."""
 
 import json
 import tomllib
@@ -27,7 +27,7 @@ class Documents:
             "bundle": (JSON, _json(describe(scorer))),
             "schema": (JSON, _json({"application": contract.application, "decision": contract.decision})),
             "health": (JSON, _json({"status": "ok"})),
-            "ready": (JSON, _json({"status": "ready"})),
+            "ready": (JSON, _json({"status": "ready", "bundle_id": contract.bundle_id})),
             "openapi": (JSON, _json(openapi)),
             "docs": (_HTML, docs_html(openapi).encode()),
         }

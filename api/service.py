@@ -22,8 +22,8 @@ from api.routes import BY_PATH, Route
 from api.settings import Settings
 from api.watch import Seen, Watch
 from scoring.message import Answer
-from serving.coalescer import Answering, Coalescer, Full
-from serving.fair_queue import Early, Work
+from serving.coalescer import Coalescer, Full
+from serving.fair_queue import Deciding, Early, Work
 from serving.recorder import Recorder
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -55,37 +55,39 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """What turns messages into answers, one each, and what keeps the receipts of decisions; None: nothing does.
+    """What belongs to one bundle: what decides by it, and what is said of it.
 
     `behind` tells whether the history store is behind; None: there is none.
     """
 
-    answer: Answering
-    recorder: Recorder | None = None
+    by: Deciding
+    documents: Documents
     behind: Callable[[], bool] | None = None
 
 
 class Service:
     """What both frameworks serve. Safe to share between threads."""
 
-    def __init__(self, scoring: Scoring, documents: Documents, gate: Gate, settings: Settings, watch: Watch) -> None:
-        """Start the scoring thread."""
+    def __init__(
+        self, scoring: Scoring, recorder: Recorder | None, gate: Gate, settings: Settings, watch: Watch
+    ) -> None:
+        """Start the scoring thread. `recorder` None: no receipts are kept."""
         self.settings = settings
-        self._recorder, self._behind = scoring.recorder, scoring.behind
+        self._scoring, self._recorder = scoring, recorder
         self._watch = watch
         self.stopping = False
-        self._documents = documents
         self._gate = gate
         self._coalescer = Coalescer[Response](
-            watch.metrics.counting(scoring.answer),
-            time.monotonic,
-            most_waiting=settings.max_waiting,
-            round_size=settings.round_size,
-            keep=None if scoring.recorder is None else scoring.recorder.keep,
+            scoring.by, time.monotonic, most_waiting=settings.max_waiting, round_size=settings.round_size
         )
         self._extra = ExtraHeaders(settings.carry_headers, settings.cors_origins)
         self._lock = threading.Lock()
         self._in_flight = 0
+
+    def change(self, scoring: Scoring) -> None:
+        """Go over to another bundle between two rounds; a request that was begun ends with the one before."""
+        self._scoring = scoring
+        self._coalescer.change(scoring.by)
 
     def open(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Exchange:
         """Look at the head of a request: method, path and query as sent, headers with names in lower case."""
@@ -117,7 +119,7 @@ class Service:
         if not route.open:
             exchange.caller = self._gate.admit(headers)
         if route.method == "GET":
-            exchange.refusal = self._documents.page(route.name, exchange.request_id, self._not_ready())
+            exchange.refusal = self._scoring.documents.page(route.name, exchange.request_id, self._not_ready())
             return
         if self._receipts_fail():
             raise Refused("receipts_unwritable", _RETRY)
@@ -131,7 +133,8 @@ class Service:
             return "stopping"
         if self._receipts_fail():
             return "receipts_unwritable"
-        return "history_behind" if self._behind is not None and self._behind() else None
+        behind = self._scoring.behind
+        return "history_behind" if behind is not None and behind() else None
 
     def _receipts_fail(self) -> bool:
         return self._recorder is not None and self._recorder.failing

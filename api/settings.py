@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CREDIT_API_", extra="ignore", frozen=True)
 
-    bundle: Path = Field(description="The bundle's folder, or a link to it, which is resolved once.")
+    bundle: Path = Field(description="The bundle's folder, or a link to it, which the door follows.")
     trust: Path | None = Field(
         None, description="Keys, .toml or a folder of them: only a bundle that one of them signed is served."
     )

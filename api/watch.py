@@ -44,6 +44,20 @@ class Watch:
             milliseconds=round(1000 * seen.seconds, 3),
         )
 
+    def bundle_changed(self, bundle_id: str) -> None:
+        """Note that another bundle decides from now on."""
+        self.log.write("bundle_changed", bundle=bundle_id)
+
+    def bundle_refused(self, why: str) -> None:
+        """Note that the link leads to what is not served."""
+        self.metrics.bundle_refused(refused=True)
+        self.log.write("bundle_refused", message=why)
+
+    def bundle_agreed(self) -> None:
+        """Note that the link leads again to what is served."""
+        self.metrics.bundle_refused(refused=False)
+        self.log.write("bundle_refused_no_more")
+
     def fault(self, request_id: str, error: BaseException) -> None:
         """Note where this product failed, without the error's text."""
         self.log.write("fault", request_id=request_id, error=type(error).__name__, where=where(error))

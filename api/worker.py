@@ -1,11 +1,17 @@
-"""One worker: loads the bundle, which re-scores its golden rows, and serves on a socket that it is given."""
+"""One worker: loads the bundle, which re-scores its golden rows, and serves on a socket that it is given.
+
+When the link to the bundle leads to another one, that is loaded and verified beside it, and then serves instead.
+"""
 
 import json
+import os
+import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,41 +29,54 @@ from registry import open_trusted
 from scoring.doors import REST
 from scoring.health import NOT_COMPARED
 from scoring.machine import spare_the_collector
-from scoring.message import MessageScorer, application_schema, decision_json_schema, example_application
+from scoring.message import (
+    MessageScorer,
+    application_schema,
+    check_same_contract,
+    decision_json_schema,
+    example_application,
+)
 from scoring.scorer import Scorer
+from serving.bundle_watch import BundleWatch
+from serving.fair_queue import Deciding
 from serving.json_log import JsonLog, redirect_library_logs
 from serving.keys import KeyFile
 from serving.recorder import Recorder
 
 if TYPE_CHECKING:
-    from history import Histories
+    from history import Histories, HistoryStore
 
+_SERVED = "served-bundle"  # a file of the shared folder
 _SWITCH_SECONDS = 0.0005  # the event loop waits at most this long for the scoring thread's Python
 
 
 def run_worker(settings: Settings, listener: socket.socket, log: JsonLog, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM; nothing listens before the golden rows agree.
+    """Serve until SIGTERM; nothing listens before the golden rows agree. SIGHUP: look where the link leads now.
 
     Raises:
         BundleError: the bundle does not verify, or a golden row comes out differently.
         SettingsError: the file of keys cannot be read.
 
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to look with
     sys.setswitchinterval(_SWITCH_SECONDS)
-    service = make_service(settings, log)
+    service, bundles = make_service(settings, log)
     spare_the_collector()
     redirect_library_logs(log)
     if settings.framework is Framework.FASTAPI:
         from api.wire.uvicorn_server import run_fastapi as run  # noqa: PLC0415 - one framework is enough to serve
     else:
         from api.wire.waitress_server import run_flask as run  # noqa: PLC0415 - one framework is enough to serve
+    bundles.start()
+    signal.signal(signal.SIGHUP, lambda *_: bundles.look_now())
     run(service, listener, on_ready)
+    bundles.stop()
     service.finish()
     log.write("stopped")
 
 
-def make_service(settings: Settings, log: JsonLog) -> Service:
-    """Load the bundle and put the door together.
+def make_service(settings: Settings, log: JsonLog) -> tuple[Service, BundleWatch]:
+    """Load the bundle and put the door together, with what follows the link to its bundle, which is not started yet.
 
     Raises:
         BundleError: the bundle does not verify, or a golden row comes out differently.
@@ -65,7 +84,70 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
         DeliveryError: receipts cannot be written.
 
     """
-    scorer = open_trusted(settings.bundle, settings.trust, datetime.now(UTC))
+    scorer = open_trusted(_served(settings), settings.trust, datetime.now(UTC))
+    live = _live(settings, scorer, log)
+    watch = Watch(log, RestMetrics(live))
+    recorder = _recorder(settings, scorer, watch)
+    gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
+    in_service = _InService(settings, watch, recorder, scorer)
+    service = Service(in_service.scoring(scorer, live), recorder, gate, settings, watch)
+    follow = partial(in_service.change, service)
+    return service, BundleWatch(settings.bundle, scorer.bundle.path, follow, watch)
+
+
+class _InService:
+    """Makes of each bundle what the door serves."""
+
+    def __init__(self, settings: Settings, watch: Watch, recorder: Recorder | None, scorer: Scorer) -> None:
+        self._settings, self._watch, self._recorder, self._scorer = settings, watch, recorder, scorer
+        self._store: HistoryStore | None = None
+
+    def change(self, service: Service, folder: Path) -> None:
+        """Load and verify a bundle beside the one in service, then go over to it.
+
+        Raises:
+            BundleError: it does not verify, or its contract is another one.
+            SettingsError: keys lack, or the history store was made for another spec.
+
+        """
+        scorer = open_trusted(folder, self._settings.trust, datetime.now(UTC))
+        check_same_contract(self._scorer.bundle.spec, scorer.bundle.spec)
+        _check_pii_key(self._settings, scorer)
+        live = _live(self._settings, scorer, self._watch.log)
+        scoring = self.scoring(scorer, live)
+        self._watch.metrics.change(live)
+        service.change(scoring)
+        self._scorer = scorer
+        note_served(scorer.bundle.path)
+        self._watch.bundle_changed(scorer.bundle.bundle_id)
+
+    def scoring(self, scorer: Scorer, live: Live) -> Scoring:
+        settings, metrics = self._settings, self._watch.metrics
+        histories = self._histories(scorer)
+        answer = metrics.counting(MessageScorer(scorer, live.note, histories).answer, live)
+        made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
+        keep = None if self._recorder is None else partial(self._recorder.keep, made_by=made_by)
+        contract = make_contract(MessageScorer(scorer), history=histories is not None)
+        documents = Documents(scorer, contract, settings, metrics.text)
+        return Scoring(Deciding(answer, keep), documents, None if histories is None else histories.behind)
+
+    def _histories(self, scorer: Scorer) -> "Histories | None":
+        """Ask the history store, which is opened once, if one is configured."""
+        settings, spec = self._settings, scorer.bundle.spec
+        if not settings.history or not spec.groups:
+            return None
+        from history import Histories, Limits, open_store  # noqa: PLC0415 - needs the extra `history`
+
+        if self._store is None:
+            self._store = open_store(settings.history)
+            if not self._store.state().heartbeat:
+                self._watch.log.write("history_static", reason="nothing consumes the topic of events into this store")
+        limits = Limits(max_age_s=settings.history_max_age, wait_s=settings.history_wait_ms / 1000)
+        return Histories(self._store, spec, limits)
+
+
+def _live(settings: Settings, scorer: Scorer, log: JsonLog) -> Live:
+    """Watch what a bundle decides, and say what cannot be watched."""
     live = Live(
         scorer.bundle,
         settings.drift_window,
@@ -76,38 +158,41 @@ def make_service(settings: Settings, log: JsonLog) -> Service:
         log.write("no_drift_metrics", reason=NO_REFERENCE)
     elif not live.compared:
         log.write("inputs_not_compared", reason=NOT_COMPARED)
-    watch = Watch(log, RestMetrics(live))
-    histories = _histories(settings, scorer, log)
-    messages = MessageScorer(scorer, watch.metrics.observe, histories)
-    documents = Documents(
-        scorer, make_contract(MessageScorer(scorer), history=histories is not None), settings, watch.metrics.text
-    )
-    gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
-    behind = None if histories is None else histories.behind
-    scoring = Scoring(messages.answer, _recorder(settings, scorer, watch), behind)
-    return Service(scoring, documents, gate, settings, watch)
-
-
-def _histories(settings: Settings, scorer: Scorer, log: JsonLog) -> "Histories | None":
-    """Open the history store of this process, if one is configured."""
-    if not settings.history or not scorer.bundle.spec.groups:
-        return None
-    from history import Histories, Limits, open_store  # noqa: PLC0415 - needs the extra `history`
-
-    store = open_store(settings.history)
-    if not store.state().heartbeat:
-        log.write("history_static", reason="nothing consumes the topic of events into this store")
-    limits = Limits(max_age_s=settings.history_max_age, wait_s=settings.history_wait_ms / 1000)
-    return Histories(store, scorer.bundle.spec, limits)
+    return live
 
 
 def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | None:
     if settings.log is None:
         return None
-    Pseudonymiser(scorer.bundle.spec, read_key(settings.pii_key) if settings.pii_key else None)  # there is the key
+    _check_pii_key(settings, scorer)
     made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
     outbox = Outbox(settings.log / OUTBOX, made_by, durable=settings.receipts is Receipts.DURABLE)
     return Recorder(REST.name, outbox, settings.seal_seconds, time.time, watch)
+
+
+def _check_pii_key(settings: Settings, scorer: Scorer) -> None:
+    if settings.log is not None:
+        Pseudonymiser(scorer.bundle.spec, read_key(settings.pii_key) if settings.pii_key else None)
+
+
+def note_served(bundle: Path) -> None:
+    """Note for workers that start later which bundle this door serves, where several share a folder."""
+    folder = shared_folder()
+    if folder is not None:
+        part = folder / f"{_SERVED}-{os.getpid()}"
+        part.write_text(str(bundle), "utf-8")
+        part.replace(folder / _SERVED)
+
+
+def _served(settings: Settings) -> Path:
+    """Return the bundle to start with: what the door's other workers serve, so that the link is followed by all alike.
+
+    Where that is gone, or there are no others, it is what the link leads to.
+    """
+    folder = shared_folder()
+    noted = None if folder is None else folder / _SERVED
+    served = Path(noted.read_text("utf-8")) if noted is not None and noted.exists() else settings.bundle
+    return served if served.exists() else settings.bundle
 
 
 def make_contract(messages: MessageScorer, *, history: bool = False) -> Contract:

@@ -2,6 +2,7 @@
 
 __all__ = [
     "breaker",
+    "bundle_watch",
     "coalescer",
     "fair_queue",
     "health_port",

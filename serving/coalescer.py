@@ -11,38 +11,25 @@
             of their decisions goes out
 6. respond  each request gets its response; if a round fails, each of its requests is tried alone, so that a fault
             that one request triggers does not harm its neighbours
+
+What decides can be changed while requests come in. A request is decided whole by what was in service when its first
+message was taken: a batch that began before a change ends with the bundle with which it began, in a call of its own.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Generic
 
 from features.errors import DeliveryError
-from scoring.message import Answer
-from serving.fair_queue import Early, FairQueue, Part, ResponseT, Work
+from serving.fair_queue import Answered, Deciding, Early, FairQueue, Part, ResponseT, Work
 
-__all__ = ["Answering", "Coalescer", "Full"]
+__all__ = ["Coalescer", "Full"]
 
 GATHER_SECONDS = 0.001
 _WORTH = 0.6  # of those that are waited for, so many must come, on average of the last times
 _WEIGHT = 0.1  # of the last time in it
 _PROBE_ROUNDS = 32  # after so many rounds without waiting it is tried again
-Answering = Callable[[Sequence[bytes]], list[Answer]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The messages of one request and their answers; `headers` go to its receipts."""
-
-    request_id: str
-    messages: Sequence[bytes]
-    answers: list[Answer]
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Keeping = Callable[[list[Answered]], None]
 
 
 class Full(Exception):  # noqa: N818 - a state, not a fault
@@ -54,18 +41,14 @@ class Coalescer(Generic[ResponseT]):
 
     def __init__(
         self,
-        answer: Answering,
+        by: Deciding,
         clock: Callable[[], float],
         *,
         most_waiting: int,
         round_size: int,
-        keep: Keeping | None = None,
     ) -> None:
-        """Take the function that scores; `round_size` is the most messages in one round (1: no coalescing).
-
-        `keep` raises DeliveryError where receipts cannot be kept; None: there are none.
-        """
-        self._answer, self._keep = answer, keep
+        """Take what decides; `round_size` is the most messages in one round (1: no coalescing)."""
+        self._by = by
         self._clock = clock
         self._most_waiting = most_waiting
         self._round_size = round_size
@@ -99,6 +82,10 @@ class Coalescer(Generic[ResponseT]):
             self._busy = True
         self._start()
 
+    def change(self, by: Deciding) -> None:
+        """Decide by another bundle: every request of which nothing was taken yet."""
+        self._by = by
+
     def close(self) -> None:
         """Finish what waits and end the thread."""
         self._pool.shutdown(wait=True)
@@ -115,7 +102,7 @@ class Coalescer(Generic[ResponseT]):
         for work in unsplit:  # it takes milliseconds: not while others want to come in
             work.messages = self._split(work)
         with self._lock:
-            taken = self._waiting.take(self._round_size, self._wanted)
+            taken = self._waiting.take(self._round_size, self._by, self._wanted)
             self._taken = sum(part.last for part in taken)
             if not taken and not self._waiting:
                 self._busy = False
@@ -161,22 +148,19 @@ class Coalescer(Generic[ResponseT]):
             work.messages, work.taken = Early(work.late()), 0
         return True
 
-    def _round(self, taken: list[Part[ResponseT]]) -> list[ResponseT | None]:
-        messages = [message for part in taken for message in part.messages]
-        answers = iter(self._answer(messages) if messages else [])
-        for part in taken:
-            part.settle(answers)
-        made = [_made(part.work) if part.last else None for part in taken]
-        kept = self._kept([one for one in made if isinstance(one, Answered) and _decided(one)])
-        return [_response(part.work, one, kept=kept) for part, one in zip(taken, made, strict=True)]
-
-    def _kept(self, decided: list[Answered]) -> bool:
-        try:
-            if self._keep is not None and decided:
-                self._keep(decided)
-        except DeliveryError:
-            return False
-        return True
+    @staticmethod
+    def _round(taken: list[Part[ResponseT]]) -> list[ResponseT | None]:
+        bundles = dict.fromkeys(part.by for part in taken)
+        for by in bundles:
+            parts = [part for part in taken if part.by is by]
+            messages = [message for part in parts for message in part.messages]
+            answers = iter(by.answer(messages) if messages else [])
+            for part in parts:
+                part.settle(answers)
+        made = [_made(part.work) if part.last else None for part in taken]  # all of them, before a receipt is kept
+        pairs = list(zip([part.by for part in taken], made, strict=True))
+        kept = {by: _kept(by, [one for own, one in pairs if own is by and isinstance(one, Answered)]) for by in bundles}
+        return [_response(part.work, one, kept=kept[part.by]) for part, one in zip(taken, made, strict=True)]
 
     def _after(
         self, done: "Future[list[ResponseT | None]]", taken: list[Part[ResponseT]], then: Callable[[], None]
@@ -212,6 +196,16 @@ def _made(work: Work[ResponseT]) -> Early[ResponseT] | Answered:
     if work.messages is None or isinstance(work.messages, Early):
         return work.messages or Early(work.late())
     return Answered(work.request_id, work.messages, work.answers, work.headers)
+
+
+def _kept(by: Deciding, made: list[Answered]) -> bool:
+    decided = [one for one in made if _decided(one)]
+    try:
+        if by.keep is not None and decided:
+            by.keep(decided)
+    except DeliveryError:
+        return False
+    return True
 
 
 def _decided(one: Answered) -> bool:

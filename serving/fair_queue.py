@@ -8,9 +8,31 @@ from typing import Generic, TypeVar
 
 from scoring.message import Answer
 
-__all__ = ["Early", "Work"]
+__all__ = ["Answered", "Deciding", "Early", "Work"]
 
 ResponseT = TypeVar("ResponseT")  # what the door sends
+Answering = Callable[[Sequence[bytes]], list[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The messages of one request and their answers; `headers` go to its receipts."""
+
+    request_id: str
+    messages: Sequence[bytes]
+    answers: list[Answer]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deciding:
+    """What answers messages and keeps the receipts of decisions, of one bundle; `keep` None: there are no receipts.
+
+    `keep` raises DeliveryError where they cannot be kept.
+    """
+
+    answer: Answering
+    keep: Callable[[list[Answered]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +48,8 @@ class Work(Generic[ResponseT]):
 
     `late`, `unkept` and `failed` make the responses at the deadline, without a receipt and after a fault. `large`: its
     messages are not known before it is split, which takes time; `deadline` is on the coalescer's clock. `key`: whose
-    it is. `headers`: those that its receipts keep. `messages`, `taken` and `answers` tell how far it is.
+    it is. `headers`: those that its receipts keep. `messages`, `taken` and `answers` tell how far it is; `by` what
+    decides all of its messages, from the first on.
     """
 
     split: Callable[[], Sequence[bytes] | Early[ResponseT]]
@@ -44,6 +67,7 @@ class Work(Generic[ResponseT]):
     messages: Sequence[bytes] | Early[ResponseT] | None = None
     taken: int = 0
     answers: list[Answer] = field(default_factory=list)
+    by: Deciding | None = None
 
     @property
     def left(self) -> int:
@@ -55,9 +79,10 @@ class Work(Generic[ResponseT]):
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[ResponseT]):
-    """Some messages of a request, from `start` on, which are scored in one round."""
+    """Some messages of a request, from `start` on, which are scored in one round, by what scores all of them."""
 
     work: Work[ResponseT]
+    by: Deciding
     messages: Sequence[bytes]
     start: int
     last: bool
@@ -103,8 +128,8 @@ class FairQueue(Generic[ResponseT]):
         first = [waiting[0] for waiting in self._of.values()]
         return [work for work in first if work.large and work.messages is None]
 
-    def take(self, room: int, prepare: Callable[[Work[ResponseT]], bool]) -> list[Part[ResponseT]]:
-        """Take at most `room` messages, but at least one, shared between the keys that wait.
+    def take(self, room: int, by: Deciding, prepare: Callable[[Work[ResponseT]], bool]) -> list[Part[ResponseT]]:
+        """Take at most `room` messages, but at least one, shared between the keys that wait; `by` decides new ones.
 
         `prepare` splits a request and tells whether it is still wanted. A large one that was not split waits for the
         next round.
@@ -113,7 +138,7 @@ class FairQueue(Generic[ResponseT]):
         while room > 0 and self._of:
             share, before = max(1, room // len(self._of)), room
             for key in list(self._of):
-                for part in self._of_key(key, min(share, room), prepare):
+                for part in self._of_key(key, min(share, room), by, prepare):
                     parts.append(part)
                     room -= len(part.messages)
             if room == before:
@@ -123,7 +148,9 @@ class FairQueue(Generic[ResponseT]):
             self._of[first] = self._of.pop(first)
         return parts
 
-    def _of_key(self, key: str, share: int, prepare: Callable[[Work[ResponseT]], bool]) -> Iterator[Part[ResponseT]]:
+    def _of_key(
+        self, key: str, share: int, by: Deciding, prepare: Callable[[Work[ResponseT]], bool]
+    ) -> Iterator[Part[ResponseT]]:
         waiting = self._of[key]
         while waiting and share > 0 and not (waiting[0].large and waiting[0].messages is None):
             work = waiting[0]
@@ -133,10 +160,10 @@ class FairQueue(Generic[ResponseT]):
             count = min(share, work.left)
             messages = [] if isinstance(work.messages, Early) else (work.messages or [])
             start, some = work.taken, messages[work.taken : work.taken + count]
-            work.taken, share = start + count, share - count
+            work.taken, share, work.by = start + count, share - count, work.by or by
             last = not work.left
             if last:
                 waiting.popleft()
-            yield Part(work, some, start, last)
+            yield Part(work, work.by, some, start, last)
         if not waiting:
             del self._of[key]

@@ -3,7 +3,8 @@
 1. keep     one commit for all receipts of a round, by the thread that scores; a failure refuses the round's decisions
 2. refuse   from then on requests get 503 at once, and /readyz says why
 3. mend     a thread begins a new outbox until that succeeds; then requests are taken again
-The same thread begins the next file when the present one is old or large enough, so that it gets sealed.
+The same thread begins the next file when the present one is old or large enough, so that it gets sealed. A file holds
+receipts of one bundle: those of another begin the next one.
 """
 
 import threading
@@ -14,8 +15,8 @@ from typing import Protocol
 
 from features.errors import DeliveryError
 from receipts.lines import line_head, line_source, receipt_line
-from receipts.outbox import Outbox, files_of
-from serving.coalescer import Answered
+from receipts.outbox import Maker, Outbox, files_of
+from serving.fair_queue import Answered
 from serving.json_log import JsonLog
 
 __all__ = ["Recorder"]
@@ -68,8 +69,8 @@ class Recorder:
         self._thread = threading.Thread(target=self._tend, name="outbox", daemon=True)
         self._thread.start()
 
-    def keep(self, answered: Sequence[Answered]) -> None:
-        """Commit the receipts of decisions; those of refusals do not exist.
+    def keep(self, answered: Sequence[Answered], made_by: Maker | None = None) -> None:
+        """Commit the receipts of decisions; those of refusals do not exist. `made_by` None: by the bundle before.
 
         Raises:
             DeliveryError: they could not be; nothing is taken until that is mended.
@@ -80,6 +81,8 @@ class Recorder:
         lines = [line for one in answered for line in _lines(one, heads)]
         with self._lock:
             try:
+                if made_by not in (None, self._outbox.made_by):
+                    self._begin(made_by)
                 self._outbox.append(lines)
             except DeliveryError as error:
                 self._fail(error)
@@ -100,13 +103,14 @@ class Recorder:
                     self._outbox.prepare()
                 with self._lock, suppress(DeliveryError):
                     self._begin()
-            self._count()
+            with self._lock:
+                self._count()
             self._outbox.let_go()
 
-    def _begin(self) -> None:
+    def _begin(self, made_by: Maker | None = None) -> None:
         self._waiting[self._outbox.path.name] = self._outbox.rows  # once, however often the next cannot be begun
         try:
-            self._outbox.begin()
+            self._outbox.begin(made_by)
         except DeliveryError as error:
             self._fail(error)
             raise

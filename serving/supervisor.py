@@ -1,8 +1,10 @@
 """Several workers behind one socket: one that dies is started again; a stop lets each finish what it accepted.
 
-The socket is bound once and shared, so connections that wait in its queue outlive the death of one worker.
+The socket is bound once and shared, so connections that wait in its queue outlive the death of one worker. SIGHUP goes
+on to each.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -54,6 +56,7 @@ class Supervisor:
         """Return the exit code: 0 after a stop on request, else that of workers that cannot start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._pass_on)
         code = 0
         while not self._stopping and not code:
             while len(self._workers) < self.workers:
@@ -64,6 +67,13 @@ class Supervisor:
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        """Workers that are not ready would end by the signal, and look anyway once they are."""
+        for worker in list(self._workers):
+            if worker.ready and worker.process.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.process.pid, number)
 
     def _start(self) -> None:
         ours, theirs = _SPAWN.Pipe(duplex=False)

@@ -2,6 +2,7 @@
 
 __all__ = [
     "answers",
+    "bundles",
     "client",
     "dead_letters",
     "history",

@@ -3,18 +3,38 @@
 import logging
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from polars.exceptions import PanicException, PolarsError
 
+from monitoring.live import Live
 from scoring.message import Answer, Refusal
 from stream.client.records import Message
+from stream.history.histories import Before
 
-__all__ = ["AnswerMessages"]
+__all__ = ["AnswerMessages", "InService"]
 
 log = logging.getLogger(__name__)
 
 AnswerMessages = Callable[[Sequence[bytes]], list[Answer]]
 Body = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class InService:
+    """What belongs to one bundle: what answers messages by it, and what watches its decisions.
+
+    `history` decides messages again on what was seen once, `behind` tells whether the history store is behind; None:
+    there is none.
+    """
+
+    bundle_id: str
+    answer: AnswerMessages
+    live: Live | None = None
+    history: Before | None = None
+    behind: Callable[[], bool] | None = None
+
+
 TOMBSTONE = Answer(refusal=Refusal.of("message_tombstone"))
 FAULT = Refusal(
     code="fault",

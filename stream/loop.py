@@ -21,8 +21,10 @@ The delivery contract, in the order of the code:
 7. recover  A retriable error repeats the same call; after any other error the partitions begin again (line 1), with a
             new producer. What a broker forgot to end is ended (`forgotten`). Too long without success: exit
             code 4.
-8. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
-9. stop     Asked to end, the worker settles the batch in hand, then leaves the group.
+8. change   Where the link to the bundle leads to another one, the next batch is decided by that. The batch in hand is
+            final by then, or is read again and decided whole by the new one.
+9. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
+10. stop    Asked to end, the worker settles the batch in hand, then leaves the group.
 
 At least once (for brokers without transactions): lines 5 and 6 write the records, wait until all have arrived and then
 commit the offsets; a crash in between repeats records, which carry the same `decision_id`.
@@ -31,13 +33,13 @@ commit the offsets; a crash in between repeats records, which carry the same `de
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitoring.live import StreamMetrics
 from scoring.message import Answer
 from serving.breaker import Breaker
 from serving.watchdog import Watchdog
-from stream.answers import AnswerMessages, answer_all
+from stream.answers import AnswerMessages, InService, answer_all
 from stream.client.errors import CircuitOpenError
 from stream.client.patience import Clock
 from stream.client.records import Batch, Message
@@ -70,6 +72,7 @@ class Worker:
     now: Clock
     unassigned: Unassigned
     history: Before | None = None
+    another: Callable[[], InService | None] = lambda: None
     settled: int = 0
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
@@ -84,6 +87,7 @@ class Worker:
         while not asked_to_stop():
             self.watchdog.alive("look after transactions")
             self.delivery.tend()
+            self._change()
             self.watchdog.alive("read")
             batch = self.consumer.take(self.pace.most, WAIT_S)
             self._look(stop_when_idle_s)
@@ -94,6 +98,17 @@ class Worker:
             elif stop_when_idle_s is not None and self.clock() - busy > stop_when_idle_s:
                 self.consumer.refuse_held()
                 return
+
+    def _change(self) -> None:
+        """Go over to another bundle, if one is there."""
+        bundle = self.another()
+        if bundle is None:
+            return
+        self.answer, self.history = bundle.answer, bundle.history
+        self.routes = replace(self.routes, bundle_id=bundle.bundle_id)
+        if bundle.live is not None:
+            self.metrics.change(bundle.live)
+        log.info("bundle %s decides from here on", bundle.bundle_id)
 
     def _look(self, stop_when_idle_s: float | None) -> None:
         """Show what the group gave to this worker, and speak where that is nothing."""

@@ -13,7 +13,7 @@ from scoring.message import unframed
 from serving.breaker import Breaker
 from serving.health_port import HealthServer
 from serving.watchdog import LEAVE_S, Watchdog
-from stream.answers import AnswerMessages, plain
+from stream.answers import AnswerMessages, InService, plain
 from stream.client.cluster import Admin
 from stream.client.errors import ProtocolRefusedError
 from stream.client.patience import Patience, Times
@@ -57,11 +57,23 @@ class Control:
     history: Before | None = None
     behind: Callable[[], bool] | None = None
     left: bool = False
+    bundle: InService | None = field(default=None, repr=False)
 
     def stop(self) -> None:
         """Settle the batch in hand, leave the group and end, within 5 s in the worst case."""
         self.stopping = True
         self.watchdog.last_steps(STOP_S - LEAVE_S)
+
+    def change(self, bundle: InService) -> None:
+        """Have the next batch decided by another bundle."""
+        self.bundle = bundle
+
+    def another(self) -> InService | None:
+        """Return the bundle to go over to, once."""
+        bundle, self.bundle = self.bundle, None
+        if bundle is not None:
+            self.history, self.behind = bundle.history, bundle.behind
+        return bundle
 
     def leave(self) -> None:
         """Let another member take over at once."""
@@ -163,6 +175,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         now=time.time,
         unassigned=Unassigned(s.input, s.group),
         history=control.history,
+        another=control.another,
     )
 
 

@@ -16,7 +16,7 @@ from scoring.doors import REQUEST, Door
 from scoring.message import Answer, MessageScorer
 from scoring.scorer import Scorer
 from serving.coalescer import Coalescer, Full
-from serving.fair_queue import Work
+from serving.fair_queue import Deciding, Work
 from serving.json_log import JsonLog
 from serving.recorder import Recorder
 
@@ -37,13 +37,9 @@ class LineDoor:
         self.outbox = Outbox(log / OUTBOX, maker, durable=True, door=LINE.name)
         self.recorder = Recorder(LINE.name, self.outbox, 60, time.time, self)
         self._where, self._number = log, iter(range(1, 1 << 62))
-        self._rounds = Coalescer[bytes](
-            self.metrics.counting(MessageScorer(scorer, self.metrics.observe).answer),
-            time.monotonic,
-            most_waiting=128,
-            round_size=256,
-            keep=self.recorder.keep,
-        )
+        answer = self.metrics.counting(MessageScorer(scorer, self.metrics.observe).answer)
+        by = Deciding(answer, self.recorder.keep)
+        self._rounds = Coalescer[bytes](by, time.monotonic, most_waiting=128, round_size=256)
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]

@@ -80,12 +80,11 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         "trust": trust,
     }
     settings = make_settings(**{name: value for name, value in given.items() if value is not None})
-    # The link is resolved once, so that all workers serve the same bundle, also those that start later.
-    sys.exit(_serve(settings.model_copy(update={"bundle": settings.bundle.resolve()})))
+    sys.exit(_serve(settings))
 
 
 def _serve(settings: "Settings") -> int:
-    from api import open_keys, run_worker
+    from api import note_served, open_keys, run_worker
     from monitoring.live import SHARED_FOLDER
     from receipts.log import create_log
     from serving.json_log import JsonLog
@@ -97,19 +96,21 @@ def _serve(settings: "Settings") -> int:
     if settings.log is not None:
         create_log(settings.log)
     listener = _bind(settings.host, settings.port)
+    bundle = settings.bundle.resolve()  # with which all workers start; then each follows the link
     log = JsonLog(sys.stderr, time.time)
 
     def on_ready() -> None:
         host, port = listener.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        log.write("ready", url=url, framework=settings.framework, workers=settings.workers, bundle=settings.bundle.name)
-        say(f"{url} serves bundle {settings.bundle.name[:12]} ({settings.framework}); people read {url}/docs")
+        log.write("ready", url=url, framework=settings.framework, workers=settings.workers, bundle=bundle.name)
+        say(f"{url} serves bundle {bundle.name[:12]} ({settings.framework}); people read {url}/docs")
         sys.stdout.flush()
 
     with listener, sealing(settings.log, key):
         if settings.workers > 1:
             with tempfile.TemporaryDirectory(prefix="credit-metrics-") as folder:
                 os.environ[SHARED_FOLDER] = folder  # of the workers that start from here on
+                note_served(bundle)
                 return Supervisor(
                     partial(run_worker, settings), settings.workers, settings.stop_seconds, listener, log, on_ready
                 ).run()

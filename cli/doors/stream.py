@@ -20,11 +20,6 @@ from stream.settings.settings import ConnectionSettings, StreamSettings, TopicSe
 if TYPE_CHECKING:
     from stream.client.records import Headers
 
-if TYPE_CHECKING:
-    from scoring.scorer import Scorer
-    from stream.answers import AnswerMessages
-    from stream.service import Control
-
 app = typer.Typer(no_args_is_help=True, help="Score applications from Kafka, each exactly once.")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("status", epilog=stream_status.EXAMPLE)(stream_status.status)
@@ -35,45 +30,19 @@ app.command("status", epilog=stream_status.EXAMPLE)(stream_status.status)
 def run(settings: StreamSettings) -> None:
     """Score what arrives, until SIGTERM. Exit codes: 4 brokers, 5 watchdog, 6 circuit breaker, 9 decide first."""
     from cli.doors.trusted import open_scorer
-    from monitoring.live import NO_REFERENCE, Live, StreamMetrics
-    from scoring.health import NOT_COMPARED
     from serving.watchdog import Watchdog
+    from stream.bundles import Bundles
     from stream.service import Control, run_worker
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     control = Control(Watchdog(settings.deadline_s))
     _on_signal(control.stop)
-    scorer = open_scorer(settings.bundle, settings.trust)
-    tell = logging.getLogger(__name__).warning
-    live = Live(scorer.bundle, settings.drift_window, say=tell)
-    if not live.drift:
-        tell(NO_REFERENCE)
-    elif not live.compared:
-        tell(NOT_COMPARED)
-    control.metrics = StreamMetrics(live)
-    answer = _answering(settings, scorer, control)
-    run_worker(settings, answer, scorer.bundle.bundle_id, control)
-
-
-def _answering(settings: StreamSettings, scorer: "Scorer", control: "Control") -> "AnswerMessages":
-    """Return what answers messages, with the history store if one is configured."""
-    from scoring.message import MessageScorer
-
-    if not settings.history or not scorer.bundle.spec.groups:
-        return MessageScorer(scorer, control.metrics.observe).answer
-    from history import MOST_EVENTS, MOST_IN_RECEIPT, Histories, Limits, open_store
-    from stream.history import FromStore
-
-    most = MOST_IN_RECEIPT if settings.receipts else MOST_EVENTS
-    limits = Limits(settings.history_max_age, settings.history_wait_ms / 1000, most)
-    store = open_store(settings.history)
-    if not store.state().heartbeat:
-        logging.getLogger(__name__).warning("nothing consumes the topic of events into %s", store.where)
-    histories = Histories(store, scorer.bundle.spec, limits)
-    messages = MessageScorer(scorer, control.metrics.observe, histories)
-    from_store = FromStore(messages, settings.retry_seconds, lambda: control.stopping)
-    control.history, control.behind = from_store, histories.behind
-    return from_store.answer
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to look with
+    bundles = Bundles(settings, control, lambda folder: open_scorer(folder, settings.trust))
+    first, watch = bundles.begin(), bundles.watch()
+    watch.start()
+    signal.signal(signal.SIGHUP, lambda *_: watch.look_now())
+    run_worker(settings, first.answer, first.bundle_id, control)
 
 
 @app.command(

@@ -1,14 +1,15 @@
 """What a worker of the stream and a worker of the REST door count."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from features.matrix import FeatureTable
 from monitoring.live.live import DirtCounts, Live
-from monitoring.live.metric_names import DIRT, REST_WORKER, STREAM, Metric, served
+from monitoring.live.metric_names import BUNDLES, CHANGES, DECIDED, DIRT, REFUSED, REST_WORKER, STREAM, Metric, served
 from monitoring.live.registry import Deaths, Registry
 from scoring.decisions import Decided
 from scoring.doors import REST, Door
@@ -24,7 +25,7 @@ class DoorMetrics:
     def __init__(self, door: Door, metrics: tuple[Metric, ...], live: Live | None, *more: Collector) -> None:
         """Begin at zero. Without `live` only answers are counted."""
         self._door = door
-        self.registry = Registry((*metrics, DIRT), more if live is None else (*more, live))
+        self.registry = Registry((*metrics, *BUNDLES, DIRT), (*more, self))
         self._decisions, self._refusals = door.metric("decisions_total"), door.metric(door.refusals)
         self._live = live
         self._children: dict[tuple[str, ...], Any] = {}
@@ -33,6 +34,22 @@ class DoorMetrics:
         """Note what was scored; it counts with its answers."""
         if self._live is not None:
             self._live.note(decided, table)
+
+    def collect(self) -> Iterator[Family]:
+        """Give Prometheus what is live of the bundle in service."""
+        if self._live is not None:
+            yield from self._live.collect()
+
+    def change(self, live: Live) -> None:
+        """Watch the decisions of another bundle from now on."""
+        if self._live is not None:
+            self._count_dirt(self._live.count())
+        self._live = live
+        self.registry[CHANGES.name].inc()
+
+    def bundle_refused(self, *, refused: bool) -> None:
+        """Note whether the bundle that should be served is refused."""
+        self.registry[REFUSED.name].set(refused)
 
     def text(self) -> bytes:
         """Return all values in Prometheus' text form."""
@@ -48,6 +65,8 @@ class DoorMetrics:
     def _answered(self, answers: Sequence[Answer]) -> None:
         for name, count in Tally(a.credit_class for a in answers if a.refusal is None).items():
             self._child(self._decisions, str(name)).inc(count)
+        for bundle_id, count in Tally(a.bundle_id for a in answers if a.bundle_id).items():
+            self._child(DECIDED.name, bundle_id).inc(count)
         for code, count in Tally(a.refusal.code for a in answers if a.refusal is not None).items():
             self._child(self._refusals, code).inc(count)
 
@@ -138,22 +157,28 @@ class ServedMetrics(DoorMetrics):
         """Count for a door that has no metrics but these."""
         return cls(door, served(door), live)
 
-    def counting(self, answer: AnswerRound) -> AnswerRound:
-        """Count what is scored together; what was noted of a round that fails is forgotten."""
+    def counting(self, answer: AnswerRound, live: Live | None = None) -> AnswerRound:
+        """Count what is scored together; what was noted of a round that fails is forgotten.
+
+        `live` notes what this bundle decides; None: that of the bundle in service.
+        """
 
         def counted(messages: Sequence[bytes]) -> list[Answer]:
+            noting = live or self._live
             try:
                 answers = answer(messages)
-                self.round(answers)
+                self._round(answers, noting)
             finally:
-                self.forget()
+                if noting is not None:
+                    noting.forget()
             return answers
 
         return counted
 
-    def round(self, answers: Sequence[Answer]) -> None:
+    def _round(self, answers: Sequence[Answer], live: Live | None) -> None:
         """Count applications that were scored together; each counts as a decision when it is sent."""
-        self._settle()
+        if live is not None:
+            self._count_dirt(live.settle())
         self.registry[self._door.metric("round_applications")].observe(len(answers))
 
     def sent(self, answers: Sequence[Answer]) -> None:

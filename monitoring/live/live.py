@@ -70,7 +70,7 @@ class Live:
         self._health = LiveHealth(bundle.spec, self._reference, say)
         self._unseen = 0
         self._layout = Layout(bundle.spec, self._reference, _STEPS)
-        self._window = SharedWindow(self._layout.width, decisions, folder)
+        self._window = SharedWindow(self._layout.width, decisions, folder, bundle.bundle_id[:16])
         self._noted: list[_Round] = []
         self._settled: list[_Round] = []
         self._waiting = 0

@@ -19,14 +19,17 @@ _PREFIX, _SUFFIX = "live-", ".counts"
 class SharedWindow:
     """Counts of one worker: the slots, and behind them the counts since the start. Not safe between threads."""
 
-    def __init__(self, width: int, decisions: int, folder: Path | None) -> None:
-        """Begin at zero. `folder`: where the workers of one door put their counts; None: there is one worker."""
+    def __init__(self, width: int, decisions: int, folder: Path | None, name: str = "") -> None:
+        """Begin at zero. `folder`: where the workers of one door put their counts; None: there is one worker.
+
+        Those of one `name` add up: a worker that serves another bundle already, or still, counts other things.
+        """
         shape = (_SLOTS + 2, width)
-        self._folder = folder
+        self._folder, self._prefix = folder, f"{_PREFIX}{name}-"
         self._counts: Counts = (
             np.zeros(shape, np.int64)
             if folder is None
-            else np.memmap(folder / f"{_PREFIX}{os.getpid()}{_SUFFIX}", np.int64, "w+", shape=shape)
+            else np.memmap(folder / f"{self._prefix}{os.getpid()}{_SUFFIX}", np.int64, "w+", shape=shape)
         )
         self._slot, self._filled, self._slot_size = 0, 0, max(1, decisions // _SLOTS)
 
@@ -48,12 +51,12 @@ class SharedWindow:
         if self._folder is None:
             return self._counts[:-1].sum(axis=0), self._counts[-1].copy()
         window, ever = np.zeros_like(self._counts[-1]), np.zeros_like(self._counts[-1])
-        for path in sorted(self._folder.glob(f"{_PREFIX}*{_SUFFIX}")):
+        for path in sorted(self._folder.glob(f"{self._prefix}*{_SUFFIX}")):
             found = np.fromfile(path, np.int64)
             if found.size == self._counts.size:  # else a worker that is just starting
                 found = found.reshape(self._counts.shape)
                 ever += found[-1]
-                if _lives(int(path.name[len(_PREFIX) : -len(_SUFFIX)])):
+                if _lives(int(path.name[len(self._prefix) : -len(_SUFFIX)])):
                     window += found[:-1].sum(axis=0)
         return window, ever
 

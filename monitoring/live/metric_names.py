@@ -53,6 +53,13 @@ DIRT = _counter(
     "Cells that became missing and events of ignored kinds, by cause, in applications that were decided.",
     *("table", "column", "cause"),
 )
+DECIDED = _counter("credit_bundle_decisions_total", "Decisions, by the bundle that made them.", "bundle_id")
+CHANGES = _counter("credit_bundle_changes_total", "Changes of a running worker to another bundle.")
+REFUSED = _gauge(
+    "credit_bundle_refused",
+    "Living workers whose link to a bundle leads to what they refuse to serve, so that they go on with the one before.",
+)
+BUNDLES = (DECIDED, CHANGES, REFUSED)
 DEATHS = _counter("credit_rest_worker_deaths_total", "Workers that died by themselves and were replaced.")
 LIVE = (
     _gauge("credit_bundle_info", "1 for the bundle in service.", "bundle_id"),
@@ -61,6 +68,7 @@ LIVE = (
         "Credit scores of the decisions, in points.",
         _POINTS,
     ),
+    *BUNDLES,
     DIRT,
     _gauge("credit_window_decisions", "Decisions in the sliding window, from which the shares and PSI below come."),
     _gauge("credit_feature_missing_share", "Share of the window's decisions without a value.", "feature"),

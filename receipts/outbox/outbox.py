@@ -33,7 +33,7 @@ PRAGMA synchronous = {synchronous};
 
 
 class Outbox:
-    """What one worker writes to. Not to be shared between threads without a lock."""
+    """What one worker writes to. Not to be shared between threads without a lock, but for `prepare` and `let_go`."""
 
     def __init__(self, root: Path, made_by: Maker, *, durable: bool, door: str = REST.name) -> None:
         """Take the lowest free writer of this host and door under `root`, and begin a file.
@@ -45,11 +45,11 @@ class Outbox:
             SettingsError: all writers are taken.
 
         """
-        self._made_by, self._synchronous = made_by, "FULL" if durable else "NORMAL"
+        self.made_by, self._synchronous = made_by, "FULL" if durable else "NORMAL"
         self._resources = ExitStack()
         self._connection: sqlite3.Connection | None = None
         self._ended: list[tuple[Path, sqlite3.Connection]] = []
-        self._prepared: Path | None = None
+        self._prepared: tuple[Maker, Path] | None = None
         self.folder = _claim(root, door, self._resources)
         self.begin()
 
@@ -61,27 +61,33 @@ class Outbox:
 
         """
         if self._prepared is None:
-            self._prepared = self._next_file()
+            made_by = self.made_by
+            self._prepared = made_by, self._next_file(made_by)
 
-    def _next_file(self) -> Path:
+    def _next_file(self, made_by: Maker) -> Path:
         part = self.folder / f".{secrets.token_hex(4)}{PART}"
         try:
             with using(part):
-                make_file(part, self._made_by)
+                make_file(part, made_by)
         except DeliveryError:
             remove_file(part)
             raise
         return part
 
-    def begin(self) -> None:
-        """Begin the next file; the one before is complete from here on.
+    def begin(self, made_by: Maker | None = None) -> None:
+        """Begin the next file, for decisions of `made_by` from now on; the one before is complete from here on.
 
         Raises:
             DeliveryError: the disk is full or fails; nothing can be appended until this succeeds.
 
         """
         self._end_file()
-        part, self._prepared = self._prepared or self._next_file(), None
+        self.made_by = made_by or self.made_by
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared[0] != self.made_by:  # made before a change of bundles
+            remove_file(prepared[1])
+            prepared = None
+        part = prepared[1] if prepared is not None else self._next_file(self.made_by)
         last = max([int(path.name[:8]) for path in files_of(self.folder)], default=0)
         self.path = self.folder / f"{last + 1:08}-{secrets.token_hex(4)}{SUFFIX}"
         self.rows, self.bytes = 0, 0
@@ -109,10 +115,13 @@ class Outbox:
         self.bytes += sum(map(len, lines))
 
     def let_go(self) -> None:
-        """Close files that were sealed and removed."""
-        gone = [one for one in self._ended if not one[0].exists()]
-        self._ended = [one for one in self._ended if one not in gone]
-        for _, connection in gone:
+        """Close files that were sealed and removed; another thread may end one meanwhile."""
+        for one in [one for one in self._ended if not one[0].exists()]:
+            try:
+                self._ended.remove(one)
+            except ValueError:  # closed there, since there are too many
+                continue
+            connection = one[1]
             connection.execute("PRAGMA synchronous = OFF")  # what closing would still write is sealed already
             connection.close()
 

@@ -1,5 +1,6 @@
 """One application as JSON: its schema, its decoder, and its decision as a line of JSON."""
 
+from scoring.message.contract import check_same_contract
 from scoring.message.decoder import MessageDecoder, Refusal
 from scoring.message.found_histories import Found, Used, Watermark, completed, read_watermark
 from scoring.message.framing import unframed
@@ -20,6 +21,7 @@ __all__ = [
     "Used",
     "Watermark",
     "application_schema",
+    "check_same_contract",
     "completed",
     "decision_json_schema",
     "encode_events",

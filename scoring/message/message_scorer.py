@@ -26,7 +26,8 @@ class Answer:
     """What becomes of one message: a decision as one line of UTF-8 JSON with its class, or a refusal.
 
     `features`: the row that was scored, float32 little-endian in the order of `list_features`; a receipt keeps it.
-    `history`: what it has seen in a history store; None where the message carries its events.
+    `history`: what it has seen in a history store; None where the message carries its events. `bundle_id`: of the
+    bundle that decided.
     """
 
     decision: bytes | None = None
@@ -34,6 +35,7 @@ class Answer:
     credit_class: str | None = None
     refusal: Refusal | None = None
     history: Used | None = None
+    bundle_id: str = ""
 
 
 Observe = Callable[[Decided, FeatureTable], None]
@@ -91,7 +93,8 @@ class MessageScorer:
         classes = [decided.rules.policy.classes[index] for index in decided.assigned.tolist()]
         decisions = zip(write_lines(decided), classes, feature_rows(table.matrix), strict=True)
         rows = range(1, len(decoded.carried.counts) + 1)
-        answers = [refusals.get(row) or _decided(*next(decisions), used.get(row - 1)) for row in rows]
+        by = decided.rules.bundle_id
+        answers = [refusals.get(row) or _decided(*next(decisions), used.get(row - 1), by) for row in rows]
         return [Answer(refusal=p) if isinstance(p, Refusal) else answers[p] for p in decoded.places]
 
 
@@ -107,8 +110,8 @@ def _refusals(rejects: pl.DataFrame, counts: list[int]) -> dict[int, Answer]:
     }
 
 
-def _decided(line: bytes, credit_class: str, features: bytes, history: Used | None) -> Answer:
-    return Answer(decision=line, credit_class=credit_class, features=features, history=history)
+def _decided(line: bytes, credit_class: str, features: bytes, history: Used | None, bundle_id: str) -> Answer:
+    return Answer(decision=line, credit_class=credit_class, features=features, history=history, bundle_id=bundle_id)
 
 
 def feature_rows(matrix: NDArray[np.float32]) -> list[bytes]:

@@ -4,6 +4,5 @@ from stream.history.event_messages import erase_message, void_message
 from stream.history.fill import Aside, Fill, Sources
 from stream.history.fill_start import begin
 from stream.history.fill_verify import verify
-from stream.history.histories import FromStore
 
-__all__ = ["Aside", "Fill", "FromStore", "Sources", "begin", "erase_message", "verify", "void_message"]
+__all__ = ["Aside", "Fill", "Sources", "begin", "erase_message", "verify", "void_message"]

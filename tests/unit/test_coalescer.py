@@ -10,8 +10,8 @@ from api.problems import Response
 from features.errors import DeliveryError
 from scoring.message.decoder import Refusal
 from scoring.message.message_scorer import Answer
-from serving.coalescer import Answered, Coalescer, Full
-from serving.fair_queue import Work
+from serving.coalescer import Coalescer, Full
+from serving.fair_queue import Answered, Deciding, Work
 from tests.waiting import PATIENCE_S
 
 
@@ -39,7 +39,7 @@ def scores() -> Scores:
 
 @pytest.fixture
 def coalescer(scores: Scores) -> Iterator[Coalescer[Response]]:
-    made = Coalescer[Response](scores, time.monotonic, most_waiting=4, round_size=10)
+    made = Coalescer[Response](Deciding(scores), time.monotonic, most_waiting=4, round_size=10)
     yield made
     scores.go.set()
     made.close()
@@ -203,7 +203,7 @@ class Keeps:
 
 def test_no_decision_goes_out_before_its_receipt_is_kept_nor_without(scores: Scores) -> None:
     keeps = Keeps()
-    keeping = Coalescer[Response](scores, time.monotonic, most_waiting=4, round_size=10, keep=keeps)
+    keeping = Coalescer[Response](Deciding(scores, keeps), time.monotonic, most_waiting=4, round_size=10)
     first = work(b"first")
     keeping.submit(first)
     assert keeps.called.wait(PATIENCE_S)
@@ -287,3 +287,36 @@ def test_a_request_that_fails_in_one_of_two_parts_of_a_round_is_answered_once(
     after = work(b"after")
     submit(coalescer, after)
     assert after.future.result(PATIENCE_S).body == b"after"
+
+
+class Named:
+    """Answers with a name in front, keeps what it decided, and waits until `go` is set."""
+
+    def __init__(self, name: bytes) -> None:
+        self.name, self.kept = name, list[bytes]()
+        self.called, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, messages: Sequence[bytes]) -> list[Answer]:
+        self.called.set()
+        assert self.go.wait(PATIENCE_S)
+        return [Answer(decision=self.name + message) for message in messages]
+
+    def keep(self, answered: Sequence[Answered]) -> None:
+        self.kept += [answer.decision or b"" for one in answered for answer in one.answers]
+
+
+def test_a_batch_that_began_before_a_change_ends_with_the_bundle_with_which_it_began() -> None:
+    old, new = Named(b"old "), Named(b"new ")
+    rounds = Coalescer[Response](Deciding(old, old.keep), time.monotonic, most_waiting=9, round_size=2)
+    long, short, later = batch(*[b"%d" % i for i in range(5)], key="a"), of("b", b"short"), of("b", b"later")
+    submit(rounds, long)
+    assert old.called.wait(PATIENCE_S)  # two of its five messages are in the first round
+    rounds.change(Deciding(new, new.keep))
+    submit(rounds, short, later)
+    old.go.set()
+    new.go.set()
+    assert long.future.result(PATIENCE_S).body == b" ".join(b"old %d" % i for i in range(5))
+    assert [one.future.result(PATIENCE_S).body for one in (short, later)] == [b"new short", b"new later"]
+    rounds.close()
+    assert old.kept == [b"old %d" % i for i in range(5)]
+    assert new.kept == [b"new short", b"new later"]
