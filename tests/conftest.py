@@ -31,6 +31,7 @@ from tests.kafka_wire import TAKE_ANYTHING
 from tests.shelf import Shelf
 from tests.shell import call, shell
 from tests.stage import Stage
+from tests.variants import recalibrated, variant
 from training.data import TrainingData
 from training.run import Trained, train
 
@@ -89,6 +90,18 @@ def bundle(shelf: Shelf, request: pytest.FixtureRequest) -> Iterator[Path]:
     (made,) = shelf.take("bundle", lambda folder: export(request.getfixturevalue("trained"), folder)).iterdir()
     yield made
     read_bundle(made)  # fails if a test has changed it
+
+
+@pytest.fixture(scope="session")
+def rival(shelf: Shelf, bundle: Path) -> Iterator[Path]:
+    """A bundle of the same spec with another calibration, which decides otherwise."""
+
+    def make(folder: Path) -> Path:
+        return variant(bundle, folder, model=recalibrated(bundle, 0.7))
+
+    (made,) = shelf.take("rival", make).iterdir()
+    yield made
+    read_bundle(made)
 
 
 @pytest.fixture(scope="session")

@@ -167,7 +167,7 @@ class ServedMetrics(DoorMetrics):
             noting = live or self._live
             try:
                 answers = answer(messages)
-                self._round(answers, noting)
+                self.round(answers, noting)
             finally:
                 if noting is not None:
                     noting.forget()
@@ -175,10 +175,14 @@ class ServedMetrics(DoorMetrics):
 
         return counted
 
-    def _round(self, answers: Sequence[Answer], live: Live | None) -> None:
-        """Count applications that were scored together; each counts as a decision when it is sent."""
-        if live is not None:
-            self._count_dirt(live.settle())
+    def round(self, answers: Sequence[Answer], live: Live | None = None) -> None:
+        """Count applications that were scored together; each counts as a decision when it is sent.
+
+        `live` has noted them; None: that of the bundle in service.
+        """
+        noting = live or self._live
+        if noting is not None:
+            self._count_dirt(noting.settle())
         self.registry[self._door.metric("round_applications")].observe(len(answers))
 
     def sent(self, answers: Sequence[Answer]) -> None:

@@ -23,8 +23,8 @@ def check_same_contract(now: Spec, then: Spec) -> None:
     if changes:
         more = f" and {len(changes) - _MOST} more" if len(changes) > _MOST else ""
         raise BundleError(
-            f"this bundle has another contract than the one in service: {', '.join(changes[:_MOST])}{more}. A door that "
-            "runs keeps its contract. Tell those who send applications and read decisions, then start the doors again."
+            f"this bundle has another contract than the one in service: {', '.join(changes[:_MOST])}{more}. A running "
+            "door keeps its contract. Tell those who send applications and read decisions, then start the doors again."
         )
 
 
