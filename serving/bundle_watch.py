@@ -15,7 +15,7 @@ from typing import Protocol
 
 from features.errors import CreditError
 
-__all__ = ["BundleWatch", "Told"]
+__all__ = ["BundleWatch"]
 
 LOOK_S = 0.5
 _AGAIN_S = 30.0
