@@ -108,7 +108,7 @@ class Histories:
             return Refusal.of("history_incomplete", "/history")
         if not _has_seen(one, state):
             return Refusal.of("history_behind", "/history")
-        if state.complete_since is None or (as_of is not None and as_of - self._window < state.complete_since):
+        if state.complete_since is None or (as_of is not None and max(0, as_of - self._window) < state.complete_since):
             return Refusal.of("history_incomplete", "/as_of")
         if len(customer.records) > self._limits.most_events:
             return Refusal.of("history_too_long", "/customer_id")

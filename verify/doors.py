@@ -30,7 +30,7 @@ COMMAND = (sys.executable, "-m", "cli.main")
 class Question:
     """What all doors are asked: the bundle, the user's files, and how the `credit` command is started.
 
-    `dialect`: of CSV files, where it is not the spec's.
+    `dialect`: of CSV files, where it is not the spec's. `store`: where the events are; None: messages carry them.
     """
 
     bundle: Path
@@ -38,6 +38,12 @@ class Question:
     events: Path | None
     command: Sequence[str] = COMMAND
     dialect: Dialect | None = None
+    store: str | None = None
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """The options by which a door takes events from the store."""
+        return () if self.store is None else ("--history", self.store)
 
 
 def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: Sequence[int]) -> pl.DataFrame:
@@ -91,6 +97,7 @@ def ask_rest(question: Question, framework: str, messages: Sequence[bytes]) -> l
         "DEADLINE_SECONDS": "120",
     }
     arguments = ("serve", "--bundle", question.bundle, "--framework", framework, "--no-auth", "--port", 0)
+    arguments += question.history
     environment = {f"CREDIT_API_{name}": value for name, value in settings.items()}
     command = (*question.command, *arguments)
     with running(command, framework, environment) as door, ThreadPoolExecutor(_CONNECTIONS) as pool:

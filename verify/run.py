@@ -1,6 +1,7 @@
 """`credit verify`: every door is asked about the same applications, and every bit of every answer is compared."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,12 +14,13 @@ from features.matrix import build_features
 from features.rejects import APPLICATIONS
 from features.rfm import NO_MATCHES, Matches
 from scoring.doors import DOORS
-from scoring.message import to_messages
+from scoring.message import encode_messages, to_messages
 from scoring.scorer import Scorer
 from verify.answers import DoorAnswer, from_messages
 from verify.compare import Comparison, compare
 from verify.doors import Question, ask_batch, ask_rest
 from verify.stream_door import ask_stream
+from verify.through_store import filled_store
 
 Progress = Callable[[str], None]
 REFERENCE = "batch"
@@ -31,7 +33,10 @@ WAYS: dict[str, Callable[[Question, list[bytes], str | None], list[DoorAnswer]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was compared and what came out. `repeated`: rows whose id is repeated, which only files can see."""
+    """What was compared and what came out. `repeated`: rows whose id is repeated, which only files can see.
+
+    `history`: the doors took the events from a history store, else messages carried them.
+    """
 
     bundle_id: str
     applications: int
@@ -42,6 +47,7 @@ class Report:
     comparisons: tuple[Comparison, ...]
     first_application_id: str | None
     matches: Matches = NO_MATCHES
+    history: bool = False
 
     @property
     def agree(self) -> bool:
@@ -53,12 +59,22 @@ class Report:
         return {"agree": self.agree, **asdict(self), "reference": REFERENCE}
 
 
-def verify(question: Question, brokers: str | None = None, progress: Progress = lambda _stage: None) -> Report:
+def verify(
+    question: Question,
+    brokers: str | None = None,
+    progress: Progress = lambda _stage: None,
+    *,
+    history: bool = False,
+) -> Report:
     """Ask all doors and compare each with the batch door; `brokers` None: the stream on the embedded broker.
+
+    `history`: the events go through a new history store, at `question.store` or in a folder that is removed, and the
+    doors are asked without them.
 
     Raises:
         InputError: a file cannot be used.
         BundleError: the bundle does not verify.
+        SettingsError: the spec needs no events, or there is a store at that address already.
         DeliveryError: a door did not start or broke off.
 
     """
@@ -73,16 +89,21 @@ def verify(question: Question, brokers: str | None = None, progress: Progress = 
             f"{question.applications}: each application_id is repeated, which only files can see, so there is nothing "
             "to compare. Leave one row of each."
         )
-    messages = [m.body for m in to_messages(applications[compared], movements, spec)]
-    progress("batch")
-    reference = ask_batch(question, table, spec, compared)
-    comparisons = []
-    for way in [way for door in DOORS.values() for way in door.asked if way != REFERENCE]:
-        progress(way)
-        comparisons.append(compare(way, reference, from_messages(WAYS[way](question, messages, brokers), spec)))
+    asked = applications[compared]
+    with filled_store(question.store, movements, spec) if history else nullcontext() as store:
+        told = encode_messages(asked, None, spec.attributes) if history else to_messages(asked, movements, spec)
+        messages = [m.body for m in told]
+        progress("batch")
+        reference = ask_batch(question, table, spec, compared)
+        comparisons = []
+        for way in [way for door in DOORS.values() for way in door.asked if way != REFERENCE]:
+            progress(way)
+            outcomes = WAYS[way](replace(question, store=store), messages, brokers)
+            comparisons.append(compare(way, reference, from_messages(outcomes, spec)))
     ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
-    matches = build_features(applications[compared], movements, spec).matches
-    return replace(_report(scorer.bundle.bundle_id, ids, compared, reference, comparisons), matches=matches)
+    matches = build_features(asked, movements, spec).matches
+    report = _report(scorer.bundle.bundle_id, ids, compared, reference, comparisons)
+    return replace(report, matches=matches, history=history)
 
 
 def once(applications: pl.DataFrame) -> list[int]:

@@ -66,7 +66,7 @@ def _settings(question: Question, brokers: str, *, embedded: bool) -> StreamSett
 def _command(question: Question, settings: StreamSettings) -> list[object]:
     names = ("brokers", "bundle", "input", "output", "dead_letters", "group", "delivery", "max_reject_share")
     flags = [part for name in names for part in (f"--{name.replace('_', '-')}", getattr(settings, name))]
-    return [*question.command, "stream", "run", *flags]
+    return [*question.command, "stream", "run", *flags, *question.history]
 
 
 @dataclass(slots=True)

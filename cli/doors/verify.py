@@ -11,6 +11,7 @@ import typer
 from cli.console import say, say_table, stages
 from cli.doors.score import match_rows
 from cli.options import Applications, BundleOption, Encoding, Events, Separator, csv_dialect
+from features.errors import SettingsError
 from storage.durable import replace_files
 from storage.targets import prepare_folder
 
@@ -35,21 +36,35 @@ def verify(  # noqa: PLR0917 - typer takes options by name
             help="Kafka brokers for the stream, where new topics stay; else an embedded one.", show_default=False
         ),
     ] = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Put the events through a history store: the doors are asked without them."),
+    ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            help="With --history: make the store there, postgresql://..., where it stays; else in a temporary folder.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     separator: Separator = None,
     encoding: Encoding = None,
 ) -> None:
     """Score your applications at every door, each in a process of its own; exit 7 if one bit differs."""
+    if store is not None and not history:
+        raise SettingsError("--store: expected together with --history, which puts the events there.")
     if out is not None:
         prepare_folder(out)
     from verify import Question
     from verify import verify as run
 
     dialect = csv_dialect(separator, encoding) if separator or encoding else None
-    question = Question(bundle=bundle.resolve(), applications=applications, events=events, dialect=dialect)
+    question = Question(bundle=bundle.resolve(), applications=applications, events=events, dialect=dialect, store=store)
     with stages("Verifying", 5) as stage:
-        report = run(question, brokers, stage)
+        report = run(question, brokers, stage, history=history)
     text = json.dumps(report.document(), indent=2, ensure_ascii=False)
     if out is not None:
         replace_files({out: text.encode() + b"\n"})
@@ -79,6 +94,7 @@ def _say(report: "Report") -> None:
     )
     say()
     if report.agree:
-        say(f"Every bit of {len(report.columns)} columns agrees.")
+        through = "" if not report.history else " The doors took the events from a history store."
+        say(f"Every bit of {len(report.columns)} columns agrees.{through}")
     else:
         say(f"First application that differs: {report.first_application_id}")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,7 @@ from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
 from tests.kafka_broker import KafkaServer
+from tests.postgres import PostgresServer, find_tools
 from verify.doors import Question
 from verify.run import verify
 
@@ -74,6 +76,56 @@ def test_10_000_dirty_applications_get_the_same_bits_at_every_door(
     assert codes["event_amount_too_many_decimals"] == 2
     assert report["decisions"] + sum(codes.values()) + 8 == report["applications"]
     assert "Every bit" in done.stdout
+
+
+@pytest.fixture(params=["a folder", "PostgreSQL"])
+def store_flags(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    if request.param == "a folder":
+        yield []
+        return
+    server = PostgresServer(find_tools()).make()
+    yield ["--store", server.database()]
+    server.stop()
+
+
+def wrong_events(name: str) -> list[dict[str, str | None]]:
+    """For the future, recorded before it occurred and long after, of another kind and sign, twice, by nobody."""
+    usual = {"customer_id": name, "occurred_at": "2025-01-01", "kind": "salary", "amount": "10", "recorded_at": None}
+    changes = [
+        {"occurred_at": "2199-01-01"},
+        {"recorded_at": "2024-12-31"},
+        {"recorded_at": "2199-01-01"},
+        {"amount": "-3.5"},
+        {},
+        {},
+        {"customer_id": "x" * 257},
+        {"customer_id": f" {name} "},
+    ]
+    return [usual | change for change in changes]
+
+
+def test_events_that_went_through_a_store_give_the_same_bits_at_every_door(
+    bundle: Path, store_flags: list[str], tmp_path: Path, credit: Credit
+) -> None:
+    dataset = synthetic(150, seed=12)
+    applications, events = write(dataset, tmp_path)
+    wrong = wrong_events(dataset.applications["customer_id"][10])
+    told = pl.read_csv(events, infer_schema=False)
+    pl.concat([told, pl.DataFrame(wrong, schema=told.schema)]).write_csv(events)
+    files = ("--applications", applications, "--events", events)
+    done = credit("verify", "--bundle", bundle, *files, "--history", *store_flags, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert (report["agree"], report["history"]) == (True, True)
+    assert {c["door"] for c in report["comparisons"]} == DOORS
+    assert {"event_kind_unknown_category", "event_amount_too_many_decimals"} <= report["rejects_by_code"].keys()
+    assert report["matches"]["matched_applications"] > 200
+
+
+def test_a_store_without_history_is_refused(bundle: Path, few: tuple[Path, Path], credit: Credit) -> None:
+    files = ("--bundle", bundle, "--applications", few[0], "--events", few[1])
+    done = credit("verify", *files, "--store", "somewhere")
+    assert (done.returncode, "--history" in done.stderr) == (2, True)
 
 
 CHANGES = {  # what a faulty door does to one of its decisions, and the columns in which it shows
