@@ -143,7 +143,9 @@ class _InService:
             if not self._store.state().heartbeat:
                 self._watch.log.write("history_static", reason="nothing consumes the topic of events into this store")
         limits = Limits(max_age_s=settings.history_max_age, wait_s=settings.history_wait_ms / 1000)
-        return Histories(self._store, spec, limits)
+        histories = Histories(self._store, spec, limits, count=self._watch.metrics.looked_up)
+        self._watch.metrics.history(histories.lag)
+        return histories
 
 
 def _live(settings: Settings, scorer: Scorer, log: JsonLog) -> Live:

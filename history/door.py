@@ -3,8 +3,8 @@
 An application is decided on what one snapshot of the store holds, or it is refused with a code; never on less.
 """
 
+import math
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,19 +42,20 @@ class Limits:
     most_events: int = MOST_EVENTS
 
 
-@dataclass(slots=True)
-class Counts:
-    """How many applications were looked up, and how many of their customers the store does not know."""
-
-    looked_up: int = 0
-    unknown: int = 0
-
-
 class Histories:
     """Looks up what messages lack. Safe to share between threads."""
 
-    def __init__(self, store: HistoryStore, spec: Spec, limits: Limits, now: Clock = time.time) -> None:
+    def __init__(
+        self,
+        store: HistoryStore,
+        spec: Spec,
+        limits: Limits,
+        now: Clock = time.time,
+        count: Callable[[int, int], None] = lambda _customers, _unknown: None,
+    ) -> None:
         """Hold the store against the spec. `now`: seconds since 1970.
+
+        `count` is told how many customers were looked up for decisions, and how many of them the store does not know.
 
         Raises:
             SettingsError: the store was made for another spec.
@@ -66,7 +67,7 @@ class Histories:
         self._retention = store.settings.retention_days * MICROSECONDS_PER_DAY
         self._index = {kind: i for i, kind in enumerate(spec.event_kinds)} | dict.fromkeys(spec.ignored_kinds, IGNORED)
         self._table = lru_cache(maxsize=4)(self._kind_table)
-        self._lock, self.counts = threading.Lock(), Counts()
+        self._count = count
 
     def behind(self) -> bool:
         """Return whether the store cannot be read, or whoever fills it is no longer alive."""
@@ -74,6 +75,17 @@ class Histories:
             return self._is_old(self.store.state())
         except DeliveryError:
             return True
+
+    def lag(self) -> tuple[float, float] | None:
+        """Return how many events, and for how many seconds, the store is behind the topic; None: nobody fills it."""
+        try:
+            state = self.store.state()
+        except DeliveryError:
+            return math.inf, math.inf
+        if not state.heartbeat:
+            return None
+        lacking = [max(0, end - state.positions.get(name, 0)) for name, end in state.ends.items()]
+        return sum(lacking), max(0.0, self._now() - state.heartbeat)
 
     def __call__(self, lacking: Sequence[Lacking]) -> Found:
         """Look up all of them at once; see `scoring.message.found_histories`."""
@@ -138,7 +150,8 @@ class Histories:
         unusable, ignored = self._unusable(lacking, snapshot, table)
         if unusable:
             history = history.only(kinds != _UNKNOWN)
-        self._count(snapshot.customers)
+        unknown = sum(not len(customer.records) and not customer.notes.marks for customer in snapshot.customers)
+        self._count(len(snapshot.customers), unknown)
         return Found(Stored(history, unusable, ignored), self._used(lacking, snapshot.customers, state))
 
     def _unusable(
@@ -163,12 +176,6 @@ class Histories:
     def _kind_table(self, kinds: tuple[str, ...]) -> NDArray[np.int64]:
         """Return by the store's number of a kind its index in the spec."""
         return np.array([self._index.get(kind, _UNKNOWN) for kind in kinds], dtype=np.int64)
-
-    def _count(self, customers: Sequence[Customer]) -> None:
-        unknown = sum(not len(customer.records) and not customer.notes.marks for customer in customers)
-        with self._lock:
-            self.counts.looked_up += len(customers)
-            self.counts.unknown += unknown
 
     def _used(self, lacking: Sequence[Lacking], customers: Sequence[Customer], state: State) -> Mapping[int, Used]:
         watermark = msgspec.json.encode(Watermark(state.topic, state.topic_id, state.positions))

@@ -30,6 +30,7 @@ class Bundles:
         """Nothing is opened yet."""
         self._settings, self._control, self._open = settings, control, open_bundle
         self._store: HistoryStore | None = None
+        self._asked: Histories | None = None
         self._scorer: Scorer | None = None
 
     def begin(self) -> InService:
@@ -44,6 +45,7 @@ class Bundles:
         first = self._in_service(scorer)
         control = self._control
         control.metrics = StreamMetrics(first.live)
+        control.metrics.history(lambda: None if self._asked is None else self._asked.lag())
         control.history, control.behind = first.history, first.behind
         return first
 
@@ -94,4 +96,9 @@ class Bundles:
             if not self._store.state().heartbeat:
                 log.warning("nothing consumes the topic of events into %s", self._store.where)
         most = MOST_IN_RECEIPT if settings.receipts else MOST_EVENTS
-        return Histories(self._store, spec, Limits(settings.history_max_age, settings.history_wait_ms / 1000, most))
+        limits = Limits(settings.history_max_age, settings.history_wait_ms / 1000, most)
+        self._asked = Histories(self._store, spec, limits, count=self._looked_up)
+        return self._asked
+
+    def _looked_up(self, customers: int, unknown: int) -> None:
+        self._control.metrics.looked_up(customers, unknown)

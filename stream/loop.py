@@ -43,7 +43,7 @@ from stream.answers import AnswerMessages, InService, answer_all
 from stream.client.errors import CircuitOpenError
 from stream.client.patience import Clock
 from stream.client.records import Batch, Message
-from stream.history.histories import Before, as_before
+from stream.history.histories import Redecided, as_before
 from stream.pace import Pace
 from stream.position.broker import GroupConsumer
 from stream.position.delivery import Delivery
@@ -71,7 +71,7 @@ class Worker:
     clock: Clock
     now: Clock
     unassigned: Unassigned
-    history: Before | None = None
+    redecided: Redecided | None = None
     another: Callable[[], InService | None] = lambda: None
     settled: int = 0
 
@@ -104,7 +104,9 @@ class Worker:
         bundle = self.another()
         if bundle is None:
             return
-        self.answer, self.history = bundle.answer, bundle.history
+        self.answer = bundle.answer
+        if self.redecided is not None and bundle.history is not None:
+            self.redecided = replace(self.redecided, history=bundle.history)
         self.routes = replace(self.routes, bundle_id=bundle.bundle_id)
         if bundle.live is not None:
             self.metrics.change(bundle.live)
@@ -122,7 +124,7 @@ class Worker:
         messages, began = batch.messages, self.clock()
         self.watchdog.alive(SCORE)
         answers = answer_all(self.answer, messages, self.routes.body)
-        answers = as_before(batch, answers, self.history, self.routes.body)
+        answers = as_before(batch, answers, self.redecided, self.routes.body)
         scored = self.clock()
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:

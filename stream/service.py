@@ -19,7 +19,7 @@ from stream.client.errors import ProtocolRefusedError
 from stream.client.patience import Patience, Times
 from stream.client.producer import RecordProducer
 from stream.client.records import Cluster
-from stream.history.histories import Before
+from stream.history.histories import Before, Redecided
 from stream.instance import Slot
 from stream.loop import SCORE, WRITE, Worker
 from stream.pace import Pace
@@ -148,6 +148,7 @@ def _named(settings: StreamSettings, bundle_id: str, control: Control) -> Iterat
 
 def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: str, control: Control) -> Worker:
     s, positions = brokers.settings, brokers.positions()
+    earlier = positions.earlier
     routes = Routes(
         output=s.output,
         dead_letters=s.dead_letters,
@@ -174,7 +175,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         clock=time.monotonic,
         now=time.time,
         unassigned=Unassigned(s.input, s.group),
-        history=control.history,
+        redecided=Redecided(control.history, earlier.receipts) if control.history and earlier else None,
         another=control.another,
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import promql_parser as promql
 
-from monitoring.live.metric_names import LIVE, REST, STREAM, Kind
+from monitoring.live.metric_names import HISTORY, LIVE, REST, STREAM, Kind
 
 TARGET = {"job", "instance"}  # what Prometheus adds
 OTHERS = {  # of Prometheus itself, and of the client library about the process
@@ -20,7 +20,7 @@ OTHERS = {  # of Prometheus itself, and of the client library about the process
 def known_series() -> dict[str, set[str]]:
     """Return the labels of each series by name; a histogram is three series."""
     known = dict(OTHERS)
-    for metric in (*LIVE, *STREAM, *REST):
+    for metric in (*LIVE, *HISTORY, *STREAM, *REST):
         labels = {*TARGET, *metric.labels}
         if metric.kind is Kind.HISTOGRAM:
             known |= {f"{metric.name}_{part}": labels for part in ("sum", "count")}

@@ -8,8 +8,20 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from features.matrix import FeatureTable
+from monitoring.live.history_lag import Lag, lag_families
 from monitoring.live.live import DirtCounts, Live
-from monitoring.live.metric_names import BUNDLES, CHANGES, DECIDED, DIRT, REFUSED, REST_WORKER, STREAM, Metric, served
+from monitoring.live.metric_names import (
+    BUNDLES,
+    CHANGES,
+    DECIDED,
+    DIRT,
+    HISTORY_COUNTS,
+    REFUSED,
+    REST_WORKER,
+    STREAM,
+    Metric,
+    served,
+)
 from monitoring.live.registry import Deaths, Registry
 from scoring.decisions import Decided
 from scoring.doors import REST, Door
@@ -19,15 +31,20 @@ from scoring.message import Answer
 AnswerRound = Callable[[Sequence[bytes]], list[Answer]]
 
 
+def _no_store() -> None:
+    return None
+
+
 class DoorMetrics:
     """What both doors count alike: decisions by class, refusals by code, and what is live of each decision."""
 
     def __init__(self, door: Door, metrics: tuple[Metric, ...], live: Live | None, *more: Collector) -> None:
         """Begin at zero. Without `live` only answers are counted."""
         self._door = door
-        self.registry = Registry((*metrics, *BUNDLES, DIRT), (*more, self))
+        self.registry = Registry((*metrics, *BUNDLES, *HISTORY_COUNTS, DIRT), (*more, self))
         self._decisions, self._refusals = door.metric("decisions_total"), door.metric(door.refusals)
         self._live = live
+        self._lag: Lag = _no_store
         self._children: dict[tuple[str, ...], Any] = {}
 
     def observe(self, decided: Decided, table: FeatureTable) -> None:
@@ -36,7 +53,8 @@ class DoorMetrics:
             self._live.note(decided, table)
 
     def collect(self) -> Iterator[Family]:
-        """Give Prometheus what is live of the bundle in service."""
+        """Give Prometheus what is live of the bundle in service, and how far the history store is behind."""
+        yield from lag_families(self._lag())
         if self._live is not None:
             yield from self._live.collect()
 
@@ -46,6 +64,15 @@ class DoorMetrics:
             self._count_dirt(self._live.count())
         self._live = live
         self.registry[CHANGES.name].inc()
+
+    def history(self, lag: Lag) -> None:
+        """Show how far the history store is behind."""
+        self._lag = lag
+
+    def looked_up(self, customers: int, unknown: int) -> None:
+        """Count customers who were looked up in the history store, and those whom it does not know."""
+        for metric, count in zip(HISTORY_COUNTS, (customers, unknown), strict=True):
+            self.registry[metric.name].inc(count)
 
     def bundle_refused(self, *, refused: bool) -> None:
         """Note whether the bundle that should be served is refused."""

@@ -3,9 +3,9 @@
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from monitoring.live.metric_names import LIVE
+from monitoring.live.metric_names import HISTORY, LIVE
 
-_METRICS = {metric.name: metric for metric in LIVE}
+_METRICS = {metric.name: metric for metric in (*LIVE, *HISTORY)}
 
 
 def gauge(name: str, values: dict[str, float]) -> Family:

@@ -85,6 +85,26 @@ LIVE = (
     _gauge("credit_class_psi", "Population stability index of the mix of credit classes, window against training."),
 )
 
+HISTORY_COUNTS = (
+    _counter("credit_history_customers_total", "Customers who were looked up in the history store for a decision."),
+    _counter(
+        "credit_history_unknown_customers_total",
+        "Those of them of whom the store knows no event: they are decided as customers who did nothing.",
+    ),
+)
+HISTORY_LAG = (
+    _gauge(
+        "credit_history_lag_messages",
+        "Events that the topic held when the store's consumer last looked, and the store did not.",
+    ),
+    _gauge(
+        "credit_history_lag_seconds",
+        "Seconds since the store last held all that the topic held; +Inf: it cannot be read. The door refuses above "
+        "its history_max_age.",
+    ),
+)
+HISTORY = (*HISTORY_COUNTS, *HISTORY_LAG)
+
 STREAM = (
     _counter("credit_stream_messages_total", "Messages settled: each became a decision or a dead letter."),
     _counter("credit_stream_decisions_total", "Decisions written and committed, by credit class.", "credit_class"),

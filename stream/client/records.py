@@ -87,8 +87,8 @@ class Committed(NamedTuple):
     mark: str
 
 
-class Half(NamedTuple):
-    """The decision or the receipt that was committed without the other. `about`: whether it is this message's."""
+class Trace(NamedTuple):
+    """A record that tells what became of a message. `about`: whether it was this one."""
 
     record: Message
     about: About
@@ -103,8 +103,8 @@ class Beginning(NamedTuple):
 
     offset: int
     decided: Mapping[int, About] = _NONE
-    halves: Mapping[int, Half] = _NONE
-    before: Mapping[int, Message] = _NONE
+    halves: Mapping[int, Trace] = _NONE
+    before: Mapping[int, Trace] = _NONE
 
 
 @dataclass(frozen=True, slots=True)

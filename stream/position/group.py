@@ -7,7 +7,7 @@ from features.errors import DeliveryError
 from stream.client.client import Config, TopicPartition, translate
 from stream.client.errors import RESET_OFFSETS, RetriableError, translated
 from stream.client.reading import ANSWER_S, Reading
-from stream.client.records import About, Beginning, Committed, Half, Message
+from stream.client.records import About, Beginning, Committed, Message, Trace
 from stream.position.proofs import FalseClaims
 
 __all__ = ["Group"]
@@ -33,8 +33,8 @@ class Group(Reading):
         self.waits: dict[int, DeliveryError] = {}  # why partitions cannot begin
         self._place: dict[int, int] = {}  # where partitions go on that are not read now, as far as is known
         self._left_out: dict[int, dict[int, About]] = {}  # decided, and still ahead
-        self._halves: dict[int, dict[int, Half]] = {}  # decided in half, and still ahead
-        self._before: dict[int, dict[int, Message]] = {}  # earlier decisions of what is still ahead
+        self._halves: dict[int, dict[int, Trace]] = {}  # decided in half, and still ahead
+        self._before: dict[int, dict[int, Trace]] = {}  # earlier decisions of what is still ahead
 
     def committed(self, partitions: Iterable[int]) -> dict[int, int | None]:
         """Return the group's committed offsets, None where there is none; waits for transactions under way."""
@@ -95,7 +95,7 @@ class Group(Reading):
         if not any(self._before.values()):
             return {}
         found = [(m, self._before.get(m.partition, {}).pop(m.offset, None)) for m in messages]
-        return {m.place: decision for m, decision in found if decision is not None}
+        return {m.place: trace.record for m, trace in found if trace is not None and trace.about(m)}
 
     def ahead(self, partition: int) -> bool:
         """Return whether messages that are decided already lie ahead in a partition."""

@@ -33,7 +33,7 @@ from stream.client.errors import (
     PersonNeededError,
     RetriableError,
 )
-from stream.client.records import About, Beginning, Committed, Half, Message, Target
+from stream.client.records import About, Beginning, Committed, Message, Target, Trace
 from stream.position.earlier import Earlier
 from stream.position.evidence import Evidence
 from stream.position.group import Group
@@ -230,7 +230,7 @@ class Positions:
         settled: dict[int, About] = dict.fromkeys(range(offset, place), _by_the_mark)
         settled.update({o: self._about(record) for o, record in decided.items() if o >= offset})
         left_out = {o: about for o, about in settled.items() if o not in gone and o not in halves}
-        return Beginning(offset, left_out, {o: Half(record, self._about(record)) for o, record in halves.items()})
+        return Beginning(offset, left_out, {o: Trace(record, self._about(record)) for o, record in halves.items()})
 
     def _about(self, record: Message) -> About:
         claim = self._written.claim(record)

@@ -205,8 +205,7 @@ def test_the_stream_decides_without_events_with_the_same_bits_and_receipts_repla
     stage.publish(*map(bare, carried))
     source, output, dead = stage.topics
     receipts, log = f"receipts-{stage.name}", topics.store.parent / "decisions"
-    new = NewTopic(receipts, 4, 1, config={"max.message.bytes": str(INPUT_LIMIT + HEADROOM_BYTES)})
-    topics.admin_of(lambda admin: admin.create_topics([new]))[receipts].result(PATIENCE_S)
+    _add_receipts(topics, stage)
     flags = ["--input", source, "--output", output, "--dead-letters", dead, "--receipts", receipts]
     run = ["stream", "run", "--bundle", scorer.bundle.path, "--brokers", topics.address, *flags]
     group = ["--group", stage.name, "--stop-when-idle", 0.5]
@@ -226,29 +225,48 @@ def test_the_stream_decides_without_events_with_the_same_bits_and_receipts_repla
     assert replayed.returncode == 0, replayed.stderr + replayed.stdout
 
 
-def test_a_message_that_is_decided_again_has_the_same_bits_whatever_events_came_since(
+def test_a_message_that_is_decided_again_has_the_same_bits_whatever_became_of_its_events(
     topics: Topics, stage: Stage, scorer: Scorer, dataset: Dataset
 ) -> None:
-    """After a transaction that was aborted, and after an operator has set the offset back."""
+    """After a transaction that was aborted, after an operator has set the offset back, and after an erasure."""
     given, spec = messages(dataset), scorer.bundle.spec
     third = len(given) // 3
     topics.create().publish(*given[:third])
     assert topics.consume().returncode == 0
+    _add_receipts(topics, stage)
     applications = dataset.applications.filter(pl.col("customer_id") < CUSTOMERS)
     bare_ones = [bare(m.body) for m in to_messages(applications, dataset.events.clear(), spec)]
     stage.publish(*bare_ones)
     aborted = _aborted(topics, stage, scorer, bare_ones)
+
+    def decided_again(*flags: object) -> None:
+        done = _run(topics, stage, scorer, *flags)
+        assert done.returncode == 0, done.stderr
+        found = [seen.value for seen in read_topic(topics.address, stage.topics[1])]
+        assert found[-len(aborted) :] == aborted
+        _set_back(topics, stage)
+
     for part in (given[third : 2 * third], given[2 * third :]):
         topics.publish(*part)
         assert topics.consume().returncode == 0
-        _run(topics, stage, scorer)
-        found = [seen.value for seen in read_topic(topics.address, stage.topics[1])]
-        assert found[-len(aborted) :] == aborted
+        decided_again("--receipts", f"receipts-{stage.name}")
         with topics.opened() as store:
             newer = MessageScorer(scorer, None, Histories(store, spec, Limits(3600))).answer(bare_ones)
         assert [answer.decision for answer in newer if answer.decision] != aborted
-        _set_back(topics, stage)
-    assert len(found) == 2 * len(aborted)
+    control = ["--topic", topics.events, "--control", f"control-{topics.name}", "--brokers", topics.address]
+    erased = json.loads(aborted[0])["customer_id"]
+    assert topics.credit("history", "erase", "--customer-id", erased, *control).returncode == 0
+    assert topics.consume().returncode == 0
+    decided_again("--receipts", f"receipts-{stage.name}")
+    refused = _run(topics, stage, scorer)
+    assert refused.returncode == 9, refused.stderr
+    assert "no longer holds what" in " ".join(refused.stderr.split())
+
+
+def _add_receipts(topics: Topics, stage: Stage) -> None:
+    receipts = f"receipts-{stage.name}"
+    new = NewTopic(receipts, 4, 1, config={"max.message.bytes": str(INPUT_LIMIT + HEADROOM_BYTES)})
+    topics.admin_of(lambda admin: admin.create_topics([new]))[receipts].result(PATIENCE_S)
 
 
 def _aborted(topics: Topics, stage: Stage, scorer: Scorer, bodies: list[bytes]) -> list[bytes]:
@@ -268,12 +286,11 @@ def _aborted(topics: Topics, stage: Stage, scorer: Scorer, bodies: list[bytes]) 
     return [answer.decision for answer in answers if answer.decision]
 
 
-def _run(topics: Topics, stage: Stage, scorer: Scorer) -> None:
+def _run(topics: Topics, stage: Stage, scorer: Scorer, *more: object) -> "subprocess.CompletedProcess[str]":
     source, output, dead = stage.topics
-    flags = ["--input", source, "--output", output, "--dead-letters", dead, "--group", stage.name]
+    flags = ["--input", source, "--output", output, "--dead-letters", dead, "--group", stage.name, *more]
     run = ["stream", "run", "--bundle", scorer.bundle.path, "--brokers", topics.address, *flags]
-    done = topics.credit(*run, "--stop-when-idle", 0.5, "--history", topics.store, "--history-max-age", 3600)
-    assert done.returncode == 0, done.stderr
+    return topics.credit(*run, "--stop-when-idle", 0.5, "--history", topics.store, "--history-max-age", 3600)
 
 
 def _set_back(topics: Topics, stage: Stage) -> None:

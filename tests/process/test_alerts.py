@@ -15,7 +15,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.live.metric_names import LIVE, REST, STREAM
+from monitoring.live.metric_names import HISTORY, LIVE, REST, STREAM
 from tests.conftest import PROJECT
 from tests.promql import OTHERS, alerts, alerts_table, labels, names
 from tests.waiting import PATIENCE_S
@@ -93,7 +93,7 @@ def test_every_metric_is_shown_or_watched() -> None:
     used = {name for rule in ALERTS.values() for name in names(rule["expr"])}
     used |= {name for panel in PANELS for expression in expressions(panel) for name in names(expression)}
     series = {re.sub("_(bucket|sum|count)$", "", name) for name in used - OTHERS.keys()}
-    assert series == {metric.name for metric in (*LIVE, *STREAM, *REST)}
+    assert series == {metric.name for metric in (*LIVE, *HISTORY, *STREAM, *REST)}
 
 
 @pytest.mark.process

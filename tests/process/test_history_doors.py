@@ -2,8 +2,10 @@
 
 import contextlib
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import numpy as np
@@ -16,13 +18,14 @@ from receipts.lines import line_head, receipt_line
 from recipes.dataset import Dataset
 from scoring.message.decoder import Refusal
 from scoring.message.from_tables import to_messages
-from scoring.message.message_scorer import MessageScorer
+from scoring.message.message_scorer import Answer, MessageScorer
 from scoring.message.refusal_codes import HISTORY_EXPECTED
 from scoring.scorer import Scorer
 from stream.client.errors import PersonNeededError
 from stream.client.records import Message
 from stream.history.histories import WATERMARK, FromStore
 from tests.conftest import PROJECT, Credit
+from tests.live_doors import Metrics
 from tests.rest_door import FRAMEWORKS, running
 
 
@@ -53,6 +56,8 @@ def test_rest_answers_without_events_as_with_them(
     assert any(answer.refusal for answer in expected)
     with running(scorer.bundle.path, tmp_path, framework, "--history", store) as door:
         assert door.ask("GET", "/readyz").status == 200
+        text = door.ask("GET", "/metrics").body.decode()
+        assert "credit_history_lag" not in text, "nobody fills this store"
         for message, answer in zip(messages, expected, strict=True):
             for body in (bare(message), message):
                 reply = door.score(body)
@@ -60,15 +65,49 @@ def test_rest_answers_without_events_as_with_them(
                 assert reply.body == answer.decision or reply.json["code"] == refused
                 looked_up = refused is None and body != message
                 assert ("history-watermark" in reply.headers) == looked_up
+        seen = Metrics(door.ask("GET", "/metrics").body.decode())
+        assert seen["credit_history_customers_total"] > seen["credit_history_unknown_customers_total"] == 0
         batch = door.ask("POST", "/v1/score/batch", b"[" + b",".join(map(bare, messages)) + b"]")
     with contextlib.closing(open_store(str(store))) as opened:
         positions = opened.state().positions
     assert json.loads(batch.headers["history-watermark"]) == {"topic": "", "topic_id": "", "positions": positions}
 
 
-def test_a_message_is_decided_again_on_what_was_seen_then_or_on_its_receipt(
-    scorer: Scorer, dataset: Dataset, tmp_path: Path
-) -> None:
+@dataclass
+class Once:
+    """A message that was decided on ten events, after which the store got more."""
+
+    store: HistoryStore
+    messages: MessageScorer
+    message: bytes
+    first: Answer
+    customer: str
+
+    @property
+    def watermark(self) -> bytes:
+        assert self.first.history is not None
+        return self.first.history.watermark
+
+    @property
+    def receipt(self) -> Message:
+        place = b'{"topic":"in","partition":0,"offset":0}'
+        return self.record(receipt_line(line_head("stream", 0.0), place, self.message, self.first))
+
+    @property
+    def decision(self) -> Message:
+        return self.record(self.first.decision)
+
+    def record(self, value: bytes | None) -> Message:
+        bundle_id = self.messages.scorer.bundle.bundle_id.encode()
+        return Message("t", 0, 0, b"", value, [(WATERMARK, self.watermark), ("bundle_id", bundle_id)], 0)
+
+    def erase(self) -> None:
+        state = self.store.state()
+        self.store.apply(Change(before=state, after=state, erasures=[(self.customer, Erasure({"0": 5}, 0))]))
+
+
+@pytest.fixture
+def once(scorer: Scorer, dataset: Dataset, tmp_path: Path) -> Iterator[Once]:
     store = create_store(str(tmp_path / "store"), scorer.bundle.spec)
     customer = dataset.applications["customer_id"][100]
     events = dataset.events.filter(pl.col("customer_id") == customer)
@@ -77,32 +116,71 @@ def test_a_message_is_decided_again_on_what_was_seen_then_or_on_its_receipt(
         bare(m.body)
         for m in to_messages(dataset.applications.filter(customer_id=customer)[-1:], events, scorer.bundle.spec)
     ]
-    from_store = FromStore(messages, 0, lambda: False)
     assert [a.refusal.code for a in messages.answer([message]) if a.refusal] == ["history_incomplete"]
     consume(store, events.head(10), 0)
-    (first,) = from_store.answer([message])
-    assert first.history is not None
-    receipt = receipt_line(line_head("stream", 0.0), b'{"topic":"in","partition":0,"offset":0}', message, first)
-    headers = [(WATERMARK, first.history.watermark)]
+    (first,) = messages.answer([message])
     consume(store, events.tail(-10), 10)
-    (newer,) = from_store.answer([message])
+    (newer,) = messages.answer([message])
     assert newer.decision != first.decision
-    halves = [Message("t", 0, 0, b"", value, headers, 0) for value in (first.decision, receipt)]
-    for half in halves:
-        again = from_store.again(message, half)
-        assert again is not None
-        assert again.history is not None
-        assert (again.decision, again.history.watermark) == (first.decision, first.history.watermark)
-    state = store.state()
-    erasure = Erasure({"0": 5}, 0)
-    store.apply(Change(before=state, after=state, erasures=[(customer, erasure)]))
-    again = from_store.again(message, halves[1])
-    assert again is not None
-    assert again.decision == first.decision
-    with pytest.raises(PersonNeededError, match="receipt"):
-        from_store.again(message, halves[0])
-    assert from_store.again(message, halves[0]._replace(headers=())) is None
+    yield Once(store, messages, message, first, customer)
     store.close()
+
+
+def same(once: Once, again: Answer | None) -> bool:
+    assert again is not None
+    assert again.history is not None
+    return (again.decision, again.history.watermark) == (once.first.decision, once.watermark)
+
+
+def test_a_message_is_decided_again_on_what_was_seen_then_or_on_its_receipt(once: Once) -> None:
+    from_store = FromStore(once.messages, 0, lambda: False)
+    assert all(same(once, from_store.again(once.message, half)) for half in (once.decision, once.receipt))
+    once.erase()
+    assert same(once, from_store.again(once.message, once.receipt))
+    with pytest.raises(PersonNeededError, match="receipt"):
+        from_store.again(once.message, once.decision)
+    assert from_store.again(once.message, once.decision._replace(headers=())) is None
+
+
+def test_what_an_earlier_decision_saw_comes_from_the_store_then_from_its_receipt_else_a_person_is_needed(
+    once: Once,
+) -> None:
+    from_store = FromStore(once.messages, 0, lambda: False)
+
+    def before(decision: Message, *receipts: Message | None) -> Answer | None:
+        (answer,) = from_store.before([once.message], [decision], lambda _: list(receipts))
+        return answer
+
+    other = json.dumps(json.loads(once.first.decision or b"{}") | {"credit_score": 1}).encode()
+    assert same(once, before(once.decision)), "the store holds it"
+    assert before(once.record(other)) is None, "somebody else wrote it"
+    once.erase()
+    again = before(once.decision, once.receipt)
+    assert same(once, again), "the receipt holds it"
+    assert again is not None
+    assert again.history is not None
+    assert once.first.history is not None
+    assert json.loads(again.history.events()) == json.loads(once.first.history.events()), "for the next receipt"
+    for receipt in (None, once.record(b"{}"), once.record(None)):
+        with pytest.raises(PersonNeededError, match="no longer holds what this decision saw"):
+            before(once.decision, receipt)
+    headers = [(WATERMARK, once.watermark), ("bundle_id", b"another")]
+    assert before(once.decision._replace(headers=headers)) is None, "another bundle decides on what is known now"
+
+
+def test_a_store_that_cannot_be_read_is_no_lost_history(once: Once) -> None:
+    """A server that restarts in this moment: nothing is decided, no person is asked for."""
+    lost = DeliveryError("away")
+
+    def away(_names: object) -> NoReturn:
+        raise lost
+
+    once.store.read = away  # type: ignore[method-assign]
+    from_store = FromStore(once.messages, 0, lambda: False)
+    with pytest.raises(DeliveryError, match="behind"):
+        from_store.again(once.message, once.decision)
+    with pytest.raises(DeliveryError, match="behind"):
+        from_store.before([once.message], [once.decision], lambda _: [once.receipt])
 
 
 def consume(store: HistoryStore, events: pl.DataFrame, offset: int) -> None:
@@ -123,17 +201,20 @@ def test_a_store_that_is_behind_is_waited_for_and_a_message_may_ask_for_an_event
     state = store.state()
     store.apply(Change(before=state, after=msgspec.structs.replace(state, complete_since=0, positions={"0": 5})))
     now = [1000.0]
-    histories = Histories(store, scorer.bundle.spec, Limits(), lambda: now[0])
+    counted: list[tuple[int, int]] = []
+    histories = Histories(store, scorer.bundle.spec, Limits(), lambda: now[0], lambda *some: counted.append(some))
+    assert histories.lag() is None, "nobody fills it yet"
     messages = MessageScorer(scorer, None, histories)
-    store.beat(1000.0, {})
+    store.beat(1000.0, {"0": 7})
     asking = [
         json.dumps(json.loads(bare(good)) | {"history": {"partition": 0, "offset": at}}).encode() for at in (4, 5)
     ]
     seen, unseen = messages.answer(asking)
     assert seen.decision
     assert unseen.refusal == Refusal.of("history_behind", "/history")
-    assert histories.counts.unknown >= 1
+    assert counted == [(1, 1)]
     now[0] += 31
+    assert histories.lag() == (2, 31)
     assert histories.behind()
     (late,) = messages.answer([bare(good)])
     assert late.refusal == Refusal.of("history_behind")

@@ -13,7 +13,7 @@ import pytest
 
 from api.settings import Settings
 from api.tables import FLAGS, PAGE, with_tables
-from monitoring.live.metric_names import LIVE, REST, metrics_table
+from monitoring.live.metric_names import HISTORY, LIVE, REST, metrics_table
 from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
@@ -78,7 +78,7 @@ def test_the_readme_serves_an_application(bundle: Path, tmp_path: Path, door: Do
 
 def test_the_tables_are_those_of_the_product(credit: Credit) -> None:
     assert with_tables(PAGE.read_text()) == PAGE.read_text(), "python -m api.tables"
-    assert all(metrics_table(part) in (PROJECT / "docs/monitoring.md").read_text() for part in (LIVE, REST))
+    assert all(metrics_table(part) in (PROJECT / "docs/monitoring.md").read_text() for part in (LIVE, HISTORY, REST))
     said = credit("serve", "--help").stdout
     assert all(f"--{name.replace('_', '-')}" in said for name in FLAGS)
     assert all(name in Settings.model_fields for name in FLAGS)
