@@ -19,6 +19,7 @@ from history.records import (
     State,
     Void,
     before,
+    kept_as,
     visible,
 )
 from history.store import HistoryStore, StaleError, window_microseconds
@@ -50,6 +51,7 @@ __all__ = [
     "create_store",
     "export_events",
     "fingerprint",
+    "kept_as",
     "load_events",
     "open_store",
     "rows",

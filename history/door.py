@@ -4,7 +4,6 @@ An application is decided on what one snapshot of the store holds, or it is refu
 """
 
 import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from features.applications import MOST_ID_BYTES, text_reader
+from features.applications import text_reader
 from features.errors import DeliveryError
 from features.event_arrays import History
 from features.rfm import IGNORED, Stored, Unusable
 from features.spec.contract import MICROSECONDS_PER_DAY, Spec
-from history.records import CONTROL, NEVER, Customer, Snapshot, State, visible
+from history.records import CONTROL, NEVER, Customer, Snapshot, State, kept_as, visible
 from history.store import HistoryStore, window_microseconds
 from history.texts import message_events
 from scoring.message import Found, Lacking, Refusal, Used, Watermark, read_watermark
@@ -29,7 +28,6 @@ MOST_IN_RECEIPT = 4_000  # where a receipt with all of them must fit into a mess
 _UNKNOWN = -2
 _RETRY_S = 0.005
 _UNKNOWN_KIND = "event_kind_unknown_category"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 Clock = Callable[[], float]
 
 
@@ -91,7 +89,7 @@ class Histories:
         """Look up all of them at once; see `scoring.message.found_histories`."""
         as_of = self._as_of([one.as_of for one in lacking])
         try:
-            snapshot = self._read([_name(one.customer_id) for one in lacking], lacking)
+            snapshot = self._read([kept_as(one.customer_id) for one in lacking], lacking)
         except DeliveryError:
             return Found(_NOTHING, refusals=dict.fromkeys((one.row for one in lacking), _BEHIND))
         refusals = {}
@@ -116,8 +114,9 @@ class Histories:
     def _refusal(self, one: Lacking, as_of: int | None, customer: Customer, state: State) -> Refusal | None:
         if one.at is None and self._is_old(state):
             return _BEHIND
-        if one.at is not None and not _holds(state, one.at, customer):
-            return Refusal.of("history_incomplete", "/history")
+        gone = None if one.at is None else _gone(state, read_watermark(one.at), customer)
+        if gone is not None:
+            return gone
         if not _has_seen(one, state):
             return Refusal.of("history_behind", "/history")
         if state.complete_since is None or (as_of is not None and max(0, as_of - self._window) < state.complete_since):
@@ -186,23 +185,22 @@ class Histories:
         }
 
 
-def _name(cell: str | None) -> str:
-    """Return the id under which events are kept; nobody's where the application is rejected for it."""
-    name = (cell or "").strip()
-    return "" if len(name.encode()) > MOST_ID_BYTES or _CONTROL.search(name) else name
-
-
 def _positions(one: Lacking) -> dict[str, int] | None:
     """Return the positions of the decision that is made again."""
     return None if one.at is None else read_watermark(one.at).positions
 
 
-def _holds(state: State, at: bytes, customer: Customer) -> bool:
-    """Return whether what an earlier decision saw is still there, and is of the same topic."""
-    then = read_watermark(at)
+def _gone(state: State, then: Watermark, customer: Customer) -> Refusal | None:
+    """Return why what an earlier decision saw is not there: never again, or not yet in a store that went back."""
     erased = customer.erased is not None and customer.erased.control >= then.positions.get(CONTROL, 0)
-    there = all(state.positions.get(name, 0) >= position for name, position in then.positions.items())
-    return then.topic_id == state.topic_id and there and not erased
+    short = [name for name, seen in then.positions.items() if state.positions.get(name, 0) < seen]
+    if erased or then.topic_id != state.topic_id or not all(map(_is_of_topic, short)):
+        return Refusal.of("history_incomplete", "/history")
+    return _BEHIND if short else None
+
+
+def _is_of_topic(name: str) -> bool:
+    return name.isdecimal() or name == CONTROL
 
 
 def _has_seen(one: Lacking, state: State) -> bool:

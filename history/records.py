@@ -4,6 +4,7 @@ An event is identified by its place: partition and offset in the topic of events
 negative partition, one for each file, and the number of their row. So reading again never doubles.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -11,6 +12,9 @@ from hashlib import blake2b
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from features.applications import MOST_ID_BYTES
+from features.cells.texts import WHITE_SPACE
 
 NEVER = -1  # in `recorded_at`: known as it occurred
 RECORD = np.dtype(
@@ -26,6 +30,15 @@ RECORD = np.dtype(
 Records = NDArray[np.void]  # of RECORD
 Positions = Mapping[str, int]  # next offset by partition of the events ("0"), of the control topic, of loaded files
 CONTROL = "control"
+
+
+_NO_ID = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def kept_as(cell: str | None) -> str:
+    """Return the id under which a customer's events are kept; empty where no customer can have it."""
+    name = (cell or "").strip(WHITE_SPACE)
+    return "" if _NO_ID.search(name) or len(name.encode()) > MOST_ID_BYTES else name
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,7 +11,7 @@ from cli.data.spec_files import read_spec
 from cli.doors.no_stream import ANY, stream
 from cli.extras import stream_installed
 from cli.history import history_reconcile
-from cli.history.history_options import StoreOption, instant_option, positions_option
+from cli.history.history_options import StoreOption, customer_option, instant_option, positions_option
 from cli.options import Encoding, Separator, csv_dialect
 
 app = typer.Typer(no_args_is_help=True, help="Keep customers' account events, so that applications may come without.")
@@ -104,13 +104,14 @@ def show(
     """Print a customer's events, one line of JSON each, with their places; those that cannot be used as they came."""
     from history import open_store, rows, visible
 
+    name = customer_option(customer_id)
     opened = open_store(store)
-    snapshot = opened.read([customer_id.strip()])
+    snapshot = opened.read([name])
     files = {name: read for name, read in snapshot.state.positions.items() if not name.isdecimal()}
     seen = None if at is None else {**files, **positions_option(at, "--at")}
     customer = visible(snapshot.customers[0], seen)
     spec = opened.settings.spec
-    for row in rows(customer_id, customer, snapshot.state.kinds, spec.currency.minor_digits, spec.decimal):
+    for row in rows(name, customer, snapshot.state.kinds, spec.currency.minor_digits, spec.decimal):
         say(json.dumps(row, ensure_ascii=False))
     opened.close()
 

@@ -11,7 +11,7 @@ import typer
 
 from cli.console import say
 from cli.doors.settings import takes_settings
-from cli.history.history_options import StoreOption, instant_option
+from cli.history.history_options import StoreOption, customer_option, instant_option
 from cli.options import Encoding, Separator, csv_dialect
 from features.errors import SettingsError
 from stream.settings.settings import ConnectionSettings
@@ -152,10 +152,11 @@ def erase(
     from stream.client.topic_reader import TopicReader
     from stream.history import erase_message
 
+    name = customer_option(customer_id)
     reader = TopicReader(settings.connection, topic, f"credit-history-{topic}")
     until = {str(partition): high for partition, (_, high) in reader.extents().items()}
     reader.close()
-    _send(settings, control, customer_id, erase_message(customer_id, until))
+    _send(settings, control, name, erase_message(name, until))
     say(f"erasure sent to {control}; a folder's store holds the bytes until `credit history copy` makes a copy")
 
 
@@ -171,7 +172,8 @@ def void(
     """Have all stores take one event back, or the mark of one that cannot be used; `show` and dead letters name it."""
     from stream.history import void_message
 
-    _send(settings, control, customer_id, void_message(customer_id, partition, offset))
+    name = customer_option(customer_id)
+    _send(settings, control, name, void_message(name, partition, offset))
     say(f"void sent to {control}")
 
 

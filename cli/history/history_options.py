@@ -31,6 +31,21 @@ def positions_option(text: str | None, option: str) -> dict[str, int]:
     return {str(int(pair.split(":")[0])): int(pair.split(":")[1]) for pair in text.split(",")}
 
 
+def customer_option(text: str) -> str:
+    """Read a customer's id as the store has it.
+
+    Raises:
+        SettingsError: no customer can have it.
+
+    """
+    from history import kept_as
+
+    name = kept_as(text)
+    if not name:
+        raise SettingsError("--customer-id: expected 1 to 256 bytes of UTF-8 without control characters.")
+    return name
+
+
 def instant_option(text: str, option: str = "--complete-since") -> int:
     """Read an instant, microseconds since 1970.
 

@@ -7,13 +7,13 @@ over. The control topic takes `{"erase": {"customer_id", "until": {"0": 1234}}}`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from history import Erasure, Places, Void
+from history import Erasure, Places, Void, kept_as
 from scoring.message import Refusal
 from stream.client.records import Message
 
@@ -39,15 +39,18 @@ class _Event(msgspec.Struct, gc=False):
     schema_version: int = SCHEMA_VERSION
 
 
+_Offset = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+
+
 class _Place(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     customer_id: str
-    partition: int
-    offset: int
+    partition: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    offset: _Offset
 
 
 class _Erase(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     customer_id: str
-    until: dict[str, int]
+    until: dict[Annotated[str, msgspec.Meta(pattern="^[0-9]{1,9}$")], _Offset]
 
 
 class _Control(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -124,14 +127,15 @@ def read_controls(messages: Sequence[Message]) -> Controls:
             control = _control(message.value or b"")
         except _BROKEN:
             control = _Control()
-        if control.erase is not None:
-            name = control.erase.customer_id.strip()
-            found.erasures.append((name, Erasure(control.erase.until, message.offset)))
-        elif control.void is not None:
-            void = Void(control.void.partition, control.void.offset, message.offset)
-            found.voids.append((control.void.customer_id.strip(), void))
-        else:
-            found.refused.append((message, Refusal.of("message_not_json")))
+        asked = control.erase or control.void
+        name = "" if asked is None else kept_as(asked.customer_id)
+        if not name:
+            code = "message_not_json" if asked is None else "event_customer_id_unusable"
+            found.refused.append((message, Refusal.of(code)))
+        elif isinstance(asked, _Erase):
+            found.erasures.append((name, Erasure(asked.until, message.offset)))
+        elif isinstance(asked, _Place):
+            found.voids.append((name, Void(asked.partition, asked.offset, message.offset)))
     return found
 
 

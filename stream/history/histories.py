@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from features.errors import DeliveryError
-from scoring.message import Answer, MessageScorer, Used
+from scoring.message import Answer, MessageScorer, Used, read_watermark
 from stream.client.errors import PersonNeededError
 from stream.client.records import Batch, Message
 
@@ -86,8 +86,7 @@ class FromStore:
         return found
 
     def _mark(self, decision: Message) -> bytes:
-        headers = dict(decision.headers)
-        return (headers.get(WATERMARK) or b"") if headers.get("bundle_id") == self._bundle_id else b""
+        return _watermark(decision) if dict(decision.headers).get("bundle_id") == self._bundle_id else b""
 
     def _as_kept(self, decision: Message, receipt: Message | None, mark: bytes) -> Answer:
         answer = None if receipt is None else self._from_receipt(receipt, mark)
@@ -116,7 +115,7 @@ class FromStore:
             PersonNeededError: the store no longer holds that, since events expired or were erased.
 
         """
-        mark = dict(half.headers).get(WATERMARK)
+        mark = _watermark(half)
         if not mark:
             return None
         (answer,) = self.answer([body], mark)
@@ -129,6 +128,16 @@ class FromStore:
                 f"and the history store no longer holds what it was decided on. {_GO_ON}"
             )
         return carried
+
+
+def _watermark(record: Message) -> bytes:
+    """Return the watermark of a decision or receipt; empty where it has none, or what somebody else put there."""
+    mark = dict(record.headers).get(WATERMARK) or b""
+    try:
+        read_watermark(mark)
+    except _BROKEN:
+        return b""
+    return mark
 
 
 def _is_behind(answer: Answer) -> bool:

@@ -154,6 +154,9 @@ def test_what_an_earlier_decision_saw_comes_from_the_store_then_from_its_receipt
     other = json.dumps(json.loads(once.first.decision or b"{}") | {"credit_score": 1}).encode()
     assert same(once, before(once.decision)), "the store holds it"
     assert before(once.record(other)) is None, "somebody else wrote it"
+    own = once.decision
+    for mark in (b"", b"x", b"{}", b"\xff", None):
+        assert before(own._replace(headers=[(WATERMARK, mark), *own.headers[1:]])) is None
     once.erase()
     again = before(once.decision, once.receipt)
     assert same(once, again), "the receipt holds it"
@@ -166,6 +169,15 @@ def test_what_an_earlier_decision_saw_comes_from_the_store_then_from_its_receipt
             before(once.decision, receipt)
     headers = [(WATERMARK, once.watermark), ("bundle_id", b"another")]
     assert before(once.decision._replace(headers=headers)) is None, "another bundle decides on what is known now"
+
+
+def test_a_store_that_went_back_is_waited_for(once: Once) -> None:
+    """A copy that was restored, or a server's replica that was behind: it will read the same events again."""
+    from_store = FromStore(once.messages, 0, lambda: False)
+    state = once.store.state()
+    once.store.apply(Change(before=state, after=msgspec.structs.replace(state, positions={"0": 9})))
+    with pytest.raises(DeliveryError, match="behind"):
+        from_store.before([once.message], [once.decision], lambda _: [once.receipt])
 
 
 def test_a_store_that_cannot_be_read_is_no_lost_history(once: Once) -> None:
