@@ -3,6 +3,8 @@
 Beside the tables of `history.lmdb_tables` there is `about`: settings and state.
 """
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from history.store import StaleError, StoreSettings
 DATA = "data.mdb"
 MAP_GIB = 512
 _READERS = 1024
+_NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EIO)))  # what the library has no class for
 _DROPPED = 10_000  # customers that one transaction of `expire` looks at
 _state = msgspec.json.Decoder(State).decode
 _json = msgspec.json.encode
@@ -28,7 +31,8 @@ def _delivering(where: str) -> Iterator[None]:
     try:
         yield
     except lmdb.Error as error:
-        full = " The disk may be full." if isinstance(error, (lmdb.DiskError, lmdb.MapFullError)) else ""
+        known = isinstance(error, (lmdb.DiskError, lmdb.MapFullError)) or str(error).endswith(_NO_ROOM)
+        full = " The disk may be full." if known else ""
         raise DeliveryError(
             f"{where}: the history store cannot be read or written ({type(error).__name__}).{full} Reads go on where "
             "they can; start again when the cause is gone, nothing is lost."

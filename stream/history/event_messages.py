@@ -39,7 +39,7 @@ class _Event(msgspec.Struct, gc=False):
     schema_version: int = SCHEMA_VERSION
 
 
-_Offset = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+_Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class _Place(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -17,6 +17,8 @@ from recipes.dataset import Dataset
 from scoring.message.decoder import MessageDecoder
 from scoring.message.found_histories import Found
 from scoring.message.from_tables import to_messages
+from stream.client.records import Message
+from stream.history.event_messages import read_controls
 from tests.process.test_history_doors import bare
 
 NAME = "C7-0000011"
@@ -88,3 +90,27 @@ def test_a_customer_with_100_000_events_is_decided_and_one_above_the_limit_is_re
     assert live(store, spec, message).matrix.tobytes() == build_features(table, many, spec).matrix.tobytes()
     (refusal,) = look_up(store, spec, message, Limits(most_events=99_999))[1].refusals.values()
     assert refusal.code == "history_too_long"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (b'{"erase":{"customer_id":"%s","until":{"0":5}}}' % (b"x" * 257), "event_customer_id_unusable"),
+        (b'{"erase":{"customer_id":"C\\u00001","until":{"0":5}}}', "event_customer_id_unusable"),
+        (b'{"void":{"customer_id":"  ","partition":1,"offset":9}}', "event_customer_id_unusable"),
+        (b'{"erase":{"customer_id":"C","until":{"all":5}}}', "message_not_json"),
+        (b'{"erase":{"customer_id":"C","until":{"0":-1}}}', "message_not_json"),
+        (b'{"void":{"customer_id":"C","partition":1,"offset":99999999999999999999}}', "message_not_json"),
+        (b'{"void":{"customer_id":"C","partition":2147483648,"offset":9}}', "message_not_json"),
+        (None, "message_not_json"),
+    ],
+)
+def test_a_control_message_that_no_store_can_hold_is_put_aside_and_ends_no_consumer(
+    value: bytes | None, code: str, store: HistoryStore
+) -> None:
+    good = b'{"void":{"customer_id":" C ","partition":2147483647,"offset":9223372036854775807}}'
+    controls = read_controls([Message("control", 0, at, None, v, (), 0) for at, v in enumerate((value, good))])
+    assert [refusal.code for _, refusal in controls.refused] == [code]
+    state = store.state()
+    store.apply(Change(before=state, after=state, voids=controls.voids, erasures=controls.erasures))
+    assert [void.control for void in store.read(["C"]).customers[0].notes.voids] == [1]
