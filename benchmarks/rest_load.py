@@ -2,14 +2,16 @@
 
     python -m benchmarks.rest_load PORT PATH BODY CONNECTIONS SECONDS [RATE]
 
-BODY is a file that each request sends. At a fixed rate a request's time runs from the moment at which it was due, so
-that a server that falls behind is not flattered.
+BODY is a file with what requests send, one line each in turn. At a fixed rate a request's time runs from the moment at
+which it was due, so that a server that falls behind is not flattered.
 """
 
 import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import uvloop
@@ -20,8 +22,8 @@ _WARM_SECONDS = 1.0
 class _Client(asyncio.Protocol):
     """One connection, one request at a time."""
 
-    def __init__(self, request: bytes) -> None:
-        self.request = request
+    def __init__(self, requests: Iterator[bytes]) -> None:
+        self.requests = requests
         self.buffer = b""
         self.answer: asyncio.Future[bool] | None = None
 
@@ -40,7 +42,7 @@ class _Client(asyncio.Protocol):
     async def ask(self) -> bool:
         """Send one request; return whether the answer was 200."""
         self.answer = asyncio.get_running_loop().create_future()
-        self.transport.write(self.request)  # type: ignore[attr-defined]
+        self.transport.write(next(self.requests))  # type: ignore[attr-defined]
         return await self.answer
 
 
@@ -73,10 +75,10 @@ async def _at_rate(clients: list[_Client], seconds: float, rate: float) -> list[
     return list(await asyncio.gather(*[one(number) for number in range(int(seconds * rate))]))
 
 
-async def main(port: int, request: bytes, connections: int, seconds: float, rate: float) -> dict[str, float]:
+async def main(port: int, requests: Iterator[bytes], connections: int, seconds: float, rate: float) -> dict[str, float]:
     """Warm up, then measure."""
     loop = asyncio.get_running_loop()
-    pairs = [await loop.create_connection(lambda: _Client(request), "127.0.0.1", port) for _ in range(connections)]
+    pairs = [await loop.create_connection(lambda: _Client(requests), "127.0.0.1", port) for _ in range(connections)]
     clients = [client for _, client in pairs]
     warm = await _closed(clients, _WARM_SECONDS)
     began = time.perf_counter()
@@ -98,10 +100,8 @@ async def main(port: int, request: bytes, connections: int, seconds: float, rate
 
 if __name__ == "__main__":
     target, path, file, count, duration = sys.argv[1:6]
-    content = Path(file).read_bytes()
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    )
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+    asked = [f"{head}{len(line)}\r\n\r\n".encode() + line for line in Path(file).read_bytes().splitlines()]
     wanted = float(sys.argv[6]) if len(sys.argv) > 6 else 0.0
-    result = uvloop.run(main(int(target), head.encode() + content, int(count), float(duration), wanted))
+    result = uvloop.run(main(int(target), cycle(asked), int(count), float(duration), wanted))
     sys.stdout.write(json.dumps(result) + "\n")

@@ -97,9 +97,8 @@ def ask_rest(question: Question, framework: str, messages: Sequence[bytes]) -> l
         "DEADLINE_SECONDS": "120",
     }
     arguments = ("serve", "--bundle", question.bundle, "--framework", framework, "--no-auth", "--port", 0)
-    arguments += question.history
     environment = {f"CREDIT_API_{name}": value for name, value in settings.items()}
-    command = (*question.command, *arguments)
+    command = (*question.command, *arguments, *question.history)
     with running(command, framework, environment) as door, ThreadPoolExecutor(_CONNECTIONS) as pool:
         port = int(door.first_line().split()[0].rpartition(":")[2])
         shares = [range(start, len(messages), _CONNECTIONS) for start in range(_CONNECTIONS)]

@@ -90,8 +90,14 @@ def store_flags(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 
 def wrong_events(name: str) -> list[dict[str, str | None]]:
     """For the future, recorded before it occurred and long after, of another kind and sign, twice, by nobody."""
-    usual = {"customer_id": name, "occurred_at": "2025-01-01", "kind": "salary", "amount": "10", "recorded_at": None}
-    changes = [
+    usual: dict[str, str | None] = {
+        "customer_id": name,
+        "occurred_at": "2025-01-01",
+        "kind": "salary",
+        "amount": "10",
+        "recorded_at": None,
+    }
+    changes: list[dict[str, str | None]] = [
         {"occurred_at": "2199-01-01"},
         {"recorded_at": "2024-12-31"},
         {"recorded_at": "2199-01-01"},

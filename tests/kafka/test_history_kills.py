@@ -56,16 +56,17 @@ class Play:
     stage: Stage
     scorer: Scorer
     server: PostgresServer | None
+    others: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     random: random.Random = field(default_factory=lambda: random.Random(5))  # noqa: S311
 
     def __post_init__(self) -> None:
         folder, run = self.topics.store.parent, [sys.executable, "-m", "cli.main"]
         source, output, dead = self.stage.topics
         flags = [*self.topics.flags[2:], *self.store_flag]
-        worker = ["stream", "run", "--bundle", self.scorer.bundle.path, "--brokers", self.stage.address]
+        worker: list[object] = ["stream", "run", "--bundle", self.scorer.bundle.path, "--brokers", self.stage.address]
         worker += ["--input", source, "--output", output, "--dead-letters", dead, "--group", self.stage.name]
         worker += ["--receipts", self.receipts, "--history", self.store, "--history-max-age", 120]
-        commands = {
+        commands: dict[str, list[object]] = {
             "consumer": [*run, "history", "consume", *flags],
             "worker": [*run, *worker],
             "reader": [sys.executable, "-c", READ_ON, self.store],
@@ -90,9 +91,11 @@ class Play:
     def receipts(self) -> str:
         return f"receipts-{self.stage.name}"
 
-    def keep_alive(self) -> None:
+    def keep_alive(self) -> bool:
+        """Start anew what has ended."""
         for crowd in self.crowds.values():
             crowd.replace_dead(1)
+        return True
 
     def positions(self) -> dict[str, int]:
         store = open_store(self.store)
@@ -112,7 +115,7 @@ class Play:
     def goes_on(self, measure: Callable[[], object]) -> None:
         """Wait until it has changed; whoever ends meanwhile is started again."""
         before = measure()
-        assert wait_until(lambda: self.keep_alive() or measure() != before, pause_s=0.2), self.logs()
+        assert wait_until(lambda: self.keep_alive() and measure() != before, pause_s=0.2), self.logs()
 
     def kill(self, role: str) -> None:
         self.goes_on(self.decided if role == "worker" else self.positions)
@@ -127,9 +130,10 @@ class Play:
         (sleeper,) = crowd.alive
         self._stop_outside_of_a_transaction(sleeper)
         crowd.alive.clear()
+        self.others.append(sleeper)
         self.goes_on(self.positions)
         sleeper.send_signal(signal.SIGCONT)
-        assert wait_until(lambda: sleeper.poll() is not None or self.keep_alive())
+        assert wait_until(lambda: self.keep_alive() and sleeper.poll() is not None)
         assert sleeper.returncode == 4
         assert STALE in " ".join(crowd.log_of[sleeper.pid].read_text().split())
 
@@ -174,10 +178,9 @@ class Play:
         return "\n".join(crowd.logs[-1].read_text()[-1500:] for crowd in self.crowds.values() if crowd.logs)
 
     def end(self) -> None:
-        for crowd in self.crowds.values():
-            for process in crowd.alive:
-                process.kill()
-                process.wait()
+        for process in [*self.others, *(one for crowd in self.crowds.values() for one in crowd.alive)]:
+            process.kill()
+            process.wait()
 
 
 def applications(dataset: Dataset, scorer: Scorer) -> Iterator[tuple[bytes, bytes]]:
@@ -230,10 +233,10 @@ def test_kills_zombies_and_restarts_lose_and_double_nothing_and_every_decision_i
                 getattr(play, faults.pop(0))()
         while faults:
             getattr(play, faults.pop(0))()
-        assert wait_until(lambda: play.keep_alive() or len(asked.sent) >= DECISIONS, pause_s=0.2), play.logs()
+        assert wait_until(lambda: play.keep_alive() and len(asked.sent) >= DECISIONS, pause_s=0.2), play.logs()
         asked.end()
         told.end()
-        assert wait_until(lambda: play.keep_alive() or settled(stage) >= len(asked.sent), pause_s=1), play.logs()
+        assert wait_until(lambda: play.keep_alive() and settled(stage) >= len(asked.sent), pause_s=1), play.logs()
     finally:
         for load in (told, asked):
             load.cancel()

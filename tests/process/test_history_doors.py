@@ -187,7 +187,7 @@ def test_a_store_that_cannot_be_read_is_no_lost_history(once: Once) -> None:
     def away(_names: object) -> NoReturn:
         raise lost
 
-    once.store.read = away  # type: ignore[method-assign]
+    once.store.read = away  # type: ignore[method-assign, assignment]
     from_store = FromStore(once.messages, 0, lambda: False)
     with pytest.raises(DeliveryError, match="behind"):
         from_store.again(once.message, once.decision)
