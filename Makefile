@@ -30,9 +30,10 @@ kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (
 kafka-cluster: ## three real brokers on loopback from 19092 on, three copies of everything, in the foreground
 	./stream/kafka/cluster.sh
 
-soak: setup ## the kill tests of the stream and of the REST log with 200 kills, 200 changes of bundles under load, ten brokers killed behind a commit, 30 hostile links, 130 kills and 10 freezes on three brokers, far brokers (about 2 hours)
+soak: setup ## the kill tests of the stream and of the REST log with 200 kills, 200 changes of bundles under load, 30 kills of the history store over 100,000 decisions, ten brokers killed behind a commit, 30 hostile links, 130 kills and 10 freezes on three brokers, far brokers (about 2 hours)
 	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/kafka/test_stream_kills.py tests/process/test_rest_log_kills.py
 	for i in 1 2 3 4 5 6 7 8 9 10; do OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/kafka/test_stream_faults.py -k bounces || exit 1; done
+	CREDIT_HISTORY=30,100000 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=14400 tests/kafka/test_history_kills.py
 	CREDIT_CHAOS=100-129 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/kafka/test_stream_chaos.py
 	CREDIT_CLUSTER=100,30,200000,10 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=14400 tests/kafka/test_stream_cluster.py -k again
 	for far in 0.1 0.2; do CREDIT_FAR=$$far CREDIT_FAR_SECONDS=60 OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/kafka/test_stream_far.py || exit 1; done
@@ -64,11 +65,13 @@ test: lint ## lint, types and all tests
 bench: setup ## speed and memory against DuckDB, pandas and XGBoost, quality against plain models, at a tenth of the size
 	$(BIN)/python -m benchmarks tenth
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.history_speed 100000
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.history_doors 100000
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.against_plain --size 0.1 --folds 3
 
 bench-full: setup ## the same with 1M applications and 40M events; needs 16 GB of memory for the baselines; DATA=FOLDER adds public sets
 	$(BIN)/python -m benchmarks full
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.history_speed 1000000
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.history_doors 1000000
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.against_plain $(if $(DATA),--data $(DATA))
 
 docs: setup ## the pages of docs/ as a site with search, in site/, for `python -m http.server -d site`

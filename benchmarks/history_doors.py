@@ -1,6 +1,6 @@
-"""What a history store costs and saves at the doors: `python -m benchmarks.history_doors BUNDLE [CUSTOMERS]`.
+"""What a history store costs and saves at the doors: `python -m benchmarks.history_doors CUSTOMERS [BUNDLE]`.
 
-A store of so many customers (100,000) with 40 made-up events each, and of a synthetic lender, whose applications are
+A store of so many customers with 40 made-up events each, and of a synthetic lender, whose applications are
 asked for: with their 30 events in the message, and without them. REST at 500 requests a second, the stream as fast as
 it goes, each on one core; then events at 2,000 a second, until a look-up sees them. Prints JSON, with the load.
 """
@@ -23,6 +23,7 @@ import psutil
 
 from benchmarks.history_speed import made_up
 from benchmarks.rest_speed import PORT, RATE, load, serving
+from benchmarks.score_end_to_end import make_model
 from benchmarks.stream_setup import INPUT_LIMIT, PARTITIONS, Contender, broker, fill, messages_of_30_events, ours
 from history import HistoryStore, Loading, create_store, load_events, open_store
 from scoring.bundle import read_bundle
@@ -159,4 +160,5 @@ def first_after(seen: list[tuple[int, float]], offset: int) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 100_000)
+    given = Path(sys.argv[2]) if len(sys.argv) > 2 else make_model(Path("/tmp/credit-bench")) / "bundle"  # noqa: S108
+    main(given.resolve(), int(sys.argv[1]))

@@ -32,7 +32,10 @@ def init(
     from history import create_store
 
     made = create_store(store, read_spec(spec), map_gib)
-    say(f"{made.where}: keeps events for {made.settings.retention_days} days. Fill it with `credit history load`.")
+    days = made.settings.retention_days
+    say(
+        f"{made.where}: keeps events for {days} days. `credit history load` fills it from a file, `consume` from Kafka."
+    )
     made.close()
 
 

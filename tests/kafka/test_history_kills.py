@@ -6,7 +6,6 @@ batch over the store is held against each decision. CREDIT_HISTORY=30,100000 (`m
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -25,9 +24,9 @@ from recipes.dataset import Dataset
 from scoring.message.from_tables import encode_events, encode_messages
 from scoring.scorer import Scorer
 from tests.account import account
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, Credit
 from tests.crowd import Crowd, Load
-from tests.kafka.test_history_topic import Topics, _add_receipts
+from tests.kafka.test_history_topic import Topics, add_receipts
 from tests.kafka_broker import Seen, read_topic
 from tests.postgres import PostgresServer, find_tools
 from tests.stage import Stage
@@ -57,10 +56,9 @@ class Play:
     scorer: Scorer
     server: PostgresServer | None
     others: list["subprocess.Popen[bytes]"] = field(default_factory=list)
-    random: random.Random = field(default_factory=lambda: random.Random(5))  # noqa: S311
 
     def __post_init__(self) -> None:
-        folder, run = self.topics.store.parent, [sys.executable, "-m", "cli.main"]
+        folder, run = self.stage.folder, [sys.executable, "-m", "cli.main"]
         source, output, dead = self.stage.topics
         flags = [*self.topics.flags[2:], *self.store_flag]
         worker: list[object] = ["stream", "run", "--bundle", self.scorer.bundle.path, "--brokers", self.stage.address]
@@ -120,7 +118,7 @@ class Play:
     def kill(self, role: str) -> None:
         self.goes_on(self.decided if role == "worker" else self.positions)
         self.keep_alive()
-        self.crowds[role].kill(self.random.choice(self.crowds[role].alive))
+        self.crowds[role].kill(self.crowds[role].alive[0])
         self.keep_alive()
 
     def zombie(self) -> None:
@@ -200,18 +198,18 @@ def events(dataset: Dataset) -> Iterator[tuple[bytes, bytes]]:
 
 @pytest.fixture(params=["lmdb", "postgres"])
 def play(
-    request: pytest.FixtureRequest, topics: Topics, stage: Stage, scorer: Scorer, training_folder: Path
+    request: pytest.FixtureRequest, stage: Stage, scorer: Scorer, training_folder: Path, credit: Credit
 ) -> Iterator[Play]:
     server = PostgresServer(find_tools()).make() if request.param == "postgres" else None
+    topics = Topics(stage.address, stage.folder / "store", credit, f"e-{stage.name}").create()
     if server is not None:
         topics.store = server.database()  # type: ignore[assignment] # an address in its place
-        spec = training_folder / "spec.toml"
-        assert topics.credit("history", "init", "--spec", spec, "--store", topics.store).returncode == 0
-    topics.create()
-    _add_receipts(topics, stage)
-    made = Play(topics, stage, scorer, server)
-    yield made
-    made.end()
+    made = credit("history", "init", "--spec", training_folder / "spec.toml", "--store", topics.store)
+    assert made.returncode == 0, made.stderr
+    add_receipts(topics, stage)
+    played = Play(topics, stage, scorer, server)
+    yield played
+    played.end()
     if server is not None:
         server.stop()
 

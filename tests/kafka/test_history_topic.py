@@ -205,7 +205,7 @@ def test_the_stream_decides_without_events_with_the_same_bits_and_receipts_repla
     stage.publish(*map(bare, carried))
     source, output, dead = stage.topics
     receipts, log = f"receipts-{stage.name}", topics.store.parent / "decisions"
-    _add_receipts(topics, stage)
+    add_receipts(topics, stage)
     flags = ["--input", source, "--output", output, "--dead-letters", dead, "--receipts", receipts]
     run = ["stream", "run", "--bundle", scorer.bundle.path, "--brokers", topics.address, *flags]
     group = ["--group", stage.name, "--stop-when-idle", 0.5]
@@ -233,7 +233,7 @@ def test_a_message_that_is_decided_again_has_the_same_bits_whatever_became_of_it
     third = len(given) // 3
     topics.create().publish(*given[:third])
     assert topics.consume().returncode == 0
-    _add_receipts(topics, stage)
+    add_receipts(topics, stage)
     applications = dataset.applications.filter(pl.col("customer_id") < CUSTOMERS)
     bare_ones = [bare(m.body) for m in to_messages(applications, dataset.events.clear(), spec)]
     stage.publish(*bare_ones)
@@ -263,7 +263,7 @@ def test_a_message_that_is_decided_again_has_the_same_bits_whatever_became_of_it
     assert "no longer holds what" in " ".join(refused.stderr.split())
 
 
-def _add_receipts(topics: Topics, stage: Stage) -> None:
+def add_receipts(topics: Topics, stage: Stage) -> None:
     receipts = f"receipts-{stage.name}"
     new = NewTopic(receipts, 4, 1, config={"max.message.bytes": str(INPUT_LIMIT + HEADROOM_BYTES)})
     topics.admin_of(lambda admin: admin.create_topics([new]))[receipts].result(PATIENCE_S)

@@ -17,7 +17,7 @@ from scoring.message.from_tables import to_messages
 from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
 from tests.conftest import Credit
-from tests.process.test_history_doors import bare
+from tests.process.test_history_doors import bare, consume
 from tests.rest_door import running
 
 pytestmark = pytest.mark.process
@@ -98,6 +98,30 @@ def test_an_id_that_no_customer_can_have_is_refused(
         done = credit("history", *command, "--customer-id", name)
         assert done.returncode == 2, done.stderr
         assert "expected 1 to 256 bytes" in done.stderr
+
+
+def test_what_was_there_at_a_position_of_the_topic_shows_the_files_events_as_well(
+    dataset: Dataset, training_folder: Path, tmp_path: Path, credit: Credit
+) -> None:
+    """A file has no place in the topic: what was loaded from it was there before."""
+    store = init(credit, training_folder, tmp_path / "store")
+    own = dataset.events.filter(customer_id=NAME)
+    own.head(4).write_parquet(tmp_path / "events.parquet")
+    loaded = credit("history", "load", tmp_path / "events.parquet", "--store", store)
+    assert loaded.returncode == 0, loaded.stderr
+    with contextlib.closing(open_store(str(store))) as opened:
+        consume(opened, own[4:9], 0)
+
+    def shown(*at: str) -> list[tuple[int, int]]:
+        done = credit("history", "show", "--customer-id", f" {NAME} ", "--store", store, *at)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert {row["customer_id"] for row in rows} == {NAME}
+        return [(row["partition"], row["offset"]) for row in rows]
+
+    of_file = [(-1, row) for row in range(4)]
+    assert shown() == of_file + [(0, offset) for offset in range(5)]
+    assert shown("--at", "0:2") == [*of_file, (0, 0), (0, 1)]
+    assert shown("--at", "1:7") == of_file
 
 
 def test_a_hundred_thousand_events_are_decided_and_what_is_too_long_is_refused_by_its_code(

@@ -201,7 +201,7 @@ def consume(store: HistoryStore, events: pl.DataFrame, offset: int) -> None:
     zeros = np.zeros(events.height, np.int64)
     cleaned = clean(events, Places(zeros, offsets, zeros), store.settings.spec, before.kinds)
     after = msgspec.structs.replace(
-        before, positions={"0": offset + events.height}, kinds=cleaned.kinds, complete_since=0
+        before, positions={**before.positions, "0": offset + events.height}, kinds=cleaned.kinds, complete_since=0
     )
     store.apply(Change(before=before, after=after, events=cleaned.events))
 
