@@ -58,7 +58,7 @@ class Explainer:
 
     def __init__(self, tables: ShapTables, book: ReasonBook) -> None:
         """Prepare the look-ups; codes are sorted, members of a code keep the order of the matrix."""
-        self.tables, self.book = tables, book
+        self.tables, self.book, self._directed = tables, book, book.directed
         entries = book.entries
         codes = sorted({entry.code for entry in entries})
         code_of = np.array([codes.index(entry.code) for entry in entries])
@@ -107,7 +107,7 @@ class Explainer:
         against = self.tables.weigh(by_code, assigned).astype(np.float32).T.copy()
         by_feature = self.tables.weigh(sums, assigned)
         strong, order = against > 0, against.astype(np.float64)
-        if self.book.directed:
+        if self._directed:
             speaks = self.speaking(matrix)
             strong &= self._any(speaks & (by_feature > 0))
             by_feature = np.where(speaks, by_feature, by_feature - _LAST)
@@ -150,17 +150,21 @@ class Explainer:
         are sums of whole numbers, so the bits depend on no other row.
         """
         targets, nearest = self.tables.explained(assigned), order.argmax(axis=1)
-        before = self.tables.weigh(sums.sum(axis=1, dtype=np.int64), assigned)
-        rows = np.arange(len(matrix))
-        while len(rows):
+        before = sums.sum(axis=1, dtype=np.int64)
+        rows, first = np.arange(len(matrix)), nearest
+        while True:
+            after = self.tables.totals(self.put_right(matrix[rows], first), targets)
+            same = self.tables.weigh(before[:, rows] - after, assigned) <= LEAST_RISE
+            if not same.any():
+                return
+            rows, first = rows[same], first[same]
+            order[rows, first], strong[rows, first] = -np.inf, False
             first = order[rows].argmax(axis=1)
             left = order[rows, first] > -1.5 * _LAST  # in its own direction
             order[rows[~left], nearest[rows[~left]]] = 0.0
             rows, first = rows[left], first[left]
-            after = self.tables.weigh(self.tables.totals(self.put_right(matrix[rows], first), targets), assigned)
-            same = before[rows] - after <= LEAST_RISE
-            rows, first = rows[same], first[same]
-            order[rows, first], strong[rows, first] = -np.inf, False
+            if not len(rows):
+                return
 
     def speaking(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return features x rows: whether the value speaks against the applicant in the feature's own direction."""

@@ -42,8 +42,8 @@ def check_reasons(explainer: Explainer, matrix: Floats, assigned: Classes, judge
     rise = np.zeros(len(matrix))
     for worse in np.unique(assigned).tolist():
         rows = np.flatnonzero(assigned == worse)
-        before, then = (tables.weigh(tables.totals(m[rows], tables.explained(worse)), worse) for m in (matrix, after))
-        rise[rows] = before - then
+        before, then = (tables.totals(m[rows], tables.explained(worse)) for m in (matrix, after))
+        rise[rows] = tables.weigh(before - then, worse)
     return Checked(
         contradicting=contradicting(judge, matrix, ranked),
         weak=ranked.weak[:, 0] & (ranked.count > 0),

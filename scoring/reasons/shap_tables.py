@@ -13,25 +13,21 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BundleError
+from scoring.reasons.conditions import Conditions
 from scoring.reasons.stored_arrays import BROKEN, read_arrays
 
-GROUP_CONDITIONS = 8  # a pattern fits one byte
 _CHUNK_ROWS = 2048
 _FEW_ROWS = 96  # up to here one pass over all entries is faster than a loop over them
 _LARGEST = np.finfo(np.float32).max
-_ONE_BIT_OF_EACH_BYTE = np.uint64(
-    0x0102040810204080
-)  # times eight bytes of 0 or 1: they become the bits of the highest
 
 Floats = NDArray[np.float32]
 Int32s = NDArray[np.int32]
-Bytes = NDArray[np.uint8]
 
 
 _KINDS = {  # of arrays that are not one row of whole numbers: kind and dimensions
@@ -47,16 +43,21 @@ _KINDS = {  # of arrays that are not one row of whole numbers: kind and dimensio
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The entries of one class, sorted by feature; `starts` are the first entries of the features in `features`.
+    """What one class looks up: its groups' conditions, and its entries, sorted by feature.
 
-    `groups` and `tables` are the entries' groups and the places of their tables.
+    `groups` and `tables` are the entries' groups (by place among those of the class) and the places of their tables,
+    `starts` the first entries of the features in `features`. `steps` are the entries as (group, feature, table), by
+    group. `totals` holds for each group, from `total_starts` on, what a pattern gives to all features together.
     """
 
-    entries: Int32s
+    conditions: Conditions
     groups: Int32s
     tables: NDArray[np.intp]
     starts: NDArray[np.int64]
     features: Int32s
+    steps: tuple[tuple[int, int, Int32s], ...]
+    totals: NDArray[np.int64]
+    total_starts: NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,43 +149,34 @@ class ShapTables:
 
     @cached_property
     def _plans(self) -> tuple[_Plan, ...]:
-        plans = []
-        for number in range(self.shape[1]):
-            entries = np.flatnonzero(self.entry_class == number)
-            entries = entries[np.argsort(self.entry_feature[entries], kind="stable")]
-            features, starts = np.unique(self.entry_feature[entries], return_index=True)
-            groups, tables = self.entry_group[entries], self.entry_start[entries].astype(np.intp)
-            plans.append(_Plan(entries.astype(np.int32), groups, tables, starts, features))
-        return tuple(plans)
+        return tuple(self._plan(number) for number in range(self.shape[1]))
 
-    @cached_property
-    def _steps(self) -> tuple[tuple[tuple[int, int, Int32s], ...], ...]:
-        """For each class its entries as (group, feature, table), ordered by group."""
-        ends = self.entry_start + self._patterns_of_entry
-        columns = (self.entry_group.tolist(), self.entry_feature.tolist(), self.entry_start.tolist(), ends.tolist())
-        entries = [(group, feature, self.table[a:b]) for group, feature, a, b in zip(*columns, strict=True)]
-        return tuple(tuple(entries[i] for i in sorted(plan.entries.tolist())) for plan in self._plans)
-
-    @cached_property
-    def _runs(self) -> list[tuple[int, bool, slice]]:
-        """Slices of conditions of one feature and one comparison."""
-        keys = self.condition_feature.astype(np.int64) * 2 + self.at_least
-        bounds = np.append(np.flatnonzero(np.diff(keys, prepend=-1)), len(keys)).tolist()
-        return [(int(keys[a] // 2), bool(keys[a] % 2), slice(a, b)) for a, b in pairwise(bounds)]
-
-    @cached_property
-    def _total_tables(self) -> tuple[tuple[Int32s, NDArray[np.intp], NDArray[np.int64]], ...]:
-        """For each class its groups, where the table of each starts, and what a pattern gives to all features."""
-        found = []
-        for number in range(self.shape[1]):
-            groups = np.unique(self._plans[number].groups)
-            sizes = 1 << (self.group_conditions[groups] < len(self.threshold)).sum(axis=1)
-            starts = np.cumsum(sizes) - sizes
-            place, table = dict(zip(groups.tolist(), starts.tolist(), strict=True)), np.zeros(sizes.sum(), np.int64)
-            for group, _, entry in self._steps[number]:
-                table[place[group] : place[group] + len(entry)] += entry
-            found.append((groups.astype(np.int32), starts.astype(np.intp), table))
-        return tuple(found)
+    def _plan(self, number: int) -> _Plan:
+        entries = np.flatnonzero(self.entry_class == number)
+        used, places = np.unique(self.entry_group[entries], return_inverse=True)
+        conditions = Conditions(
+            self.condition_feature, self.threshold, self.at_least, self.group_conditions[used].reshape(-1)
+        )
+        by_feature = np.argsort(self.entry_feature[entries], kind="stable")
+        features, starts = np.unique(self.entry_feature[entries][by_feature], return_index=True)
+        begins = self.entry_start[entries]
+        ends = begins + self._patterns_of_entry[entries]
+        columns = (places.tolist(), self.entry_feature[entries].tolist(), begins.tolist(), ends.tolist())
+        steps = [(group, feature, self.table[a:b]) for group, feature, a, b in zip(*columns, strict=True)]
+        sizes = conditions.patterns
+        total_starts, totals = np.cumsum(sizes) - sizes, np.zeros(int(sizes.sum()), dtype=np.int64)
+        for group, _, table in steps:
+            totals[total_starts[group] : total_starts[group] + len(table)] += table
+        return _Plan(
+            conditions=conditions,
+            groups=places[by_feature].astype(np.int32),
+            tables=begins[by_feature].astype(np.intp),
+            starts=starts,
+            features=features,
+            steps=tuple(sorted(steps, key=itemgetter(0))),
+            totals=totals,
+            total_starts=total_starts.astype(np.intp),
+        )
 
     def totals(self, matrix: Floats, classes: Sequence[int]) -> NDArray[np.int64]:
         """Return classes x rows: the sums of `sums` over all features, for less work than these."""
@@ -192,12 +184,16 @@ class ShapTables:
         for start in range(0, len(matrix), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
             finite = np.minimum(np.maximum(matrix[rows], -_LARGEST), _LARGEST)
-            few = self._few_patterns(finite) if len(finite) <= _FEW_ROWS else None
-            columns = np.ascontiguousarray(finite.T)
+            few = len(finite) <= _FEW_ROWS
+            columns = finite if few else np.ascontiguousarray(finite.T)
             for total, number in zip(totals, classes, strict=True):
-                groups, starts, table = self._total_tables[number]
-                patterns = self._patterns(columns, groups) if few is None else few.take(groups, axis=1).T
-                total[rows] = table.take(patterns.astype(np.intp) + starts[:, None]).sum(axis=0)
+                plan = self._plans[number]
+                if few:
+                    total[rows] = plan.totals.take(plan.conditions.of_few(finite) + plan.total_starts).sum(axis=1)
+                    continue
+                own = total[rows]
+                for begin, patterns in zip(plan.total_starts.tolist(), plan.conditions.of_many(columns), strict=True):
+                    own += plan.totals[begin : begin + 256].take(patterns)
         return totals
 
     def contributions(self, matrix: Floats) -> NDArray[np.float64]:
@@ -239,40 +235,20 @@ class ShapTables:
                 self._add_many(np.ascontiguousarray(finite.T), classes, sums[:, :, rows])
         return sums
 
-    def _few_patterns(self, rows: Floats) -> NDArray[np.uint64]:
-        """Return rows x groups; for many rows `_patterns` is faster."""
-        values = rows.take(self.condition_feature, axis=1)
-        holds = np.zeros((len(rows), len(self.threshold) + 1), dtype=np.bool_)
-        holds[:, :-1] = np.where(self.at_least, values >= self.threshold, values < self.threshold)
-        eight = holds.take(self.group_conditions, axis=1).view("<u8")[:, :, 0]
-        return (eight * _ONE_BIT_OF_EACH_BYTE) >> np.uint64(56)
-
     def _add_few(self, rows: Floats, classes: Sequence[int], sums: Int32s) -> None:
-        patterns = self._few_patterns(rows)
         for total, number in zip(sums, classes, strict=True):
             plan = self._plans[number]
             if len(plan.groups):
-                index = patterns.take(plan.groups, axis=1).astype(np.intp) + plan.tables
+                index = plan.conditions.of_few(rows).take(plan.groups, axis=1) + plan.tables
                 total[plan.features] = np.add.reduceat(self.table.take(index), plan.starts, axis=1).T
 
     def _add_many(self, columns: Floats, classes: Sequence[int], sums: Int32s) -> None:
         for total, number in zip(sums, classes, strict=True):
-            groups = self._total_tables[number][0]
-            patterns = iter(self._patterns(columns, groups))
+            plan = self._plans[number]
+            patterns = plan.conditions.of_many(columns)
             current, index = -1, np.empty(0, dtype=np.intp)
-            for group, feature, table in self._steps[number]:
+            for group, feature, table in plan.steps:
                 if group != current:
-                    current, index = group, next(patterns).astype(np.intp)
+                    current, index = group, patterns[group].astype(np.intp)
                 row = total[feature]
                 np.add(row, table.take(index), out=row)
-
-    def _patterns(self, columns: Floats, groups: Int32s) -> Bytes:
-        rows = columns.shape[1]
-        holds = np.zeros((len(self.threshold) + 1, rows), dtype=np.bool_)
-        for feature, at_least, run in self._runs:
-            compare = np.greater_equal if at_least else np.less
-            compare(columns[feature], self.threshold[run, None], out=holds[run])
-        bits, patterns = holds.view(np.uint8), np.zeros((len(groups), rows), dtype=np.uint8)
-        for place in range(GROUP_CONDITIONS):
-            patterns |= bits[self.group_conditions[groups, place]] << np.uint8(place)
-        return patterns
