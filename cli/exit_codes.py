@@ -43,8 +43,8 @@ ENDINGS = (
     Ending(
         9,
         "a person must decide first (stream)",
-        "an offset is gone, the topic was made anew, decisions without an offset, a batch that cannot be "
-        "unpacked, a record "
+        "an offset is gone, the topic was made anew, decisions without an offset, a history that neither store nor "
+        "receipt holds, a batch that cannot be unpacked, a record "
         "too large for its topic, a login, right or setting that the brokers refuse for ever",
         "ends in the same way, until a person has decided",
     ),
