@@ -19,14 +19,16 @@ from typing import Any
 
 import polars as pl
 
+from batch.challengers import opened as opened_challengers
 from batch.inputs import open_inputs
 from batch.joining import advise, look_at_join
 from batch.night import Accepted, Night, Seen, frozen, judge_night
 from batch.partitions import PARTITION_BYTES, ROW, spread
 from batch.receipts import LogSettings, opened
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, refused, too_many_rejects, with_files
-from batch.score_partitions import Results, in_order, results, score_partitions
+from batch.score_partitions import Results, results, score_partitions
 from batch.spreadsheets import without_formulas
+from batch.windows import in_order
 from features.dialect import Dialect
 from scoring.decisions import decision_schema, flat_reasons
 from scoring.scorer import Scorer
@@ -57,7 +59,7 @@ class BatchJob:
     `max_reject_share`: rejected / all applications, exceeded ends the run. `partition_bytes`: how much of the tables is
     scored at a time by each of `threads`; both decide memory and speed, never a byte of the output. `dialect`: of CSV
     files, where it is not the spec's. `allow_empty_events`, `allow_degraded` (columns) and `min_matched`: see
-    `batch.night.Accepted`.
+    `batch.night.Accepted`. `challengers` decide as well, for this share of the customers: see `batch.challengers`.
     """
 
     applications: Path
@@ -72,6 +74,8 @@ class BatchJob:
     spreadsheet_safe: bool = False
     log: LogSettings | None = None
     dialect: Dialect | None = None
+    challengers: tuple[Scorer, ...] = ()
+    challenger_share: float = 1.0
 
     @property
     def accepted(self) -> Accepted:
@@ -115,7 +119,7 @@ class Stopwatch:
 
 
 def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage: None) -> dict[str, Any]:
-    """Score a file and return the run manifest that was written beside the output.
+    """Score a file and return the run manifest that was written beside the output, and accounts of challengers.
 
     Raises:
         InputError: a file cannot be used.
@@ -148,7 +152,11 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
             receipts.read_from(tables[0])
         watch.stage("score")
         scored = resources.enter_context(results(job.out, scorer.bundle.spec))
-        score_partitions(partitions, scorer, job.threads, scored, receipts)
+        challengers = resources.enter_context(
+            opened_challengers(scorer, job.challengers, job.challenger_share, job.out)
+        )
+        also = [*([] if receipts is None else [receipts.add]), challengers.add]
+        score_partitions(partitions, scorer, job.threads, scored, also)
         spec = scorer.bundle.spec
         seen = Seen(tables[1], scored, lambda: look_at_join(partitions, spec).text())
         night = judge_night(spec, frozen(scorer.bundle), seen, job.accepted)
@@ -163,7 +171,7 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         content = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
         replacement.write(job.manifest_path, lambda file: file.write(content))
         replacement.commit()
-    return manifest
+        return manifest | ({"challengers": challengers.write(job.plain)} if job.challengers else {})
 
 
 def _refuse(job: BatchJob, tables: Tables, scored: Results, night: Night, replacement: Replacement) -> None:

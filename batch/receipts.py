@@ -43,11 +43,12 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """What a partition was scored from, and what came out; `decisions` carry their row of the table."""
+    """What a partition was scored from, and what came out in how many seconds; `decisions` carry their row."""
 
     applications: pl.DataFrame
     events: pl.DataFrame
     scored: Scored
+    seconds: float = 0.0
 
 
 class Receipts:

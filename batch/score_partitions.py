@@ -1,18 +1,19 @@
 """Score partitions in parallel and put decisions and rejects back into the order of the input."""
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from batch.partitions import ROW, Partitions, Scores
-from batch.receipts import Partition, Receipts
+from batch.receipts import Partition
+from batch.windows import by_window, without
 from features.applications import identifier
 from features.errors import CreditError
 from features.rejects import APPLICATIONS, DIRT, REJECTS, rejects_frame
@@ -22,9 +23,8 @@ from scoring.decisions import decision_schema
 from scoring.scorer import Scored
 from storage.spool import Spool
 
-WINDOW_ROWS = 1 << 16
+Also = Callable[[int, Partition], None]  # safe to call from several threads
 _EVENTS_FIRST = 1 << 40  # windows of rejected events come behind those of applications
-_KEY = "|key"
 
 
 @dataclass(slots=True)
@@ -43,9 +43,9 @@ class Results:
     def add(self, scored: Scored) -> None:
         """Take one partition; safe to call from several threads."""
         own = scored.rejects["table"] == APPLICATIONS
-        self.decisions.add(_by_window(scored.decisions, ROW, 0))
-        self.rejects.add(_by_window(scored.rejects.filter(own), "row", 0))
-        self.rejects.add(_by_window(scored.rejects.filter(~own), "row", _EVENTS_FIRST))
+        self.decisions.add(by_window(scored.decisions, ROW, 0))
+        self.rejects.add(by_window(scored.rejects.filter(own), "row", 0))
+        self.rejects.add(by_window(scored.rejects.filter(~own), "row", _EVENTS_FIRST))
         with self._lock:
             self.decided.update(_counts(scored.decisions["credit_class"]))
             self.codes.update(_counts(scored.rejects["code"]))
@@ -82,9 +82,9 @@ def results(out: Path, spec: Spec) -> Iterator[Results]:
 
 
 def score_partitions(
-    partitions: Partitions, scorer: Scores, threads: int, into: Results, receipts: Receipts | None = None
+    partitions: Partitions, scorer: Scores, threads: int, into: Results, also: Sequence[Also] = ()
 ) -> None:
-    """Score all partitions, `threads` at a time; stage their receipts, if there is a log.
+    """Score all partitions, `threads` at a time, and give each to `also`, as to those that stage receipts.
 
     Raises:
         InputError: a table holds what cannot be scored.
@@ -94,8 +94,8 @@ def score_partitions(
 
     def score(number: int) -> None:
         partition = _score(partitions, scorer, number)
-        if receipts is not None:
-            receipts.add(number, partition)
+        for take in also:
+            take(number, partition)
         into.add(partition.scored)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -111,18 +111,21 @@ def score_partitions(
 def _score(partitions: Partitions, scorer: Scores, number: int) -> Partition:
     """Score one partition; rows in the result are those of the tables. Every row of a repeated id is rejected."""
     applications, events = partitions.applications.read(number), partitions.events.read(number)
+    began = time.monotonic()
     repeated = applications[ROW].is_in(partitions.repeated.implode())
     kept = applications.filter(~repeated)
     scored = scorer.score(kept.drop(ROW), events.drop(ROW))
     own = scored.rejects["table"] == APPLICATIONS
     refused, orphans = scored.rejects.filter(own), scored.rejects.filter(~own)
-    decided = _without(kept[ROW], refused["row"])
+    decided = without(kept[ROW], refused["row"])
     _check_account(kept.height, scored.decisions.height, refused.height)
     refused = refused.with_columns(row=kept[ROW].gather(refused["row"] - 1), event_row=_gather(events[ROW], refused))
     orphans = orphans.with_columns(row=events[ROW].gather(orphans["row"] - 1))
     rejects = pl.concat([refused, _doubled(applications.filter(repeated)), orphans])
     decisions = scored.decisions.with_columns(decided.alias(ROW))
-    return Partition(kept, events, Scored(decisions, rejects, scored.dirt, scored.features, scored.matches))
+    return Partition(
+        kept, events, Scored(decisions, rejects, scored.dirt, scored.features, scored.matches), time.monotonic() - began
+    )
 
 
 def _doubled(repeated: pl.DataFrame) -> pl.DataFrame:
@@ -136,12 +139,6 @@ def _doubled(repeated: pl.DataFrame) -> pl.DataFrame:
     return rejects_frame(rejects)
 
 
-def _without(rows: pl.Series, refused: pl.Series) -> pl.Series:
-    kept = np.ones(len(rows), dtype=np.bool_)
-    kept[refused.to_numpy() - 1] = False
-    return rows.filter(pl.Series(kept))
-
-
 def _gather(rows: pl.Series, refused: pl.DataFrame) -> pl.Series:
     return rows.gather(refused["event_row"] - 1)
 
@@ -152,15 +149,3 @@ def _check_account(rows: int, decisions: int, rejected: int) -> None:
             f"{rows} applications came in, {decisions} decisions and {rejected} rejects would go out. Nothing was "
             "written. This is a fault of the product: please report it."
         )
-
-
-def _by_window(frame: pl.DataFrame, row: str, first: int) -> dict[int, pl.DataFrame]:
-    key = ((pl.col(row) - 1) // WINDOW_ROWS).alias(_KEY)
-    parts = frame.with_columns(key).partition_by(_KEY, as_dict=True, include_key=False)
-    return {first + int(window): part for (window,), part in parts.items()}
-
-
-def in_order(spool: Spool, row: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a spool by window, each in the order of the input."""
-    for window in spool.keys():  # noqa: SIM118 - no mapping
-        yield spool.read(window).sort(row)

@@ -14,5 +14,6 @@ __all__ = [
     "model",
     "policy",
     "reasons",
+    "sample",
     "scorer",
 ]

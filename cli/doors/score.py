@@ -1,6 +1,7 @@
 """`credit score`: the nightly batch."""
 
 import os
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from batch import BatchJob, LogSettings, run_batch
-from cli.console import note, say, say_table, stages
+from cli.console import note, say, say_table, stages, warn
 from cli.doors.trusted import TrustOption, open_scorer
 from cli.log.log_options import PiiKey, ReceiptContent, read_pii_key
 from cli.options import (
@@ -23,6 +24,8 @@ from cli.options import (
     Separator,
     csv_dialect,
 )
+from features.errors import BundleError, SettingsError
+from scoring.scorer import Scorer
 
 app = typer.Typer()
 
@@ -55,6 +58,17 @@ def score(  # noqa: PLR0917 - typer takes options by name
         bool, typer.Option("--spreadsheet-safe", help="Keep ids that begin with = + - @ from being formulas in CSV.")
     ] = False,
     trust: TrustOption = None,
+    challenger: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--challenger",
+            help="Another bundle: what it decides goes to a file beside the output. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    challenger_share: Annotated[
+        float, typer.Option("--challenger-share", min=0.0, max=1.0, help="For this share of the customers.")
+    ] = 1.0,
 ) -> None:
     """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
     threads = len(os.sched_getaffinity(0))
@@ -71,12 +85,30 @@ def score(  # noqa: PLR0917 - typer takes options by name
         log=None if log is None else _log_settings(log, receipts, pii_key),
         dialect=csv_dialect(separator, encoding, scorer.bundle.spec.csv),
         spreadsheet_safe=spreadsheet_safe,
+        challengers=tuple(_challengers(challenger or (), scorer, trust, threads)),
+        challenger_share=challenger_share,
     )
     with stages("Scoring", 3) as stage:
         manifest = run_batch(job, scorer, stage)
     for text in manifest["notes"]:
         note(text)
     _say_run(manifest, job)
+
+
+def _challengers(paths: Sequence[Path], champion: Scorer, trust: Path | None, threads: int) -> Iterator[Scorer]:
+    """Open those that verify; one that does not is left out, so that the night does not depend on it."""
+    seen = {champion.bundle.bundle_id}
+    for path in paths:
+        try:
+            scorer = open_scorer(path, trust, threads)
+        except (BundleError, SettingsError) as error:
+            warn(f"challenger {path} is left out: {error}")
+            continue
+        if scorer.bundle.bundle_id in seen:
+            warn(f"challenger {path} is left out: its bundle decides already.")
+        else:
+            seen.add(scorer.bundle.bundle_id)
+            yield scorer
 
 
 def _log_settings(log: Path, receipts: ReceiptContent, pii_key: Path | None) -> LogSettings:
@@ -95,9 +127,19 @@ def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
     say(f"decisions    {job.out}")
     say(f"rejects      {job.rejects_path}")
     say(f"run manifest {job.manifest_path}")
+    for one in manifest.get("challengers", ()):
+        say(_challenger_line(one))
     if "receipts" in manifest:
         made = manifest["receipts"]
         say(f"receipts     {made['log']}: {made['receipts']:,} by {made['writer']}, head {made['head']}")
+
+
+def _challenger_line(one: dict[str, Any]) -> str:
+    if one["failed"]:
+        return f"challenger   {one['bundle_id'][:12]} failed: {one['failed']}"
+    dropped = f", {one['dropped']:,} left out for time" if one["dropped"] else ""
+    where = ", ".join(one["outputs"])
+    return f"challenger   {where}: {one['changed']:,} of {one['decisions']:,} decided otherwise{dropped}"
 
 
 def match_rows(matches: dict[str, Any]) -> list[tuple[object, ...]]:
