@@ -1,7 +1,7 @@
 """Which class is worse: from words that lenders use, for 0 and 1 from how rare they are, or not to be known."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from features.names import words
 from features.spec.class_values import class_value
@@ -126,11 +126,15 @@ _FLAGS = {"0", "1"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassOrder:
-    """Classes worst first, where that is known; else in any order with `decided` False. `reason` is for a person."""
+    """Classes worst first, where that is known; else in any order with `decided` False. `reason` is for a person.
+
+    `counts`: labels of each class; nothing where there are none.
+    """
 
     classes: tuple[str, ...]
     reason: str
     decided: bool = True
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def orders(self) -> tuple[tuple[str, ...], ...]:

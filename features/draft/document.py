@@ -1,5 +1,6 @@
 """The whole draft: a complete, commented spec that trains after the edits it asks for, and what needs a look."""
 
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ _ATTRIBUTES = (
     "# application is rejected instead. Ranges cut nothing that was found but what is named beside them.",
     "# Add unit and description where they help; both are shown with the feature.",
 )
+_UNIT_COST = 200
 _NO_LABELS = ClassOrder(classes=("Poor", "Standard", "Good"), reason="no labels were given, so write your own classes")
 
 
@@ -109,6 +111,7 @@ def _written(tables: Tables, order: ClassOrder, drafted: list[Drafted]) -> Draft
         groups=len(spec.groups) if spec else 0,
         looks=(
             *_order_looks(order),
+            *(f"costs: {said}; put your own into [policy.costs]" for said in _said_of_costs(order)),
             *nothing,
             *map(_as_look, decimal),
             *instants.looks,
@@ -155,7 +158,7 @@ def _class_order(tables: Tables) -> ClassOrder:
     if len(counts) < 2:
         return ClassOrder(classes=(*counts, "another class"), decided=False, reason="the labels name one class only")
     others = [name for name in labels.columns if name not in ("application_id", "credit_class", "outcome_at")]
-    return order_classes(counts, (*others, *tables.hints))
+    return replace(order_classes(counts, (*others, *tables.hints)), counts=counts)
 
 
 def _outcomes(tables: Tables, order: ClassOrder) -> Outcomes | None:
@@ -203,19 +206,45 @@ def _rest(order: ClassOrder) -> Iterator[str]:
 
 
 def _policy(order: ClassOrder) -> Iterator[str]:
-    """Costs grow with the distance; a lost good applicant costs twice a bad one accepted, once it is known who is."""
-    classes, last = order.classes, len(order.classes) - 1
+    """Costs grow with the distance and as a class is rarer, so that some are refused in a book of few defaults, too.
+
+    A lost good applicant counts twice, once it is known who is one: so an applicant is called bad where the odds of it
+    are twice those of the book, or more.
+    """
+    classes = order.classes
     yield "# EDIT: money that each mistake costs you, costs.ACTUAL = { ASSIGNED = money }; right answers cost 0."
+    yield from (f"# They are {said}." for said in _said_of_costs(order))
     if order.decided:
-        yield "# A good applicant called by the worst name is a false negative: lost business, the dearest one here."
+        yield "# A good applicant called by the worst name is a false negative: lost business, which counts twice here."
     else:
-        yield "# Both directions cost the same until you have chosen an order; then say what each of them costs."
+        yield "# Both directions are treated alike until you have chosen an order; then say what each of them costs."
     yield "[policy.costs]"
     for actual, name in enumerate(classes):
-        weight = 400 if actual == last and order.decided else 200
+        weight = _unit_cost(order, actual)
         row = ", ".join(f"{toml_text(a)} = {weight * abs(actual - assigned)}" for assigned, a in enumerate(classes))
         yield f"{toml_text(name)} = {{ {row} }}"
     yield ""
+
+
+def _unit_cost(order: ClassOrder, actual: int) -> int:
+    """Return 200 for a class whose share is that of all alike, more for a rarer one, to two digits; the best: twice."""
+    total, own = sum(order.counts.values()), order.counts.get(order.classes[actual], 0)
+    cost = _UNIT_COST * total / (len(order.classes) * own) if own else float(_UNIT_COST)
+    unit = 10 ** max(math.floor(math.log10(cost)) - 1, 0)
+    return max(round(cost / unit) * unit, 1) * (2 if order.decided and actual == len(order.classes) - 1 else 1)
+
+
+def _said_of_costs(order: ClassOrder) -> Iterator[str]:
+    """Say what the drafted costs amount to, where labels say how rare each class is."""
+    if not order.counts or not order.decided:
+        return
+    said, worst = "drafted the dearer the rarer a class is", order.classes[0]
+    if len(order.classes) == 2:
+        accepted, lost = _unit_cost(order, 0), _unit_cost(order, 1)
+        share = order.counts[worst] / sum(order.counts.values())
+        said += f", so an applicant is called {worst} from a probability of {lost / (lost + accepted):.0%} on"
+        said += f" ({share:.0%} of the labels say {worst})"
+    yield said
 
 
 def _reasons(spec: Spec | None) -> tuple[list[str], dict[str, list[str]]]:

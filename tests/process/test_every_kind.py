@@ -1,6 +1,7 @@
 """A lender whose tables have every kind of cell as people write it: all doors agree on every bit, in every spelling."""
 
 import gzip
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,10 +16,15 @@ from features.cells.day_counts import COUNTS
 from features.dialect import Dialect
 from features.matrix import build_features
 from features.spec.file import parse_spec
+from features.why_missing import marks_of
 from model_export.export import export
+from receipts.log.read import frames
+from recipes.dataset import Dataset
 from scoring.decisions import as_frame
 from scoring.message import MessageDecoder, to_messages
 from scoring.scorer import Scorer
+from tests.conftest import Credit
+from tests.receipt_parts import some_receipts, write_log
 from training.data import TrainingData
 from training.fit.fit import ModelKind
 from training.run import train
@@ -264,16 +270,19 @@ WORDS = {
 }
 
 
+def with_bureaus(cells: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """One application over and over, each time with another bureau score, and the events."""
+    applications, events, _ = as_people_write(1)
+    ids = pl.Series([f"A{i}" for i in range(len(cells))])
+    own = {"bureau": pl.Series(cells), "application_id": ids, "customer_id": pl.lit("C0")}
+    return pl.concat([applications] * len(cells)).with_columns(**own), events
+
+
 def test_a_value_that_is_of_no_use_is_not_told_as_one_that_was_not_given(bundle: Path) -> None:
     """In bulk, in a few rows and as messages alike; whatever the cell, the model sees the same missing value."""
     scorer = Scorer.open(bundle)
-    applications, events, _ = as_people_write(1)
     cells = [cell for cell in WORDS for _ in range(100)]
-    ids = {"application_id": [f"A{i}" for i in range(len(cells))], "customer_id": "C0"}
-    many = pl.concat([applications] * len(cells)).with_columns(
-        bureau=pl.Series(cells),
-        **{name: pl.Series(own) if isinstance(own, list) else pl.lit(own) for name, own in ids.items()},
-    )
+    many, events = with_bureaus(cells)
     assert len(cells) > PLAIN_ROWS
     bulk = scorer.score(many, events)
     few = [scorer.score(many[i : i + 1], events).decisions for i in range(0, len(cells), 100)]
@@ -287,3 +296,25 @@ def test_a_value_that_is_of_no_use_is_not_told_as_one_that_was_not_given(bundle:
     ]
     assert told[::100] == [{words} for words in WORDS.values()]
     assert bulk.decisions["p_bad"].n_unique() == 1
+
+
+def test_a_replay_of_feature_rows_keeps_why_a_value_is_missing(bundle: Path, tmp_path: Path, credit: Credit) -> None:
+    scorer = Scorer.open(bundle)
+    applications, events = with_bureaus([*WORDS])
+    given = Dataset(applications=applications, events=events, labels=pl.DataFrame(), spec_text="")
+    receipts = some_receipts(scorer, given, len(WORDS))
+    write_log(tmp_path / "log", [receipts])
+    done = credit("replay", tmp_path / "log", "--bundles", bundle.parent, "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["from_features"], report["different"]) == (0, len(WORDS), 0)
+    (kept,) = frames(tmp_path / "log", columns=receipts.columns)
+    told = [{r["text"] for r in row if r["text"] in WORDS.values()} for row in kept["reasons"]]
+    assert told == [{words} for words in WORDS.values()]
+    marks = marks_of(kept["feature:bureau"].to_numpy())
+    assert len(set(zip(marks.tolist(), WORDS.values(), strict=True))) == len(set(marks.tolist())) == 4
+
+    blank = pl.Series("feature:bureau", np.full(len(WORDS), np.nan, np.float32))  # the marks are lost
+    write_log(tmp_path / "other", [receipts.with_columns(blank)])
+    done = credit("replay", tmp_path / "other", "--bundles", bundle.parent, "--json")
+    assert done.returncode == 7
+    assert json.loads(done.stdout)["by_column"]["reasons"] == sum(words != "no bureau" for words in WORDS.values())
