@@ -48,7 +48,7 @@ def draft_attribute(
     name = series.name
     if not is_usable_name(name):
         return Drafted(name=name, reason="its name cannot be used in a spec; rename the column")
-    if series.dtype.is_nested() or series.dtype == pl.Binary:
+    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Duration):
         return Drafted(name=name, reason=f"holds {series.dtype.base_type()}; cast it to text or numbers")
     column = look_at(series, customers)
     tokens = missing_tokens(column)

@@ -28,7 +28,8 @@ def later_dates(
     """Say how many dates lie after `as_of`: they were not known then."""
     if as_of is None or len(lines) < 2 or not lines[1].startswith('kind = "date"'):
         return
-    days = pl.DataFrame({"cell": known.cells, "day": read_back(lines, known.cells, numeric=True).numbers})
+    read = pl.Series(read_back(lines, known.cells, numeric=True).numbers).fill_nan(None)  # NaN is above every number
+    days = pl.DataFrame({"cell": known.cells, "day": read})
     cells = series.rename("cell").to_frame().with_columns(as_of=as_of)
     late = cells.join(days, on="cell", how="left", maintain_order="left").select(pl.col("day") > pl.col("as_of"))
     rows = late.to_series().fill_null(value=False)

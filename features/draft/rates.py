@@ -43,6 +43,7 @@ class Outcomes:
         if not len(labelled):
             return 0.5
         own = column.gather(labelled)
+        own = own.cast(pl.String) if own.dtype in (pl.Categorical, pl.Enum) else own
         numeric = own.cast(pl.Float64, strict=False) if own.dtype != pl.Boolean else own.cast(pl.Float64)
         if numeric.null_count() > own.null_count():
             codes = own.cast(pl.String).rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
