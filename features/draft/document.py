@@ -230,7 +230,7 @@ def _unit_cost(order: ClassOrder, actual: int) -> int:
     """Return 200 for a class whose share is that of all alike, more for a rarer one, to two digits; the best: twice."""
     total, own = sum(order.counts.values()), order.counts.get(order.classes[actual], 0)
     cost = _UNIT_COST * total / (len(order.classes) * own) if own else float(_UNIT_COST)
-    unit = 10 ** max(math.floor(math.log10(cost)) - 1, 0)
+    unit = int(10 ** max(math.floor(math.log10(cost)) - 1, 0))
     return max(round(cost / unit) * unit, 1) * (2 if order.decided and actual == len(order.classes) - 1 else 1)
 
 

@@ -274,8 +274,8 @@ def with_bureaus(cells: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """One application over and over, each time with another bureau score, and the events."""
     applications, events, _ = as_people_write(1)
     ids = pl.Series([f"A{i}" for i in range(len(cells))])
-    own = {"bureau": pl.Series(cells), "application_id": ids, "customer_id": pl.lit("C0")}
-    return pl.concat([applications] * len(cells)).with_columns(**own), events
+    many = pl.concat([applications] * len(cells))
+    return many.with_columns(bureau=pl.Series(cells), application_id=ids, customer_id=pl.lit("C0")), events
 
 
 def test_a_value_that_is_of_no_use_is_not_told_as_one_that_was_not_given(bundle: Path) -> None:

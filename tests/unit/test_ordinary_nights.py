@@ -5,6 +5,7 @@ On counts, not on files: what batch and live doors compare is counts.
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -142,6 +143,36 @@ def test_a_handful_of_customers_never_ends_a_night() -> None:
     for customers in range(1, 10):
         found = compare_matches(reference, lender.night(customers, lost=1.0)[0])
         assert found is None or not found.gone
+
+
+def test_what_chance_may_explain_once_in_a_million_is_warned_of_and_never_gone() -> None:
+    """Of 14 customers half match at training and nobody tonight: once in 16,000 nights, and there are many nights."""
+    lender = Lender(np.random.default_rng(19), 0.5)
+    reference = frozen(*lender.night(50_000))
+    found = compare_matches(reference, lender.night(14, lost=1.0)[0])
+    assert found is not None
+    assert not found.gone
+    cells = 14  # as many cells of a column that is usable in half of them, of as many customers
+    health = ColumnHealth(column="c", cells=9000, customers=9000, unusable={"missing": 4500}, importance=1.0)
+    counts = Matches(applications=cells, customers=cells)
+    lost = [(APPLICATIONS, "c", "missing", cells)]
+    (column,) = compare_columns(replace(reference, health=(health,)), counts, lost)
+    assert not column.gone
+    counts = Matches(applications=30, customers=30)
+    (column,) = compare_columns(replace(reference, health=(health,)), counts, [(APPLICATIONS, "c", "missing", 30)])
+    assert column.gone
+
+
+def test_a_column_that_was_sparse_at_training_is_warned_of_and_never_gone() -> None:
+    lender = Lender(np.random.default_rng(20), 0.5)
+    health = ColumnHealth(column="c", cells=9000, customers=9000, unusable={"missing": 7300}, importance=1.0)
+    reference = replace(frozen(*lender.night(300)), health=(health,))
+    counts = Matches(applications=5000, customers=5000)
+    (column,) = compare_columns(reference, counts, [(APPLICATIONS, "c", "missing", 5000)])
+    assert not column.gone
+    denser = replace(health, unusable={"missing": 7100})
+    (column,) = compare_columns(replace(reference, health=(denser,)), counts, [(APPLICATIONS, "c", "missing", 5000)])
+    assert column.gone
 
 
 def test_a_training_without_matches_is_nothing_to_compare_with() -> None:
