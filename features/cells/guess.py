@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.cells.causes import Unusable
 
 STRIPPED = "_*"
-_FIRST = 1000
+_FIRST, _LOOKED_AT = 1000, 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +61,24 @@ class Found:
         return float(self.counts[wanted.to_numpy()].sum()) / max(int(self.counts.sum()), 1)
 
     def readable(self, read: Callable[[str], object]) -> float:
-        """Tell in how many rows `read` makes something else than `Unusable` of the bare text; looks at 1,000 first."""
+        """Tell in how many rows `read` makes something else than `Unusable` of the bare text.
+
+        Looks at 1,000 cells first; of more than 20,000 at the 10,000 commonest and at as many of the others, evenly.
+        What this misses is not lost in silence: a draft reads all cells by its own lines.
+        """
         first = self.bare.head(_FIRST).to_list()
-        usable = [type(read(text)) is not Unusable for text in first]
-        if len(first) == _FIRST and sum(usable) < _FIRST / 2:
+        usable = sum(type(read(text)) is not Unusable for text in first)
+        if len(first) == _FIRST and usable < _FIRST / 2:
             return 0.0
-        rest = [type(read(text)) is not Unusable for text in self.bare[_FIRST:].to_list()]
-        return self.weight(pl.Series([*usable, *rest], dtype=pl.Boolean))
+        order = np.argsort(-self.counts, kind="stable")
+        parts = [order] if len(order) <= 2 * _LOOKED_AT else [order[:_LOOKED_AT], order[_LOOKED_AT:]]
+        good = sum(self._usable_rows(part, read) for part in parts)
+        return good / max(int(self.counts.sum()), 1)
+
+    def _usable_rows(self, cells: NDArray[np.int64], read: Callable[[str], object]) -> float:
+        """Return of how many rows the cells are usable, from at most so many of them."""
+        some = cells[:: -(-len(cells) // _LOOKED_AT)] if len(cells) > 2 * _LOOKED_AT else cells
+        usable = [type(read(text)) is not Unusable for text in self.bare.gather(some).to_list()]
+        counts = self.counts[some]
+        share = float(counts[np.array(usable, dtype=bool)].sum()) / max(int(counts.sum()), 1)
+        return share * int(self.counts[cells].sum())

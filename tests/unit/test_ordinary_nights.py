@@ -175,6 +175,25 @@ def test_a_column_that_was_sparse_at_training_is_warned_of_and_never_gone() -> N
     assert column.gone
 
 
+def test_a_cause_that_is_new_is_said_although_more_cells_are_usable_than_before() -> None:
+    lender = Lender(np.random.default_rng(21), 0.5)
+    health = ColumnHealth(column="c", cells=9000, customers=9000, unusable={"missing": 2700}, importance=1.0)
+    reference = replace(frozen(*lender.night(300)), health=(health,))
+    counts = Matches(applications=5000, customers=5000)
+    (column,) = compare_columns(reference, counts, [(APPLICATIONS, "c", "unreadable", 1000)])
+    assert "80.0% of its cells are free of unreadable, 100.0% at training" in column.text
+    assert not column.gone
+
+
+def test_one_customer_of_many_applications_is_one_customer() -> None:
+    reference = frozen(*Lender(np.random.default_rng(22), 0.9).night(5000))
+    ordinary = Matches(
+        applications=1500, matched_applications=450, recent_applications=450, customers=501, matched_customers=450
+    )
+    assert compare_matches(reference, replace(ordinary, recent_applications=1350)) is None
+    assert compare_matches(reference, replace(ordinary, matched_customers=150)) is not None
+
+
 def test_a_training_without_matches_is_nothing_to_compare_with() -> None:
     lender = Lender(np.random.default_rng(18), 0.0)
     assert compare_matches(frozen(*lender.night(5000)), lender.night(5000)[0]) is None
