@@ -171,6 +171,8 @@ def test_every_column_in_both_spellings_is_named(*, labelled: bool) -> None:
         kinds = {a.name: a.kind for a in parse_spec(draft.text).attributes}
         assert LEFT_OUT & set(kinds) == set()
         assert {name: kinds.get(name) for name in KINDS} == KINDS
+        (never,) = [look for look in draft.looks if look.startswith("never: ")]
+        assert "lie after as_of" not in never, "what stands for no date lies nowhere"
 
 
 @pytest.mark.slow
