@@ -22,6 +22,7 @@ from features.spec.contract import Spec
 from scoring.bundle import Reference
 from scoring.decisions import decision_schema
 from scoring.scorer import Scored
+from storage.room import room_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +77,9 @@ def check_tables(job: Check) -> dict[str, Any]:
         for table in tables:
             resources.enter_context(table)
         reader = Unscored(job.spec)
-        partitions = resources.enter_context(spread(*tables, reader, out, job.partition_bytes))
-        scored = resources.enter_context(results(out, job.spec))
+        room = room_of(None)
+        partitions = resources.enter_context(spread(tables, reader, out, job.partition_bytes, room))
+        scored = resources.enter_context(results(out, job.spec, room))
         score_partitions(partitions, reader, job.threads, scored)
         joining = look_at_join(partitions, job.spec)
         found = _account(job, tables, scored, joining, advise(partitions, scored, tables[0].rows))

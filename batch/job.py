@@ -34,6 +34,7 @@ from scoring.decisions import decision_schema, flat_reasons
 from scoring.scorer import Scorer
 from storage.durable import Replacement, remove_parts
 from storage.locks import Lock
+from storage.room import room_of
 from storage.spool import remove_spools
 from storage.table_writer import write_frames
 from storage.targets import check_target, refuse_folders, refuse_overwriting
@@ -57,9 +58,10 @@ class BatchJob:
     """What to score and where to put it.
 
     `max_reject_share`: rejected / all applications, exceeded ends the run. `partition_bytes`: how much of the tables is
-    scored at a time by each of `threads`; both decide memory and speed, never a byte of the output. `dialect`: of CSV
-    files, where it is not the spec's. `allow_empty_events`, `allow_degraded` (columns) and `min_matched`: see
-    `batch.night.Accepted`. `challengers` decide as well, for this share of the customers: see `batch.challengers`.
+    scored at a time by each of `threads`, `memory` how many bytes the run may use in all (None: as much as is free, see
+    `storage.room`); these decide memory and speed, never a byte of the output. `dialect`: of CSV files, where it is not
+    the spec's. `allow_empty_events`, `allow_degraded` (columns) and `min_matched`: see `batch.night.Accepted`.
+    `challengers` decide as well, for this share of the customers: see `batch.challengers`.
     """
 
     applications: Path
@@ -71,6 +73,7 @@ class BatchJob:
     min_matched: float | None = None
     threads: int = 1
     partition_bytes: int = PARTITION_BYTES
+    memory: int | None = None
     spreadsheet_safe: bool = False
     log: LogSettings | None = None
     dialect: Dialect | None = None
@@ -147,11 +150,12 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         tables = open_inputs(job.applications, job.events, scorer.bundle.spec, job.dialect)
         for table in tables:
             resources.enter_context(table)
-        partitions = resources.enter_context(spread(*tables, scorer, job.out, job.partition_bytes))
+        room = room_of(job.memory)
+        partitions = resources.enter_context(spread(tables, scorer, job.out, job.partition_bytes, room))
         if receipts is not None:
             receipts.read_from(tables[0])
         watch.stage("score")
-        scored = resources.enter_context(results(job.out, scorer.bundle.spec))
+        scored = resources.enter_context(results(job.out, scorer.bundle.spec, room))
         challengers = resources.enter_context(
             opened_challengers(scorer, job.challengers, job.challenger_share, job.out)
         )

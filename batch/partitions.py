@@ -1,7 +1,8 @@
-"""Both tables on disk, cut by customer: a customer's applications and events always lie in the same partition.
+"""Both tables cut by customer: a customer's applications and events always lie in the same partition.
 
 What is computed for an application depends on its own customer alone, so partitions are scored one by one, in any
-order, and tables may be larger than memory. A small input is one partition.
+order. They lie in memory as far as there is room and else on disk, so tables may be larger than memory. A small input
+is one partition.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import polars as pl
 from features.applications import identifier
 from features.rejects import APPLICATIONS, EVENTS
 from scoring.scorer import Scored
+from storage.room import Room
 from storage.spool import Spool
 from storage.tables import SourceTable
 
@@ -44,23 +46,24 @@ class Partitions:
 
 @contextmanager
 def spread(
-    applications: SourceTable, events: SourceTable, scorer: Scores, out: Path, partition_bytes: int
+    tables: tuple[SourceTable, SourceTable], scorer: Scores, out: Path, partition_bytes: int, room: Room
 ) -> Iterator[Partitions]:
-    """Read both tables once, cut them, and keep them on disk within the block.
+    """Read both tables once, cut them, and keep them within the block: in memory as far as there is `room`.
 
     Raises:
         InputError: a table cannot be used.
         DeliveryError: there is no room for the temporary files beside the output `out`.
 
     """
+    applications, events = tables
     estimated = _APPLICATION_WEIGHT * applications.estimated_bytes() + events.estimated_bytes()
     count = -(-estimated // partition_bytes) or 1
     blocks = {APPLICATIONS: applications.blocks(), EVENTS: events.blocks()}
     empty = {name: next(its) for name, its in blocks.items()}
     scorer.score(empty[APPLICATIONS], empty[EVENTS])  # columns that lack or cannot be read end the run here
     with ExitStack() as resources:
-        spools = {name: resources.enter_context(Spool(out, _numbered(frame, 0))) for name, frame in empty.items()}
-        identifiers = resources.enter_context(Spool(out, _identifiers(_numbered(empty[APPLICATIONS], 0))))
+        spools = {name: resources.enter_context(Spool(out, _numbered(frame, 0), room)) for name, frame in empty.items()}
+        identifiers = resources.enter_context(Spool(out, _identifiers(_numbered(empty[APPLICATIONS], 0)), room))
         for name, its in blocks.items():
             _keep(its, lambda block, name=name: _add(block, name, spools[name], identifiers, count))  # type: ignore[misc]
         yield Partitions(count, spools[APPLICATIONS], spools[EVENTS], _repeated(identifiers))

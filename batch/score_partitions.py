@@ -21,6 +21,7 @@ from features.rfm import NO_MATCHES, Matches
 from features.spec.contract import Spec
 from scoring.decisions import decision_schema
 from scoring.scorer import Scored
+from storage.room import Room
 from storage.spool import Spool
 
 Also = Callable[[int, Partition], None]  # safe to call from several threads
@@ -66,8 +67,8 @@ def _counts(values: pl.Series) -> dict[str, int]:
 
 
 @contextmanager
-def results(out: Path, spec: Spec) -> Iterator[Results]:
-    """Make room for results beside the output.
+def results(out: Path, spec: Spec, room: Room) -> Iterator[Results]:
+    """Make a place for results: in memory as far as there is `room`, else beside the output.
 
     Raises:
         DeliveryError: there is none.
@@ -76,8 +77,8 @@ def results(out: Path, spec: Spec) -> Iterator[Results]:
     with ExitStack() as resources:
         decisions = pl.DataFrame(schema=decision_schema(spec)).with_columns(pl.lit(0, dtype=pl.Int64).alias(ROW))
         yield Results(
-            resources.enter_context(Spool(out, decisions)),
-            resources.enter_context(Spool(out, pl.DataFrame(schema=REJECTS))),
+            resources.enter_context(Spool(out, decisions, room)),
+            resources.enter_context(Spool(out, pl.DataFrame(schema=REJECTS), room)),
         )
 
 

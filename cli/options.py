@@ -1,5 +1,6 @@
 """Options that several commands share, and what they say together."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,29 @@ def csv_dialect(separator: str | None, encoding: str | None, otherwise: Dialect 
 
 MaxRejectShare = Annotated[
     float, typer.Option(min=0, max=1, help="More rejected applications than this share end the run with code 3.")
+]
+
+
+def _bytes(text: str) -> int:
+    """Read an amount of memory."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None or not float(found[1]):
+        raise typer.BadParameter(f"{text!r} is no amount of memory. Expected a number with MB or GB, as in 1GB.")
+    return round(float(found[1]) * _UNITS[found[2].upper()])
+
+
+_UNITS = {"MB": 10**6, "GB": 10**9}
+_AMOUNT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(MB|GB)", re.IGNORECASE)
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        "--memory",
+        parser=_bytes,
+        metavar="AMOUNT",
+        help="How much memory the run may use, as in 1GB; tables for which there is no room lie on disk for its time. "
+        "Not given: half of what is free, at most 4 GB.",
+        show_default=False,
+    ),
 ]
 AllowEmptyEvents = Annotated[bool, typer.Option("--allow-empty-events", help="Score although nobody has an event.")]
 MinMatched = Annotated[

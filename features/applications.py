@@ -66,18 +66,20 @@ def read_applications(table: pl.DataFrame, spec: Spec) -> Applications:
     required = ["as_of", *[attribute.name for attribute in spec.attributes if attribute.required]]
     dirt = {name: cells[name].dirt for name in names if cells[name].values.null_count()}
     why = {name: found for name in dirt if (found := why_of(name, cells[name], table[name], reader, spec))}
-    if bool(usable.all()) and not any(cells[name].values.null_count() for name in required):
+    doubted = ~usable
+    for name in required:
+        doubted |= cells[name].values.is_null()
+    if not doubted.any():
         return Applications(read, rejects_frame(), count_dirt(APPLICATIONS, dirt), why)
     judged = read.select(pl.col(ROW).alias("row"), "application_id", "customer_id").hstack(
         [cells[name].causes.alias(f"{name}|cause") for name in required]
     )
-    judged = judged.select("row", "application_id", *_problem(required[1:]))
-    good = judged["code"].is_null()
-    rejected = judged.filter(~good).with_columns(pl.lit(APPLICATIONS).alias("table"))
-    dirt = {
-        name: cells[name].causes.filter(good).to_list() for name in dirt
-    }  # of rejected applications it is not counted
-    return Applications(read.filter(good), rejects_frame(rejected), count_dirt(APPLICATIONS, dirt), why)
+    judged = judged.filter(doubted).select("row", "application_id", *_problem(required[1:]))
+    rejected = judged.drop_nulls("code").with_columns(pl.lit(APPLICATIONS).alias("table"))
+    good = np.ones(table.height, dtype=np.bool_)
+    good[rejected["row"].to_numpy() - 1] = False
+    dirt = {name: cells[name].dirt_among(good) for name in dirt}  # of rejected applications it is not counted
+    return Applications(read.filter(pl.Series(good)), rejects_frame(rejected), count_dirt(APPLICATIONS, dirt), why)
 
 
 def _related(cells: Mapping[str, Cells], spec: Spec) -> dict[str, Cells]:

@@ -1,4 +1,7 @@
-"""Rows on disk by key, in a temporary file that has no name: the system removes it however the run ends."""
+"""Rows by key: in memory as long as there is room, then in a temporary file without a name, which no run leaves behind.
+
+Where rows lie never shows: they come back in the order in which they were added.
+"""
 
 import os
 import tempfile
@@ -13,6 +16,7 @@ import polars as pl
 
 from features.errors import DeliveryError
 from storage.frames import packed, unpacked
+from storage.room import Room
 
 __all__ = ["Spool", "remove_spools"]
 
@@ -22,17 +26,19 @@ SUFFIX = ".spool"
 class Spool:
     """Frames of one schema, kept by an integer key, read back in the order in which they were added to that key."""
 
-    def __init__(self, out: Path, empty: pl.DataFrame) -> None:
+    def __init__(self, out: Path, empty: pl.DataFrame, room: Room) -> None:
         """Make the file in the folder of the output `out`; `empty` has the columns of all frames.
+
+        `room` is what the spools of a run share.
 
         Raises:
             DeliveryError: it cannot be made there.
 
         """
         self._folder = out.parent
-        self._empty = empty
+        self._empty, self._room = empty, room
         self._lock = threading.Lock()
-        self._segments: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._segments: dict[int, list[pl.DataFrame | tuple[int, int]]] = defaultdict(list)
         self._end = 0
         try:
             self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by __exit__
@@ -48,13 +54,17 @@ class Spool:
             DeliveryError: the disk is full or fails.
 
         """
-        contents = {key: packed(frame, "lz4") for key, frame in frames.items()}
+        held = {key: frame for key, frame in frames.items() if self._room.take(int(frame.estimated_size()))}
+        contents = {key: packed(frame, "lz4") for key, frame in frames.items() if key not in held}
         with self._lock:
             start = self._end
+            for key, frame in held.items():
+                self._segments[key].append(frame)
             for key, content in contents.items():
                 self._segments[key].append((self._end, len(content)))
                 self._end += len(content)
-        self._write(b"".join(contents.values()), start)
+        if contents:
+            self._write(b"".join(contents.values()), start)
 
     def _write(self, content: bytes, position: int) -> None:
         rest = memoryview(content)
@@ -77,10 +87,15 @@ class Spool:
 
         """
         try:
-            parts = [os.pread(self._file.fileno(), length, start) for start, length in self._segments.get(key, ())]
+            return pl.concat([self._empty, *map(self._frame, self._segments.get(key, ()))])
         except OSError as error:
             raise self._failed(error) from error
-        return pl.concat([self._empty, *map(unpacked, parts)])
+
+    def _frame(self, segment: pl.DataFrame | tuple[int, int]) -> pl.DataFrame:
+        if isinstance(segment, pl.DataFrame):
+            return segment
+        start, length = segment
+        return unpacked(os.pread(self._file.fileno(), length, start))
 
     def _failed(self, error: OSError) -> DeliveryError:
         return DeliveryError(
@@ -94,6 +109,7 @@ class Spool:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Give the room on disk back."""
+        self._segments.clear()
         self._file.close()
 
 

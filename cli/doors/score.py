@@ -20,6 +20,7 @@ from cli.options import (
     Encoding,
     Events,
     MaxRejectShare,
+    Memory,
     MinMatched,
     Separator,
     csv_dialect,
@@ -57,6 +58,7 @@ def score(  # noqa: PLR0917 - typer takes options by name
     spreadsheet_safe: Annotated[
         bool, typer.Option("--spreadsheet-safe", help="Keep ids that begin with = + - @ from being formulas in CSV.")
     ] = False,
+    memory: Memory = None,
     trust: TrustOption = None,
     challenger: Annotated[
         list[Path] | None,
@@ -82,6 +84,7 @@ def score(  # noqa: PLR0917 - typer takes options by name
         allow_degraded=tuple(allow_degraded or ()),
         min_matched=min_matched,
         threads=threads,
+        memory=memory,
         log=None if log is None else _log_settings(log, receipts, pii_key),
         dialect=csv_dialect(separator, encoding, scorer.bundle.spec.csv),
         spreadsheet_safe=spreadsheet_safe,

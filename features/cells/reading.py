@@ -67,6 +67,11 @@ class Cells:
         known = [] if self.known is None else self.known.to_list()
         return known + [MISSING] * (self.values.null_count() - len(known) + known.count(None))
 
+    def dirt_among(self, kept: NDArray[np.bool_]) -> list[str | None]:
+        """The same of the rows that are kept."""
+        known = None if self.known is None or self.rows is None else self.known.filter(pl.Series(kept[self.rows]))
+        return Cells(self.values.filter(pl.Series(kept)), known=known).dirt
+
 
 def related(cells: Cells, values: pl.Series) -> Cells:
     """Put other values in the place of those of cells; where there is none any more, the cause is AFTER."""

@@ -47,14 +47,23 @@ def read_events(table: pl.DataFrame, customers: pl.DataFrame, spec: Spec) -> Eve
 
     """
     require_columns(table, EVENTS, EVENT_COLUMNS)
+    keys = table.select(identifier(table.schema, EVENTS, "customer_id"))
+    numbers = keys.join(customers, on="customer_id", how="left", maintain_order="left")["customer"]
+    known = [name for name in _READ if name in table.columns]
+    orphans = rejects_frame(_orphans(keys, numbers).with_columns(pl.lit(EVENTS).alias("table")))
+    if not numbers.null_count():
+        return _account(table.select(known), (numbers.to_numpy(), np.arange(1, table.height + 1)), orphans, spec)
+    own = numbers.is_not_null()
+    rows = np.flatnonzero(own.to_numpy()) + 1
+    return _account(table.select(known).filter(own), (numbers.drop_nulls().to_numpy(), rows), orphans, spec)
+
+
+def _orphans(keys: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+    """Return the events without a usable customer_id, as rejects; those of customers who apply have one."""
     row = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row")
-    known = [name for name in (*EVENT_COLUMNS, "recorded_at") if name in table.columns]
-    keyed = table.select(known).with_columns(identifier(table.schema, EVENTS, "customer_id"), row)
+    strangers = keys.select("customer_id", row).filter(numbers.is_null())
     code = identifier_code("customer_id", "event_")
-    orphans = keyed.select("row", pl.lit("customer_id").alias("column"), code.alias("code")).drop_nulls("code")
-    own = keyed.join(customers, on="customer_id", how="inner", maintain_order="left")
-    places = own["customer"].to_numpy(), own["row"].to_numpy()
-    return _account(own, places, rejects_frame(orphans.with_columns(pl.lit(EVENTS).alias("table"))), spec)
+    return strangers.select("row", pl.lit("customer_id").alias("column"), code.alias("code")).drop_nulls("code")
 
 
 def read_carried_events(table: pl.DataFrame, accepted: pl.DataFrame, rows: int, spec: Spec) -> Events:

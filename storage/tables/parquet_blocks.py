@@ -4,15 +4,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import BinaryIO, cast
 
 import polars as pl
 
 from features.errors import InputError
 from storage import parquet_decoder
-from storage.frames import receive, unpacked
+from storage.frames import Slots, receive, unpacked
 from storage.opened import Opened, changed
 
 
@@ -31,6 +32,7 @@ class ParquetDecoder:
 
     _requests: BinaryIO
     _answers: BinaryIO
+    _slots: Slots
 
     def head(self, file: Opened, columns: Collection[str] | None = None) -> ParquetHead:
         """Read the file's footer.
@@ -50,23 +52,30 @@ class ParquetDecoder:
         """
         yield self.head(file, columns).empty  # nothing is decoded before the first rows are wanted
         self._ask(file, columns, rows=rows)
-        while content := self._receive(file):
-            yield unpacked(content)
+        for number in count():
+            if not self._receive(file):
+                return
+            block = self._slots.read(number)
+            self._send(b"\n", file)  # its slot may be filled again
+            yield block
 
     def _ask(self, file: Opened, columns: Collection[str] | None, *, rows: int) -> ParquetHead:
         if file.before.st_size == 0:
             raise InputError(f"{file.path}: the file is empty. Expected Parquet.")
         wanted = None if columns is None else sorted(columns)
         request = {"path": str(file.path), "columns": wanted, "rows": rows}
-        try:
-            self._requests.write(json.dumps(request).encode() + b"\n")
-            self._requests.flush()
-        except OSError as error:
-            raise _damaged(file) from error
+        self._send(json.dumps(request).encode() + b"\n", file)
         found = json.loads(self._receive(file))
         if found["identity"] != file.identity:
             raise changed(file.path)
         return ParquetHead(found["rows"], found["columns"], unpacked(self._receive(file)))
+
+    def _send(self, line: bytes, file: Opened) -> None:
+        try:
+            self._requests.write(line)
+            self._requests.flush()
+        except OSError as error:
+            raise _damaged(file) from error
 
     def _receive(self, file: Opened) -> bytes:
         message = receive(self._answers)
@@ -82,13 +91,17 @@ def _damaged(file: Opened) -> InputError:
 @contextmanager
 def parquet_decoder_process() -> Iterator[ParquetDecoder]:
     """Start the process, and end it with the block."""
-    command = [sys.executable, "-P", "-m", parquet_decoder.__name__]
-    with subprocess.Popen(  # noqa: S603 - our own
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with closing(Slots()) as slots, _started(slots.descriptors) as process:
         try:
-            yield ParquetDecoder(cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout))
+            yield ParquetDecoder(cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout), slots)
         finally:
             process.kill()
             with suppress(OSError):  # what is left in the buffer has nowhere to go
                 cast("BinaryIO", process.stdin).close()
+
+
+def _started(slots: list[int]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", parquet_decoder.__name__, *map(str, slots)]
+    return subprocess.Popen(  # noqa: S603 - our own
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=slots
+    )

@@ -20,6 +20,8 @@ from batch.job import BatchJob, run_batch
 from features.errors import InputError
 from recipes.dataset import Dataset
 from scoring.scorer import Scorer
+from storage.room import Room
+from storage.spool import Spool
 from storage.tables.csv_structure import CsvStructure
 from storage.tables.tables import SourceTable, read_table
 from tests.conftest import PROJECT
@@ -85,6 +87,22 @@ def test_the_bytes_do_not_depend_on_partitions_and_threads(
     _, expected, scorer, out = whole
     found = run(lender, out, scorer, partition_bytes=partition_bytes, threads=threads)
     assert found == expected
+
+
+@pytest.mark.parametrize("held", [0, 100_000, 1 << 40], ids=["on disk", "a part in memory", "in memory"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_bytes_do_not_depend_on_where_tables_lie_meanwhile(
+    held: int, suffix: str, whole: Any, lender: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, expected, scorer, out = whole
+    written: list[int] = []
+    write = Spool._write
+    monkeypatch.setattr(Spool, "_write", lambda *given: written.append(1) or write(*given))  # type: ignore[func-returns-value]
+    monkeypatch.setattr("batch.job.room_of", lambda _memory: Room(held))
+    found = run(lender, out, scorer, suffix, partition_bytes=1 << 16, threads=2)
+    assert found[0] == expected[0]
+    assert found[1].replace(b".parquet", b".csv") == expected[1]
+    assert bool(written) == (held < 1 << 40)
 
 
 @pytest.mark.parametrize(("chunk_bytes", "window_rows"), [(4001, 7), (30_000, 100)])
