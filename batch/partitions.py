@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 
 from features.applications import identifier
@@ -23,8 +24,8 @@ from storage.tables import SourceTable
 
 ROW = "|row"  # 1-based row of the table; no column of a spec can have this name
 PARTITION_BYTES = 64 << 20
-_APPLICATION_WEIGHT = 4  # cleaning attributes takes about four times the room of cleaning events
 _KEY = "|key"
+_APPLICATION_WEIGHT = 4  # cleaning attributes takes about four times the room of cleaning events
 
 
 class Scores(Protocol):
@@ -102,10 +103,12 @@ def _by_key(frame: pl.DataFrame, table: str, column: str, count: int) -> dict[in
     """Cut by the identifier in `column`; rows without one go anywhere, so that many of them do not meet."""
     if count == 1:
         return {0: frame}
-    text = identifier(frame.schema, table, column)
-    blank = text.is_null() | (text == "")
-    key = pl.when(blank).then(pl.col(ROW).cast(pl.UInt64)).otherwise(text.hash(seed=0)) % count
-    keyed = frame.hstack(frame.select(key.alias(_KEY)))
+    text = frame.select(identifier(frame.schema, table, column)).to_series()
+    key = text.hash(seed=0).to_numpy() % np.uint64(count)
+    blank = (text.str.len_bytes() == 0).fill_null(value=True).to_numpy()
+    if blank.any():
+        key = np.where(blank, frame[ROW].to_numpy().astype(np.uint64) % np.uint64(count), key)
+    keyed = frame.hstack([pl.Series(_KEY, key)])
     parts = keyed.partition_by(_KEY, as_dict=True, include_key=False, maintain_order=True)
     return {int(number): part for (number,), part in parts.items()}
 

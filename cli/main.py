@@ -23,6 +23,9 @@ app = typer.Typer(
     help="Credit scoring: one verified bundle, the same bits at every door.",
     epilog=epilog(),
 )
+# The allocator within Polars, which is loaded later, keeps freed memory for ten seconds, which is its default. Polars
+# lets it go after half a second; making the pages anew cost a night more than a tenth of its processor time.
+_ALLOCATOR = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000")
 _COMPUTING = ("numpy", "onnxruntime", "polars", "xgboost-cpu", "scikit-learn", "confluent-kafka", "fastapi")
 
 
@@ -61,6 +64,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that temporary files are removed
     try:
         protect_files(os.environ)
+        os.environ.setdefault(*_ALLOCATOR)
         app()
     except SystemExit as error:  # each command ends so
         sys.exit(deliver_stdout(error.code))

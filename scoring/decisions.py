@@ -1,9 +1,9 @@
 """The decision: the record that every door writes for one application."""
 
 import hashlib
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -165,18 +165,11 @@ def decision_ids(applications: pl.DataFrame, matrix: NDArray[np.float32], bundle
 
     Lengths are uint32, `as_of` int64 microseconds, features float32, all little-endian; the bundle id is its 32 bytes.
     """
-    as_of = applications["as_of"].to_numpy().astype("<i8")[:, None]
-    bundle = np.frombuffer(bytes.fromhex(bundle_id), dtype=np.uint8)
-    parts = (as_of, np.ascontiguousarray(matrix, dtype="<f4"), np.broadcast_to(bundle, (len(matrix), len(bundle))))
-    rests = np.hstack([np.ascontiguousarray(part).view(np.uint8) for part in parts])
-    width, rest = rests.shape[1], rests.tobytes()
-    columns = [applications[name].cast(pl.Binary).to_list() for name in ("application_id", "customer_id")]
-    for start, application, customer in zip(range(0, len(rest), width), *columns, strict=True):
-        lengths = _length(len(application)), _length(len(customer))
-        message = b"".join((lengths[0], application, lengths[1], customer, rest[start : start + width]))
-        yield hashlib.sha256(message).hexdigest()
-
-
-@lru_cache(maxsize=1024)
-def _length(of: int) -> bytes:
-    return of.to_bytes(4, "little")
+    width = matrix.shape[1] * 4
+    features = np.ascontiguousarray(matrix, dtype="<f4").tobytes()
+    bundle = bytes.fromhex(bundle_id)
+    columns = [applications[name].to_list() for name in ("application_id", "customer_id", "as_of")]
+    for i, (application, customer, as_of) in enumerate(zip(*columns, strict=True)):
+        a, c = application.encode(), customer.encode()
+        head = struct.pack(f"<I{len(a)}sI{len(c)}sq", len(a), a, len(c), c, as_of)
+        yield hashlib.sha256(head + features[i * width : (i + 1) * width] + bundle).hexdigest()

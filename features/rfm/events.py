@@ -111,8 +111,9 @@ def _history(customers: Int64s, cells: Mapping[str, Cells], usable: NDArray[np.b
     all_of_them = History(customers=customers, occurred_at=instants, kinds=kinds, amounts=amounts, known_at=known_at)
     if usable.all():
         return all_of_them
-    some = all_of_them.only(usable)  # columns with nulls are floats, which hold every usable value exactly
-    whole = {name: getattr(some, name).astype(np.int64) for name in ("occurred_at", "kinds", "amounts")}
+    some = all_of_them.only(np.flatnonzero(usable))
+    # Columns with nulls are floats, which hold every usable value exactly.
+    whole = {name: getattr(some, name).astype(np.int64, copy=False) for name in ("occurred_at", "kinds", "amounts")}
     return replace(some, **whole)
 
 

@@ -107,7 +107,8 @@ def _packable_parts(customers: Int64s, events: History) -> Iterator[tuple[Int64s
 def _columns(windows: Windows, events: History, spec: Spec) -> Iterator[Float64s]:
     everything, kinds = _timeline(windows.clock, events)
     for group, belongs in zip(spec.groups, _belonging(spec), strict=True):
-        yield from windows.columns(group, everything.only(belongs[kinds]), everything, 10**spec.currency.minor_digits)
+        own = everything.only(np.flatnonzero(belongs[kinds]))
+        yield from windows.columns(group, own, everything, 10**spec.currency.minor_digits)
 
 
 @lru_cache(maxsize=64)
