@@ -60,8 +60,8 @@ def read_events(table: pl.DataFrame, customers: pl.DataFrame, spec: Spec) -> Eve
 
 def _orphans(keys: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
     """Return the events without a usable customer_id, as rejects; those of customers who apply have one."""
-    row = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row")
-    strangers = keys.select("customer_id", row).filter(numbers.is_null())
+    places = np.flatnonzero(numbers.is_null().to_numpy())
+    strangers = keys[places].hstack([pl.Series("row", places + 1)])
     code = identifier_code("customer_id", "event_")
     return strangers.select("row", pl.lit("customer_id").alias("column"), code.alias("code")).drop_nulls("code")
 
