@@ -1,6 +1,6 @@
 """Run a batch job again and again, each time killed one step later: at every open, write, flush, rename and remove.
 
-`python -m tests.killed_run BUNDLE APPLICATIONS EVENTS OUT SMALL` prints, per step, what was about to happen, and the
+`python -m tests.killed_run BUNDLE APPLICATIONS EVENTS OUT SIZES` prints, per step, what was about to happen, and the
 SHA-256 of output and rejects afterwards; the last run is not killed. Each run is a fork, so that libraries load once.
 """
 
@@ -52,9 +52,14 @@ class Killer:
         return call
 
 
-def main(bundle: str, applications: str, events: str, out: str, partition_bytes: str) -> None:
+def main(bundle: str, applications: str, events: str, out: str, sizes: str) -> None:
+    partition_bytes, memory = map(int, sizes.split(","))
     job = BatchJob(
-        applications=Path(applications), events=Path(events), out=Path(out), partition_bytes=int(partition_bytes)
+        applications=Path(applications),
+        events=Path(events),
+        out=Path(out),
+        partition_bytes=partition_bytes,
+        memory=memory,
     )
     before = {path: path.read_bytes() for path in (job.out, job.rejects_path)}
     for at in range(1, 500):

@@ -42,9 +42,13 @@ def python(*arguments: object) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("partition_bytes", [SMALL, 1 << 26], ids=["several partitions", "one partition"])
+@pytest.mark.parametrize(
+    ("partition_bytes", "memory"),
+    [(SMALL, 0), (1 << 26, 1 << 40)],
+    ids=["several partitions on disk", "one partition in memory"],
+)
 def test_killed_at_every_step_the_output_is_old_or_new(
-    partition_bytes: int, job: BatchJob, scorer: Scorer, bundle: Path
+    partition_bytes: int, memory: int, job: BatchJob, scorer: Scorer, bundle: Path
 ) -> None:
     run_batch(job, scorer)
     old = [hashlib.sha256(content).hexdigest() for content in outputs(job)]
@@ -52,14 +56,18 @@ def test_killed_at_every_step_the_output_is_old_or_new(
     run_batch(fresh, scorer)
     new = [hashlib.sha256(content).hexdigest() for content in outputs(fresh)]
     assert old[0] != new[0]
-    process = python("-m", "tests.killed_run", bundle, job.applications, job.events, job.out, partition_bytes)
+    process = python(
+        "-m", "tests.killed_run", bundle, job.applications, job.events, job.out, f"{partition_bytes},{memory}"
+    )
     said, error = process.communicate(timeout=900)
     steps = [line.split() for line in said.splitlines()]
     assert steps[-1] == ["end", "0", *new], (said[-400:], error)
     for number, (what, code, *digests) in enumerate(steps[:-1]):
         assert code == "9", f"step {number}, {what}"
         assert all(d in pair for d, pair in zip(digests, zip(old, new, strict=True), strict=True)), f"{number}, {what}"
-    assert {step[0] for step in steps[:-1]} == {"open", "write", "pwrite", "fsync", "os.rename", "os.remove"}
+    assert {step[0] for step in steps[:-1]} == {"open", "write", "fsync", "os.rename", "os.remove"} | (
+        set() if memory else {"pwrite"}
+    )
     assert [step[0] for step in steps].count("fsync") == 4, "each of the three files and their folder is flushed"
     assert {step[2] == new[0] for step in steps} == {True, False}
     assert not litter(job), "none is left by the run after a kill"
@@ -71,7 +79,7 @@ def test_a_full_disk_at_any_size_leaves_the_previous_output(job: BatchJob, score
     events = job.applications.with_name("events.csv")
     lines = events.read_text().splitlines(keepends=True)
     events.write_text("".join(lines[:9]))  # so that the output is larger than the temporary files
-    job = replace(one_more(job), allow_empty_events=True)  # few events are not what is tried here
+    job = replace(one_more(job), allow_empty_events=True, memory=0)  # few events are not what is tried here
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     said = []
     for limit in [round(2_000 * 1.1**step) for step in range(80)]:

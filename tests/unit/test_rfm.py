@@ -195,3 +195,27 @@ def test_customers_and_times_that_do_not_fit_one_key_are_cut_into_parts() -> Non
 
 def test_the_oracles_name_the_features_as_the_product_does() -> None:
     assert [n for g in SPEC.groups for n in names(g)] == [f.name for f in list_features(SPEC)]
+
+
+@pytest.mark.parametrize("most", [40, 70_000], ids=["few customers", "more than 16 bits hold"])
+def test_the_order_of_many_events_never_shows(most: int) -> None:
+    chance = np.random.default_rng(most)
+    count, who = 6_000, chance.integers(0, most, 50)
+    events = History(
+        customers=chance.choice(who, count),
+        occurred_at=np.sort(NOON - chance.integers(0, 100 * DAY, count)),
+        kinds=chance.integers(0, 3, count),
+        amounts=chance.integers(-LARGEST, LARGEST, count),
+        known_at=np.where(chance.random(count) < 0.05, NOON - chance.integers(0, 50 * DAY, count), np.nan),
+    )
+    as_of = NOON - chance.integers(0, 20 * DAY, len(who))
+    by_time = np.column_stack(rfm_columns(who, as_of, events, SPEC))
+    for order in (chance.permutation(count), np.argsort(events.customers, kind="stable"), np.arange(count)[::-1]):
+        assert np.array_equal(
+            by_time, np.column_stack(rfm_columns(who, as_of, events.only(order), SPEC)), equal_nan=True
+        )
+    alone = [
+        np.column_stack(rfm_columns(who[[i]], as_of[[i]], events.only(events.customers == c), SPEC))
+        for i, c in enumerate(who)
+    ]
+    assert np.array_equal(by_time, np.concatenate(alone), equal_nan=True)
