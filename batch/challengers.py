@@ -30,6 +30,7 @@ from scoring.decisions import as_frame, decision_schema, flat_reasons
 from scoring.sample import sampled
 from scoring.scorer import Scorer
 from storage.durable import Replacement
+from storage.room import Room
 from storage.spool import Spool
 from storage.table_writer import write_frames
 
@@ -149,8 +150,8 @@ def _rows(one: _Challenger, out: Path, plain: Plain, file: Any) -> None:
 
 
 @contextmanager
-def opened(champion: Scorer, scorers: Sequence[Scorer], share: float, out: Path) -> Iterator[Challengers]:
-    """Make room for the decisions of challengers beside the output.
+def opened(champion: Scorer, scorers: Sequence[Scorer], share: float, out: Path, room: Room) -> Iterator[Challengers]:
+    """Make a place for the decisions of challengers: in memory as far as there is `room`, else beside the output.
 
     Raises:
         DeliveryError: there is none.
@@ -160,7 +161,7 @@ def opened(champion: Scorer, scorers: Sequence[Scorer], share: float, out: Path)
         of = []
         for scorer in scorers:
             empty = pl.DataFrame(schema=decision_schema(scorer.bundle.spec))
-            spool = Spool(out, empty.with_columns(pl.lit(0, dtype=pl.Int64).alias(ROW)))
+            spool = Spool(out, empty.with_columns(pl.lit(0, dtype=pl.Int64).alias(ROW)), room)
             of.append(_Challenger(scorer, _same_rows(champion, scorer), resources.enter_context(spool)))
         yield Challengers(champion, of, share, out)
 

@@ -157,7 +157,7 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         watch.stage("score")
         scored = resources.enter_context(results(job.out, scorer.bundle.spec, room))
         challengers = resources.enter_context(
-            opened_challengers(scorer, job.challengers, job.challenger_share, job.out)
+            opened_challengers(scorer, job.challengers, job.challenger_share, job.out, room)
         )
         also = [*([] if receipts is None else [receipts.add]), challengers.add]
         score_partitions(partitions, scorer, job.threads, scored, also)
