@@ -1,5 +1,6 @@
 """Few defaults, separable classes, extreme margins: a model or a clear error, never a refusal by its own gate."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,9 @@ def test_training_never_fails_by_its_own_gate(
 def test_a_book_of_few_defaults_gives_a_model(
     kind: ModelKind, rows: int, defaults: int, few: Spec, tmp_path: Path
 ) -> None:
+    filters = list(warnings.filters)
     trained = train(book(rows, defaults, 2.0, 1), few, kind)
+    assert list(warnings.filters) == filters, "forests that grow side by side would leave them in disorder"
     assert np.isfinite(trained.judged.probabilities).all()
     assert Scorer.open(export(trained, tmp_path)).bundle.manifest["evaluation"]["protocol"] == "cross-fitted"
 

@@ -48,7 +48,8 @@ def out_of_fold(examples: Examples, plan: Plan, fold_of: Folds, learn: NDArray[n
         own = fold_of == fold
         margins[own, number] = _margins(examples.only(known & ~own), examples.matrix[own], plan, number)
 
-    in_parallel(one, [(int(fold), number) for fold in np.unique(fold_of) for number in range(len(plan.ensembles))])
+    parts = [(int(fold), number) for fold in np.unique(fold_of) for number in range(len(plan.ensembles))]
+    in_parallel(one, parts, threads=plan.in_threads)
     return margins
 
 
@@ -56,7 +57,9 @@ def fold_margins(examples: Examples, plan: Plan, own: NDArray[np.bool_]) -> Marg
     """Return the margins of the rows `own` by ensembles that were grown on all others."""
     others, matrix = examples.only(~own), examples.matrix[own]
     numbers = range(len(plan.ensembles))
-    return np.column_stack(in_parallel(lambda number: _margins(others, matrix, plan, number), numbers))
+    return np.column_stack(
+        in_parallel(lambda number: _margins(others, matrix, plan, number), numbers, threads=plan.in_threads)
+    )
 
 
 def _margins(learn: Examples, matrix: NDArray[np.float32], plan: Plan, number: int) -> NDArray[np.float64]:

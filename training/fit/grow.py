@@ -54,7 +54,8 @@ def grown(plan: Plan, members: list[Any]) -> Fitted:
 
 def fit_plan(examples: Examples, plan: Plan) -> Fitted:
     """Fit a plan on rows. Same input, same bits."""
-    return grown(plan, in_parallel(lambda number: grow(examples, plan, number), range(len(plan.ensembles))))
+    numbers = range(len(plan.ensembles))
+    return grown(plan, in_parallel(lambda number: grow(examples, plan, number), numbers, threads=plan.in_threads))
 
 
 def with_exact_sums(model: Fitted) -> Fitted:

@@ -45,6 +45,11 @@ class Plan:
     directions: tuple[int, ...] = ()
     missing_ends: tuple[int, ...] = ()
 
+    @property
+    def in_threads(self) -> bool:
+        """Whether its ensembles may be grown side by side, see `in_parallel`."""
+        return self.kind is not ModelKind.RANDOM_FOREST
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as the manifest holds it."""
         ensembles = [{"shape": e.shape, "parameters": dict(e.parameters)} for e in self.ensembles]
