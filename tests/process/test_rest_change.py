@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
 PATIENT = {"deadline_seconds": 600}  # 200 changes on a machine that does other things
-CHANGES = int(os.environ.get("CREDIT_CHANGES", "24"))
+CHANGES = int(os.environ.get("CREDIT_CHANGES", "8"))
 
 
 @pytest.fixture
