@@ -111,7 +111,7 @@ def test_the_bytes_do_not_depend_on_how_tables_are_read_and_put_together(
 ) -> None:
     _, expected, scorer, out = whole
     monkeypatch.setattr("batch.inputs.SourceTable", functools.partial(SourceTable, chunk_bytes=chunk_bytes))
-    monkeypatch.setattr("batch.score_partitions.WINDOW_ROWS", window_rows)
+    monkeypatch.setattr("batch.windows.WINDOW_ROWS", window_rows)
     assert run(lender, out, scorer, partition_bytes=1 << 16) == expected
 
 
