@@ -27,11 +27,7 @@ from tests.waiting import PATIENCE_S, free_port, wait_until
 
 pytestmark = pytest.mark.process
 
-OF_A_HISTORY_STORE = {
-    "Seconds behind the topic of events",
-    "Events that the store lacks",
-    "Unknown customers",
-}  # none here
+OF_A_HISTORY_STORE = {"Seconds behind the topic of events", "Events that the store lacks"}  # none here
 NOTHING_TO_SHOW = {"Alerts that fire"} | OF_A_HISTORY_STORE
 
 
