@@ -66,6 +66,9 @@ class KafkaCluster:
         admin = self.admin
         for future in admin.create_topics([NewTopic(t, partitions, 3, config=settings) for t in topics]).values():
             future.result(PATIENCE_S)
+        # which broker is asked is chance, and one may not have heard yet
+        for _ in range(10):
+            assert wait_until(lambda: set(topics) <= admin.list_topics(timeout=30).topics.keys())
 
     def grow(self, topic: str, partitions: int) -> None:
         for future in self.admin.create_partitions([NewPartitions(topic, partitions)]).values():
