@@ -44,7 +44,7 @@ from serving.keys import KeyFile
 from serving.recorder import Recorder
 
 if TYPE_CHECKING:
-    from history import Histories, HistoryStore
+    from history import DoorHistories
 
 _SERVED = "served-bundle"  # a file of the shared folder
 _SWITCH_SECONDS = 0.0005  # the event loop waits at most this long for the scoring thread's Python
@@ -100,7 +100,7 @@ class _InService:
 
     def __init__(self, settings: Settings, watch: Watch, recorder: Recorder | None, scorer: Scorer) -> None:
         self._settings, self._watch, self._recorder, self._scorer = settings, watch, recorder, scorer
-        self._store: HistoryStore | None = None
+        self._histories = _histories(settings, watch)
 
     def change(self, service: Service, folder: Path) -> None:
         """Load and verify a bundle beside the one in service, then go over to it.
@@ -123,7 +123,7 @@ class _InService:
 
     def scoring(self, scorer: Scorer, live: Live) -> Scoring:
         settings, metrics = self._settings, self._watch.metrics
-        histories = self._histories(scorer)
+        histories = None if self._histories is None else self._histories.of(scorer.bundle.spec)
         answer = metrics.counting(MessageScorer(scorer, live.note, histories).answer, live)
         made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
         keep = None if self._recorder is None else partial(self._recorder.keep, made_by=made_by)
@@ -131,21 +131,20 @@ class _InService:
         documents = Documents(scorer, contract, settings, metrics.text)
         return Scoring(Deciding(answer, keep), documents, None if histories is None else histories.behind)
 
-    def _histories(self, scorer: Scorer) -> "Histories | None":
-        """Ask the history store, which is opened once, if one is configured."""
-        settings, spec = self._settings, scorer.bundle.spec
-        if not settings.history or not spec.groups:
-            return None
-        from history import Histories, Limits, open_store  # noqa: PLC0415 - needs the extra `history`
 
-        if self._store is None:
-            self._store = open_store(settings.history)
-            if not self._store.state().heartbeat:
-                self._watch.log.write("history_static", reason="nothing consumes the topic of events into this store")
-        limits = Limits(max_age_s=settings.history_max_age, wait_s=settings.history_wait_ms / 1000)
-        histories = Histories(self._store, spec, limits, count=self._watch.metrics.looked_up)
-        self._watch.metrics.history(histories.lag)
-        return histories
+def _histories(settings: Settings, watch: Watch) -> "DoorHistories | None":
+    """Prepare to ask the history store, if one is configured."""
+    if not settings.history:
+        return None
+    from history import DoorHistories, Limits  # noqa: PLC0415 - needs the extra `history`
+
+    limits = Limits(max_age_s=settings.history_max_age, wait_s=settings.history_wait_ms / 1000)
+    nobody = "nothing consumes the topic of events into this store"
+    found = DoorHistories(
+        settings.history, limits, watch.metrics.looked_up, lambda _: watch.log.write("history_static", reason=nobody)
+    )
+    watch.metrics.history(found.lag)
+    return found
 
 
 def _live(settings: Settings, scorer: Scorer, log: JsonLog) -> Live:

@@ -1,6 +1,6 @@
 """Each customer's account events, so that applications may come without them: LMDB embedded, or PostgreSQL."""
 
-from history.door import MOST_EVENTS, MOST_IN_RECEIPT, Histories, Limits
+from history.door import MOST_EVENTS, MOST_IN_RECEIPT, DoorHistories, Histories, Limits
 from history.exporting import export_events
 from history.ingest import Places, clean
 from history.loading import Loading, fingerprint, load_events
@@ -34,6 +34,7 @@ __all__ = [
     "RECORD",
     "Change",
     "Customer",
+    "DoorHistories",
     "Erasure",
     "Histories",
     "HistoryStore",

@@ -18,6 +18,7 @@ from features.errors import DeliveryError
 from features.event_arrays import History
 from features.rfm import IGNORED, Stored, Unusable
 from features.spec.contract import MICROSECONDS_PER_DAY, Spec
+from history.opening import open_store
 from history.records import CONTROL, NEVER, Customer, Snapshot, State, kept_as, visible
 from history.store import HistoryStore, window_microseconds
 from history.texts import message_events
@@ -29,6 +30,7 @@ _UNKNOWN = -2
 _RETRY_S = 0.005
 _UNKNOWN_KIND = "event_kind_unknown_category"
 Clock = Callable[[], float]
+Count = Callable[[int, int], None]  # customers who were looked up for decisions, and those whom the store does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,9 @@ class Histories:
         spec: Spec,
         limits: Limits,
         now: Clock = time.time,
-        count: Callable[[int, int], None] = lambda _customers, _unknown: None,
+        count: Count = lambda _customers, _unknown: None,
     ) -> None:
         """Hold the store against the spec. `now`: seconds since 1970.
-
-        `count` is told how many customers were looked up for decisions, and how many of them the store does not know.
 
         Raises:
             SettingsError: the store was made for another spec.
@@ -183,6 +183,37 @@ class Histories:
             one.row: Used(one.at or watermark, partial(message_events, customer.records, state.kinds, digits))
             for one, customer in zip(lacking, customers, strict=True)
         }
+
+
+class DoorHistories:
+    """What a door looks up: its store is opened when a bundle first needs it, and asked by each bundle in service."""
+
+    def __init__(self, address: str, limits: Limits, count: Count, nobody_fills: Callable[[str], None]) -> None:
+        """Open nothing yet. `nobody_fills` is told of a store that no process fills from a topic."""
+        self._address, self._limits, self._count, self._nobody_fills = address, limits, count, nobody_fills
+        self._store: HistoryStore | None = None
+        self._asked: Histories | None = None
+
+    def of(self, spec: Spec) -> Histories | None:
+        """Return what looks up for a bundle of this spec; None where that measures no events.
+
+        Raises:
+            SettingsError: there is no store, or it was made for another spec.
+            DeliveryError: its server does not answer.
+
+        """
+        if not spec.groups:
+            return None
+        if self._store is None:
+            self._store = open_store(self._address)
+            if not self._store.state().heartbeat:
+                self._nobody_fills(self._store.where)
+        self._asked = Histories(self._store, spec, self._limits, count=self._count)
+        return self._asked
+
+    def lag(self) -> tuple[float, float] | None:
+        """Return how far the store is behind; see `Histories.lag`."""
+        return None if self._asked is None else self._asked.lag()
 
 
 def _positions(one: Lacking) -> dict[str, int] | None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -57,7 +58,7 @@ class Control:
     history: Before | None = None
     behind: Callable[[], bool] | None = None
     left: bool = False
-    bundle: InService | None = field(default=None, repr=False)
+    _next: deque[InService] = field(default_factory=lambda: deque(maxlen=1), repr=False)
 
     def stop(self) -> None:
         """Settle the batch in hand, leave the group and end, within 5 s in the worst case."""
@@ -65,14 +66,16 @@ class Control:
         self.watchdog.last_steps(STOP_S - LEAVE_S)
 
     def change(self, bundle: InService) -> None:
-        """Have the next batch decided by another bundle."""
-        self.bundle = bundle
+        """Have the next batch decided by another bundle; another thread may call this."""
+        self._next.append(bundle)
 
     def another(self) -> InService | None:
         """Return the bundle to go over to, once."""
-        bundle, self.bundle = self.bundle, None
-        if bundle is not None:
-            self.history, self.behind = bundle.history, bundle.behind
+        try:
+            bundle = self._next.popleft()  # in one step: one that arrives meanwhile is not lost
+        except IndexError:
+            return None
+        self.history, self.behind = bundle.history, bundle.behind
         return bundle
 
     def leave(self) -> None:

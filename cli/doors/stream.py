@@ -39,10 +39,10 @@ def run(settings: StreamSettings) -> None:
     _on_signal(control.stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to look with
     bundles = Bundles(settings, control, lambda folder: open_scorer(folder, settings.trust))
-    first, watch = bundles.begin(), bundles.watch()
+    watch = bundles.watch()
     watch.start()
     signal.signal(signal.SIGHUP, lambda *_: watch.look_now())
-    run_worker(settings, first.answer, first.bundle_id, control)
+    run_worker(settings, bundles.first.answer, bundles.first.bundle_id, control)
 
 
 @app.command(

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from features.matrix import FeatureTable
-from monitoring.live.history_lag import Lag, lag_families
+from monitoring.live.families import gauge
 from monitoring.live.live import DirtCounts, Live
 from monitoring.live.metric_names import (
     BUNDLES,
@@ -16,6 +16,7 @@ from monitoring.live.metric_names import (
     DECIDED,
     DIRT,
     HISTORY_COUNTS,
+    HISTORY_LAG,
     REFUSED,
     REST_WORKER,
     STREAM,
@@ -29,6 +30,9 @@ from scoring.doors import STREAM as STREAM_DOOR
 from scoring.message import Answer
 
 AnswerRound = Callable[[Sequence[bytes]], list[Answer]]
+
+
+Lag = Callable[[], tuple[float, float] | None]  # messages and seconds; None: nobody fills a store from a topic
 
 
 def _no_store() -> None:
@@ -54,7 +58,8 @@ class DoorMetrics:
 
     def collect(self) -> Iterator[Family]:
         """Give Prometheus what is live of the bundle in service, and how far the history store is behind."""
-        yield from lag_families(self._lag())
+        for metric, value in zip(HISTORY_LAG, self._lag() or (), strict=False):  # nothing where nobody fills a store
+            yield gauge(metric.name, {"": value})
         if self._live is not None:
             yield from self._live.collect()
 

@@ -64,12 +64,12 @@ _OF_OTHERS = " property and will be ignored by this "  # a consumer's setting wi
 
 
 @contextmanager
-def translate(doing: str) -> Iterator[None]:
-    """Raise our error for one of the client's; `doing` says what was tried."""
+def translate(doing: str, cause: Callable[[KafkaError], KafkaError] = lambda error: error) -> Iterator[None]:
+    """Raise our error for one of the client's, or for its `cause`; `doing` says what was tried."""
     try:
         yield
     except KafkaException as error:
-        raise translated(error.args[0], doing) from error
+        raise translated(cause(error.args[0]), doing) from error
 
 
 class Notes:

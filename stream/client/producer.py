@@ -1,11 +1,19 @@
 """A producer as the loop needs it. Nothing here decides: what to do about an error is in `delivery`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stream.client.bounded import Bounded
-from stream.client.client import ClientMessage, Config, KafkaError, KafkaException, Producer, build, positions
+from stream.client.client import (
+    ClientMessage,
+    Config,
+    KafkaError,
+    KafkaException,
+    Producer,
+    build,
+    positions,
+    translate,
+)
 from stream.client.errors import RetriableError, translated
 from stream.client.patience import CALL_S
 from stream.client.records import Record, Target
@@ -37,14 +45,14 @@ class RecordProducer:
 
     def begin(self) -> None:
         """Begin a transaction."""
-        with self._translate("begin a transaction"):
+        with translate("begin a transaction", self._cause):
             self._producer.begin_transaction()
 
     def send(self, records: Sequence[Record]) -> None:
         """Hand records over, waiting while the client's buffer is full; flush or commit says whether they arrived."""
         produce, note = self._producer.produce, self._note_delivery
         last = {(r.topic, r.partition): r for r in records} if self._transactional else {}
-        with self._translate("write records"):
+        with translate("write records", self._cause):
             for r in records:
                 to = -1 if r.partition is None else r.partition
                 headers: Any = list(r.headers)
@@ -73,7 +81,7 @@ class RecordProducer:
 
     def _call(self, doing: str, call: Callable[[], None]) -> None:
         def translating() -> None:
-            with self._translate(doing):
+            with translate(doing, self._cause):
                 call()
 
         self._bounded(doing, translating)
@@ -90,20 +98,13 @@ class RecordProducer:
             DeliveryError: one did not; the ones before it may have.
 
         """
-        with self._translate("write records"):
+        with translate("write records", self._cause):
             waiting = self._producer.flush(wait_s)
         failed, self._undelivered = self._undelivered, []
         if failed:
             raise translated(self._cause(failed[0]), f"{len(failed)} records were not delivered")
         if waiting:
             raise RetriableError(f"{waiting} records were not delivered within {wait_s:.0f} s")
-
-    @contextmanager
-    def _translate(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except KafkaException as error:
-            raise translated(self._cause(error.args[0]), doing) from error
 
     def _cause(self, error: KafkaError) -> KafkaError:
         """Return why the client is of no use any more where an error says just that."""

@@ -4,7 +4,7 @@ On counts, not on files: what batch and live doors compare is counts.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -152,35 +152,27 @@ def test_what_chance_may_explain_once_in_a_million_is_warned_of_and_never_gone()
     found = compare_matches(reference, lender.night(14, lost=1.0)[0])
     assert found is not None
     assert not found.gone
-    cells = 14  # as many cells of a column that is usable in half of them, of as many customers
-    health = ColumnHealth(column="c", cells=9000, customers=9000, unusable={"missing": 4500}, importance=1.0)
-    counts = Matches(applications=cells, customers=cells)
-    lost = [(APPLICATIONS, "c", "missing", cells)]
-    (column,) = compare_columns(replace(reference, health=(health,)), counts, lost)
-    assert not column.gone
-    counts = Matches(applications=30, customers=30)
-    (column,) = compare_columns(replace(reference, health=(health,)), counts, [(APPLICATIONS, "c", "missing", 30)])
-    assert column.gone
+    # So of a column that is usable in half of the cells.
+    assert not judged(training={"missing": 4500}, tonight={"missing": 14}, cells=14).gone
+    assert judged(training={"missing": 4500}, tonight={"missing": 30}, cells=30).gone
+
+
+def judged(*, training: Mapping[str, int], tonight: Mapping[str, int], cells: int = 5000) -> Finding:
+    """What is said of a column of 9,000 cells at training, of as many customers as cells, by its unusable cells."""
+    health = ColumnHealth(column="c", cells=9000, customers=9000, unusable=dict(training), importance=1.0)
+    reference = replace(frozen(*Lender(np.random.default_rng(20), 0.5).night(300)), health=(health,))
+    lost = [(APPLICATIONS, "c", cause, count) for cause, count in tonight.items()]
+    (column,) = compare_columns(reference, Matches(applications=cells, customers=cells), lost)
+    return column
 
 
 def test_a_column_that_was_sparse_at_training_is_warned_of_and_never_gone() -> None:
-    lender = Lender(np.random.default_rng(20), 0.5)
-    health = ColumnHealth(column="c", cells=9000, customers=9000, unusable={"missing": 7300}, importance=1.0)
-    reference = replace(frozen(*lender.night(300)), health=(health,))
-    counts = Matches(applications=5000, customers=5000)
-    (column,) = compare_columns(reference, counts, [(APPLICATIONS, "c", "missing", 5000)])
-    assert not column.gone
-    denser = replace(health, unusable={"missing": 7100})
-    (column,) = compare_columns(replace(reference, health=(denser,)), counts, [(APPLICATIONS, "c", "missing", 5000)])
-    assert column.gone
+    assert not judged(training={"missing": 7300}, tonight={"missing": 5000}).gone
+    assert judged(training={"missing": 7100}, tonight={"missing": 5000}).gone
 
 
 def test_a_cause_that_is_new_is_said_although_more_cells_are_usable_than_before() -> None:
-    lender = Lender(np.random.default_rng(21), 0.5)
-    health = ColumnHealth(column="c", cells=9000, customers=9000, unusable={"missing": 2700}, importance=1.0)
-    reference = replace(frozen(*lender.night(300)), health=(health,))
-    counts = Matches(applications=5000, customers=5000)
-    (column,) = compare_columns(reference, counts, [(APPLICATIONS, "c", "unreadable", 1000)])
+    column = judged(training={"missing": 2700}, tonight={"unreadable": 1000})
     assert "80.0% of its cells are free of unreadable, 100.0% at training" in column.text
     assert not column.gone
 
