@@ -4,6 +4,7 @@ import itertools
 import json
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from tests.kafka_broker import Seen
 
@@ -40,6 +41,16 @@ def one_receipt_each(receipts: list[Seen], decisions: list[Seen]) -> None:
     assert sorted(map(source, receipts)) == sorted(map(source, decisions)), "one receipt for each decision"
     of = {source(r): json.loads(r.value or b"")["decision"]["decision_id"] for r in receipts}
     assert of == {source(r): json.loads(r.value or b"")["decision_id"] for r in decisions}
+
+
+def held(sent: dict[tuple[int, int], tuple[bytes, bytes]], topic: list[Seen]) -> dict[tuple[int, int], Any]:
+    """All that the topic of applications holds, by place: a broker that dies may keep what it did not acknowledge.
+
+    What was acknowledged is there as it was sent.
+    """
+    found = {(r.partition, r.offset): (r.key, r.value) for r in topic}
+    assert sent.items() <= found.items(), "what a broker acknowledged is there"
+    return found
 
 
 def account(sent: dict[tuple[int, int], tuple[bytes, bytes]], records: dict[str, list[Seen]]) -> dict[str, int]:
