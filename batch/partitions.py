@@ -18,13 +18,13 @@ import polars as pl
 from features.applications import identifier
 from features.rejects import APPLICATIONS, EVENTS
 from scoring.scorer import Scored
+from storage.buckets import buckets
 from storage.room import Room
 from storage.spool import Spool
 from storage.tables import SourceTable
 
 ROW = "|row"  # 1-based row of the table; no column of a spec can have this name
 PARTITION_BYTES = 64 << 20
-_KEY = "|key"
 _APPLICATION_WEIGHT = 4  # cleaning attributes takes about four times the room of cleaning events
 
 
@@ -104,13 +104,14 @@ def _by_key(frame: pl.DataFrame, table: str, column: str, count: int) -> dict[in
     if count == 1:
         return {0: frame}
     text = frame.select(identifier(frame.schema, table, column)).to_series()
-    key = text.hash(seed=0).to_numpy() % np.uint64(count)
+    key = buckets(text, count)
     blank = (text.str.len_bytes() == 0).fill_null(value=True).to_numpy()
     if blank.any():
         key = np.where(blank, frame[ROW].to_numpy().astype(np.uint64) % np.uint64(count), key)
-    keyed = frame.hstack([pl.Series(_KEY, key)])
-    parts = keyed.partition_by(_KEY, as_dict=True, include_key=False, maintain_order=True)
-    return {int(number): part for (number,), part in parts.items()}
+    small = key.astype(np.min_scalar_type(count))  # sorted by counting
+    ordered, rows = frame[np.argsort(small, kind="stable")], np.bincount(small)
+    starts = np.cumsum(rows) - rows
+    return {int(number): ordered.slice(int(starts[number]), int(rows[number])) for number in np.flatnonzero(rows)}
 
 
 def _repeated(identifiers: Spool) -> pl.Series:
