@@ -72,6 +72,10 @@ COMMANDS = {
         "cli.explain.explain",
         "Print an application's decision, its reasons as the applicant reads them, and what moved it most.",
     ),
+    "why-changed": (
+        "cli.explain.why_changed",
+        "Put each decision that two bundles make differently down to spec, features, model, calibration or policy.",
+    ),
     "evaluate": (
         "cli.explain.evaluate",
         (

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = (
-    *("api", "batch", "cli", "features", "history", "metrics", "model_export", "monitoring", "pages", "receipts"),
-    *("recipes", "registry", "scoring", "serving", "storage", "stream", "training", "verify"),
+    *("api", "batch", "cli", "compare", "features", "history", "metrics", "model_export", "monitoring", "pages"),
+    *("receipts", "recipes", "registry", "scoring", "serving", "storage", "stream", "training", "verify"),
 )
 _USAGE = 2  # as `SettingsError`, which may itself be somebody else's here
 

@@ -44,9 +44,9 @@ def variant(
     return publish(files, facts, folder)
 
 
-def recalibrated(bundle: Path, shift: float) -> bytes:
-    """Return the model with another offset behind the trees: another calibration of them."""
-    graph = _graph(bundle)
+def recalibrated(bundle: Path, shift: float, content: bytes | None = None) -> bytes:
+    """Return the model (or `content`, which was made of it) with another offset behind the trees."""
+    graph = _graph(bundle) if content is None else onnx.load_from_string(content)
     (node,) = [node for node in graph.graph.node if node.op_type == "Add"]
     (offset,) = [part for part in graph.graph.initializer if part.name in node.input]
     moved = numpy_helper.to_array(offset).copy()

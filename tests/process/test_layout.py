@@ -47,8 +47,9 @@ MAY_IMPORT = {
     "api": {"features", "storage", "metrics", "scoring", "monitoring", "receipts", "registry", "history", "serving"},
     "training": {"features", "metrics", "scoring", "pages"},
     "model_export": {"features", "storage", "metrics", "scoring", "pages", "training"},
+    "compare": {"features", "storage", "metrics", "scoring", "pages", "receipts"},
     "verify": DOORS,
-    "cli": {*DOORS, "pages", "verify", "training", "model_export", "recipes"},
+    "cli": {*DOORS, "pages", "compare", "verify", "training", "model_export", "recipes"},
 }
 ONLY_IN = {
     "onnxruntime": {"scoring"},
@@ -65,6 +66,7 @@ ONLY_IN = {
     "lmdb": {"history"},
     "psycopg": {"history"},
     "cryptography": {"registry"},
+    "onnx": {"compare"},
 }
 TESTS = sorted(PROJECT.glob("tests/**/*.py")) + sorted(PROJECT.glob("benchmarks/**/*.py"))
 SHARED = {
