@@ -1,5 +1,5 @@
 """What two bundles decide otherwise, and why."""
 
-from compare.changes import Changes, Share, why_changed
+from compare.changes import Changes, why_changed
 
-__all__ = ["Changes", "Share", "why_changed"]
+__all__ = ["Changes", "why_changed"]

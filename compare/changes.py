@@ -23,7 +23,7 @@ _REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Attribution:
     """What is put down to parts that differ and are swapped together: decisions, and those that are its own wholly."""
 
     parts: tuple[str, ...]
@@ -43,7 +43,7 @@ class Changes:
     bundles: tuple[str, str]
     applications: int
     rows: pl.DataFrame
-    shares: tuple[Share, ...]
+    shares: tuple[Attribution, ...]
 
     @property
     def moves(self) -> list[dict[str, Any]]:
@@ -98,12 +98,12 @@ def _shares(swapped: Swapped, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return shapley(decided)
 
 
-def _totals(groups: Sequence[tuple[str, ...]], shares: NDArray[np.int64]) -> tuple[Share, ...]:
+def _totals(groups: Sequence[tuple[str, ...]], shares: NDArray[np.int64]) -> tuple[Attribution, ...]:
     whole = unit(len(groups))
     sums = in_steps(shares.sum(axis=1).tolist(), whole, _TOTAL_STEPS)
     only = (shares != 0).sum(axis=0) == 1
     alone = [int(((own == whole) & only).sum()) for own in shares]
-    return tuple(Share(*found) for found in zip(groups, sums, alone, strict=True))
+    return tuple(Attribution(*found) for found in zip(groups, sums, alone, strict=True))
 
 
 def _frame(
