@@ -1,4 +1,4 @@
-"""Door 1: score files. CSV and Parquet in and out, for cron."""
+"""Door 1: score files. CSV and Parquet in and out, for cron; on a cluster by `spark`, which needs its extra."""
 
 from batch.check import Check, check_tables
 from batch.id_repairs import IdForm
@@ -23,4 +23,5 @@ __all__ = [
     "open_inputs",
     "read_inputs",
     "run_batch",
+    "spark",
 ]

@@ -82,7 +82,7 @@ def check_tables(job: Check) -> dict[str, Any]:
         scored = resources.enter_context(results(out, job.spec, room))
         score_partitions(partitions, reader, job.threads, scored)
         joining = look_at_join(partitions, job.spec)
-        found = _account(job, tables, scored, joining, advise(partitions, scored, tables[0].rows))
+        found = _account(job, tables, scored, joining, advise(partitions.first, scored, tables[0].rows))
         causes = unusable_cells(scored, job.spec)
         unreadable = {name: own.get(UNREADABLE, 0) for name, own in causes.items()}
         found["notes"] += decimal_advice(partitions.applications.read(0), job.spec, unreadable)

@@ -25,7 +25,7 @@ from batch.joining import advise, look_at_join
 from batch.night import Accepted, Night, Seen, frozen, judge_night
 from batch.partitions import PARTITION_BYTES, ROW, spread
 from batch.receipts import LogSettings, opened
-from batch.report import REJECT_COLUMNS, Tables, make_manifest, refused, too_many_rejects, with_files
+from batch.report import REJECT_COLUMNS, Tables, make_manifest, refusal, with_files
 from batch.score_partitions import Results, results, score_partitions
 from batch.spreadsheets import without_formulas
 from batch.windows import in_order
@@ -164,7 +164,7 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
         spec = scorer.bundle.spec
         seen = Seen(tables[1], scored, lambda: look_at_join(partitions, spec).text())
         night = judge_night(spec, frozen(scorer.bundle), seen, job.accepted)
-        night.advice = advise(partitions, scored, tables[0].rows)
+        night.advice = advise(partitions.first, scored, tables[0].rows)
         watch.stage("write")
         replacement = resources.enter_context(Replacement())
         _refuse(job, tables, scored, night, replacement)
@@ -181,16 +181,12 @@ def _run(job: BatchJob, scorer: Scorer, watch: Stopwatch) -> dict[str, Any]:
 def _refuse(job: BatchJob, tables: Tables, scored: Results, night: Night, replacement: Replacement) -> None:
     """End a run that must not replace the previous output, and keep its rejects."""
     failed = job.rejects_path.with_name(job.rejects_path.name + ".failed")
-    rejected = scored.rejected > job.max_reject_share * tables[0].rows
-    if rejected or night.refusals:
+    error = refusal(scored, tables[0].rows, job.max_reject_share, failed, night)
+    if error is not None:
         rejects = _rejects(job, tables, scored)
         replacement.write(failed, lambda file: write_frames(file, rejects, REJECT_COLUMNS, ".csv"))
         replacement.commit()
-        raise (
-            too_many_rejects(scored, tables[0].rows, job.max_reject_share, failed, night.advice)
-            if rejected
-            else refused(night.refusals, failed)
-        )
+        raise error
 
 
 def _rejects(job: BatchJob, tables: Tables, scored: Results) -> Iterator[pl.DataFrame]:

@@ -24,6 +24,7 @@ _SAMPLE = 2000  # customers without an event that repairs are tried on
 _READ = 100_000  # rows of each side of which the times are read
 _LEAST_GAIN = 0.1  # of the sample: a repair that joins fewer is not named
 _DAY_US = 86_400_000_000
+Both = tuple[pl.DataFrame, pl.DataFrame]  # some applications and some events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class Joining:
         }
 
 
-def advise(partitions: Partitions, scored: Results, rows: int) -> str:
+def advise(first: Callable[[], Both], scored: Results, rows: int) -> str:
     """Say what to declare where instants are unreadable in most of the applications; nothing elsewhere.
 
     Raises:
@@ -80,7 +81,7 @@ def advise(partitions: Partitions, scored: Results, rows: int) -> str:
     """
     if not any(code.endswith("_unreadable") and not code.startswith("attribute_") for code in scored.codes):
         return ""
-    return instant_advice(partitions.applications.read(0), partitions.events.read(0), scored.codes, rows)
+    return instant_advice(*first(), scored.codes, rows)
 
 
 def look_at_join(partitions: Partitions, spec: Spec) -> Joining:
@@ -95,12 +96,10 @@ def look_at_join(partitions: Partitions, spec: Spec) -> Joining:
         for key in partitions.events.keys():  # noqa: SIM118 - no mapping
             yield partitions.events.read(key)
 
-    return look_at_tables((partitions.applications.read(0), partitions.events.read(0)), events, spec)
+    return look_at_tables(partitions.first(), events, spec)
 
 
-def look_at_tables(
-    first: tuple[pl.DataFrame, pl.DataFrame], events: Callable[[], Iterator[pl.DataFrame]], spec: Spec
-) -> Joining:
+def look_at_tables(first: Both, events: Callable[[], Iterator[pl.DataFrame]], spec: Spec) -> Joining:
     """Compare both sides of the join: `first` are applications and events to look at, `events` all of the latter."""
     own, theirs = _ids(first[0], APPLICATIONS), _ids(first[1], EVENTS)
     lonely = own.filter(~own.is_in(theirs.implode())).head(_SAMPLE)

@@ -44,6 +44,15 @@ class Partitions:
     events: Spool
     repeated: pl.Series
 
+    def first(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return applications and events to look at: those of the first partition.
+
+        Raises:
+            DeliveryError: the temporary files cannot be read.
+
+        """
+        return self.applications.read(0), self.events.read(0)
+
 
 @contextmanager
 def spread(
@@ -63,8 +72,9 @@ def spread(
     empty = {name: next(its) for name, its in blocks.items()}
     scorer.score(empty[APPLICATIONS], empty[EVENTS])  # columns that lack or cannot be read end the run here
     with ExitStack() as resources:
-        spools = {name: resources.enter_context(Spool(out, _numbered(frame, 0), room)) for name, frame in empty.items()}
-        identifiers = resources.enter_context(Spool(out, _identifiers(_numbered(empty[APPLICATIONS], 0)), room))
+        numbered = {name: numbered_from(frame, 0) for name, frame in empty.items()}
+        spools = {name: resources.enter_context(Spool(out, frame, room)) for name, frame in numbered.items()}
+        identifiers = resources.enter_context(Spool(out, identifiers_of(numbered[APPLICATIONS]), room))
         for name, its in blocks.items():
             _keep(its, lambda block, name=name: _add(block, name, spools[name], identifiers, count))  # type: ignore[misc]
         yield Partitions(count, spools[APPLICATIONS], spools[EVENTS], _repeated(identifiers))
@@ -76,7 +86,7 @@ def _keep(blocks: Iterator[pl.DataFrame], add: Callable[[pl.DataFrame], None]) -
     with ThreadPoolExecutor(1) as writer:
         adding = writer.submit(lambda: None)
         for block in blocks:
-            numbered = _numbered(block, rows)
+            numbered = numbered_from(block, rows)
             rows += block.height
             adding.result()
             adding = writer.submit(add, numbered)
@@ -84,22 +94,24 @@ def _keep(blocks: Iterator[pl.DataFrame], add: Callable[[pl.DataFrame], None]) -
 
 
 def _add(numbered: pl.DataFrame, name: str, spool: Spool, identifiers: Spool, count: int) -> None:
-    spool.add(_by_key(numbered, name, "customer_id", count))
+    spool.add(by_key(numbered, name, "customer_id", count))
     if name == APPLICATIONS:
-        identifiers.add(_by_key(_identifiers(numbered), name, "application_id", count))
+        identifiers.add(by_key(identifiers_of(numbered), name, "application_id", count))
 
 
-def _numbered(block: pl.DataFrame, before: int) -> pl.DataFrame:
+def numbered_from(block: pl.DataFrame, before: int) -> pl.DataFrame:
+    """Number the rows of a block, before which so many were read."""
     rows = pl.int_range(before + 1, before + 1 + block.height, dtype=pl.Int64, eager=True)
     return block.hstack([rows.alias(ROW)])
 
 
-def _identifiers(numbered: pl.DataFrame) -> pl.DataFrame:
+def identifiers_of(numbered: pl.DataFrame) -> pl.DataFrame:
+    """Return row and application_id of those that have one."""
     text = identifier(numbered.schema, APPLICATIONS, "application_id")
     return numbered.select(ROW, text).filter(pl.col("application_id") != "")
 
 
-def _by_key(frame: pl.DataFrame, table: str, column: str, count: int) -> dict[int, pl.DataFrame]:
+def by_key(frame: pl.DataFrame, table: str, column: str, count: int) -> dict[int, pl.DataFrame]:
     """Cut by the identifier in `column`; rows without one go anywhere, so that many of them do not meet."""
     if count == 1:
         return {0: frame}
@@ -115,8 +127,10 @@ def _by_key(frame: pl.DataFrame, table: str, column: str, count: int) -> dict[in
 
 
 def _repeated(identifiers: Spool) -> pl.Series:
-    found = [pl.Series(ROW, [], dtype=pl.Int64)]
-    for key in identifiers.keys():  # noqa: SIM118 - no mapping
-        part = identifiers.read(key)
-        found.append(part.filter(pl.col("application_id").is_duplicated())[ROW])
-    return pl.concat(found)
+    found = [repeated_rows(identifiers.read(key)) for key in identifiers.keys()]  # noqa: SIM118 - no mapping
+    return pl.concat([pl.Series(ROW, [], dtype=pl.Int64), *found])
+
+
+def repeated_rows(identifiers: pl.DataFrame) -> pl.Series:
+    """Return the rows whose application_id is not alone, of identifiers all rows of each of which are there."""
+    return identifiers.filter(pl.col("application_id").is_duplicated())[ROW]

@@ -67,7 +67,14 @@ def with_files(rejects: pl.DataFrame, applications: SourceTable, events: SourceT
     return pl.concat(parts).select(REJECT_COLUMNS.names())
 
 
-def too_many_rejects(scored: Results, rows: int, allowed: float, failed: Path, advice: str = "") -> RejectLimitError:
+def refusal(scored: Results, rows: int, allowed: float, failed: Path, night: Night) -> RejectLimitError | None:
+    """Return what ends a run that must not replace the previous output, whose rejects are to lie in `failed`."""
+    if scored.rejected > allowed * rows:
+        return _too_many_rejects(scored, rows, allowed, failed, night.advice)
+    return _refused(night.refusals, failed) if night.refusals else None
+
+
+def _too_many_rejects(scored: Results, rows: int, allowed: float, failed: Path, advice: str) -> RejectLimitError:
     """Make the error that ends a run with more rejected applications than the share `allowed`."""
     causes = ", ".join(f"{code} {count}" for code, count in by_count(scored.codes).items())
     return RejectLimitError(
@@ -78,7 +85,7 @@ def too_many_rejects(scored: Results, rows: int, allowed: float, failed: Path, a
     )
 
 
-def refused(causes: list[str], failed: Path) -> RejectLimitError:
+def _refused(causes: list[str], failed: Path) -> RejectLimitError:
     """Make the error that ends a run whose events match nobody, or a column of which is gone."""
     return RejectLimitError(f"{' Also: '.join(causes)} The previous output is as it was; rejects are in {failed}.")
 

@@ -3,11 +3,12 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -28,6 +29,39 @@ Also = Callable[[int, Partition], None]  # safe to call from several threads
 _EVENTS_FIRST = 1 << 40  # windows of rejected events come behind those of applications
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionCounts:
+    """The account of one partition, without its rows; it can cross to another process as JSON."""
+
+    decided: dict[str, int]
+    codes: dict[str, int]
+    rejected: int
+    dirt: pl.DataFrame
+    matches: Matches
+
+    @classmethod
+    def of(cls, scored: Scored) -> "PartitionCounts":
+        """Count what came out of a partition."""
+        return cls(
+            decided=_counts(scored.decisions["credit_class"]),
+            codes=_counts(scored.rejects["code"]),
+            rejected=int((scored.rejects["table"] == APPLICATIONS).sum()),
+            dirt=scored.dirt,
+            matches=scored.matches,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        facts = {name: getattr(self, name) for name in ("decided", "codes", "rejected")}
+        return facts | {"dirt": self.dirt.to_dicts(), "matches": asdict(self.matches)}
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "PartitionCounts":
+        """Read what `document` returned."""
+        dirt, matches = pl.DataFrame(document["dirt"], schema=DIRT), Matches(**document["matches"])
+        return cls(**{**document, "dirt": dirt, "matches": matches})
+
+
 @dataclass(slots=True)
 class Results:
     """What came out of all partitions: decisions and rejects by window of input rows, and their account."""
@@ -43,16 +77,24 @@ class Results:
 
     def add(self, scored: Scored) -> None:
         """Take one partition; safe to call from several threads."""
-        own = scored.rejects["table"] == APPLICATIONS
         self.decisions.add(by_window(scored.decisions, ROW, 0))
-        self.rejects.add(by_window(scored.rejects.filter(own), "row", 0))
-        self.rejects.add(by_window(scored.rejects.filter(~own), "row", _EVENTS_FIRST))
+        self.add_rejects(scored.rejects)
+        self.count(PartitionCounts.of(scored))
+
+    def add_rejects(self, rejects: pl.DataFrame) -> None:
+        """Take the rejects of one partition, which are counted apart; safe to call from several threads."""
+        own = rejects["table"] == APPLICATIONS
+        self.rejects.add(by_window(rejects.filter(own), "row", 0))
+        self.rejects.add(by_window(rejects.filter(~own), "row", _EVENTS_FIRST))
+
+    def count(self, counts: "PartitionCounts") -> None:
+        """Add up the account of one partition; safe to call from several threads."""
         with self._lock:
-            self.decided.update(_counts(scored.decisions["credit_class"]))
-            self.codes.update(_counts(scored.rejects["code"]))
-            self.rejected += int(own.sum())
-            self.dirt.append(scored.dirt)
-            self.matches += scored.matches
+            self.decided.update(counts.decided)
+            self.codes.update(counts.codes)
+            self.rejected += counts.rejected
+            self.dirt.append(counts.dirt)
+            self.matches += counts.matches
 
     def total_dirt(self, spec: Spec) -> pl.DataFrame:
         """Return the cells that became missing, summed: applications before events, columns in order of the spec."""
@@ -94,7 +136,8 @@ def score_partitions(
     """
 
     def score(number: int) -> None:
-        partition = _score(partitions, scorer, number)
+        tables = partitions.applications.read(number), partitions.events.read(number)
+        partition = score_rows(*tables, partitions.repeated, scorer)
         for take in also:
             take(number, partition)
         into.add(partition.scored)
@@ -109,11 +152,16 @@ def score_partitions(
                 future.cancel()
 
 
-def _score(partitions: Partitions, scorer: Scores, number: int) -> Partition:
-    """Score one partition; rows in the result are those of the tables. Every row of a repeated id is rejected."""
-    applications, events = partitions.applications.read(number), partitions.events.read(number)
+def score_rows(applications: pl.DataFrame, events: pl.DataFrame, doubled: pl.Series, scorer: Scores) -> Partition:
+    """Score one partition; rows in the result are those of the tables. Rows `doubled`, of a repeated id, are rejected.
+
+    Raises:
+        InputError: a table holds what cannot be scored.
+        CreditError: not every row came out.
+
+    """
     began = time.monotonic()
-    repeated = applications[ROW].is_in(partitions.repeated.implode())
+    repeated = applications[ROW].is_in(doubled.implode())
     kept = applications.filter(~repeated)
     scored = scorer.score(kept.drop(ROW), events.drop(ROW))
     own = scored.rejects["table"] == APPLICATIONS

@@ -53,6 +53,7 @@ COMMANDS = {
         "cli.doors.score",
         "Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically.",
     ),
+    "spark": ("cli.spark.spark", "Score applications on an Apache Spark cluster."),
     "serve": (
         "cli.doors.serve",
         "Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment.",

@@ -7,6 +7,7 @@ _EXTRAS = {
     "history": {"lmdb", "psycopg"},
     "lime": {"lime"},
     "sign": {"cryptography"},
+    "spark": {"pyarrow", "pyspark"},
     "stream": {"confluent_kafka"},
     "train": {"matplotlib", "onnx", "optuna", "scipy", "skl2onnx", "sklearn", "xgboost"},
 }

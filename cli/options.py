@@ -80,6 +80,9 @@ Memory = Annotated[
         show_default=False,
     ),
 ]
+SpreadsheetSafe = Annotated[
+    bool, typer.Option("--spreadsheet-safe", help="Keep ids that begin with = + - @ from being formulas in CSV.")
+]
 AllowEmptyEvents = Annotated[bool, typer.Option("--allow-empty-events", help="Score although nobody has an event.")]
 MinMatched = Annotated[
     float | None,

@@ -13,6 +13,8 @@ from typing import BinaryIO, Literal
 
 import polars as pl
 
+__all__ = ["packed", "unpacked"]
+
 _LENGTH = struct.Struct("<Q")
 
 Compression = Literal["uncompressed", "lz4"]

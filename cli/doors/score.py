@@ -23,6 +23,7 @@ from cli.options import (
     Memory,
     MinMatched,
     Separator,
+    SpreadsheetSafe,
     csv_dialect,
 )
 from features.errors import BundleError, SettingsError
@@ -55,9 +56,7 @@ def score(  # noqa: PLR0917 - typer takes options by name
     pii_key: PiiKey = None,
     separator: Separator = None,
     encoding: Encoding = None,
-    spreadsheet_safe: Annotated[
-        bool, typer.Option("--spreadsheet-safe", help="Keep ids that begin with = + - @ from being formulas in CSV.")
-    ] = False,
+    spreadsheet_safe: SpreadsheetSafe = False,
     memory: Memory = None,
     trust: TrustOption = None,
     challenger: Annotated[
@@ -120,13 +119,7 @@ def _log_settings(log: Path, receipts: ReceiptContent, pii_key: Path | None) -> 
 
 
 def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
-    rows: list[tuple[object, ...]] = [("applications", manifest["applications"]), ("decisions", manifest["decisions"])]
-    rows += [(f"  {name}", count) for name, count in manifest["decisions_by_class"].items()]
-    rows += [("rejected applications", manifest["rejected_applications"])]
-    rows += [(f"  {code}", count) for code, count in manifest["rejects_by_code"].items()]
-    rows += match_rows(manifest["matches"])
-    rows += [("cells that became missing", sum(d["cells"] for d in manifest["dirt"] if d["table"] == "applications"))]
-    say_table((), rows)
+    say_counts(manifest)
     say(f"decisions    {job.out}")
     say(f"rejects      {job.rejects_path}")
     say(f"run manifest {job.manifest_path}")
@@ -135,6 +128,17 @@ def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
     if "receipts" in manifest:
         made = manifest["receipts"]
         say(f"receipts     {made['log']}: {made['receipts']:,} by {made['writer']}, head {made['head']}")
+
+
+def say_counts(manifest: dict[str, Any]) -> None:
+    """Print what a run read and made."""
+    rows: list[tuple[object, ...]] = [("applications", manifest["applications"]), ("decisions", manifest["decisions"])]
+    rows += [(f"  {name}", count) for name, count in manifest["decisions_by_class"].items()]
+    rows += [("rejected applications", manifest["rejected_applications"])]
+    rows += [(f"  {code}", count) for code, count in manifest["rejects_by_code"].items()]
+    rows += match_rows(manifest["matches"])
+    rows += [("cells that became missing", sum(d["cells"] for d in manifest["dirt"] if d["table"] == "applications"))]
+    say_table((), rows)
 
 
 def _challenger_line(one: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
 """What is odd about how ids are written in a table: it is said once, because a join of two such tables finds nobody."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -42,6 +44,16 @@ class IdForms:
             self._pointed[ids.name] += int(pointed.str.contains(_POINTED).sum())
             if ids.name not in self._plain and ids.head(_LOOKED_AT).str.contains(_PLAIN).any():
                 self._plain.add(ids.name)
+
+    def told(self) -> dict[str, Any]:
+        """Return what was found, for JSON."""
+        return {"floats": self._floats, "pointed": self._pointed, "plain": sorted(self._plain)}
+
+    def add(self, told: Mapping[str, Any]) -> None:
+        """Take what was found in other files of the table."""
+        self._floats |= told["floats"]
+        self._pointed.update(told["pointed"])
+        self._plain.update(told["plain"])
 
     def notes(self) -> list[str]:
         """Say what was found."""

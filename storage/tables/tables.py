@@ -1,11 +1,11 @@
 """Read a table: one CSV or Parquet file, or a folder of part files in order of their paths, block by block."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -48,7 +48,8 @@ class SourceTable:
 
     `name` ("applications") stands in messages; columns beside `known` are left out and noted. `files` and `notes` are
     complete when all blocks are taken. What the names of folders say (month=2026-01) is a column of text where the
-    files have none of that name.
+    files have none of that name. Several processes can read one table, a file each: they are given the `parts` and the
+    `columns` that the first one found, and it adds up what they `told`.
     """
 
     path: Path
@@ -59,10 +60,15 @@ class SourceTable:
     dialect: Dialect = Dialect()  # noqa: RUF009 - frozen
     files: list[SourceFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _parts: list[Part] = field(default_factory=list)
-    _columns: dict[str, str] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
+    _ids: IdForms = field(init=False)
     _resources: ExitStack = field(default_factory=ExitStack)
     _decoder: ParquetDecoder | None = None
+
+    def __post_init__(self) -> None:
+        """Begin with nothing read."""
+        self._ids = IdForms(self.name)
 
     def __enter__(self) -> Self:
         """Find the files and be ready to read them.
@@ -71,8 +77,8 @@ class SourceTable:
             InputError: there is no such file, or a folder of something else.
 
         """
-        self._parts = find_parts(self.path, self.name)
-        if self._parts[0].is_parquet:
+        self.parts = self.parts or find_parts(self.path, self.name)
+        if self.parts[0].is_parquet:
             self._decoder = self._resources.enter_context(parquet_decoder_process())
         return self
 
@@ -92,7 +98,7 @@ class SourceTable:
             InputError: a file cannot be read.
 
         """
-        return sum(self._estimated_bytes(part.path) for part in self._parts)
+        return sum(self._estimated_bytes(part.path) for part in self.parts)
 
     def _estimated_bytes(self, path: Path) -> int:
         with opened(path) as file:
@@ -113,23 +119,53 @@ class SourceTable:
                 there are no rows; says where and what to do.
 
         """
-        ids = IdForms(self.name)
-        for number, part in enumerate(self._parts):
-            with opened(part.path) as file:
-                try:
-                    for block in self._csv_blocks(file, part) if self._decoder is None else self._parquet(file, part):
-                        ids.look(block, part.path)
-                        if number == 0 or block.height:
-                            yield block
-                except InputError:
-                    file.check_unchanged()  # what is wrong with a file that changes is that it changes
-                    raise
+        for number in range(len(self.parts)):
+            for block in self.blocks_of(number):
+                if number == 0 or block.height:
+                    yield block
         self._resources.close()  # what decoded is not needed while the rows are worked on
-        extra = [name for name in self._columns if self.known is not None and name not in self.known]
+        self.conclude()
+
+    def blocks_of(self, number: int) -> Iterator[pl.DataFrame]:
+        """Yield the rows of one of the `parts` in order, first an empty frame with the columns.
+
+        Raises:
+            InputError: as `blocks`.
+
+        """
+        part = self.parts[number]
+        with opened(part.path) as file:
+            try:
+                for block in self._csv_blocks(file, part) if self._decoder is None else self._parquet(file, part):
+                    self._ids.look(block, part.path)
+                    yield block
+            except InputError:
+                file.check_unchanged()  # what is wrong with a file that changes is that it changes
+                raise
+
+    def told(self) -> dict[str, Any]:
+        """Return what was found in the files that were read so far, for JSON."""
+        files = [{"sha256": file.sha256, "rows": file.rows, "name": file.name} for file in self.files]
+        return {"files": files, "notes": self.notes, "ids": self._ids.told()}
+
+    def add(self, number: int, told: Mapping[str, Any]) -> None:
+        """Take what another process `told` of the file of this number; in the order of the files."""
+        self.files += [SourceFile(path=self.parts[number].path, **file) for file in told["files"]]
+        self.notes += told["notes"]
+        self._ids.add(told["ids"])
+
+    def conclude(self) -> None:
+        """Complete the notes when all files were read.
+
+        Raises:
+            InputError: there are no rows.
+
+        """
+        extra = [name for name in self.columns if self.known is not None and name not in self.known]
         if extra:
             self.notes.append(f"{self.name}: not in the spec and ignored: {', '.join(extra)}")
-        gap = missing_numbers(self._parts)
-        self.notes += [*ids.notes(), *([f"{self.name}: {gap}"] if gap else [])]
+        gap = missing_numbers(self.parts)
+        self.notes += [*self._ids.notes(), *([f"{self.name}: {gap}"] if gap else [])]
         if not self.may_be_empty and not self.rows:
             raise InputError(
                 f"{self.path}: the {self.name} have a header but no rows. Expected at least one; check the export."
@@ -172,11 +208,11 @@ class SourceTable:
 
     def _check_columns(self, part: Part, columns: dict[str, str]) -> None:
         columns = columns | {key: "String" for key, _ in part.partition if key not in columns}
-        if not self._columns:
-            self._columns = columns
-        if list(columns.items()) != list(self._columns.items()):
+        if not self.columns:
+            self.columns = columns
+        if list(columns.items()) != list(self.columns.items()):
             raise InputError(
-                f"{part.path}: columns or types differ from {self._parts[0].name}. Expected parts of one table, "
+                f"{part.path}: columns or types differ from {self.parts[0].name}. Expected parts of one table, "
                 "with the same columns in the same order."
             )
 

@@ -67,6 +67,8 @@ ONLY_IN = {
     "psycopg": {"history"},
     "cryptography": {"registry"},
     "onnx": {"compare"},
+    "pyspark": {"batch"},
+    "pyarrow": {"batch"},
 }
 TESTS = sorted(PROJECT.glob("tests/**/*.py")) + sorted(PROJECT.glob("benchmarks/**/*.py"))
 SHARED = {
@@ -255,7 +257,7 @@ def test_serving_never_loads_training_libraries() -> None:
     code = (
         "import sys, cli.commands; [cli.commands.load_command(name) for name in cli.commands.COMMANDS]; "
         "print([m for m in ('xgboost', 'sklearn', 'skl2onnx', 'onnx', 'scipy', 'optuna', 'matplotlib', 'lime', "
-        "'training', 'model_export', 'confluent_kafka', 'fastapi', 'flask') "
+        "'training', 'model_export', 'confluent_kafka', 'fastapi', 'flask', 'pyspark', 'pyarrow') "
         "if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)

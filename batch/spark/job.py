@@ -1,0 +1,286 @@
+"""One batch run on a cluster.
+
+1. check    the output can be written and no other run is writing it; the tables have the columns of the spec
+2. ids      application ids are read alone: the rows of those that are not alone
+3. score    one task for each file reads it strictly and cuts it by customer; one for each bucket of customers scores it
+4. account  rows in = decisions + rejects; too many rejects, or a night that is not what training saw, end the run
+5. publish  see `publish`: the previous output or this one, never a third
+"""
+
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pyspark import __version__ as spark_version
+from pyspark.sql import SparkSession
+
+from batch.inputs import open_inputs
+from batch.job import Progress, Stopwatch, only_run
+from batch.joining import advise, look_at_tables
+from batch.night import Accepted, Night, Seen, frozen, judge_night
+from batch.partitions import PARTITION_BYTES, ROW, numbered_from
+from batch.report import REJECT_COLUMNS, Tables, make_manifest, refusal, with_files
+from batch.score_partitions import PartitionCounts, Results, results
+from batch.spark.crossing import SCHEMA, Crossing, Kind, crossings, input_rows, raise_first
+from batch.spark.publish import OutputFolder
+from batch.spark.reading import Pieces, SharedTable, find_repeated, read_pieces
+from batch.spark.scoring import ScoreTask, score_bucket
+from batch.spreadsheets import without_formulas
+from batch.windows import in_order
+from features.dialect import Dialect
+from features.errors import CreditError, InputError
+from features.spec.contract import Spec
+from scoring.bundle import Bundle, sha256
+from scoring.decisions import decision_schema
+from scoring.scorer import Scorer
+from storage.frames import packed, unpacked
+from storage.room import room_of
+from storage.table_writer import encode, write_frames
+from storage.targets import prepare_folder, refuse_overwriting
+
+_GROWTH = {".parquet": 4, ".gz": 8, ".zst": 8}  # of a file that is read, beside CSV; an estimate
+_NOTHING = "Nothing was published. This is a fault of the product: please report it."
+_LOOKED_AT = 8  # blocks of events, where a person must be told why they match nobody
+OpenSession = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkJob:
+    """What to score and where to put it; see `BatchJob`. `out` is a folder.
+
+    `buckets`: into how many parts customers are cut (None: by the size of the tables); it decides memory and speed,
+    never a byte of a decision. `rights`: what is taken from those of new files.
+    """
+
+    applications: Path
+    events: Path | None
+    out: Path
+    max_reject_share: float = 0.05
+    accepted: Accepted = Accepted()  # noqa: RUF009 - frozen
+    dialect: Dialect | None = None
+    spreadsheet_safe: bool = False
+    buckets: int | None = None
+    rights: int = 0o077
+
+    def plain(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return rows as they are written to CSV."""
+        return without_formulas(frame) if self.spreadsheet_safe else frame
+
+
+def run_on_spark(
+    job: SparkJob, scorer: Scorer, open_session: OpenSession, progress: Progress = lambda _stage: None
+) -> dict[str, Any]:
+    """Score tables and return the run manifest that was written into the output.
+
+    Raises:
+        InputError: a file cannot be used.
+        BundleError: on a machine of the cluster, the bundle's golden rows come out differently.
+        RejectLimitError: too many rejects, events that match nobody, or a column that is gone; the rejects lie in the
+            output's folder.
+        SettingsError: this Spark cannot do it.
+        DeliveryError: the output could not be written, or Spark failed.
+
+    """
+    job.accepted.check(scorer.bundle.spec)
+    for source in (path for path in (job.applications, job.events, scorer.bundle.path) if path):
+        refuse_overwriting(source, [job.out])
+    prepare_folder(job.out / "part")
+    with only_run(job.out), _tables(job, scorer) as (tables, empty):
+        output = OutputFolder(job.out.absolute())
+        output.begin()
+        try:
+            with open_session() as session, _sent(scorer.bundle, session):
+                return _Run(job, scorer, tables, empty, output, session).run(Stopwatch(progress))
+        finally:
+            output.end()
+
+
+@contextmanager
+def _tables(job: SparkJob, scorer: Scorer) -> Iterator[tuple[Tables, dict[Kind, pl.DataFrame]]]:
+    """Open both tables and read the columns of their first files; those that lack, or cannot be read, end the run."""
+    applications, events = job.applications.absolute(), job.events and job.events.absolute()
+    tables = open_inputs(applications, events, scorer.bundle.spec, job.dialect)
+    with ExitStack() as resources:
+        for table in tables:
+            resources.enter_context(table)
+        first = [next(table.blocks_of(0) if table.parts else table.blocks()) for table in tables]
+        scorer.score(*first)
+        heads = [numbered_from(frame, 0) for frame in first]
+        yield tables, dict(zip((Kind.APPLICATIONS, Kind.EVENTS), heads, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run whose output is begun."""
+
+    job: SparkJob
+    scorer: Scorer
+    tables: Tables
+    empty: dict[Kind, pl.DataFrame]
+    output: OutputFolder
+    session: SparkSession
+
+    def run(self, watch: Stopwatch) -> dict[str, Any]:
+        bundle, spec = self.scorer.bundle, self.scorer.bundle.spec
+        sources = tuple(SharedTable.of(table) for table in self.tables if table.parts)
+        pieces = Pieces(sources, self.job.buckets or self._buckets(sources))
+        watch.stage("ids")
+        repeated, known = self._repeated(Pieces(sources[:1], pieces.buckets))
+        watch.stage("score")
+        found = self._score(pieces, repeated)
+        before = self._account(pieces, found, known)
+        with ExitStack() as resources:
+            scored = resources.enter_context(results(self.output.stage / "results", spec, room_of(None)))
+            accounts = [row.document() for row in sorted(found, key=lambda row: row.number) if row.kind is Kind.SCORED]
+            parts = list(self._collect(accounts, scored, before))
+            _check(self.tables, scored, accounts)
+            night = self._judge(scored)
+            watch.stage("write")
+            rejects = (self.job.plain(with_files(frame, *self.tables)) for frame in in_order(scored.rejects, "row"))
+            write_rejects = partial(_write_rejects, rejects)
+            error = refusal(scored, self.tables[0].rows, self.job.max_reject_share, self.output.failed, night)
+            if error is not None:
+                self.output.refuse(write_rejects)
+                raise error
+            on_spark = {"spark": spark_version, "buckets": pieces.buckets}
+
+            def manifest(digests: dict[Path, str]) -> dict[str, Any]:
+                watch.stage("")
+                made = make_manifest(self.tables, scored, bundle, digests, night)
+                return made | {"seconds": watch.seconds, **on_spark}
+
+            return self.output.publish(parts or [self._no_decisions()], write_rejects, manifest)
+
+    def _buckets(self, sources: tuple[SharedTable, ...]) -> int:
+        """Return so many that one is scored in little memory, and that every core has some."""
+        size = sum(_estimated_bytes(part.path) for source in sources for part in source.parts)
+        return max(-(-size // PARTITION_BYTES), self.session.sparkContext.defaultParallelism)
+
+    def _repeated(self, pieces: Pieces) -> tuple[pl.Series, dict[int, Any]]:
+        """Return the rows of application ids that are not alone, and the accounts of the files that hold them."""
+        rows = self._read(pieces, ids_alone=True).mapInArrow(find_repeated, SCHEMA)
+        found = list(crossings(rows.toArrow().to_batches()))
+        raise_first(found)
+        repeated = [row.frame()[ROW] for row in found if row.kind is Kind.REPEATED]
+        return pl.concat([pl.Series(ROW, [], dtype=pl.Int64), *repeated]), _told(found)
+
+    def _score(self, pieces: Pieces, repeated: pl.Series) -> list[Crossing]:
+        empty = {kind: packed(frame, "lz4") for kind, frame in self.empty.items()}
+        doubled = packed(repeated.to_frame(), "lz4")
+        task = ScoreTask(self.scorer.bundle.bundle_id, empty, doubled, self.output.stage, self.job.rights)
+        rows = self._read(pieces, ids_alone=False).mapInArrow(partial(score_bucket, task), SCHEMA)
+        found = list(crossings(rows.toArrow().to_batches()))
+        raise_first(found)
+        return found
+
+    def _read(self, pieces: Pieces, *, ids_alone: bool) -> Any:
+        numbers = self.session.range(0, len(pieces), 1, len(pieces))
+        rows = numbers.mapInArrow(partial(read_pieces, pieces, ids_alone=ids_alone), SCHEMA)
+        return rows.repartitionById(pieces.buckets, "bucket")
+
+    def _account(self, pieces: Pieces, found: list[Crossing], known: dict[int, Any]) -> list[int]:
+        """Add up what was told of the files; return how many rows of its table lie before each piece."""
+        told, before, piece = _told(found), [], 0
+        for table in self.tables:
+            for number in range(len(table.parts)):
+                before.append(table.rows)
+                table.add(number, told[piece])
+                if piece in known and known[piece]["files"] != told[piece]["files"]:
+                    raise InputError(
+                        f"{table.parts[number].path}: changed while it was read. Start when it is complete."
+                    )
+                piece += 1
+            if table.parts:
+                table.conclude()
+        if piece != len(told):
+            raise CreditError(f"{len(pieces)} files were to be read, {len(told)} were. Nothing was published.")
+        return before
+
+    def _collect(self, accounts: list[Any], scored: Results, before: list[int]) -> Iterator[dict[str, Any]]:
+        """Add up the accounts of all buckets, take their rejects, and yield the part files of their decisions."""
+        for account in accounts:
+            scored.count(PartitionCounts.read(account["counts"]))
+            files = account["files"]
+            if "rejects" in files:
+                rejects = unpacked((self.output.stage / files["rejects"]["name"]).read_bytes())
+                rows = {name: input_rows(rejects[name], before) for name in ("row", "event_row")}
+                scored.add_rejects(rejects.with_columns(**rows))
+            if "part" in files:
+                yield files["part"]
+
+    def _judge(self, scored: Results) -> Night:
+        spec = self.scorer.bundle.spec
+        first = partial(_some_rows, self.job, spec)
+        seen = Seen(
+            self.tables[1], scored, lambda: look_at_tables(first(), lambda: _events(self.job, spec), spec).text()
+        )
+        night = judge_night(spec, frozen(self.scorer.bundle), seen, self.job.accepted)
+        night.advice = advise(first, scored, self.tables[0].rows)
+        return night
+
+    def _no_decisions(self) -> dict[str, Any]:
+        """Write a part without rows, so that the output has its columns."""
+        empty = pl.DataFrame(schema=decision_schema(self.scorer.bundle.spec))
+        path = self.output.stage / "part-none.parquet"
+        content = encode(empty, ".parquet")
+        path.write_bytes(content)
+        return {"name": path.name, "sha256": sha256(content)}
+
+
+@contextmanager
+def _sent(bundle: Bundle, session: SparkSession) -> Iterator[None]:
+    """Let all machines fetch the bundle within the block, into a folder that bears its id, as one must."""
+    with tempfile.TemporaryDirectory(prefix="credit-spark-") as folder:
+        archive = Path(folder) / f"{bundle.bundle_id}.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            for path in sorted(path for path in bundle.path.rglob("*") if path.is_file()):
+                file.write(path, path.relative_to(bundle.path))
+        session.sparkContext.addArchive(f"{archive}#{bundle.bundle_id}")
+        yield
+
+
+def _told(found: list[Crossing]) -> dict[int, Any]:
+    return {row.number: row.document() for row in found if row.kind is Kind.READ}
+
+
+def _estimated_bytes(path: Path) -> int:
+    return path.stat().st_size * _GROWTH.get(path.suffix.lower(), 1)
+
+
+def _check(tables: Tables, scored: Results, accounts: list[Any]) -> None:
+    """Check that every row that was read came out."""
+    for table in tables:
+        arrived = sum(account[table.name] for account in accounts)
+        if arrived != table.rows:
+            raise CreditError(f"{table.rows} rows of the {table.name} were read, {arrived} were scored. {_NOTHING}")
+    out = scored.decided.total() + scored.rejected
+    if out != tables[0].rows:
+        raise CreditError(
+            f"{tables[0].rows} applications came in, {out} decisions and rejects would go out. {_NOTHING}"
+        )
+
+
+def _write_rejects(rejects: Iterator[pl.DataFrame], file: Any) -> None:
+    write_frames(file, rejects, REJECT_COLUMNS, ".csv")
+
+
+def _some_rows(job: SparkJob, spec: Spec) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the first rows of both tables again, for what is said about them."""
+    applications, events = (pl.concat(islice(_blocks(job, spec, table), 2)) for table in range(2))
+    return applications, events
+
+
+def _events(job: SparkJob, spec: Spec) -> Iterator[pl.DataFrame]:
+    return islice(_blocks(job, spec, 1), _LOOKED_AT)
+
+
+def _blocks(job: SparkJob, spec: Spec, number: int) -> Iterator[pl.DataFrame]:
+    with open_inputs(job.applications, job.events, spec, job.dialect)[number] as table:
+        yield from table.blocks()

@@ -1,0 +1,1 @@
+"""`credit spark`: the nightly batch on an Apache Spark cluster."""
