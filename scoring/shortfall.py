@@ -4,7 +4,7 @@ Tonight's count is taken as beta-binomial over customers, because cells of one c
 are allowed for, so that an ordinary night is not called improbable:
 
 * training's share is an estimate: a Beta posterior with Jeffreys' prior, by the customers of training;
-* nights vary more than draws from one urn: their shares scatter like those of samples of `NIGHT` customers;
+* nights vary more than draws from one urn: more than `_MOST_CUSTOMERS` make tonight no more certain;
 * lenders change a little: a share may lie below training's by `ALLOWED` times its fourth power (4 % of a share near 1,
   hardly anything of a small one, which luck alone moves by more).
 
@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NIGHT = 100_000
+_MOST_CUSTOMERS = 100_000
 ALLOWED = 0.04
-_MOST = 100_000  # more customers tell nothing more: the scatter of nights is larger than theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +41,13 @@ def log_chance(training: Share, tonight: Share) -> float:
     """
     if not training.customers or not tonight.customers:
         return 0.0
-    customers = min(tonight.customers, _MOST)
+    customers = min(tonight.customers, _MOST_CUSTOMERS)
     good = math.ceil(tonight.value * customers - 1e-9)
     share = (training.value * training.customers + 0.5) / (training.customers + 1)
     share *= 1 - ALLOWED * share**3
     if good >= share * customers:
         return 0.0
-    certainty = 1 / (1 / (training.customers + 2) + 1 / NIGHT)
+    certainty = training.customers + 1
     return log_tail(good, customers, share * certainty, (1 - share) * certainty)
 
 

@@ -137,6 +137,15 @@ def test_nobody_matching_is_gone(rate: float, training: int, tonight: int) -> No
     assert found.gone
 
 
+def test_nights_of_a_large_lender_scatter_by_more_than_its_customers_would() -> None:
+    """Ten million customers a night: shares that scatter by 3 in 1,000 would all be improbable draws from one urn."""
+    generator = np.random.default_rng(20)
+    for rate in generator.uniform(0.02, 0.99, 100):
+        lender = Lender(generator, rate, scatter=0.003)
+        reference = frozen(*lender.night(10_000_000))
+        assert compare_matches(reference, lender.night(10_000_000)[0]) is None
+
+
 def test_a_handful_of_customers_never_ends_a_night() -> None:
     lender = Lender(np.random.default_rng(17), 1.0)
     reference = frozen(*lender.night(100_000))
