@@ -24,10 +24,10 @@ SUFFIX = ".spool"
 
 
 class Spool:
-    """Frames of one schema, kept by an integer key, read back in the order in which they were added to that key."""
+    """Frames by an integer key, read back in the order in which they were added; those of one key have one schema."""
 
     def __init__(self, out: Path, empty: pl.DataFrame, room: Room) -> None:
-        """Make the file in the folder of the output `out`; `empty` has the columns of all frames.
+        """Make the file in the folder of the output `out`; `empty` is what a key without rows gives.
 
         `room` is what the spools of a run share.
 
@@ -87,7 +87,8 @@ class Spool:
 
         """
         try:
-            return pl.concat([self._empty, *map(self._frame, self._segments.get(key, ()))])
+            frames = [*map(self._frame, self._segments.get(key, ()))]
+            return pl.concat(frames) if frames else self._empty
         except OSError as error:
             raise self._failed(error) from error
 

@@ -1,5 +1,6 @@
 """`credit spec`: a spec for your own data."""
 
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from features.dialect import Dialect
 from features.draft import Tables, draft_spec
 from features.spec.local import csv_lines
 from storage.durable import replace_files
-from storage.tables import ColumnPasses, read_table
+from storage.tables import read_columns, read_table
 from storage.targets import prepare_folder
 
 app = typer.Typer(no_args_is_help=True, help="Draft a spec for your own data.")
@@ -40,10 +41,10 @@ def draft(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Read your tables and write a commented spec: kinds, ranges, missing tokens, groups. EDIT marks decisions."""
     prepare_folder(out)
-    with stages("Drafting", 2) as stage:
+    with stages("Drafting", 2) as stage, ExitStack() as held:
         stage("read")
         csv = csv_dialect(separator, encoding)
-        columns = ColumnPasses(applications, csv, note)
+        columns = held.enter_context(read_columns(applications, out, csv, note))
         tables = Tables(
             identity=columns.identity,
             columns=columns,

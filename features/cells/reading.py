@@ -177,10 +177,10 @@ def _define(column: pl.Series, reading: Reading) -> tuple[pl.Series, pl.Series |
     """Ask the definition for each distinct cell; return values and causes of all cells, None where none has one."""
     texts = column if reading.text is None else column.to_frame().select_seq(reading.text).to_series()
     few = len(texts) <= PLAIN_ROWS
-    asked = texts if few else texts.unique()
+    asked = texts if few or texts.n_unique() == len(texts) else texts.unique()
     second = None if few else reading.second
     made, why = _read_all(asked, reading) if second is None else _read_twice(asked, reading, second)
-    if few:
+    if asked is texts:
         return made, why
     places = _places(texts, asked)
     return made[places], None if why is None else why[places]

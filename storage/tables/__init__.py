@@ -1,7 +1,7 @@
 """Tables read strictly, block by block: CSV and Parquet files, and folders of part files."""
 
-from storage.tables.column_passes import ColumnPasses
+from storage.tables.columns import read_columns
 from storage.tables.table_files import Part, find_parts, find_tables
 from storage.tables.tables import SourceTable, Tell, ignore, read_table
 
-__all__ = ["ColumnPasses", "Part", "SourceTable", "Tell", "find_parts", "find_tables", "ignore", "read_table"]
+__all__ = ["Part", "SourceTable", "Tell", "find_parts", "find_tables", "ignore", "read_columns", "read_table"]

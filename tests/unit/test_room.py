@@ -7,6 +7,7 @@ import pytest
 
 from storage.room import Room, free_memory, room_of
 from storage.spool import Spool
+from storage.tables import columns
 
 GB = 1 << 30
 
@@ -74,3 +75,19 @@ def test_rows_come_back_in_their_order_wherever_they_lie(tmp_path: Path, size: i
         assert spool.read(7).equals(pl.concat(frames))
         assert spool.read(2).equals(pl.concat([frame.head(1) for frame in frames]))
         assert spool.read(5).is_empty()
+
+
+@pytest.mark.parametrize("room", [0, GB], ids=["on disk", "in memory"])
+def test_columns_one_by_one_are_those_of_the_table_and_leave_nothing_behind(
+    tmp_path: Path, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "_MEMORY_BYTES", room)
+    identity = pl.DataFrame({"application_id": ["a", "b"], "customer_id": ["c", "c"], "as_of": ["2026-01-01"] * 2})
+    parts = [identity.with_columns(income=pl.Series([1.5, None]), kind=pl.Series(["x", None])) for _ in range(3)]
+    (tmp_path / "applications").mkdir()
+    for number, part in enumerate(parts):
+        part.write_parquet(tmp_path / "applications" / f"part-{number}.parquet")
+    with columns.read_columns(tmp_path / "applications", tmp_path / "spec.toml") as found:
+        assert found.identity.equals(pl.concat(parts).select(identity.columns))
+        assert pl.DataFrame([*found]).equals(pl.concat(parts).drop(identity.columns))
+    assert [path.name for path in tmp_path.iterdir()] == ["applications"]
