@@ -10,6 +10,7 @@ from features.dialect import Dialect
 from features.errors import SettingsError
 from features.rejects import APPLICATIONS, EVENTS
 from features.spec.contract import EVENT_COLUMNS, IDENTITY, Spec
+from storage.remote.addresses import address_of
 from storage.tables import SourceTable, Tell, find_parts, ignore
 
 NO_EVENTS = pl.DataFrame(schema=dict.fromkeys(EVENT_COLUMNS, pl.String))
@@ -55,7 +56,8 @@ def open_inputs(
     csv = dialect or spec.csv
     table = SourceTable(applications, APPLICATIONS, known={*IDENTITY, *names}, dialect=csv)
     if events is None:
-        find_parts(applications, APPLICATIONS)  # what is given and not there is said before what is not given
+        if address_of(applications) is None:
+            find_parts(applications, APPLICATIONS)  # what is given and not there is said before what is not given
         check_needs_no_events(spec)
         return table, NoEvents()
     known = {*EVENT_COLUMNS, "recorded_at"}

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,12 @@ from scoring.decisions import decision_schema, flat_reasons
 from scoring.scorer import Scorer
 from storage.durable import Replacement, remove_parts
 from storage.locks import Lock
+from storage.remote.addresses import address_of
+from storage.remote.publication import publication
 from storage.room import room_of
 from storage.spool import remove_spools
 from storage.table_writer import write_frames
-from storage.targets import check_target, refuse_folders, refuse_overwriting
+from storage.targets import check_target, refuse_addresses, refuse_folders, refuse_overwriting
 
 Progress = Callable[[str], None]
 
@@ -124,6 +126,8 @@ class Stopwatch:
 def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage: None) -> dict[str, Any]:
     """Score a file and return the run manifest that was written beside the output, and accounts of challengers.
 
+    An output in an object store is written on this machine first; its `places` are returned too.
+
     Raises:
         InputError: a file cannot be used.
         RejectLimitError: too many rejects, events that match nobody, or a column that is gone; the rejects lie beside
@@ -132,11 +136,24 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
 
     """
     job.accepted.check(scorer.bundle.spec)
-    check_target(job.out)
-    refuse_folders([job.rejects_path, job.manifest_path])
+    if job.log is not None:
+        refuse_addresses(job.log.log)
     given = (job.applications, job.events, scorer.bundle.path, job.log and job.log.log)
     for source in (path for path in given if path):
         refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
+    if address_of(job.out) is None:
+        return _run_here(job, scorer, progress)
+    with publication(job.out) as there:
+        here = replace(job, out=there.path)
+        with there.written():
+            manifest = _run_here(here, scorer, progress)
+        return manifest | there.deliver(here.manifest_path)
+
+
+def _run_here(job: BatchJob, scorer: Scorer, progress: Progress) -> dict[str, Any]:
+    """Run with an output on this machine."""
+    check_target(job.out)
+    refuse_folders([job.rejects_path, job.manifest_path])
     with only_run(job.out):
         remove_spools(job.out)
         remove_parts([job.rejects_path, job.out, job.manifest_path])

@@ -99,7 +99,7 @@ def _judge_matches(night: Night, reference: Reference | None, seen: Seen, accept
     finding = None if reference is None else compare_matches(reference, seen.scored.matches)
     gone = finding is not None and finding.gone
     if not seen.events.rows:
-        text = f"{seen.events.path}: the events have a header but no rows, so nobody has a history. {_CORRECT}"
+        text = f"{seen.events.shown}: the events have a header but no rows, so nobody has a history. {_CORRECT}"
         night.say(text, refused=(gone or known is None) and not accepted.empty_events)
         return
     hint = f" {seen.hint()}".rstrip() if finding or _too_few(seen, accepted) else ""

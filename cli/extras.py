@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 _EXTRAS = {
     "api": {"fastapi", "flask", "prometheus_client", "pydantic_settings", "uvicorn", "waitress"},
+    "cloud": {"deltalake", "obstore"},
     "history": {"lmdb", "psycopg"},
     "lime": {"lime"},
     "sign": {"cryptography"},

@@ -13,13 +13,16 @@ BundleOption = Annotated[
     Path, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)
 ]
 Applications = Annotated[
-    Path, typer.Option("--applications", help="CSV or Parquet file, or a folder of part files.", show_default=False)
+    Path,
+    typer.Option(
+        "--applications", help="CSV or Parquet file, a folder of part files, or a URL (s3://...).", show_default=False
+    ),
 ]
 Events = Annotated[
     Path | None,
     typer.Option(
         "--events",
-        help="CSV or Parquet file, or a folder of part files; not needed by a spec without RFM groups.",
+        help="CSV or Parquet file, a folder of part files, or a URL; not needed by a spec without RFM groups.",
         show_default=False,
     ),
 ]

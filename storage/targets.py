@@ -1,12 +1,11 @@
 """Where output may go: what is checked of a target before anything is written to it."""
 
-import re
 from pathlib import Path
 
 from features.errors import DeliveryError, SettingsError
 from storage.durable import part_of
+from storage.remote.addresses import address_of, spelled
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:")
 __all__ = ["check_target", "prepare_folder", "refuse_addresses", "refuse_folders", "refuse_overwriting"]
 
 
@@ -30,10 +29,11 @@ def refuse_addresses(path: Path) -> None:
         SettingsError: so.
 
     """
-    if path.parts and _SCHEME.fullmatch(path.parts[0]):
+    address = address_of(path)
+    if address is not None:
         raise SettingsError(
-            f"{path}: begins with {path.parts[0]}//, as an address does. Expected a local file or folder: copy or "
-            "mount what lies there, and name that path."
+            f"{address.text}: is the address of an object store. This command expects a local file or folder here: "
+            "copy or mount what lies there, and name that path."
         )
 
 
@@ -98,8 +98,10 @@ def refuse_overwriting(source: Path, targets: list[Path]) -> None:
     """
     for target in targets:
         place = target.resolve()
-        around = place.parents if source.is_dir() else ()  # below a file nothing can lie
+        folder = source.is_dir() or address_of(source) is not None
+        around = place.parents if folder else ()  # below a file nothing can lie
         if source.resolve() in (place, *around):
             raise SettingsError(
-                f"{target}: is or lies in the input or bundle {source}. Choose another place for the output."
+                f"{spelled(target)}: is or lies in the input or bundle {spelled(source)}. Choose another place for the "
+                "output."
             )

@@ -39,7 +39,9 @@ app = typer.Typer()
 def score(  # noqa: PLR0917 - typer takes options by name
     bundle: BundleOption,
     applications: Applications,
-    out: Annotated[Path, typer.Option("--out", help="Decisions, .csv or .parquet.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", help="Decisions, .csv or .parquet; or a URL (s3://...).", show_default=False)
+    ],
     events: Events = None,
     max_reject_share: MaxRejectShare = 0.05,
     allow_empty_events: AllowEmptyEvents = False,
@@ -120,9 +122,9 @@ def _log_settings(log: Path, receipts: ReceiptContent, pii_key: Path | None) -> 
 
 def _say_run(manifest: dict[str, Any], job: BatchJob) -> None:
     say_counts(manifest)
-    say(f"decisions    {job.out}")
-    say(f"rejects      {job.rejects_path}")
-    say(f"run manifest {job.manifest_path}")
+    here = {"decisions": job.out, "rejects": job.rejects_path, "run manifest": job.manifest_path}
+    for what, where in manifest.get("places", here).items():
+        say(f"{what:12} {where}")
     for one in manifest.get("challengers", ()):
         say(_challenger_line(one))
     if "receipts" in manifest:

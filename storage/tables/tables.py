@@ -13,6 +13,7 @@ import polars as pl
 from features.dialect import Dialect
 from features.errors import InputError
 from storage.opened import Opened, opened
+from storage.remote.fetching import Brought, brought
 from storage.tables.csv_blocks import CsvFile
 from storage.tables.id_forms import IdForms
 from storage.tables.parquet_blocks import ParquetDecoder, ParquetHead, parquet_decoder_process
@@ -29,17 +30,15 @@ def ignore(_note: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that was read: its path, SHA-256 and number of rows; `name` is its path below the table's folder."""
+    """A file that was read: its path or URL, SHA-256 and number of rows; `name` is its path below the table's folder.
 
-    path: Path
+    In `label` and `name` bytes that are no UTF-8 are escaped, so that they can be written anywhere.
+    """
+
+    label: str
     sha256: str
     rows: int
     name: str
-
-    @property
-    def label(self) -> str:
-        """The path as text; bytes that are no UTF-8 are escaped, so that it can be written anywhere."""
-        return _label(str(self.path))
 
 
 @dataclass(slots=True)
@@ -65,22 +64,38 @@ class SourceTable:
     _ids: IdForms = field(init=False)
     _resources: ExitStack = field(default_factory=ExitStack)
     _decoder: ParquetDecoder | None = None
+    _brought: Brought = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with nothing read."""
+        self._brought = Brought(self.path, str(self.path))
         self._ids = IdForms(self.name)
 
     def __enter__(self) -> Self:
-        """Find the files and be ready to read them.
+        """Find the files, bring them where they lie in an object store, and be ready to read them.
 
         Raises:
             InputError: there is no such file, or a folder of something else.
+            SettingsError: the address is not supported.
+            DeliveryError: the store does not answer, or there is no room for what it holds.
 
         """
-        self.parts = self.parts or find_parts(self.path, self.name)
-        if self.parts[0].is_parquet:
-            self._decoder = self._resources.enter_context(parquet_decoder_process())
+        if not self.parts:
+            self._brought = self._resources.enter_context(brought(self.path, self.name))
+        try:
+            with self._brought.said():
+                self.parts = self.parts or find_parts(self._brought.path, self.name)
+            if self.parts[0].is_parquet:
+                self._decoder = self._resources.enter_context(parquet_decoder_process())
+        except BaseException:
+            self._resources.close()
+            raise
         return self
+
+    @property
+    def shown(self) -> str:
+        """The path or URL, for messages."""
+        return self._brought.shown
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Let go of what reading needed."""
@@ -98,7 +113,8 @@ class SourceTable:
             InputError: a file cannot be read.
 
         """
-        return sum(self._estimated_bytes(part.path) for part in self.parts)
+        with self._brought.said():
+            return sum(self._estimated_bytes(part.path) for part in self.parts)
 
     def _estimated_bytes(self, path: Path) -> int:
         with opened(path) as file:
@@ -134,7 +150,7 @@ class SourceTable:
 
         """
         part = self.parts[number]
-        with opened(part.path) as file:
+        with self._brought.said(), opened(part.path) as file:
             try:
                 for block in self._csv_blocks(file, part) if self._decoder is None else self._parquet(file, part):
                     self._ids.look(block, part.path)
@@ -150,7 +166,7 @@ class SourceTable:
 
     def add(self, number: int, told: Mapping[str, Any]) -> None:
         """Take what another process `told` of the file of this number; in the order of the files."""
-        self.files += [SourceFile(path=self.parts[number].path, **file) for file in told["files"]]
+        self.files += [SourceFile(label=self._shown(self.parts[number].path), **file) for file in told["files"]]
         self.notes += told["notes"]
         self._ids.add(told["ids"])
 
@@ -168,7 +184,7 @@ class SourceTable:
         self.notes += [*self._ids.notes(), *([f"{self.name}: {gap}"] if gap else [])]
         if not self.may_be_empty and not self.rows:
             raise InputError(
-                f"{self.path}: the {self.name} have a header but no rows. Expected at least one; check the export."
+                f"{self.shown}: the {self.name} have a header but no rows. Expected at least one; check the export."
             )
 
     def read(self, tell: Tell = ignore) -> pl.DataFrame:
@@ -188,7 +204,7 @@ class SourceTable:
         for block in decoder.blocks(file, self.known, -(-self.chunk_bytes // self._row_bytes(head))):
             rows += block.height
             yield self._wanted(block, part)
-        self.files.append(SourceFile(file.path, file.digest(), rows, _label(part.name)))
+        self.files.append(SourceFile(self._shown(file.path), file.digest(), rows, _label(part.name)))
 
     def _csv_blocks(self, file: Opened, part: Part) -> Iterator[pl.DataFrame]:
         csv = CsvFile(file, self.dialect, self.chunk_bytes)
@@ -198,7 +214,10 @@ class SourceTable:
             yield self._wanted(block, part)
         if csv.has_byte_order_mark:
             self.notes.append(f"{part.name}: byte order mark skipped")
-        self.files.append(SourceFile(file.path, csv.sha256, csv.rows, _label(part.name)))
+        self.files.append(SourceFile(self._shown(file.path), csv.sha256, csv.rows, _label(part.name)))
+
+    def _shown(self, path: Path) -> str:
+        return _label(self._brought.say(str(path)))
 
     def _wanted(self, block: pl.DataFrame, part: Part) -> pl.DataFrame:
         """Take the columns that are known, and those that the names of folders say."""

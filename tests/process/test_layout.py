@@ -69,6 +69,8 @@ ONLY_IN = {
     "onnx": {"compare"},
     "pyspark": {"batch"},
     "pyarrow": {"batch"},
+    "deltalake": {"storage"},
+    "obstore": {"storage"},
 }
 TESTS = sorted(PROJECT.glob("tests/**/*.py")) + sorted(PROJECT.glob("benchmarks/**/*.py"))
 SHARED = {

@@ -298,10 +298,14 @@ def test_an_address_is_no_local_path_and_nothing_is_made_for_it(
     inputs = {"--applications": tonight / "applications.csv", "--events": tonight / "events.csv"}
     given = {**inputs, "--out": tonight / "decisions.csv"}
     for option in given:
-        words = [word for pair in {**given, option: "s3://lake/x.csv"}.items() for word in pair]
+        words = [word for pair in {**given, option: "ftp://lake/x.csv"}.items() for word in pair]
         done = credit("score", "--bundle", bundle, *words, cwd=tmp_path)
         assert done.returncode == 2, done.stderr
-        assert "begins with s3://, as an address does" in done.stderr
+        assert "ftp://lake/x.csv: this kind of address is not supported" in done.stderr
+    log = [word for pair in {**given, "--log": "s3://lake/log"}.items() for word in pair]
+    done = credit("score", "--bundle", bundle, *log, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "s3://lake/log: is the address of an object store" in done.stderr
     done = credit("report", bundle, "--out", "gs://lake/report.html", cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert not list(tmp_path.glob("*:"))
