@@ -1,8 +1,8 @@
-# make setup | demo | demo-stream | demo-live | kafka | kafka-cluster | quick | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
+# make setup | demo | demo-stream | demo-live | kafka | kafka-cluster | spark | quick | test | soak | lock. Each target sets up .venv from the pinned lock by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stream demo-live kafka kafka-cluster containers quick test soak fuzz lint bench bench-full docs sbom lock clean
+.PHONY: help setup demo demo-stream demo-live kafka kafka-cluster spark containers quick test soak fuzz lint bench bench-full docs sbom lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ kafka: ## a real single-node Apache Kafka on 127.0.0.1:9092, in the foreground (
 
 kafka-cluster: ## three real brokers on loopback from 19092 on, three copies of everything, in the foreground
 	./stream/kafka/cluster.sh
+
+spark: setup ## a standalone Apache Spark on loopback: a master and two workers, in the foreground (Java 17)
+	PYTHON=$(BIN)/python ./batch/spark/cluster.sh
 
 soak: setup ## the kill tests of the stream and of the REST log with 200 kills, 200 changes of bundles under load, 30 kills of the history store over 100,000 decisions, ten brokers killed behind a commit, 30 hostile links, 130 kills and 10 freezes on three brokers, far brokers (about 2 hours)
 	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/kafka/test_stream_kills.py tests/process/test_rest_log_kills.py

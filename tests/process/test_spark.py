@@ -1,9 +1,8 @@
 """`credit score` on Apache Spark: the same bits, whatever cuts the tables; the output appears whole or not at all."""
 
 import json
-import os
-import subprocess
-import sys
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ import pytest
 
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT
+from tests.spark_cluster import SparkCluster, script, spark_cluster, spark_submit
 from tests.spark_night import SparkNight, made_night
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 CUSTOMERS = 2_500
-_QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # a JVM that lives for seconds need not compile much
-_SUBMIT = ("--conf", "spark.ui.enabled=false", "--driver-memory", "1g", "--driver-java-options", _QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -26,47 +24,105 @@ def nights(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {s: made_night(folder / s, scorer, f".{s}", CUSTOMERS) for s in ("csv", "parquet")}
 
 
-def environment() -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(PROJECT)}
-
-
 def run_all(master: str, bundle: Path, jobs: list[dict[str, Any]]) -> list[list[str]]:
-    program = [str(PROJECT / "tests/spark_runs.py"), str(bundle), json.dumps(jobs, default=str)]
-    done = subprocess.run(
-        ["spark-submit", "--master", master, *_SUBMIT, *program],
-        env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    """Run jobs in one session; return class and text of the error of each, empty without."""
+    process = spark_submit(master, PROJECT / "tests/spark_runs.py", bundle, json.dumps(jobs, default=str))
+    said, warned = process.communicate()
+    assert process.returncode == 0, warned[-3000:]
+    return [json.loads(line) for line in said.splitlines()]
 
 
-def submit(master: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    script = subprocess.run(
-        ["credit", "spark", "script"], env=environment(), capture_output=True, text=True, check=True
-    )
-    command = ["spark-submit", "--master", master, *_SUBMIT, script.stdout.strip(), *map(str, arguments)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_the_same_bits_from_csv_and_parquet_in_any_number_of_buckets(
-    nights: dict[str, SparkNight], bundle: Path, tmp_path: Path
-) -> None:
-    assert nights["csv"].manifest["rejects_by_code"]["application_id_repeated"] == 8
-    jobs: list[dict[str, Any]] = [
+def changed(night: SparkNight, folder: Path, part: int, text: str) -> Path:
+    """A copy of the events, with one part file replaced."""
+    events = shutil.copytree(night.events, folder)
+    (events / f"part-{part}.csv").write_text(text)
+    return events
+
+
+def test_the_same_bits_and_the_same_refusals(nights: dict[str, SparkNight], bundle: Path, tmp_path: Path) -> None:
+    night = nights["csv"]
+    assert night.manifest["rejects_by_code"]["application_id_repeated"] == 8
+    assert night.manifest["decisions"] > 4_500
+    same: list[dict[str, Any]] = [
         {"applications": nights[s].applications, "events": nights[s].events, "out": tmp_path / f"{s}-{n}", "buckets": n}
         for s, n in (("csv", 1), ("csv", 7), ("parquet", 3))
     ]
-    assert run_all("local[2,4]", bundle, jobs) == [["", ""]] * len(jobs)
-    for job in jobs:
-        assert nights[job["out"].name.split("-")[0]].differences(job["out"]) == [], job
-    assert len(pl.read_parquet(tmp_path / "csv-7" / "*.parquet")) == nights["csv"].manifest["decisions"]
+    job = {**same[1], "out": tmp_path / "csv-7"}
+    nobody = changed(night, tmp_path / "nobody", 0, "customer_id,occurred_at,amount,kind,recorded_at\n")
+    for part in (1, 2, 3):
+        (nobody / f"part-{part}.csv").write_bytes((nobody / "part-0.csv").read_bytes())
+    text = (night.events / "part-2.csv").read_text()
+    short = changed(night, tmp_path / "short", 2, f"{text}C1,2025-01-01\n")
+    other = changed(night, tmp_path / "other", 3, text.replace("kind", "sort", 1))
+    refused: list[dict[str, Any]] = [
+        {**job, "max_reject_share": 0.0001},
+        {**job, "events": nobody},
+        {**job, "events": short},
+        {**job, "events": other},
+        {**job, "applications": tmp_path / "nowhere"},
+    ]
+    said = run_all("local[2,4]", bundle, [*same, *refused, {**same[2], "max_reject_share": 0.5}])
+    assert said[:3] == [["", ""]] * 3
+    for one in same:
+        assert nights[one["out"].name.split("-")[0]].differences(one["out"]) == [], one
+    kinds = ["RejectLimitError", "RejectLimitError", "InputError", "InputError", "InputError"]
+    assert [kind for kind, _ in said[3:8]] == kinds, said
+    for found, part in zip(
+        said[3:8], ("application_id_repeated", "no rows", "line", "part-3.csv", "nowhere"), strict=True
+    ):
+        assert part in found[1]
+    assert "_rejects.csv.failed" in content(tmp_path / "csv-7")
+    assert night.differences(tmp_path / "csv-7") == []
+    assert len(pl.read_parquet(tmp_path / "csv-7" / "*.parquet")) == night.manifest["decisions"]
+    assert [p.name for p in (tmp_path / "csv-7").iterdir() if p.is_dir()] == []
+    assert said[8] == ["", ""]
+    assert nights["parquet"].differences(tmp_path / "parquet-3") == []  # another run replaced the first one's files
+    assert len(pl.read_parquet(tmp_path / "parquet-3" / "*.parquet")) == night.manifest["decisions"]
 
 
-def test_the_script_ends_as_credit_score_does(nights: dict[str, SparkNight], bundle: Path, tmp_path: Path) -> None:
+def test_the_script_gives_the_same_bits_and_passes_the_exit_code_on(
+    nights: dict[str, SparkNight], bundle: Path, tmp_path: Path
+) -> None:
     night, out = nights["csv"], tmp_path / "out"
-    given = ("--bundle", bundle, "--applications", night.applications, "--events", night.events, "--out", out)
-    done = submit("local[1]", *given)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "application_id_repeated" in done.stdout
+    given = (script(), "--bundle", bundle, "--applications", night.applications, "--out", out, "--events")
+    ends = [spark_submit("local[1]", *given, events) for events in (night.events, tmp_path / "nowhere")]
+    said = [process.communicate() for process in ends]
+    assert [process.returncode for process in ends] == [0, 1], said
+    assert "application_id_repeated" in said[0][0]
+    assert "nowhere: no such file or folder" in said[1][1]
     assert night.differences(out) == []
+
+
+def test_a_worker_killed_in_mid_stage_changes_no_bit(
+    nights: dict[str, SparkNight], bundle: Path, tmp_path: Path
+) -> None:
+    night = nights["parquet"]
+    with spark_cluster(tmp_path / "cluster") as cluster:
+        for attempt in range(4):
+            out = tmp_path / f"out-{attempt}"
+            given = ("--applications", night.applications, "--events", night.events, "--out", out, "--buckets", 12)
+            run = spark_submit(cluster.master, script(), "--bundle", bundle, *given)
+            killed = _kill_while_scoring(cluster, out, run.poll)
+            _, warned = run.communicate()
+            assert run.returncode == 0, warned[-3000:]
+            assert night.differences(out) == []
+            if killed and "Lost task" in warned:
+                assert "in stage" in warned
+                return
+    raise AssertionError("no task was lost in four runs")
+
+
+def _kill_while_scoring(cluster: SparkCluster, out: Path, ended: Any) -> bool:
+    """Kill the Python workers once the first part file lies in the stage, while other buckets are being scored."""
+    while ended() is None:
+        if any(out.glob(".run-*/part-*.parquet")):
+            workers = cluster.python_workers()
+            for worker in workers:
+                worker.kill()
+            return bool(workers)
+        time.sleep(0.005)
+    return False
