@@ -1,5 +1,6 @@
-"""Batch and REST as processes of their own, as a user runs them; what each answers is what is compared."""
+"""Batch, here and on Spark, and REST as processes of their own, as a user runs them; their answers are compared."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -55,26 +56,64 @@ def ask_batch(question: Question, table: SourceTable, spec: Spec, compared: Sequ
     """
     with tempfile.TemporaryDirectory(prefix="credit-verify-") as folder:
         out = Path(folder) / "decisions.parquet"
-        events = ("--events", question.events) if question.events else ()
-        files = ("--applications", question.applications, *events, "--out", out)
-        csv = question.dialect
-        dialect = () if csv is None else ("--separator", csv.separator, "--encoding", csv.encoding)
-        degraded = [part for attribute in spec.attributes for part in ("--allow-degraded", attribute.name)]
-        options = ("--max-reject-share", 1, "--allow-empty-events", *degraded, *dialect)
-        command = [*question.command, "score", "--bundle", question.bundle, *files, *options]
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise InputError(f"batch: {done.stderr.strip().removeprefix('error: ')}")
+        _run("batch", _command(question, spec, ("score",), out))
         decisions = pl.read_parquet(out)
-        rejects = pl.read_csv(out.with_name("decisions.rejects.csv"), infer_schema=False)
-    codes = _codes_by_row(rejects.filter(pl.col("table") == APPLICATIONS), table)
-    decided = [row for row in range(table.rows) if codes[row] is None]
-    everywhere = from_files(decisions, decided, codes, spec)
-    return everywhere[list(compared)]
+        codes = _codes_by_row(out.with_name("decisions.rejects.csv"), table)
+    return from_files(decisions, _decided(codes), codes, spec)[list(compared)]
 
 
-def _codes_by_row(rejects: pl.DataFrame, table: SourceTable) -> list[str | None]:
-    """Return the code of each row of the table, None where it was decided."""
+def ask_spark(
+    question: Question, table: SourceTable, ids: pl.Series, spec: Spec, compared: Sequence[int]
+) -> pl.DataFrame:
+    """Score the files with `credit spark score` on all cores of this machine; return the same as `ask_batch`.
+
+    `ids`: the application_id of each row of the table, since Spark keeps no order.
+
+    Raises:
+        InputError: the files cannot be used, or there is no Spark, with what the command said.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="credit-verify-") as folder:
+        out = Path(folder) / "decisions"
+        master = f"--master local[*,4] --conf spark.ui.enabled=false --conf spark.local.dir={folder} pyspark-shell"
+        _run("Spark", _command(question, spec, ("spark", "score"), out), PYSPARK_SUBMIT_ARGS=master)
+        decisions = pl.read_parquet(out / "part-*.parquet")
+        codes = _codes_by_row(next(out.glob("_rejects-*.csv")), table)
+    decided = _decided(codes)
+    placed = ids[decided].to_frame("application_id").join(decisions, "application_id", "left", maintain_order="left")
+    return from_files(placed.select(decisions.columns), decided, codes, spec)[list(compared)]
+
+
+def _command(question: Question, spec: Spec, words: Sequence[str], out: Path) -> list[str]:
+    """Return a command that scores the files, whatever the night is like."""
+    events = ("--events", question.events) if question.events else ()
+    files = ("--applications", question.applications, *events, "--out", out)
+    csv = question.dialect
+    dialect = () if csv is None else ("--separator", csv.separator, "--encoding", csv.encoding)
+    degraded = [part for attribute in spec.attributes for part in ("--allow-degraded", attribute.name)]
+    options = ("--max-reject-share", 1, "--allow-empty-events", *degraded, *dialect)
+    return [str(part) for part in (*question.command, *words, "--bundle", question.bundle, *files, *options)]
+
+
+def _run(door: str, command: list[str], **more: str) -> None:
+    """Run the command of a door, with `more` in its environment."""
+    done = subprocess.run(command, env=os.environ | more, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{door}: {_last_error(done.stderr)}")
+
+
+def _last_error(said: str) -> str:
+    """Return what a command said of why it ended, without what libraries said before."""
+    return said.strip().rpartition("error: ")[2]
+
+
+def _decided(codes: Sequence[str | None]) -> list[int]:
+    return [row for row, code in enumerate(codes) if code is None]
+
+
+def _codes_by_row(path: Path, table: SourceTable) -> list[str | None]:
+    """Return the code of each row of the table, None where it was decided, from a file of rejects."""
+    rejects = pl.read_csv(path, infer_schema=False).filter(pl.col("table") == APPLICATIONS)
     file, row = table.locate(pl.Series(range(1, table.rows + 1), dtype=pl.Int64))
     places = pl.DataFrame([file.alias("file"), row.alias("row")])
     own = rejects.select("file", pl.col("row").cast(pl.Int64), "code")

@@ -18,12 +18,12 @@ from scoring.message import encode_messages, to_messages
 from scoring.scorer import Scorer
 from verify.answers import DoorAnswer, from_messages
 from verify.compare import Comparison, compare
-from verify.doors import Question, ask_batch, ask_rest
+from verify.doors import Question, ask_batch, ask_rest, ask_spark
 from verify.stream_door import ask_stream
 from verify.through_store import filled_store
 
 Progress = Callable[[str], None]
-REFERENCE = "batch"
+REFERENCE, SPARK = "batch", "Spark"
 WAYS: dict[str, Callable[[Question, list[bytes], str | None], list[DoorAnswer]]] = {  # in which `DOORS` are asked
     "stream": ask_stream,
     "FastAPI": lambda question, messages, _: ask_rest(question, "fastapi", messages),
@@ -65,11 +65,12 @@ def verify(
     progress: Progress = lambda _stage: None,
     *,
     history: bool = False,
+    spark: bool = False,
 ) -> Report:
     """Ask all doors and compare each with the batch door; `brokers` None: the stream on the embedded broker.
 
     `history`: the events go through a new history store, at `question.store` or in a folder that is removed, and the
-    doors are asked without them.
+    doors are asked without them. `spark`: the batch on Apache Spark is asked, too.
 
     Raises:
         InputError: a file cannot be used.
@@ -83,6 +84,7 @@ def verify(
     spec = scorer.bundle.spec
     table, events = open_inputs(question.applications, question.events, spec, question.dialect)
     applications, movements = table.read(), events.read()
+    ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
     compared = once(applications)
     if not compared:  # agreement about nothing would be no proof
         raise InputError(
@@ -100,7 +102,9 @@ def verify(
             progress(way)
             outcomes = WAYS[way](replace(question, store=store), messages, brokers)
             comparisons.append(compare(way, reference, from_messages(outcomes, spec)))
-    ids = applications.select(identifier(applications.schema, APPLICATIONS, "application_id")).to_series()
+    if spark:
+        progress(SPARK)
+        comparisons.append(compare(SPARK, reference, ask_spark(question, table, ids, spec, compared)))
     matches = build_features(asked, movements, spec).matches
     report = _report(scorer.bundle.bundle_id, ids, compared, reference, comparisons)
     return replace(report, matches=matches, history=history)

@@ -48,6 +48,9 @@ def verify(  # noqa: PLR0917 - typer takes options by name
             show_default=False,
         ),
     ] = None,
+    spark: Annotated[
+        bool, typer.Option("--spark", help="Score the files on Apache Spark, too, with all cores of this machine.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     separator: Separator = None,
@@ -63,8 +66,8 @@ def verify(  # noqa: PLR0917 - typer takes options by name
 
     dialect = csv_dialect(separator, encoding) if separator or encoding else None
     question = Question(bundle=bundle.resolve(), applications=applications, events=events, dialect=dialect, store=store)
-    with stages("Verifying", 5) as stage:
-        report = run(question, brokers, stage, history=history)
+    with stages("Verifying", 6 if spark else 5) as stage:
+        report = run(question, brokers, stage, history=history, spark=spark)
     text = json.dumps(report.document(), indent=2, ensure_ascii=False)
     if out is not None:
         replace_files({out: text.encode() + b"\n"})

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from scoring.scorer import Scorer
 from tests.conftest import PROJECT
 from tests.spark_cluster import SparkCluster, script, spark_cluster, spark_submit
 from tests.spark_night import SparkNight, made_night
+from verify import Question, verify
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 CUSTOMERS = 2_500
@@ -53,8 +55,8 @@ def test_the_same_bits_and_the_same_refusals(nights: dict[str, SparkNight], bund
     ]
     job = {**same[1], "out": tmp_path / "csv-7"}
     nobody = changed(night, tmp_path / "nobody", 0, "customer_id,occurred_at,amount,kind,recorded_at\n")
-    for part in (1, 2, 3):
-        (nobody / f"part-{part}.csv").write_bytes((nobody / "part-0.csv").read_bytes())
+    for number in (1, 2, 3):
+        (nobody / f"part-{number}.csv").write_bytes((nobody / "part-0.csv").read_bytes())
     text = (night.events / "part-2.csv").read_text()
     short = changed(night, tmp_path / "short", 2, f"{text}C1,2025-01-01\n")
     other = changed(night, tmp_path / "other", 3, text.replace("kind", "sort", 1))
@@ -114,6 +116,38 @@ def test_a_worker_killed_in_mid_stage_changes_no_bit(
                 assert "in stage" in warned
                 return
     raise AssertionError("no task was lost in four runs")
+
+
+FAULTY = """
+import sys
+sys.path.insert(0, {project!r})
+import polars as pl
+if "spark" in sys.argv:
+    from batch.spark.publish import OutputFolder
+    real = OutputFolder.publish
+    def publish(self, *arguments):
+        made = real(self, *arguments)
+        path = min(self.path.glob("part-*"))
+        part = pl.read_parquet(path)
+        more = pl.when(pl.int_range(pl.len()) == 3).then(1).otherwise(0)
+        part.with_columns((pl.col("credit_score") + more).cast(pl.Int32)).write_parquet(path)
+        return made
+    OutputFolder.publish = publish
+from cli.main import main
+main()
+"""
+
+
+def test_verify_finds_one_bit_that_spark_changes(bundle: Path, tonight: Path, tmp_path: Path) -> None:
+    (tmp_path / "faulty.py").write_text(FAULTY.format(project=str(PROJECT)))
+    command = (sys.executable, str(tmp_path / "faulty.py"))
+    applications, events = tonight / "applications.csv", tonight / "events.csv"
+    question = Question(bundle=bundle, applications=applications, events=events, command=command)
+    report = verify(question, spark=True)
+    found = {c.door: c for c in report.comparisons}
+    assert found["Spark"].compared > 150
+    assert found.pop("Spark").by_column == {"credit_score": 1}
+    assert all(c.different == 0 for c in found.values()), "the others agree"
 
 
 def _kill_while_scoring(cluster: SparkCluster, out: Path, ended: Any) -> bool:
