@@ -79,8 +79,7 @@ def normal_number(decimal: str, code: str) -> Normal:
     """
     named = f"|{re.escape(code)}" if code else ""  # an empty alternative would stand on every side of a number
     sign = rf"(?:[A-Z]{{0,2}}[{_SIGNS}]{named})"
-    between = re.escape(_BETWEEN + (COMMA if decimal == POINT else POINT))
-    point = re.escape(decimal)
+    between, point = re.escape(_between(decimal)), re.escape(decimal)
     match = re.compile(
         rf"([+\u2212-]?)({sign}[ \xa0]?)?(\()?({sign}[ \xa0]?)?([+\u2212-]?)"
         rf"(?:([0-9]{{1,3}}(?P<between>[{between}])[0-9]{{3}}(?:(?P=between)[0-9]{{3}})*|[0-9]+)(?:{point}([0-9]*))?"
@@ -123,6 +122,11 @@ def people_use(code: str) -> str:
     return f"{_SIGNS}{_BETWEEN}{code}{COMMA}{POINT}()+-\u2212%e"
 
 
+def grouped_wrongly(decimal: str) -> str:
+    """Return the regular expression of digits behind what stands between thousands that are not three."""
+    return f"[0-9][{re.escape(_between(decimal))}](?:[0-9]{{1,2}}(?:[^0-9]|$)|[0-9]{{4}})"
+
+
 def names_a_currency(code: str) -> str:
     """Return the regular expression of what must stand in a number beside which letters from A to Z stand, but E."""
     return f"[{_SIGNS}]" + (f"|{re.escape(code)}" if code else "")
@@ -134,8 +138,8 @@ def tidied(text: pl.Expr, decimal: str = POINT, code: str = "") -> pl.Expr:
     They are numbers in groups of three with one sign or the code of a currency on a side, negative by a minus or
     brackets.
     """
-    between, point = (COMMA, r"\.") if decimal == POINT else (r"\.", COMMA)
-    number = rf"(?:[0-9]{{1,3}}(?:{between}[0-9]{{3}})+|[0-9]+)(?:{point}[0-9]+)?"
+    groups = "|".join(f"(?:{re.escape(between)}[0-9]{{3}})+" for between in _between(decimal))
+    number = rf"(?:[0-9]{{1,3}}(?:{groups})|[0-9]+)(?:{re.escape(decimal)}[0-9]+)?"
     sign = rf"(?:[{_SIGNS}]{'|' + re.escape(code) if code else ''})"
     form = rf"^(?:-?(?:{sign} ?)?{number}|-?{number} ?{sign}|\({sign}?{number}\))$"
     known = pl.when(text.str.contains(form)).then(text)
@@ -157,6 +161,10 @@ def quick_minor_units(text: pl.Expr, digits: int, decimal: str = POINT) -> pl.Ex
     form = rf"^-?[0-9]{{1,12}}(?:{point}[0-9]{{1,{digits}}})?$" if digits else r"^-?[0-9]{1,12}$"
     plain = _pointed(pl.when(text.str.contains(form)).then(text), decimal)
     return plain.cast(pl.Decimal(18, digits), strict=False).to_physical().cast(pl.Int64)
+
+
+def _between(decimal: str) -> str:
+    return _BETWEEN + (COMMA if decimal == POINT else POINT)
 
 
 def _pointed(text: pl.Expr, decimal: str) -> pl.Expr:

@@ -30,10 +30,10 @@ class Reading:
 
     `read` is the definition: a text to its value, of `dtype`, or to `Unusable`. `text` makes the text of a typed cell,
     as a CSV file would hold it; None where the column is text. `quick` gives the very value of the definition where it
-    is certain and null elsewhere; it counts where `check`, of that value, holds. `second` is the same for rarer forms,
-    and is only shown the different texts that `quick` was not sure of; `hopeless` tells of the rest which ones the
-    definition would call UNREADABLE. `whole` reads all texts of a column at once, or returns None where one of them is
-    null or has another form.
+    is certain and null elsewhere; it counts where `check`, of that value, holds, and has the cause `why` elsewhere.
+    `second` is the same for rarer forms, and is only shown the different texts that `quick` was not sure of; `hopeless`
+    tells of the rest which ones the definition would call UNREADABLE. `whole` reads all texts of a column at once, or
+    returns None where one of them is null or has another form.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Reading:
     text: pl.Expr | None = None
     quick: pl.Expr | None = None
     check: pl.Expr | None = None
+    why: pl.Expr | None = None
     second: pl.Expr | None = None
     hopeless: pl.Expr | None = None
     whole: Callable[[Sequence[str | None]], NDArray[np.int64] | None] | None = None
@@ -194,17 +195,19 @@ def _read_all(texts: pl.Series, reading: Reading) -> tuple[pl.Series, pl.Series 
 
 def _read_twice(texts: pl.Series, reading: Reading, second: pl.Expr) -> tuple[pl.Series, pl.Series | None]:
     """Read different texts by the second expression, and those that it is not sure of by the definition."""
-    sure = texts.alias(reading.name).to_frame().select_seq(second.alias(reading.name))
-    sure = sure if reading.check is None else sure.select_seq(pl.when(reading.check).then(reading.name))
-    values = sure.to_series().alias(reading.name)
+    found = texts.alias(reading.name).to_frame().select_seq(second.alias(reading.name))
+    check, why = pl.lit(value=True) if reading.check is None else reading.check, reading.why
+    values, causes = found.select_seq(
+        pl.when(check).then(reading.name).alias(reading.name),
+        pl.when(~check).then(pl.lit(None, pl.String) if why is None else why).alias("cause"),
+    ).get_columns()
     nothing = values.is_null().to_numpy()
     if not nothing.any():
         return values, None
-    hopeless = _hopeless(texts, nothing, reading)
-    rest = np.flatnonzero(nothing & ~hopeless)
-    made, why = _read_all(texts[rest], reading)
-    causes = pl.repeat(None, len(texts), dtype=pl.String, eager=True).scatter(np.flatnonzero(hopeless), UNREADABLE)
-    return values.scatter(rest, made), causes if why is None else causes.scatter(rest, why)
+    causes = causes.scatter(np.flatnonzero(_hopeless(texts, nothing, reading)), UNREADABLE)
+    rest = np.flatnonzero(nothing & causes.is_null().to_numpy())
+    made, told = _read_all(texts[rest], reading)
+    return values.scatter(rest, made), causes if told is None else causes.scatter(rest, told)
 
 
 def _hopeless(texts: pl.Series, nothing: NDArray[np.bool_], reading: Reading) -> NDArray[np.bool_]:

@@ -192,6 +192,28 @@ def test_a_number_is_the_same_in_every_type_and_spelling(cells: list[Decimal], k
     assert all(other == first for other in others)
 
 
+GROUPED = {".": ",' \u202f\u00a0", ",": ".' \u202f\u00a0"}  # what people put between thousands, by decimal mark
+
+
+@given(
+    st.lists(
+        st.decimals(-10_000, 10_000, places=1) | st.sampled_from([Decimal(v) for v in (-9999, -50, 999, 1000, 9999)]),
+        min_size=1,
+        max_size=9,
+    ),
+    st.sampled_from([name for name, kind in KINDS.items() if kind.has_range]),
+    st.sampled_from([(decimal, between) for decimal, several in GROUPED.items() for between in several]),
+)
+def test_why_a_number_as_people_write_it_is_no_use_is_the_same_in_bulk(
+    cells: list[Decimal], kind: str, marks: tuple[str, str]
+) -> None:
+    decimal, between = marks
+    of = attribute(kind, version=2, decimal=decimal, minimum=-50, maximum=5000, missing_tokens=("999", "-9999"))
+    written = [f"{cell:,.1f}".replace(",", "_").replace(".", decimal).replace("_", between) for cell in cells]
+    whole = [f"{int(cell):,}".replace(",", between) for cell in cells]
+    read([*written, *whole, *(f"{text}9" for text in whole)], of)  # compares all ways
+
+
 def people(value: Decimal, decimal: str) -> str:
     grouped = f"{abs(value):,.2f}".translate(str.maketrans(",.", ".,")) if decimal == "," else f"{abs(value):,.2f}"
     return f"(${grouped})" if value < 0 else f"${grouped}"

@@ -75,9 +75,9 @@ class Duration(Kind):
             quick = but_tokens(attribute, parse, quick)
             second = None if second is None else but_tokens(attribute, parse, second)
         none = hopeless(attribute, _WORDS)
-        return Reading(
-            attribute.name, self.dtype, read, text, quick, within.check(pl.col(attribute.name)), second, none
-        )
+        value = pl.col(attribute.name)
+        check, why = within.check(value), within.why(value)
+        return Reading(attribute.name, self.dtype, read, text, quick, check, why, second, none)
 
     def draft(self, found: Found) -> Guess | None:
         """Take time spans as people write them, in years where none of them names months."""

@@ -32,12 +32,14 @@ class Money(Kind):
             parse = people_write(parse, attribute.decimal, attribute.currency.code)
         text = None if dtype == pl.String else self.text(attribute, dtype)
         quick = quick_text(attribute, pl.col(attribute.name) if text is None else text)
-        check = None
+        check = why = None
         if quick is not None:
-            quick, check = quick_minor_units(quick, digits, attribute.decimal), within.check(pl.col(attribute.name))
+            quick = quick_minor_units(quick, digits, attribute.decimal)
+            value = pl.col(attribute.name)
+            check, why = within.check(value), within.why(value)
         second = second_look(attribute, parse, lambda plain: quick_minor_units(plain, digits))
         read, none = definition(attribute, parse, within), hopeless(attribute)
-        return Reading(attribute.name, self.dtype, read, text, quick, check, second, none)
+        return Reading(attribute.name, self.dtype, read, text, quick, check, why, second, none)
 
     def describe(self, attribute: Attribute) -> str:
         """See `Kind.describe`."""

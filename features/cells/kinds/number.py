@@ -42,10 +42,11 @@ class Number(Kind):
         quick = quick_text(attribute, pl.col(attribute.name) if text is None else text)
         if quick is not None:
             quick = pl.col(attribute.name).cast(pl.Float64) if exact else quick_number(quick, attribute.decimal)
-        check = None if quick is None else within.check(pl.col(attribute.name))
+        value = pl.col(attribute.name)
+        check, why = (None, None) if quick is None else (within.check(value), within.why(value))
         read = definition(attribute, parse, within, typed=typed)
         second, none = second_look(attribute, parse, quick_number), hopeless(attribute)
-        return Reading(attribute.name, self.dtype, read, text, quick, check, second, none)
+        return Reading(attribute.name, self.dtype, read, text, quick, check, why, second, none)
 
     def draft(self, found: Found) -> Guess | None:
         """Take what nearly always is a number, of more than two values, and names nothing by its digits."""

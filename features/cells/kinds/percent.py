@@ -43,9 +43,10 @@ class Percent(Number):
         if quick is not None and dtype == pl.String:
             quick = but_tokens(attribute, parse, quick)
         read = definition(attribute, parse, within)
-        check = None if quick is None else within.check(pl.col(attribute.name))
+        value = pl.col(attribute.name)
+        check, why = (None, None) if quick is None else (within.check(value), within.why(value))
         second = second_look(attribute, parse, quick_number, _SIGN)
-        return Reading(attribute.name, self.dtype, read, text, quick, check, second, hopeless(attribute))
+        return Reading(attribute.name, self.dtype, read, text, quick, check, why, second, hopeless(attribute))
 
     def draft(self, found: Found) -> Guess | None:
         """Take numbers some of which bear the sign."""

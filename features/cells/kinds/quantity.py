@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from features.cells.causes import IS_NOT_FINITE, IS_NOT_WHOLE, IS_OUTSIDE, IS_TOKEN, Unusable
-from features.cells.decimals import is_number, names_a_currency, people_use, tidied
+from features.cells.decimals import grouped_wrongly, is_number, names_a_currency, people_use, tidied
 from features.cells.reading import Definition
 from features.cells.texts import WHITE_SPACE, around_of, bare_reader, tokens_of
 from features.spec.contract import Attribute
@@ -49,6 +49,16 @@ class Limits:
         checks += [~value.cast(pl.Float64).is_in(sorted(self.tokens))] if self.tokens else []
         checks += [(value == value.floor()) & (value.abs() <= LARGEST_EXACT_INTEGER)] if self.whole else []
         return pl.all_horizontal(checks)
+
+    def why(self, value: pl.Expr) -> pl.Expr:
+        """Say of those of which `check` does not hold what `judge` would say."""
+        said = pl.when(value.abs() > self.most).then(pl.lit(self.beyond.cause))
+        if self.whole:
+            exact = (value == value.floor()) & (value.abs() <= LARGEST_EXACT_INTEGER)
+            said = said.when(~exact).then(pl.lit(IS_NOT_WHOLE.cause))
+        if self.tokens:
+            said = said.when(value.cast(pl.Float64).is_in(sorted(self.tokens))).then(pl.lit(IS_TOKEN.cause))
+        return said.otherwise(pl.lit(IS_OUTSIDE.cause))
 
 
 def limits(
@@ -122,8 +132,8 @@ def second_look(
 def hopeless(attribute: Attribute, words: str = "") -> pl.Expr | None:
     """Tell which texts are no number as people write it, and nothing else that has a cause of its own.
 
-    Such a text has no digit, or a character that no number has, on no side and nowhere within. `words`: a form, as a
-    regular expression, of which something can be made all the same.
+    Such a text has no digit, or a character that no number has, on no side and nowhere within, or digits in groups that
+    are not of three. `words`: a form, as a regular expression, of which something can be made all the same.
     """
     if attribute.version == 1:
         return None
@@ -132,6 +142,7 @@ def hopeless(attribute: Attribute, words: str = "") -> pl.Expr | None:
     allowed = re.escape(f"{people_use(attribute.currency.code)}{around_of(attribute)}{attribute.decimal}")
     strange = ~bare.str.contains("[0-9]") | bare.str.contains(f"[^0-9A-Z{allowed}]")
     strange |= bare.str.contains("[A-DF-Z]") & ~bare.str.contains(names_a_currency(attribute.currency.code))
+    strange |= bare.str.contains(grouped_wrongly(attribute.decimal))
     other = bare.str.contains("(?i)nan|inf") | (bare == "")
     tokens = sorted(tokens_of(attribute))
     if tokens:
