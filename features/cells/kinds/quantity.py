@@ -52,13 +52,12 @@ class Limits:
 
     def why(self, value: pl.Expr) -> pl.Expr:
         """Say of those of which `check` does not hold what `judge` would say."""
-        said = pl.when(value.abs() > self.most).then(pl.lit(self.beyond.cause))
-        if self.whole:
-            exact = (value == value.floor()) & (value.abs() <= LARGEST_EXACT_INTEGER)
-            said = said.when(~exact).then(pl.lit(IS_NOT_WHOLE.cause))
-        if self.tokens:
-            said = said.when(value.cast(pl.Float64).is_in(sorted(self.tokens))).then(pl.lit(IS_TOKEN.cause))
-        return said.otherwise(pl.lit(IS_OUTSIDE.cause))
+        exact = (value == value.floor()) & (value.abs() <= LARGEST_EXACT_INTEGER)
+        causes = [(value.abs() > self.most, self.beyond)]
+        causes += [(~exact, IS_NOT_WHOLE)] if self.whole else []
+        causes += [(value.cast(pl.Float64).is_in(sorted(self.tokens)), IS_TOKEN)] if self.tokens else []
+        said = [pl.when(condition).then(pl.lit(unusable.cause)) for condition, unusable in causes]
+        return pl.coalesce(*said, pl.lit(IS_OUTSIDE.cause))
 
 
 def limits(
