@@ -72,6 +72,7 @@ class Service:
         self, scoring: Scoring, recorder: Recorder | None, gate: Gate, settings: Settings, watch: Watch
     ) -> None:
         """Start the scoring thread. `recorder` None: no receipts are kept."""
+        self.at_end: Callable[[], None] = lambda: None  # of what stands beside the door: challengers
         self.settings = settings
         self._scoring, self._recorder = scoring, recorder
         self._watch = watch
@@ -230,6 +231,7 @@ class Service:
     def finish(self) -> None:
         """Finish what waits, end the scoring thread, and leave the receipts to whoever seals them."""
         self._coalescer.close()
+        self.at_end()
         if self._recorder is not None:
             self._recorder.close()
 

@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     trust: Path | None = Field(
         None, description="Keys, .toml or a folder of them: only a bundle that one of them signed is served."
     )
+    challenger: Annotated[list[Path], NoDecode, BeforeValidator(listed)] = Field(
+        default=[], description="Other bundles, with commas, which decide the same applications without effect."
+    )
+    challenger_share: float = Field(1.0, ge=0, le=1, description="For this share of the customers.")
     framework: Framework = Field(Framework.FASTAPI, description="fastapi (with uvicorn) or flask (with waitress).")
     host: str = Field("127.0.0.1", description="Address to listen on. Other machines reach 0.0.0.0.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")

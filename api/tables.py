@@ -7,7 +7,7 @@ from api.settings import Settings
 
 FLAGS = (
     *("bundle", "framework", "host", "port", "workers", "keys", "no_auth", "rate_limit"),
-    *("log", "receipts", "pii_key", "history"),
+    *("log", "receipts", "pii_key", "history", "challenger", "challenger_share"),
 )
 PAGE = Path(__file__).parents[1] / "docs/rest.md"
 

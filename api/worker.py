@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from api.service import Scoring, Service
 from api.settings import Framework, Receipts, Settings
 from api.watch import Watch
 from monitoring.live import NO_REFERENCE, Live, RestMetrics, shared_folder
+from receipts.frame import SHADOW
 from receipts.log import OUTBOX
 from receipts.outbox import Maker, Outbox
 from receipts.pii import Pseudonymiser, read_key
@@ -38,7 +39,8 @@ from scoring.message import (
 )
 from scoring.scorer import Scorer
 from serving.bundle_watch import BundleWatch
-from serving.fair_queue import Deciding
+from serving.challengers import Challenger, Keep, LiveChallengers, open_challengers
+from serving.fair_queue import Answered, Deciding
 from serving.json_log import JsonLog, redirect_library_logs
 from serving.keys import KeyFile
 from serving.recorder import Recorder
@@ -89,8 +91,11 @@ def make_service(settings: Settings, log: JsonLog) -> tuple[Service, BundleWatch
     watch = Watch(log, RestMetrics(live))
     recorder = _recorder(settings, scorer, watch)
     gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
-    in_service = _InService(settings, watch, recorder, scorer)
+    challengers = _challengers(settings, scorer, watch)
+    in_service = _InService(settings, watch, (recorder, challengers), scorer)
     service = Service(in_service.scoring(scorer, live), recorder, gate, settings, watch)
+    if challengers is not None:
+        service.at_end = challengers.close
     follow = partial(in_service.change, service)
     return service, BundleWatch(settings.bundle, scorer.bundle.path, follow, watch)
 
@@ -98,8 +103,11 @@ def make_service(settings: Settings, log: JsonLog) -> tuple[Service, BundleWatch
 class _InService:
     """Makes of each bundle what the door serves."""
 
-    def __init__(self, settings: Settings, watch: Watch, recorder: Recorder | None, scorer: Scorer) -> None:
-        self._settings, self._watch, self._recorder, self._scorer = settings, watch, recorder, scorer
+    def __init__(
+        self, settings: Settings, watch: Watch, told: tuple[Recorder | None, LiveChallengers | None], scorer: Scorer
+    ) -> None:
+        self._settings, self._watch, self._scorer = settings, watch, scorer
+        self._recorder, self._challengers = told
         self._histories = _histories(settings, watch)
 
     def change(self, service: Service, folder: Path) -> None:
@@ -125,11 +133,59 @@ class _InService:
         settings, metrics = self._settings, self._watch.metrics
         histories = None if self._histories is None else self._histories.of(scorer.bundle.spec)
         answer = metrics.counting(MessageScorer(scorer, live.note, histories).answer, live)
-        made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
-        keep = None if self._recorder is None else partial(self._recorder.keep, made_by=made_by)
+        keep = self._keep(scorer)
         contract = make_contract(MessageScorer(scorer), history=histories is not None)
         documents = Documents(scorer, contract, settings, metrics.text)
         return Scoring(Deciding(answer, keep), documents, None if histories is None else histories.behind)
+
+    def _keep(self, scorer: Scorer) -> Keep | None:
+        """Return what keeps the receipts of a bundle's decisions, then offers those decisions to challengers."""
+        recorder, challengers = self._recorder, self._challengers
+        keep = None if recorder is None else partial(recorder.keep, made_by=_maker(scorer))
+        if challengers is None:
+            return keep
+
+        def keep_and_offer(answered: Sequence[Answered]) -> None:
+            if keep is not None:
+                keep(answered)
+            challengers.offer(answered, scorer)
+
+        return keep_and_offer
+
+
+class _Aside:
+    """The watch over a challenger's receipts: they are none of the door's, and count under the challenger."""
+
+    def __init__(self, log: JsonLog) -> None:
+        self.log, self.metrics = log, self
+
+    def receipts(self, count: int) -> None:
+        pass
+
+    def outbox(self, *, sealed: int, waiting: int, failing: bool) -> None:
+        pass
+
+
+def _challengers(settings: Settings, champion: Scorer, watch: Watch) -> LiveChallengers | None:
+    """Open the challengers; those that cannot stand beside the champion are left out and said."""
+
+    def made(scorer: Scorer) -> Challenger:
+        if settings.log is None:
+            return Challenger(scorer)
+        _check_pii_key(settings, scorer)
+        outbox = Outbox(settings.log / OUTBOX, _maker(scorer), durable=False, door=SHADOW)
+        recorder = Recorder(REST.name, outbox, settings.seal_seconds, time.time, _Aside(watch.log))
+        return Challenger(scorer, recorder.keep, recorder.close)
+
+    now = datetime.now(UTC)
+    found = open_challengers(
+        settings.challenger, champion, lambda path: open_trusted(path, settings.trust, now), made, watch.log
+    )
+    return LiveChallengers(found, settings.challenger_share, watch.metrics, watch.log) if found else None
+
+
+def _maker(scorer: Scorer) -> Maker:
+    return Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
 
 
 def _histories(settings: Settings, watch: Watch) -> "DoorHistories | None":
@@ -166,8 +222,7 @@ def _recorder(settings: Settings, scorer: Scorer, watch: Watch) -> Recorder | No
     if settings.log is None:
         return None
     _check_pii_key(settings, scorer)
-    made_by = Maker(scorer.bundle.bundle_id, scorer.bundle.spec.text)
-    outbox = Outbox(settings.log / OUTBOX, made_by, durable=settings.receipts is Receipts.DURABLE)
+    outbox = Outbox(settings.log / OUTBOX, _maker(scorer), durable=settings.receipts is Receipts.DURABLE)
     return Recorder(REST.name, outbox, settings.seal_seconds, time.time, watch)
 
 

@@ -162,11 +162,5 @@ def opened(champion: Scorer, scorers: Sequence[Scorer], share: float, out: Path,
         for scorer in scorers:
             empty = pl.DataFrame(schema=decision_schema(scorer.bundle.spec))
             spool = Spool(out, empty.with_columns(pl.lit(0, dtype=pl.Int64).alias(ROW)), room)
-            of.append(_Challenger(scorer, _same_rows(champion, scorer), resources.enter_context(spool)))
+            of.append(_Challenger(scorer, scorer.has_rows_of(champion), resources.enter_context(spool)))
         yield Challengers(champion, of, share, out)
-
-
-def _same_rows(champion: Scorer, other: Scorer) -> bool:
-    """Tell whether both compute the same feature rows, with the same marks of why a value is missing."""
-    books = [scorer.bundle.explainer.book.tells_unusable for scorer in (champion, other)]
-    return champion.bundle.spec.text == other.bundle.spec.text and books[0] == books[1]

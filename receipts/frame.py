@@ -8,13 +8,15 @@ from features.matrix import list_features
 from features.spec.contract import Spec
 from scoring.decisions import decision_schema
 
-__all__ = ["CHECK_ID", "FEATURE", "HISTORY", "OPTIONAL", "ORIGIN", "receipts_of"]
+__all__ = ["CHECK_ID", "FEATURE", "HISTORY", "KIND", "OPTIONAL", "ORIGIN", "SHADOW", "receipts_of"]
 
 FEATURE = "feature:"
 CHECK_ID = "check_id"
 HEADERS = "headers"  # JSON of those that came with the application
 HISTORY = "history"  # JSON of the watermark up to which a history store was seen, where events came from there
-OPTIONAL = (HEADERS, HISTORY)  # the last columns, each where any receipt of a segment has one
+KIND = "kind"  # null, or `SHADOW`: of what a challenger would have decided, which nobody was told
+SHADOW = "shadow"
+OPTIONAL = (HEADERS, HISTORY, KIND)  # the last columns, each where any receipt of a segment has one
 ORIGIN = pl.Schema(
     {
         "door": pl.String(),

@@ -18,9 +18,10 @@ __all__ = ["ReceiptError"]
 
 VERSION = 1
 WITH_MORE = 2  # the version of receipts that hold headers or a watermark, which an earlier `credit` cannot read
+OF_CHALLENGERS = 3  # that of what a challenger would have decided: whoever does not know it must not take it as decided
 CODES = {
     "receipt_not_json": "one JSON object with the fields of a receipt, each of its type",
-    "receipt_version_unknown": f"receipt_version {VERSION} or {WITH_MORE}; a newer one needs a newer `credit`",
+    "receipt_version_unknown": f"receipt_version {VERSION} to {OF_CHALLENGERS}; a newer one needs a newer `credit`",
     "receipt_instant_unreadable": "decided_at as YYYY-MM-DDTHH:MM:SS.ffffffZ, from 1970 to 2199",
     "receipt_source_wrong": "where the application came from, as its door writes it: topic, partition and offset, or "
     "request_id and row",

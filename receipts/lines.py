@@ -17,9 +17,18 @@ from features.carried_headers import MOST_BYTES, MOST_NAMES, NAME, VALUE
 from features.errors import BundleError
 from features.matrix import list_features
 from features.spec.contract import Spec
-from receipts.frame import HEADERS, HISTORY, receipts_of
+from receipts.frame import HEADERS, HISTORY, KIND, SHADOW, receipts_of
 from receipts.line_checks import check_receipts
-from receipts.line_parts import BROKEN, VERSION, WITH_MORE, ReceiptError, applications_of, decisions_of, instants
+from receipts.line_parts import (
+    BROKEN,
+    OF_CHALLENGERS,
+    VERSION,
+    WITH_MORE,
+    ReceiptError,
+    applications_of,
+    decisions_of,
+    instants,
+)
 from scoring.doors import DOORS
 from scoring.message import Answer, Watermark, completed
 
@@ -73,13 +82,15 @@ def line_source(where: bytes, headers: Mapping[str, str]) -> bytes:
     return where if not headers else where[:-1] + b',"headers":' + msgspec.json.encode(headers) + b"}"
 
 
-def line_head(door: str, decided_at: float, *, more: bool = False) -> bytes:
+def line_head(door: str, decided_at: float, *, more: bool = False, shadow: bool = False) -> bytes:
     """Begin the receipts that were decided together; `decided_at`: the door's clock, seconds since 1970.
 
-    `more`: begin those whose source holds headers or a watermark.
+    `more`: begin those whose source holds headers or a watermark. `shadow`: those of a challenger.
     """
     instant = datetime.fromtimestamp(decided_at, UTC).strftime(_INSTANT)
-    version = WITH_MORE if more else VERSION
+    version = str(WITH_MORE if more else VERSION)
+    if shadow:
+        version = f'{OF_CHALLENGERS},"{KIND}":"{SHADOW}"'
     return f'{{"receipt_version":{version},"door":"{door}","decided_at":"{instant}","source":'.encode()
 
 
@@ -101,13 +112,14 @@ class _Source(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    receipt_version: Literal[1, 2]
+    receipt_version: Literal[1, 2, 3]
     door: str
     decided_at: str
     source: _Source
     features: bytes
     application: msgspec.Raw
     decision: msgspec.Raw
+    kind: Literal["shadow"] | None = None
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -142,7 +154,7 @@ class MissingBundleError(BundleError):
 def receipt_frames(
     lines: Sequence[bytes], spec_of: Callable[[str], Spec], door: str | None = None
 ) -> list[tuple[str, pl.DataFrame]]:
-    """Return a frame of receipts per bundle, by bundle id; rows in the order of the lines.
+    """Return a frame of receipts per bundle and kind, by bundle id; rows in the order of the lines.
 
     `spec_of` gives the spec of a bundle id. `door`: the only one whose receipts are expected.
 
@@ -151,16 +163,16 @@ def receipt_frames(
         MissingBundleError: `spec_of` raised a BundleError.
 
     """
-    groups: dict[str, tuple[list[int], list[_Line]]] = {}
+    groups: dict[tuple[str, str], tuple[list[int], list[_Line]]] = {}
     for place, line in enumerate(lines):
         read = _read(line, place)
         if door not in (None, read.door):
             raise ReceiptError("receipt_source_wrong", place)
-        places, members = groups.setdefault(_bundle_of(read, place), ([], []))
+        places, members = groups.setdefault((_bundle_of(read, place), read.kind or ""), ([], []))
         places.append(place)
         members.append(read)
-    specs = {bundle_id: _spec(bundle_id, places[0], spec_of) for bundle_id, (places, _) in sorted(groups.items())}
-    return [(bundle_id, _frame(*groups[bundle_id], spec)) for bundle_id, spec in specs.items()]
+    specs = {which: _spec(which[0], places[0], spec_of) for which, (places, _) in sorted(groups.items())}
+    return [(which[0], _frame(*groups[which], spec)) for which, spec in specs.items()]
 
 
 def _spec(bundle_id: str, place: int, spec_of: Callable[[str], Spec]) -> Spec:
@@ -175,7 +187,8 @@ def _read(line: bytes, place: int) -> _Line:
         read = _decode_line(line)
     except BROKEN:
         raise ReceiptError(_why(line), place) from None
-    if read.door not in DOORS or not DOORS[read.door].live:
+    known = read.door in DOORS and DOORS[read.door].live
+    if not known or (read.kind is not None) != (read.receipt_version == OF_CHALLENGERS):
         raise ReceiptError("receipt_not_json", place)
     return read
 
@@ -185,7 +198,7 @@ def _why(line: bytes) -> str:
         version = _decode_version(line).receipt_version
     except BROKEN:
         return "receipt_not_json"
-    return "receipt_not_json" if version in (VERSION, WITH_MORE) else "receipt_version_unknown"
+    return "receipt_not_json" if version in (VERSION, WITH_MORE, OF_CHALLENGERS) else "receipt_version_unknown"
 
 
 def _bundle_of(line: _Line, place: int) -> str:
@@ -208,6 +221,7 @@ def _frame(places: list[int], lines: list[_Line], spec: Spec) -> pl.DataFrame:
             applications["application"],
             *_optional(HEADERS, [line.source.headers for line in lines]),
             *_optional(HISTORY, [line.source.history for line in lines]),
+            *([pl.Series(KIND, [line.kind for line in lines], dtype=pl.String)] if lines[0].kind else []),
         ]
     )
     receipts = receipts_of(decisions, _features(places, lines, spec), origin, spec)

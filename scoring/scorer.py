@@ -63,6 +63,11 @@ class Scorer:
         """
         return cls(read_bundle(path), threads)
 
+    def has_rows_of(self, other: "Scorer") -> bool:
+        """Tell whether both compute the same feature rows, with the same marks of why a value is missing."""
+        books = [one.bundle.explainer.book.tells_unusable for one in (self, other)]
+        return self.bundle.spec.text == other.bundle.spec.text and books[0] == books[1]
+
     def score(self, applications: pl.DataFrame, events: pl.DataFrame) -> Scored:
         """Score canonical applications with their customers' events. Rows in = decisions + rejected applications.
 

@@ -3,6 +3,7 @@
 __all__ = [
     "breaker",
     "bundle_watch",
+    "challengers",
     "coalescer",
     "fair_queue",
     "health_port",

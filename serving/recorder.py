@@ -15,7 +15,7 @@ from typing import Protocol
 
 from features.errors import DeliveryError
 from receipts.lines import line_head, line_source, receipt_line
-from receipts.outbox import Maker, Outbox, files_of
+from receipts.outbox import Maker, Outbox, files_of, is_of_challenger
 from serving.fair_queue import Answered
 from serving.json_log import JsonLog
 
@@ -58,7 +58,11 @@ class Recorder:
         clock: Callable[[], float],
         watch: Watched,
     ) -> None:
-        """Take an open outbox; a file is complete after `seal_seconds`, or when it is large. `clock`: since 1970."""
+        """Take an open outbox; a file is complete after `seal_seconds`, or when it is large. `clock`: since 1970.
+
+        In the outbox of a challenger receipts are of the kind `shadow`.
+        """
+        self._shadow = is_of_challenger(outbox.folder)
         self._door, self._log, self._metrics = door, watch.log, watch.metrics
         self._outbox, self._seal_seconds, self._clock = outbox, seal_seconds, clock
         self._lock = threading.Lock()
@@ -77,7 +81,7 @@ class Recorder:
 
         """
         now = self._clock()
-        heads = [line_head(self._door, now, more=more) for more in (False, True)]
+        heads = [line_head(self._door, now, more=more, shadow=self._shadow) for more in (False, True)]
         lines = [line for one in answered for line in _lines(one, heads)]
         with self._lock:
             try:

@@ -60,6 +60,16 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         Path | None,
         typer.Option("--trust", help="Keys: serve only a bundle that one of them signed.", show_default=False),
     ] = None,
+    challenger: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--challenger", help="Another bundle: it decides the same, without effect. Repeatable.", show_default=False
+        ),
+    ] = None,
+    challenger_share: Annotated[
+        float | None,
+        typer.Option("--challenger-share", help="For this share of the customers; default: 1.", show_default=False),
+    ] = None,
 ) -> None:
     """Score applications over HTTP. More settings, and all of these, as CREDIT_API_* in the environment."""
     from api import make_settings
@@ -78,6 +88,8 @@ def serve(  # noqa: PLR0917 - typer takes options by name
         "pii_key": pii_key,
         "history": history,
         "trust": trust,
+        "challenger": challenger,
+        "challenger_share": challenger_share,
     }
     settings = make_settings(**{name: value for name, value in given.items() if value is not None})
     sys.exit(_serve(settings))

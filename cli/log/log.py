@@ -133,7 +133,9 @@ def _document(found: "Audit") -> dict[str, Any]:
 
 
 def _say_audit(found: "Audit") -> None:
-    rows = [("segments", found.segments), ("receipts", found.receipts), ("expired or erased", found.removed)]
+    rows = [("segments", found.segments), ("receipts", found.receipts)]
+    rows += [("receipts of challengers", found.shadows)] if found.shadows else []
+    rows += [("expired or erased", found.removed)]
     say_table((), rows)
     say()
     say_table(("writer", "segments", "head"), [(head.writer, head.number, head.hash) for head in found.heads])
@@ -171,12 +173,12 @@ def erase(
     as_json: AsJson = False,
 ) -> None:
     """Remove the receipts of one customer. Tombstones hold no personal data, and the chain still verifies."""
+    from receipts.log import all_segments
     from receipts.log import erase as run
-    from receipts.log import segments
     from receipts.pii import stored_forms
 
     key = read_pii_key(pii_key)
-    if key is None and any(segment.keyed for segment in segments(log)):
+    if key is None and any(segment.keyed for segment in all_segments(log)):
         raise SettingsError(f"{log}: nothing was erased. {_KEYED}")
     removed = run(log, stored_forms("customer_id", customer_id.strip(), key), datetime.now(UTC))
     _say_removed(log, removed, as_json=as_json)

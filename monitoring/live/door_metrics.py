@@ -12,6 +12,7 @@ from monitoring.live.families import gauge
 from monitoring.live.live import DirtCounts, Live
 from monitoring.live.metric_names import (
     BUNDLES,
+    CHALLENGED,
     CHANGES,
     DECIDED,
     DIRT,
@@ -82,6 +83,10 @@ class DoorMetrics:
     def bundle_refused(self, *, refused: bool) -> None:
         """Note whether the bundle that should be served is refused."""
         self.registry[REFUSED.name].set(refused)
+
+    def challenged(self, bundle_id: str, outcome: str, count: int) -> None:
+        """Count applications by what became of them at a challenger."""
+        self._child(CHALLENGED.name, bundle_id, outcome).inc(count)
 
     def text(self) -> bytes:
         """Return all values in Prometheus' text form."""

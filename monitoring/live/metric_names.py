@@ -59,7 +59,13 @@ REFUSED = _gauge(
     "credit_bundle_refused",
     "Living workers whose link to a bundle leads to what they refuse to serve, so that they go on with the one before.",
 )
-BUNDLES = (DECIDED, CHANGES, REFUSED)
+CHALLENGED = _counter(
+    "credit_challenger_applications_total",
+    "Applications of challengers, by what became of them: decided (as the champion), changed (another class), refused, "
+    "dropped (no room, or no time left), failed.",
+    *("bundle_id", "outcome"),
+)
+BUNDLES = (DECIDED, CHANGES, REFUSED, CHALLENGED)
 DEATHS = _counter("credit_rest_worker_deaths_total", "Workers that died by themselves and were replaced.")
 LIVE = (
     _gauge("credit_bundle_info", "1 for the bundle in service.", "bundle_id"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from features.errors import InputError
+from receipts.frame import KIND
 from receipts.log.folder import HEADS, MARK, OUTBOX, OUTCOMES, WRITERS, check_log
 from receipts.log.heads import Head, ListedHead, read_head
 from receipts.log.index import COLUMNS, make_index
@@ -21,10 +22,14 @@ _TRIES = 10
 
 @dataclass(slots=True)
 class Audit:
-    """What was found. `problems` name the place and what is wrong; `notes` are no reason to worry."""
+    """What was found. `problems` name the place and what is wrong; `notes` are no reason to worry.
+
+    `shadows` are receipts of challengers, which are none of `receipts`.
+    """
 
     segments: int = 0
     receipts: int = 0
+    shadows: int = 0
     removed: int = 0
     heads: list[Head] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -116,7 +121,8 @@ class _Writer:
             self._found.problems.append(str(error))
             return None
         self._found.segments += 1
-        self._found.receipts += segment.rows
+        self._found.receipts += 0 if segment.shadow else segment.rows
+        self._found.shadows += segment.rows if segment.shadow else 0
         self._found.removed += int(segment.manifest.sealed["rows"]) - segment.rows
         self._link(segment, number, before)
         self._files(segment)
@@ -188,4 +194,5 @@ def _content_problem(segment: Segment) -> str | None:
     stated = rows.select(
         pl.all_horizontal(pl.col("bundle_id") == sealed["bundle_id"], pl.col("door") == sealed["door"]).all()
     ).item()
-    return None if stated else f"{where / MANIFEST}: names another bundle or door than its receipts. It was changed."
+    stated &= (KIND in pl.read_parquet_schema(segment.path("receipts"))) == segment.shadow
+    return None if stated else f"{where / MANIFEST}: names another bundle, door or kind than its receipts."

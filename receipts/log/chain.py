@@ -21,7 +21,7 @@ import polars as pl
 
 from features.cells.instants import INSTANT_FORMAT
 from features.errors import InputError, SettingsError
-from receipts.frame import CHECK_ID
+from receipts.frame import CHECK_ID, KIND
 from receipts.log.folder import HEADS, WRITERS, busy, check_writer, create_log, delivering
 from receipts.log.heads import Head, read_head, write_head
 from receipts.log.manifest import NOTHING_BEFORE, Manifest, read_manifest
@@ -168,8 +168,9 @@ class Chain:
 
 def _facts(rows: pl.DataFrame) -> dict[str, Any]:
     bundles, doors = rows["bundle_id"].unique().to_list(), rows["door"].unique().to_list()
-    if len(bundles) != 1 or len(doors) != 1:
-        raise ValueError(f"a segment holds receipts of one bundle and door, these are of {bundles}, {doors}")
+    kinds = rows[KIND].unique().to_list() if KIND in rows.columns else [None]
+    if len(bundles) != 1 or len(doors) != 1 or len(kinds) != 1:
+        raise ValueError(f"a segment holds receipts of one bundle, door and kind, these: {bundles}, {doors}, {kinds}")
     times = pl.col("decided_at").dt.strftime(INSTANT_FORMAT)
     first, last = rows.select(first=times.min(), last=times.max()).row(0)
     facts = {
@@ -180,4 +181,5 @@ def _facts(rows: pl.DataFrame) -> dict[str, Any]:
         "first_decided_at": first,
         "last_decided_at": last,
     }
+    facts |= {KIND: kinds[0]} if kinds[0] is not None else {}
     return facts | ({"keyed": True} if rows[CHECK_ID].null_count() < rows.height else {})

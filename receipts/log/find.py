@@ -18,7 +18,8 @@ T = TypeVar("T")
 def find(log: Path, column: str, values: Sequence[str]) -> Iterator[tuple[Segment, pl.DataFrame]]:
     """Yield the receipts whose id in `column` (one of `index.COLUMNS`) is one of `values`, segment by segment.
 
-    Where there are none, each index is checked first, so that a damaged one is no answer.
+    Receipts of challengers are passed over. Where there are none, each index is checked first, so that a damaged one is
+    no answer.
 
     Raises:
         InputError: the folder is no log, or a file of a segment that is needed is missing or changed.
@@ -38,7 +39,7 @@ def find(log: Path, column: str, values: Sequence[str]) -> Iterator[tuple[Segmen
 
 def _found(folder: Path, column: str, values: Sequence[str]) -> tuple[Segment, pl.DataFrame | None]:
     def look(segment: Segment) -> pl.DataFrame | None:
-        if not segment.rows or _excluded(segment, column, values):
+        if segment.shadow or not segment.rows or _excluded(segment, column, values):
             return None
         found = places(segment, column, values)
         return segment.receipts(found) if found else None

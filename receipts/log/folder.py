@@ -16,6 +16,7 @@ from storage.durable import delivering as delivering_files
 from storage.durable import put
 
 FORMAT_VERSION = 1
+WITH_KIND = 2  # of segments that hold no decisions, so that a `credit` which does not know them refuses the log
 MARK, HEADS, WRITERS, OUTBOX, OUTCOMES = "log.json", "heads", "writers", "outbox", "outcomes"
 _WRITER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -75,16 +76,17 @@ def check_log(log: Path) -> None:
     check_version(log / MARK, version)
 
 
-def check_version(path: Path, version: object) -> None:
-    """Check a format version.
+def check_version(path: Path, version: object, *more: int) -> None:
+    """Check a format version; `more` are read besides the first.
 
     Raises:
         InputError: this release does not read it.
 
     """
-    if version != FORMAT_VERSION:
+    if version not in (FORMAT_VERSION, *more):
+        known = " and ".join(map(str, (FORMAT_VERSION, *more)))
         raise InputError(
-            f"{path}: format version {version!r}, this release reads {FORMAT_VERSION}. Use the release that wrote it."
+            f"{path}: format version {version!r}, this release reads {known}. Use the release that wrote it."
         )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import InputError
-from receipts.log.folder import FORMAT_VERSION, check_version
+from receipts.frame import KIND, SHADOW
+from receipts.log.folder import FORMAT_VERSION, WITH_KIND, check_version
 from scoring.bundle import canonical_json, sha256
 from storage.durable import PART, put
 
@@ -43,7 +44,7 @@ class Manifest:
     def document(self) -> dict[str, Any]:
         """Return the manifest as JSON."""
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": WITH_KIND if KIND in self.sealed else FORMAT_VERSION,
             "sealed": self.sealed,
             "hash": self.hash,
             "revision": self.revision,
@@ -88,7 +89,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     content, document = _document(path)
-    check_version(path, document["format_version"])
+    check_version(path, document["format_version"], WITH_KIND)
     try:
         manifest = Manifest(
             sealed=_sealed(document["sealed"]),
@@ -119,4 +120,6 @@ def _sealed(values: dict[str, Any]) -> dict[str, Any]:
     for name, kind in _SEALED.items():
         if type(values[name]) is not kind:
             raise TypeError(name)
+    if values.get(KIND, SHADOW) != SHADOW:
+        raise ValueError(KIND)
     return values

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from features.errors import InputError
+from receipts.frame import KIND
 from receipts.log.folder import WRITERS, check_log
 from receipts.log.manifest import Manifest, read_manifest
 from receipts.log.row_hash import NONCE
@@ -50,6 +51,11 @@ class Segment:
     def door(self) -> str:
         """`batch`, `stream` or `rest`."""
         return str(self.manifest.sealed["door"])
+
+    @property
+    def shadow(self) -> bool:
+        """Whether it holds what a challenger would have decided, and no decisions."""
+        return KIND in self.manifest.sealed
 
     @property
     def rows(self) -> int:
@@ -134,7 +140,17 @@ class Segment:
 
 
 def segments(log: Path) -> list[Segment]:
-    """Return all segments of a log, by writer and number.
+    """Return the segments of a log that hold decisions, by writer and number.
+
+    Raises:
+        InputError: the folder is no log, or a manifest is damaged or of a newer release.
+
+    """
+    return [segment for segment in all_segments(log) if not segment.shadow]
+
+
+def all_segments(log: Path) -> list[Segment]:
+    """Return all segments of a log, also those of challengers, by writer and number.
 
     Raises:
         InputError: the folder is no log, or a manifest is damaged or of a newer release.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from receipts.log.find import places
 from receipts.log.folder import busy, check_log, delivering
 from receipts.log.manifest import Manifest, is_own_file
-from receipts.log.read import Segment, segments
+from receipts.log.read import Segment, all_segments
 from receipts.log.row_hash import HASH_BYTES, row_hashes
 from receipts.log.segment_files import write_contents, write_files
 from storage.durable import flush
@@ -74,7 +74,7 @@ def erase(log: Path, customer_ids: Sequence[str], at: datetime) -> Removed:
 def _remove(log: Path, tombstone: dict[str, str], chooser: Chooser) -> Removed:
     check_log(log)
     with delivering(log), Lock(log / ".removal.lock", busy(log, "another removal of receipts")):
-        found = segments(log)
+        found = all_segments(log)
         swept = sum(map(_sweep, found))
         counts = [_remove_from(segment, chooser(segment), tombstone) for segment in found if segment.rows]
     return Removed(sum(counts), sum(count > 0 for count in counts), swept)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import DeliveryError
+from receipts.frame import SHADOW
 from receipts.log.folder import delivering
 from storage.durable import flush
 
@@ -35,6 +36,11 @@ class Found:
     made_by: Maker
     lines: list[bytes]
     rows: int
+
+
+def is_of_challenger(folder: Path) -> bool:
+    """Tell whether a writer's outbox holds what a challenger would have decided."""
+    return folder.name.startswith(f"{SHADOW}-")
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from features.spec.file import parse_spec
 from receipts.line_parts import ReceiptError
 from receipts.log.find_headers import with_header
 from receipts.log.folder import OUTBOX, check_log
-from receipts.outbox.outbox_files import Found, files_of, look_into
+from receipts.outbox.outbox_files import Found, files_of, is_of_challenger, look_into
 from receipts.pii import Pseudonymiser
 
 Matching = Callable[[pl.DataFrame], pl.DataFrame]
@@ -77,7 +77,8 @@ def find_unsealed(log: Path, column: str, value: str, key: bytes | None, *, head
 
 def _files(root: Path, unsealed: Unsealed) -> list[Path]:
     try:
-        return [path for folder in sorted(root.iterdir()) if folder.is_dir() for path in files_of(folder)]
+        folders = [path for path in sorted(root.iterdir()) if path.is_dir() and not is_of_challenger(path)]
+        return [path for folder in folders for path in files_of(folder)]
     except FileNotFoundError:
         return []
     except OSError as error:

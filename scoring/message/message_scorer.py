@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from features.errors import InputError
 from features.matrix import FeatureTable
-from features.rejects import APPLICATIONS
+from features.rejects import APPLICATIONS, rejects_frame
 from scoring.decisions import Decided
 from scoring.message.decision_lines import write_lines
 from scoring.message.decoder import Decoded, MessageDecoder, Refusal, escape
@@ -38,6 +39,15 @@ class Answer:
     bundle_id: str = ""
 
 
+class _Given(msgspec.Struct, gc=False):
+    """Of which application a decision is."""
+
+    application_id: str
+    customer_id: str
+    as_of: str
+
+
+_given = msgspec.json.Decoder(_Given).decode
 Observe = Callable[[Decided, FeatureTable], None]
 
 
@@ -69,6 +79,24 @@ class MessageScorer:
             if len(messages) == 1:
                 return [Answer(refusal=Refusal.of("events_too_many", "/events"))]
             return [answer for message in messages for answer in self.answer([message], at)]
+
+    def answer_again(self, answers: Sequence[Answer]) -> list[Answer]:
+        """Decide what another bundle has decided, on its feature rows, which must be those of this one, too."""
+        given = [_given(answer.decision or b"") for answer in answers]
+        ids = pl.DataFrame(
+            {
+                "application_id": [one.application_id for one in given],
+                "customer_id": [one.customer_id for one in given],
+                "as_of": np.array([one.as_of.rstrip("Z") for one in given], "M8[us]").astype(np.int64),
+            }
+        )
+        rows = np.frombuffer(b"".join(answer.features or b"" for answer in answers), dtype="<f4")
+        table = FeatureTable(ids, rows.reshape(len(given), -1), rejects_frame(), [])
+        decided = self.scorer.decide_on(table)
+        classes = [decided.rules.policy.classes[index] for index in decided.assigned.tolist()]
+        made = zip(write_lines(decided), classes, answers, strict=True)
+        by = decided.rules.bundle_id
+        return [_decided(line, name, old.features or b"", old.history, by) for line, name, old in made]
 
     def _answer_others(
         self,

@@ -115,7 +115,7 @@ def test_a_receipt_has_one_row_for_each_segment_of_two_writers(
         ("rest-a-1", "batch", bundle.name),
         ("stream-credit.receipts", "stream", bundle.name),
     }
-    with Chain.open(log, "rest-a-1") as chain, pytest.raises(ValueError, match="of one bundle and door"):
+    with Chain.open(log, "rest-a-1") as chain, pytest.raises(ValueError, match="of one bundle, door and kind"):
         chain.seal(pl.concat([receipts, replace_door(receipts)]))
     assert not audit(log).problems
 

@@ -143,7 +143,7 @@ def strange_folder(log: Path) -> None:
 
 def newer(log: Path) -> None:
     path = segment(log, 2) / "manifest.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
+    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 3'))
 
 
 def other_head(log: Path) -> None:
@@ -166,7 +166,7 @@ FAULTS: dict[Callable[[Path], None], tuple[str, str]] = {
     other_index: ("batch-1/00000002/index.0.bin", "is not the index of these receipts"),
     strange_file: ("batch-1/00000002/notes.txt", "does not belong to the segment"),
     strange_folder: ("batch-1/copy of 00000001", "does not belong to the log"),
-    newer: ("batch-1/00000002/manifest.json", "format version 2, this release reads 1"),
+    newer: ("batch-1/00000002/manifest.json", "format version 3, this release reads 1 and 2"),
     other_head: ("batch-1", "segments were added"),
 }
 
