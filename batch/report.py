@@ -48,6 +48,7 @@ def make_manifest(
         "notes": [*applications.notes, *events.notes, *night.notes],
         "inputs": [
             {"table": table.name, "file": file.label, "rows": file.rows, "sha256": file.sha256}
+            | ({} if table.version is None else {"version": table.version})
             for table in tables
             for file in table.files
         ],

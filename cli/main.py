@@ -13,6 +13,7 @@ from cli.commands import LazyGroup
 from cli.console import deliver_stdout, prepare_streams, say, warn
 from cli.exit_codes import epilog
 from cli.extras import missing_extra
+from cli.places import let_go
 from features.errors import CreditError, InputError, SettingsError
 
 app = typer.Typer(
@@ -83,6 +84,8 @@ def main() -> None:
     except (OSError, RuntimeError) as error:  # paths that no part expects: a loop of links, a name that is too long
         warn(f"error: {error}. Expected paths that can be opened.")
         sys.exit(InputError.exit_code)
+    finally:
+        let_go()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from features.dialect import Dialect, declared
 from features.errors import SettingsError, SpecError
 
 BundleOption = Annotated[
-    Path, typer.Option("--bundle", help="The bundle's folder, or a link to it.", show_default=False)
+    Path,
+    typer.Option(
+        "--bundle", help="The bundle's folder, or a link to it; `credit score`: or a URL.", show_default=False
+    ),
 ]
 Applications = Annotated[
     Path,

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from tests.gate import (  # noqa: F401 - hooks of pytest
 )
 from tests.kafka_broker import KafkaServer
 from tests.kafka_wire import TAKE_ANYTHING
+from tests.s3_server import S3, s3_server
 from tests.shelf import Shelf
 from tests.shell import call, shell
 from tests.stage import Stage
@@ -225,3 +227,18 @@ def real_data(name: str) -> Path:
 def one_row(frame: pl.DataFrame, **columns: object) -> pl.DataFrame:
     """The first row of a frame with some cells replaced."""
     return frame.head(1).with_columns(**{name: pl.lit(value) for name, value in columns.items()})
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3]:
+    """An object store on loopback, which the environment names; temporary files lie apart, and none is left."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with s3_server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("TMPDIR", str(scratch))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield server
+        server.fault = lambda *_: None
+        assert not [path for path in scratch.iterdir() if path.name.startswith("credit-objects-")]

@@ -23,6 +23,7 @@ from cli.options import (
     Separator,
     csv_dialect,
 )
+from cli.places import bundle_here
 from features.errors import RejectLimitError, SettingsError
 from scoring.bundle import read_bundle
 
@@ -53,7 +54,7 @@ def check(  # noqa: PLR0917 - typer takes options by name
     """Say what a run would make of these tables: rejects, matches, health of each column; exit 3 if it would end so."""
     if (bundle is None) == (spec is None):
         raise SettingsError("expected either --bundle or --spec. See credit check --help.")
-    made = None if bundle is None else read_bundle(bundle)
+    made = None if bundle is None else read_bundle(bundle_here(bundle))
     contract = made.spec if made is not None else read_spec(spec or Path())
     job = Check(
         spec=contract,

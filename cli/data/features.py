@@ -13,6 +13,7 @@ from cli.console import note, say, say_table, stages
 from cli.data.spec_files import read_spec
 from cli.doors.score import match_rows
 from cli.options import Applications, Encoding, Events, Separator, csv_dialect
+from cli.places import bundle_here
 from features.errors import SettingsError
 from features.explain_row import describe_application, matrix_frame
 from features.matrix import build_features
@@ -54,7 +55,7 @@ def features(  # noqa: PLR0917 - typer takes options by name
     if out is not None:
         prepare_folder(out)
         check_target(out)
-    contract = read_bundle(bundle).spec if bundle is not None else read_spec(spec or Path())
+    contract = read_bundle(bundle_here(bundle)).spec if bundle is not None else read_spec(spec or Path())
     with stages("Features", 2) as stage:
         stage("read")
         tables = read_inputs(applications, events, contract, csv_dialect(separator, encoding, contract.csv), note)

@@ -26,8 +26,10 @@ from cli.options import (
     SpreadsheetSafe,
     csv_dialect,
 )
+from cli.places import bundle_here
 from features.errors import BundleError, SettingsError
 from scoring.scorer import Scorer
+from storage.remote.addresses import spelled
 
 app = typer.Typer()
 
@@ -75,7 +77,7 @@ def score(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Score applications from files; the cron job. Decisions, rejects and a run manifest are replaced atomically."""
     threads = len(os.sched_getaffinity(0))
-    scorer = open_scorer(bundle, trust, threads)
+    scorer = open_scorer(bundle_here(bundle), trust, threads)
     job = BatchJob(
         applications=applications,
         events=events,
@@ -104,9 +106,9 @@ def _challengers(paths: Sequence[Path], champion: Scorer, trust: Path | None, th
     seen = {champion.bundle.bundle_id}
     for path in paths:
         try:
-            scorer = open_scorer(path, trust, threads)
+            scorer = open_scorer(bundle_here(path), trust, threads)
         except (BundleError, SettingsError) as error:
-            warn(f"challenger {path} is left out: {error}")
+            warn(f"challenger {spelled(path)} is left out: {error}")
             continue
         if scorer.bundle.bundle_id in seen:
             warn(f"challenger {path} is left out: its bundle decides already.")

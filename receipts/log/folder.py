@@ -14,6 +14,7 @@ from pathlib import Path
 from features.errors import InputError, SettingsError
 from storage.durable import delivering as delivering_files
 from storage.durable import put
+from storage.targets import refuse_addresses
 
 FORMAT_VERSION = 1
 WITH_KIND = 2  # of segments that hold no decisions, so that a `credit` which does not know them refuses the log
@@ -63,6 +64,7 @@ def check_log(log: Path) -> None:
         InputError: it is not; says what it is.
 
     """
+    refuse_addresses(log)
     if not log.is_dir():
         raise InputError(f"{log}: no such folder. Expected a decision log, as `--log` of the doors makes it.")
     try:

@@ -19,6 +19,7 @@ from scoring.policy import Policy
 from scoring.reasons.book import ReasonBook
 from scoring.reasons.explainer import Explainer
 from scoring.reasons.shap_tables import ShapTables
+from storage.targets import refuse_addresses
 
 FORMAT_VERSION = 3
 OLDER_FORMATS = (2,)  # read, scored, explained and replayed with the bits they had
@@ -70,6 +71,7 @@ def read_bundle(path: Path) -> Bundle:
         BundleError: not a bundle, another format version, or a file that is missing, extra or changed; names the file.
 
     """
+    refuse_addresses(path)
     folder = path.resolve()
     if not folder.is_dir():
         raise BundleError(f"{path}: no such folder. Expected a bundle, as `credit train` prints it on its last line.")

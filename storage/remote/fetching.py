@@ -24,10 +24,11 @@ _AT_A_TIME = 4
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A path of this machine, and the text that names where it comes from."""
+    """A path of this machine, and the text that names where it comes from; `version`: of a Delta table."""
 
     path: Path
     shown: str
+    version: int | None = None
 
     def say(self, text: str) -> str:
         """Return a text with the place that a path of this machine stands for."""
@@ -69,9 +70,9 @@ def _bring(address: Address, folder: Path, what: str) -> Brought:
     from storage.remote.objects import Listed  # noqa: PLC0415 - loads the extra `cloud`
     from storage.remote.scratch import check_room  # noqa: PLC0415
 
-    store, named = _found(address)
+    store, named, version = _found(address, what)
     if not named:
-        raise InputError(f"{address.text}: nothing lies there. Expected the {what} as CSV or Parquet.")
+        raise InputError(f"{address.text}: nothing lies there. Expected the {what}.")
     check_room(folder, sum(item.size for item in named.values()), address.text)
 
     def bring(name: str, item: Listed) -> None:
@@ -93,25 +94,30 @@ def _bring(address: Address, folder: Path, what: str) -> Brought:
         finally:
             for future in running:
                 future.cancel()
-    return Brought(folder / PurePosixPath(address.url).name, address.text)
+    return Brought(folder / PurePosixPath(address.url).name, address.text, version)
 
 
-def _found(address: Address) -> "tuple[Store, dict[str, Listed]]":
+def _found(address: Address, what: str) -> "tuple[Store, dict[str, Listed], int | None]":
     """Return the objects of a table, each with the name that it gets on this machine, below the table's own."""
     from storage.remote.objects import Store  # noqa: PLC0415
     from storage.remote.runs import delivered, delivered_as  # noqa: PLC0415
 
     around, name = address.url.rsplit("/", 1)
     store = Store(address)
+    if address.delta:
+        from storage.remote.delta import snapshot  # noqa: PLC0415
+
+        table = snapshot(store, what)
+        return store, {f"{name}/{own}": file for own, file in table.files.items()}, table.version
     items = [item for item in store.items() if item.name]
     if items:
         run = delivered(store, items)
         if run is not None:
-            return store, {f"{name}/{PurePosixPath(item.name).name}": item for item in run}
-        return store, {f"{name}/{item.name}": item for item in items}
+            return store, {f"{name}/{PurePosixPath(item.name).name}": item for item in run}, None
+        return store, {f"{name}/{item.name}": item for item in items}, None
     if around.endswith("/"):  # a bucket
-        return store, {}
+        return store, {}, None
     store = Store(Address(around, address.delta))
     one = store.head(name)
     found = [one] if one else delivered_as(store, name)
-    return store, {name: found[0]} if found else {}
+    return store, {name: found[0]} if found else {}, None

@@ -20,10 +20,10 @@ from obstore.store import from_url
 from features.errors import CreditError, DeliveryError, InputError
 from storage.remote.addresses import Address
 
-__all__ = ["Listed", "Store"]
+__all__ = ["Listed", "Store", "aws_profile"]
 
 _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,60})</Code>")
-_STATUS = re.compile(r"status code: (\d{3})")
+_STATUS = re.compile(r"status code[\s\S]{0,60}?\b(\d{3}) [A-Z]")
 _CHUNK = 8 << 20
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 
@@ -51,7 +51,7 @@ class Store:
         with self._said(""):
             self._store: Any = from_url(
                 address.url,
-                config=_aws_profile() if address.url.startswith("s3:") else None,  # type: ignore[call-overload]
+                config=aws_profile() if address.url.startswith("s3:") else None,  # type: ignore[call-overload]
                 retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=60)},
             )
 
@@ -124,24 +124,28 @@ class Store:
     @contextmanager
     def _said(self, name: str) -> Iterator[None]:
         """Turn the library's errors into ours."""
-        where = (self.address / name).text
         try:
             yield
-        except exceptions.PreconditionError:
-            raise self._changed(name) from None
+        except CreditError:
+            raise
         except (exceptions.BaseError, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.filename:
-                raise DeliveryError(f"{error.filename}: cannot be written ({error.strerror}).") from None
-            raise self._error(where, *_answer(error)) from None
+            raise self.error(error, name) from None
 
-    def _error(self, where: str, status: str, code: str) -> CreditError:
-        if code in _EXPIRED:
-            return self._failed(where, code)
+    def error(self, error: Exception, name: str = "") -> CreditError:
+        """Return our error for one of a library that speaks to the store."""
+        where = (self.address / name).text
+        if isinstance(error, exceptions.PreconditionError):
+            return self._changed(name)
+        if isinstance(error, OSError) and error.filename:
+            return DeliveryError(f"{error.filename}: cannot be written ({error.strerror}).")
+        return self._said_by_store(where, *_answer(error))
+
+    def _said_by_store(self, where: str, status: str, code: str) -> CreditError:
         if code == "NoSuchBucket":
             return self._kind(f"{where}: there is no such bucket. Check the address and the region.")
         if status == "404":
             return self._kind(f"{where}: nothing lies there, or not any more. Check the address.")
-        if status in {"401", "403"}:
+        if status in {"401", "403"} and code not in _EXPIRED:
             return self._refused(where, code)
         return self._failed(where, code)
 
@@ -168,7 +172,7 @@ class Store:
         )
 
 
-def _aws_profile() -> dict[str, str] | None:
+def aws_profile() -> dict[str, str] | None:
     """Return what the AWS profile files say, where the environment holds no key; None where they say nothing."""
     if "AWS_ACCESS_KEY_ID" in os.environ or "AWS_WEB_IDENTITY_TOKEN_FILE" in os.environ:
         return None

@@ -23,10 +23,14 @@ def scratch() -> Iterator[Path]:
 
     """
     around = Path(tempfile.gettempdir())
-    _remove_left(around)
+    turn = (
+        around / f".{_PREFIX}{os.getuid()}.lock"
+    )  # a folder that is just being made is not taken for one that is left
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=around))
-        lock = Lock(folder / _LOCK)
+        with Lock(turn, wait=True, passing=True):
+            _remove_left(around)
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=around))
+            lock = Lock(folder / _LOCK)
     except OSError as error:
         raise DeliveryError(f"{around}: no temporary folder can be made ({error.strerror}). Set TMPDIR.") from error
     try:
@@ -54,7 +58,7 @@ def check_room(folder: Path, needed: int, what: str) -> None:
 def _remove_left(around: Path) -> None:
     for folder in around.glob(f"{_PREFIX}*"):
         if not (folder / _LOCK).is_file() or folder.stat().st_uid != os.getuid():
-            continue  # just being made, or somebody else's
+            continue  # somebody else's
         try:
             with Lock(folder / _LOCK):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -81,7 +81,7 @@ class SourceTable:
 
         """
         if not self.parts:
-            self._brought = self._resources.enter_context(brought(self.path, self.name))
+            self._brought = self._resources.enter_context(brought(self.path, f"{self.name} as CSV or Parquet"))
         try:
             with self._brought.said():
                 self.parts = self.parts or find_parts(self._brought.path, self.name)
@@ -96,6 +96,11 @@ class SourceTable:
     def shown(self) -> str:
         """The path or URL, for messages."""
         return self._brought.shown
+
+    @property
+    def version(self) -> int | None:
+        """The version of a Delta table that was read."""
+        return self._brought.version
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Let go of what reading needed."""
@@ -180,7 +185,7 @@ class SourceTable:
         extra = [name for name in self.columns if self.known is not None and name not in self.known]
         if extra:
             self.notes.append(f"{self.name}: not in the spec and ignored: {', '.join(extra)}")
-        gap = missing_numbers(self.parts)
+        gap = missing_numbers(self.parts) if self.version is None else None  # a snapshot is whole
         self.notes += [*self._ids.notes(), *([f"{self.name}: {gap}"] if gap else [])]
         if not self.may_be_empty and not self.rows:
             raise InputError(

@@ -6,9 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,24 +17,10 @@ from features.errors import DeliveryError
 from storage.remote.addresses import Address
 from storage.remote.objects import Listed, Store
 from tests.conftest import PROJECT, Credit
-from tests.s3_server import KEY, S3, SECRET, s3_server
+from tests.s3_server import KEY, S3, SECRET
 
 pytestmark = pytest.mark.process
 MANIFEST = "out/decisions.run.json"
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3]:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    with s3_server() as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("TMPDIR", str(scratch))
-        monkeypatch.setattr(tempfile, "tempdir", None)
-        yield server
-        server.fault = lambda *_: None
-        assert not [path for path in scratch.iterdir() if path.name.startswith("credit-objects-")]
 
 
 @pytest.fixture
@@ -227,18 +211,51 @@ def test_a_run_killed_at_any_request_leaves_the_old_output_or_the_new_one(lake: 
 
     assert run(None, after=False) == 0
     old = lake.lake[MANIFEST]
-    contents, steps = delivered(lake), 0
-    for after in (False, True):
-        for kill_at in (1, 2, 3, 4):
-            before = lake.lake[MANIFEST]
-            assert run(kill_at, after=after) == -signal.SIGKILL
-            assert delivered(lake) == contents
-            assert (lake.lake[MANIFEST] == before) == (not (after and kill_at == 4))
-            steps += 1
-    assert steps == 8
+    contents = delivered(lake)
+    for kill_at, after in [*((step, False) for step in range(1, 5)), (4, True)]:  # after one is before the next
+        before = lake.lake[MANIFEST]
+        assert run(kill_at, after=after) == -signal.SIGKILL
+        assert delivered(lake) == contents
+        assert (lake.lake[MANIFEST] == before) == (not after)
     assert run(None, after=False) == 0
     assert lake.lake[MANIFEST] != old
     runs = {re.split("/", name)[2] for name in lake.lake if name.startswith("out/decisions.runs/")}
     assert len(runs) == 2  # this one and the one before; nothing of those that were killed
     left = [path for path in Path(environment["TMPDIR"]).iterdir() if path.name.startswith("credit-objects-")]
     assert not left
+
+
+def test_a_bundle_is_taken_from_the_store_and_verified(lake: S3, bundle: Path, credit: Credit) -> None:
+    """By its own name, by an object that holds its id, or from a copy of its folder by another name."""
+    for folder in (f"models/{bundle.name}", "copies/current"):
+        for file in bundle.rglob("*"):
+            if file.is_file():
+                lake.lake[f"{folder}/{file.relative_to(bundle)}"] = file.read_bytes()
+    lake.lake["models/current"] = f"{bundle.name}\n".encode()
+    for place in (f"models/{bundle.name}", "models/current", "copies/current"):
+        done = credit(*score(Path("s3://lake") / place, "s3://lake/out/decisions.csv"))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(lake.lake[MANIFEST])["bundle_id"] == bundle.name
+    lake.lake["copies/current/model.onnx"] += b"x"
+    for place, said in (("copies/current", "model.onnx"), ("copies/none", "nothing lies there")):
+        done = credit(*score(Path("s3://lake") / place, "s3://lake/out/decisions.csv"))
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    for words in (("bundle", "show", "s3://lake/models/current"), ("log", "verify", "s3://lake/log")):
+        done = credit(*words)
+        assert (done.returncode, "is the address of an object store" in done.stderr) == (2, True), done.stderr
+
+
+def test_check_and_features_read_there_too(lake: S3, bundle: Path, credit: Credit) -> None:
+    inputs = ["--bundle", bundle, "--applications", "s3://lake/applications", "--events", "s3://lake/events"]
+    assert credit("check", *inputs).returncode == 0
+    name = lake.lake["applications/part-0.csv"].splitlines()[1].split(b",")[0].decode()
+    assert credit("features", *inputs, "--application-id", name).returncode == 0
+
+
+def test_without_the_libraries_the_extra_is_named(tonight: Path, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "obstore.py").write_text("raise ModuleNotFoundError(name='obstore')")
+    words = ["score", "--bundle", str(bundle), "--applications", "s3://lake/a.csv", "--out", str(tonight / "d.csv")]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT}"}
+    command = [sys.executable, "-m", "cli.main", *words, "--events", str(tonight / "events.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=PROJECT)
+    assert (done.returncode, "pip install .[cloud]" in done.stderr) == (2, True), done.stderr
