@@ -1,5 +1,6 @@
 """`credit demo`: the whole product on synthetic data, in the order of its life."""
 
+import csv
 import re
 import shlex
 import shutil
@@ -37,7 +38,7 @@ def demo(
     _run("log", "verify", f"{out}/log")
     _run("replay", f"{out}/log", "--bundles", f"{out}/bundles")
     _run("evaluate", "--decisions", f"{out}/decisions.csv", "--labels", f"{out}/tonight/labels.csv", *current)
-    _run("explain", *current, *tonight, "--application-id", "A2-0000000")
+    _run("explain", *current, *tonight, "--application-id", _first_refused(out / "decisions.csv"))
     _show(out)
 
 
@@ -62,6 +63,11 @@ def _run(*words: str) -> None:
         code = end.code
     if code:
         raise typer.Exit(code)
+
+
+def _first_refused(decisions: Path) -> str:
+    with decisions.open(newline="") as lines:
+        return next(row["application_id"] for row in csv.DictReader(lines) if row["credit_class"] == "Poor")
 
 
 def _show(out: Path) -> None:
