@@ -2,8 +2,8 @@
 
     python -m benchmarks.kaggle_folds credit_score_panel.parquet
 
-In each fold a fifth of the customers is the test and 15 % of all customers are kept for calibration. Row features are
-the application's own attributes; history features are added by the RFM groups of the spec. The gain is paired by
+Each fold is judged by models and calibrations that the others made, as `credit train` does. Row features are the
+application's own attributes; history features are added by the RFM groups of the spec. The gain is paired by
 customer; its interval is a bootstrap over customers. A random split of rows would leak: each customer has eight.
 """
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.uci_folds uci_default_of_credit_card_clients.csv
 
-The same 5 folds for all; our model is calibrated on 15 % of the clients, raw XGBoost trains on all of them. The raw
-baseline is what one writes in a notebook: every column as a number, the same trees.
+The same 5 folds for all, each judged by models of the others. The raw baseline is what one writes in a notebook: every
+column as a number, 100 trees of depth 4.
 """
 
 import sys
