@@ -22,7 +22,7 @@ from features.errors import CreditError, InputError
 from storage.remote.addresses import Address
 from storage.remote.objects import Listed, Store, aws_profile
 
-__all__ = ["Snapshot", "commit", "snapshot"]
+__all__ = ["snapshot"]
 
 _READABLE = {"timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "deletionVectors", "domainMetadata"}
 _MAPPING = "delta.columnMapping.mode"
@@ -31,14 +31,14 @@ _PARTITION = "partition."
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class DeltaFiles:
     """A version of a table: its files, each by the name that it gets here; folders say the values of partitions."""
 
     version: int
     files: dict[str, Listed]
 
 
-def snapshot(store: Store, what: str) -> Snapshot:
+def snapshot(store: Store, what: str) -> DeltaFiles:
     """Return the newest version of the table at a store's address.
 
     Raises:
@@ -68,7 +68,7 @@ def snapshot(store: Store, what: str) -> Snapshot:
         files[folders + PurePosixPath(path).name] = Listed(path, action["size_bytes"], None)
     if len(files) < actions.height:
         raise InputError(f"{store.address.text}: two of its files have one name. Rewrite the table (OPTIMIZE).")
-    return Snapshot(table.version(), files)
+    return DeltaFiles(table.version(), files)
 
 
 def commit(store: Store, file: Path, name: str, run: str, before: int | None) -> bool:
