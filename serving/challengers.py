@@ -105,7 +105,15 @@ class LiveChallengers:
         self._thread.start()
 
     def offer(self, requests: Sequence[Answered], champion: Scorer) -> None:
-        """Take requests that the champion has decided; what there is no room for is dropped."""
+        """Take requests that the champion has decided; what there is no room for is dropped. Never raises."""
+        try:
+            self._offer(requests, champion)
+        except Exception as error:  # noqa: BLE001 - a round that failed here would be decided and kept once more
+            for one in self._of:
+                self._note(one, "failed", sum(len(request.answers) for request in requests))
+                self._say_once(one, error)
+
+    def _offer(self, requests: Sequence[Answered], champion: Scorer) -> None:
         for request in requests:
             places = self._sample(request)
             if not places:

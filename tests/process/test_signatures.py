@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from scoring.scorer import Scorer
 from tests.conftest import Credit
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
+MUTATIONS = int(os.environ.get("CREDIT_MUTATIONS", "300"))
 LATER = datetime(2028, 1, 2, tzinfo=UTC)
 
 
@@ -179,7 +181,7 @@ def test_no_mutation_of_bundle_or_signature_is_accepted(copy: Path, keys: Path) 
     sign_bundle(copy, read_key(keys.with_suffix(".pem")), NOW)
     trust, chance = Trust.read(keys), random.Random(20)  # noqa: S311 - the same mutations each time
     files = [path for path in sorted(copy.rglob("*")) if path.is_file()]
-    for number in range(300):
+    for number in range(MUTATIONS):
         path = files[number % len(files)]
         content = path.read_bytes()
         changed = _mutated(content, chance)

@@ -120,6 +120,20 @@ def test_what_there_is_no_room_for_is_dropped_and_nobody_waits(
     assert told.of(one)["dropped"] == 2 * 98, "after the end nothing is taken"
 
 
+def test_who_offers_is_never_told_of_a_fault(
+    scorer: Scorer, other: Scorer, request_of_three: Answered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    one, told = Challenger(other), Told()
+    beside = LiveChallengers([one], 0.5, told, told)
+    monkeypatch.setattr(challengers, "sampled", fail)
+    beside.offer([request_of_three], scorer)
+    assert told.of(one) == {"failed": 3}
+    beside.close()
+
+
 def test_the_champion_is_no_challenger_of_itself(scorer: Scorer, other: Scorer, request_of_three: Answered) -> None:
     told, one = Told(), Challenger(other)
     beside = LiveChallengers([one], 1.0, told, told)
