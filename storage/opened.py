@@ -11,6 +11,8 @@ from pathlib import Path
 
 from features.errors import InputError
 
+__all__ = ["Opened", "changed", "identity", "opened"]
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:

@@ -22,9 +22,9 @@ from storage.opened import identity
 
 
 def answer(request: dict[str, Any], slots: Slots, wait: Callable[[], object]) -> Iterator[bytes]:
-    """Yield the messages that answer a request: `path`, `columns` (null for all), `rows` in a block (0: none).
+    """Yield the messages that answer a request: `path`, `columns` (null for all), `rows` in a block (0: none), `span`.
 
-    `wait` returns when one more block was read.
+    `span`: how many rows to skip and how many to read (null: all). `wait` returns when one more block was read.
     """
     with Path(request["path"]).open("rb") as file:
         table = pl.scan_parquet(f"/dev/fd/{file.fileno()}", hive_partitioning=False, glob=False)
@@ -44,6 +44,7 @@ def answer(request: dict[str, Any], slots: Slots, wait: Callable[[], object]) ->
         yield packed(table.clear().collect(), "uncompressed")
         if not request["rows"]:
             return
+        table = table if request["span"] is None else table.slice(*request["span"])
         blocks = table.collect_batches(chunk_size=request["rows"], maintain_order=True, lazy=True)
         for number, block in enumerate(blocks):
             if number >= slots.count:

@@ -71,7 +71,8 @@ def dirty_tables(customers: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 def made_night(folder: Path, scorer: Scorer, suffix: str, customers: int) -> SparkNight:
     """Write a night as part files, several of each table, and score it here."""
     tables = dict(zip(("applications", "events"), dirty_tables(customers), strict=True))
-    for (name, table), parts in zip(tables.items(), (3, 4), strict=True):
+    counts = (3, 4) if suffix == ".csv" else (1, 2)
+    for (name, table), parts in zip(tables.items(), counts, strict=True):
         (folder / name).mkdir(parents=True)
         size = -(-table.height // parts)
         for number in range(parts):

@@ -35,18 +35,20 @@ from batch.spark.scoring import ScoreTask, score_bucket
 from batch.spreadsheets import without_formulas
 from batch.windows import in_order
 from features.dialect import Dialect
-from features.errors import CreditError, InputError
+from features.errors import CreditError
 from features.spec.contract import Spec
 from scoring.bundle import Bundle, sha256
 from scoring.decisions import decision_schema
 from scoring.scorer import Scorer
 from storage.frames import packed, unpacked
+from storage.opened import changed
 from storage.room import room_of
 from storage.table_writer import encode, write_frames
-from storage.targets import prepare_folder, refuse_overwriting
+from storage.targets import prepare_folder, refuse_addresses, refuse_overwriting
 
 _GROWTH = {".parquet": 4, ".gz": 8, ".zst": 8}  # of a file that is read, beside CSV; an estimate
 _NOTHING = "Nothing was published. This is a fault of the product: please report it."
+PIECE_BYTES = 32 << 20
 _LOOKED_AT = 8  # blocks of events, where a person must be told why they match nobody
 OpenSession = Callable[[], Any]
 
@@ -56,7 +58,8 @@ class SparkJob:
     """What to score and where to put it; see `BatchJob`. `out` is a folder.
 
     `buckets`: into how many parts customers are cut (None: by the size of the tables); it decides memory and speed,
-    never a byte of a decision. `rights`: what is taken from those of new files.
+    never a byte of a decision, as does `piece_bytes`: Parquet files of more are read by several tasks. `rights`: what
+    is taken from those of new files.
     """
 
     applications: Path
@@ -68,6 +71,7 @@ class SparkJob:
     spreadsheet_safe: bool = False
     buckets: int | None = None
     rights: int = 0o077
+    piece_bytes: int = PIECE_BYTES
 
     def plain(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return rows as they are written to CSV."""
@@ -90,6 +94,7 @@ def run_on_spark(
     """
     job.accepted.check(scorer.bundle.spec)
     for source in (path for path in (job.applications, job.events, scorer.bundle.path) if path):
+        refuse_addresses(source)  # a file is read by whichever machine
         refuse_overwriting(source, [job.out])
     prepare_folder(job.out / "part")
     with only_run(job.out), _tables(job, scorer) as (tables, empty):
@@ -129,10 +134,10 @@ class _Run:
 
     def run(self, watch: Stopwatch) -> dict[str, Any]:
         bundle, spec = self.scorer.bundle, self.scorer.bundle.spec
-        sources = tuple(SharedTable.of(table) for table in self.tables if table.parts)
-        pieces = Pieces(sources, self.job.buckets or self._buckets(sources))
+        shared = tuple(SharedTable.of(table, self.job.piece_bytes) for table in self.tables if table.parts)
+        pieces = Pieces(shared, self.job.buckets or self._buckets(shared))
         watch.stage("ids")
-        repeated, known = self._repeated(Pieces(sources[:1], pieces.buckets))
+        repeated, known = self._repeated(Pieces(shared[:1], pieces.buckets))
         watch.stage("score")
         found = self._score(pieces, repeated)
         before = self._account(pieces, found, known)
@@ -158,9 +163,9 @@ class _Run:
 
             return self.output.publish(parts or [self._no_decisions()], write_rejects, manifest)
 
-    def _buckets(self, sources: tuple[SharedTable, ...]) -> int:
+    def _buckets(self, tables: tuple[SharedTable, ...]) -> int:
         """Return so many that one is scored in little memory, and that every core has some."""
-        size = sum(_estimated_bytes(part.path) for source in sources for part in source.parts)
+        size = sum(_estimated_bytes(part.path) for table in tables for part in table.parts)
         return max(-(-size // PARTITION_BYTES), self.session.sparkContext.defaultParallelism)
 
     def _repeated(self, pieces: Pieces) -> tuple[pl.Series, dict[int, Any]]:
@@ -187,20 +192,18 @@ class _Run:
 
     def _account(self, pieces: Pieces, found: list[Crossing], known: dict[int, Any]) -> list[int]:
         """Add up what was told of the files; return how many rows of its table lie before each piece."""
-        told, before, piece = _told(found), [], 0
-        for table in self.tables:
-            for number in range(len(table.parts)):
-                before.append(table.rows)
-                table.add(number, told[piece])
-                if piece in known and known[piece]["files"] != told[piece]["files"]:
-                    raise InputError(
-                        f"{table.parts[number].path}: changed while it was read. Start when it is complete."
-                    )
-                piece += 1
-            if table.parts:
-                table.conclude()
-        if piece != len(told):
-            raise CreditError(f"{len(pieces)} files were to be read, {len(told)} were. Nothing was published.")
+        told = _told(found)
+        if len(told) != len(pieces):
+            raise CreditError(f"{len(pieces)} pieces were to be read, {len(told)} were. {_NOTHING}")
+        tables, before = {table.name: table for table in self.tables}, []
+        for number, account in sorted(told.items()):
+            shared, piece = pieces.place(number)
+            before.append(tables[shared.name].rows)
+            tables[shared.name].add(piece.file, account)
+            if number in known and known[number]["files"] != account["files"]:
+                raise changed(shared.parts[piece.file].path)
+        for shared in pieces.tables:
+            tables[shared.name].conclude()
         return before
 
     def _collect(self, accounts: list[Any], scored: Results, before: list[int]) -> Iterator[dict[str, Any]]:

@@ -9,18 +9,28 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from batch.partitions import by_key, identifiers_of, numbered_from, repeated_rows
+from batch.partitions import ROW, by_key, identifiers_of, numbered_from, repeated_rows
 from batch.spark.crossing import Crossing, Kind, crossings, guarded, row_number
 from features.dialect import Dialect
 from features.rejects import APPLICATIONS
+from storage.opened import changed
 from storage.tables import Part, SourceTable
 
 _KINDS = {"applications": Kind.APPLICATIONS, "events": Kind.EVENTS}
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """What one task reads: a file, or a span of its rows. `stamp`: size and time of the file when the run began."""
+
+    file: int
+    stamp: tuple[int, int]
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SharedTable:
-    """A table as the driver found it: its files, and the columns that all of them must have."""
+    """A table as the driver found it: its files, the columns that all of them must have, and the pieces to read."""
 
     path: Path
     name: str
@@ -28,50 +38,85 @@ class SharedTable:
     dialect: Dialect
     parts: list[Part]
     columns: dict[str, str]
+    pieces: list[Piece]
 
     @classmethod
-    def of(cls, table: SourceTable) -> "SharedTable":
-        """Describe a table that was opened."""
+    def of(cls, table: SourceTable, piece_bytes: int) -> "SharedTable":
+        """Describe a table that was opened. Parquet files of more bytes are read by several tasks.
+
+        Raises:
+            InputError: a file cannot be read.
+
+        """
         known = frozenset(table.known or ())
-        return cls(table.path, table.name, known, table.dialect, list(table.parts), dict(table.columns))
+        pieces = [piece for number in range(len(table.parts)) for piece in _pieces(table, number, piece_bytes)]
+        return cls(table.path, table.name, known, table.dialect, list(table.parts), dict(table.columns), pieces)
 
     def table(self, *, ids_alone: bool = False) -> SourceTable:
         """Return the table, to be read by another process."""
         known = {"application_id"} if ids_alone else self.known
         return SourceTable(self.path, self.name, known, dialect=self.dialect, parts=self.parts, columns=self.columns)
 
+    def check_unchanged(self, piece: Piece) -> None:
+        """Check that a file is still what it was when the run began: its other pieces may have been read then.
+
+        Raises:
+            InputError: it is not.
+
+        """
+        path = self.parts[piece.file].path
+        if _stamp(path) != piece.stamp:
+            raise changed(path)
+
+
+def _pieces(table: SourceTable, number: int, piece_bytes: int) -> Iterator[Piece]:
+    stamp = _stamp(table.parts[number].path)
+    count = -(-stamp[0] // piece_bytes)
+    rows = table.rows_of(number) if count > 1 else None
+    if not rows:
+        yield Piece(number, stamp)
+        return
+    size = -(-rows // count)
+    yield from (Piece(number, stamp, (first, min(size, rows - first))) for first in range(0, rows, size))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """What is to be read: a piece is one file, numbered through all tables, applications first."""
+    """What is to be read: the pieces of all tables, numbered through, applications first."""
 
-    sources: tuple[SharedTable, ...]
+    tables: tuple[SharedTable, ...]
     buckets: int
 
     def __len__(self) -> int:
         """Return the number of pieces."""
-        return sum(len(source.parts) for source in self.sources)
+        return sum(len(table.pieces) for table in self.tables)
 
-    def place(self, piece: int) -> tuple[SharedTable, int]:
-        """Return where a piece lies: its table, and the number of the file in it."""
-        for source in self.sources:
-            if piece < len(source.parts):
-                return source, piece
-            piece -= len(source.parts)
+    def place(self, number: int) -> tuple[SharedTable, Piece]:
+        """Return the piece of this number, and its table."""
+        for table in self.tables:
+            if number < len(table.pieces):
+                return table, table.pieces[number]
+            number -= len(table.pieces)
         raise IndexError
 
-    def read(self, piece: int, *, ids_alone: bool) -> Iterator[Crossing]:
+    def read(self, number: int, *, ids_alone: bool) -> Iterator[Crossing]:
         """Yield what one piece holds, cut, then its account."""
-        source, number = self.place(piece)
+        shared, piece = self.place(number)
         rows = 0
         with ExitStack() as resources:
-            table = resources.enter_context(source.table(ids_alone=ids_alone))
-            for block in table.blocks_of(number):
-                numbered = numbered_from(block, row_number(piece, rows))
+            table = resources.enter_context(shared.table(ids_alone=ids_alone))
+            for block in table.blocks_of(piece.file, piece.span):
+                numbered = numbered_from(block, row_number(number, rows))
                 if block.height:
-                    yield from self._identifiers(numbered) if ids_alone else self._cut(numbered, source.name)
+                    yield from self._identifiers(numbered) if ids_alone else self._cut(numbered, shared.name)
                 rows += block.height
-        yield Crossing.of_document(piece % self.buckets, Kind.READ, piece, table.told())
+        shared.check_unchanged(piece)
+        yield Crossing.of_document(number % self.buckets, Kind.READ, number, table.told())
 
     def _cut(self, numbered: pl.DataFrame, name: str) -> Iterator[Crossing]:
         for bucket, part in by_key(numbered, name, "customer_id", self.buckets).items():
@@ -83,7 +128,7 @@ class Pieces:
 
 
 def _first_row(part: pl.DataFrame) -> int:
-    return int(part["|row"][0]) if part.height else 0
+    return int(part[ROW][0]) if part.height else 0
 
 
 def read_pieces(pieces: Pieces, batches: Iterable[pa.RecordBatch], *, ids_alone: bool) -> Iterator[pa.RecordBatch]:

@@ -16,6 +16,8 @@ from storage import parquet_decoder
 from storage.frames import Slots, receive, unpacked
 from storage.opened import Opened, changed
 
+Span = tuple[int, int]  # of the rows of a file: before the first one of it, and how many
+
 
 @dataclass(frozen=True, slots=True)
 class ParquetHead:
@@ -43,15 +45,19 @@ class ParquetDecoder:
         """
         return self._ask(file, columns, rows=0)
 
-    def blocks(self, file: Opened, columns: Collection[str] | None, rows: int) -> Iterator[pl.DataFrame]:
-        """Yield an empty frame with the schema, then all rows in order, `rows` at a time; only these columns.
+    def blocks(
+        self, file: Opened, columns: Collection[str] | None, rows: int, span: Span | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Yield an empty frame with the schema, then the rows in order, `rows` at a time; only these columns.
+
+        `span`: the first row, and how many.
 
         Raises:
             InputError: the file is no Parquet, damaged, or was replaced.
 
         """
         yield self.head(file, columns).empty  # nothing is decoded before the first rows are wanted
-        self._ask(file, columns, rows=rows)
+        self._ask(file, columns, rows=rows, span=span)
         for number in count():
             if not self._receive(file):
                 return
@@ -59,11 +65,13 @@ class ParquetDecoder:
             self._send(b"\n", file)  # its slot may be filled again
             yield block
 
-    def _ask(self, file: Opened, columns: Collection[str] | None, *, rows: int) -> ParquetHead:
+    def _ask(
+        self, file: Opened, columns: Collection[str] | None, *, rows: int, span: Span | None = None
+    ) -> ParquetHead:
         if file.before.st_size == 0:
             raise InputError(f"{file.path}: the file is empty. Expected Parquet.")
         wanted = None if columns is None else sorted(columns)
-        request = {"path": str(file.path), "columns": wanted, "rows": rows}
+        request = {"path": str(file.path), "columns": wanted, "rows": rows, "span": span}
         self._send(json.dumps(request).encode() + b"\n", file)
         found = json.loads(self._receive(file))
         if found["identity"] != file.identity:

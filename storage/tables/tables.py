@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ from storage.opened import Opened, opened
 from storage.remote.fetching import Brought, brought
 from storage.tables.csv_blocks import CsvFile
 from storage.tables.id_forms import IdForms
-from storage.tables.parquet_blocks import ParquetDecoder, ParquetHead, parquet_decoder_process
+from storage.tables.parquet_blocks import ParquetDecoder, ParquetHead, Span, parquet_decoder_process
 from storage.tables.table_files import Part, find_parts, missing_numbers
 
 Tell = Callable[[str], None]
@@ -147,8 +147,20 @@ class SourceTable:
         self._resources.close()  # what decoded is not needed while the rows are worked on
         self.conclude()
 
-    def blocks_of(self, number: int) -> Iterator[pl.DataFrame]:
+    def rows_of(self, number: int) -> int | None:
+        """Return how many rows one of the `parts` has; None where it does not say so, as CSV.
+
+        Raises:
+            InputError: it cannot be read.
+
+        """
+        with opened(self.parts[number].path) as file:
+            return None if self._decoder is None else self._decoder.head(file, self.known).rows
+
+    def blocks_of(self, number: int, span: Span | None = None) -> Iterator[pl.DataFrame]:
         """Yield the rows of one of the `parts` in order, first an empty frame with the columns.
+
+        `span`: of its rows, of Parquet alone; the file is hashed where it begins at the first.
 
         Raises:
             InputError: as `blocks`.
@@ -157,7 +169,7 @@ class SourceTable:
         part = self.parts[number]
         with self._brought.said(), opened(part.path) as file:
             try:
-                for block in self._csv_blocks(file, part) if self._decoder is None else self._parquet(file, part):
+                for block in self._csv_blocks(file, part) if self._decoder is None else self._parquet(file, part, span):
                     self._ids.look(block, part.path)
                     yield block
             except InputError:
@@ -170,8 +182,12 @@ class SourceTable:
         return {"files": files, "notes": self.notes, "ids": self._ids.told()}
 
     def add(self, number: int, told: Mapping[str, Any]) -> None:
-        """Take what another process `told` of the file of this number; in the order of the files."""
-        self.files += [SourceFile(label=self._shown(self.parts[number].path), **file) for file in told["files"]]
+        """Take what another process `told` of the file of this number, or of a span of it; in the order of the rows."""
+        for file in told["files"]:
+            if file["sha256"]:
+                self.files.append(SourceFile(label=self._shown(self.parts[number].path), **file))
+            else:
+                self.files[-1] = replace(self.files[-1], rows=self.files[-1].rows + file["rows"])
         self.notes += told["notes"]
         self._ids.add(told["ids"])
 
@@ -200,16 +216,17 @@ class SourceTable:
             tell(note)
         return whole
 
-    def _parquet(self, file: Opened, part: Part) -> Iterator[pl.DataFrame]:
+    def _parquet(self, file: Opened, part: Part, span: Span | None) -> Iterator[pl.DataFrame]:
         decoder = self._decoder
         if decoder is None:
             return
         rows, head = 0, decoder.head(file, self.known)
         self._check_columns(part, head.columns)
-        for block in decoder.blocks(file, self.known, -(-self.chunk_bytes // self._row_bytes(head))):
+        for block in decoder.blocks(file, self.known, -(-self.chunk_bytes // self._row_bytes(head)), span):
             rows += block.height
             yield self._wanted(block, part)
-        self.files.append(SourceFile(self._shown(file.path), file.digest(), rows, _label(part.name)))
+        digest = "" if span and span[0] else file.digest()
+        self.files.append(SourceFile(self._shown(file.path), digest, rows, _label(part.name)))
 
     def _csv_blocks(self, file: Opened, part: Part) -> Iterator[pl.DataFrame]:
         csv = CsvFile(file, self.dialect, self.chunk_bytes)

@@ -53,6 +53,7 @@ def test_the_same_bits_and_the_same_refusals(nights: dict[str, SparkNight], bund
         {"applications": nights[s].applications, "events": nights[s].events, "out": tmp_path / f"{s}-{n}", "buckets": n}
         for s, n in (("csv", 1), ("csv", 7), ("parquet", 3))
     ]
+    same[2]["piece_bytes"] = 90_000  # so that a file is read by several tasks
     job = {**same[1], "out": tmp_path / "csv-7"}
     nobody = changed(night, tmp_path / "nobody", 0, "customer_id,occurred_at,amount,kind,recorded_at\n")
     for number in (1, 2, 3):
@@ -66,22 +67,23 @@ def test_the_same_bits_and_the_same_refusals(nights: dict[str, SparkNight], bund
         {**job, "events": short},
         {**job, "events": other},
         {**job, "applications": tmp_path / "nowhere"},
+        {**job, "applications": "s3://lake/applications"},
     ]
     said = run_all("local[2,4]", bundle, [*same, *refused, {**same[2], "max_reject_share": 0.5}])
     assert said[:3] == [["", ""]] * 3
     for one in same:
         assert nights[one["out"].name.split("-")[0]].differences(one["out"]) == [], one
-    kinds = ["RejectLimitError", "RejectLimitError", "InputError", "InputError", "InputError"]
-    assert [kind for kind, _ in said[3:8]] == kinds, said
+    kinds = ["RejectLimitError", "RejectLimitError", "InputError", "InputError", "InputError", "SettingsError"]
+    assert [kind for kind, _ in said[3:9]] == kinds, said
     for found, part in zip(
-        said[3:8], ("application_id_repeated", "no rows", "line", "part-3.csv", "nowhere"), strict=True
+        said[3:9], ("application_id_repeated", "no rows", "line", "part-3.csv", "nowhere", "s3://lake"), strict=True
     ):
         assert part in found[1]
     assert "_rejects.csv.failed" in content(tmp_path / "csv-7")
     assert night.differences(tmp_path / "csv-7") == []
     assert len(pl.read_parquet(tmp_path / "csv-7" / "*.parquet")) == night.manifest["decisions"]
     assert [p.name for p in (tmp_path / "csv-7").iterdir() if p.is_dir()] == []
-    assert said[8] == ["", ""]
+    assert said[9] == ["", ""]
     assert nights["parquet"].differences(tmp_path / "parquet-3") == []  # another run replaced the first one's files
     assert len(pl.read_parquet(tmp_path / "parquet-3" / "*.parquet")) == night.manifest["decisions"]
 
