@@ -10,8 +10,8 @@ import pytest
 # Files of more than half a minute, so that two workers begin with them and end together. Those that load the machine
 # with servers stand between those that compute: workers take them in turn, so that seldom two of the former meet.
 FIRST = (
-    *("test_stream_kills", "test_spark", "test_readme", "test_cli", "test_adopted", "test_own_data", "test_few_defaults"),
-    *("test_rest_challengers", "test_delta_tables", "test_object_stores", "test_why_changed"),
+    *("test_stream_kills", "test_spark", "test_readme", "test_cli", "test_adopted", "test_own_data"),
+    *("test_few_defaults", "test_rest_challengers", "test_delta_tables", "test_object_stores", "test_why_changed"),
     *("test_stream_cluster", "test_hostile", "test_monitor_command", "test_monitor_luck", "test_rest_fuzz"),
     *("test_monitor_estimate", "test_stream_receipts", "test_own_model", "test_training", "test_stream_faults"),
     *("test_tuning", "test_rest_log_kills", "test_directions", "test_stream_chaos", "test_policy", "test_real_data"),
