@@ -92,8 +92,11 @@ def test_the_script_gives_the_same_bits_and_passes_the_exit_code_on(
     nights: dict[str, SparkNight], bundle: Path, tmp_path: Path
 ) -> None:
     night, out = nights["csv"], tmp_path / "out"
-    given = (script(), "--bundle", bundle, "--applications", night.applications, "--out", out, "--events")
-    ends = [spark_submit("local[1]", *given, events) for events in (night.events, tmp_path / "nowhere")]
+    given = (script(), "--bundle", bundle, "--applications", night.applications, "--events")
+    ends = [
+        spark_submit("local[1]", *given, events, "--out", folder)
+        for events, folder in ((night.events, out), (tmp_path / "nowhere", tmp_path / "other"))
+    ]
     said = [process.communicate() for process in ends]
     assert [process.returncode for process in ends] == [0, 1], said
     assert "application_id_repeated" in said[0][0]
