@@ -27,7 +27,7 @@ from features.errors import SettingsError
 app = typer.Typer(no_args_is_help=True, help="Score applications on an Apache Spark cluster.")
 
 
-@app.command(epilog="Example: spark-submit $(credit spark script) --help")
+@app.command(epilog="Example: credit spark script")
 def script() -> None:
     """Print the path of what spark-submit runs: `credit spark score` with the options behind it."""
     say(str(Path(__file__).with_name("submit.py")))
