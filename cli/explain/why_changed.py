@@ -25,8 +25,8 @@ _SUFFIXES = (".csv", ".parquet", ".json")
 
 
 @app.command(
-    epilog="Example: credit why-changed bundles/current bundles/next --applications demo/tonight/applications.csv "
-    "--events demo/tonight/events.csv --out changed.csv"
+    epilog="Example: credit why-changed demo/bundles/current demo/bundles/next --applications "
+    "demo/tonight/applications.csv --events demo/tonight/events.csv --out demo/changed.csv"
 )
 def why_changed(  # noqa: PLR0917 - typer takes options by name
     first: Annotated[Path, typer.Argument(metavar="A", help="A bundle, such as the one in service.")],

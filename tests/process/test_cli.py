@@ -101,7 +101,8 @@ def test_the_examples_of_help_run(demo: Path, training_folder: Path, tmp_path: P
     (demo / "costs.toml").write_text("costs = [[0, 150, 400], [200, 0, 100], [2000, 250, 0]]\n")
     tree = credit("train", "demo/train", "--bundles", "demo/bundles", "--model", "decision-tree", cwd=demo)
     assert tree.returncode == 0, tree.stderr
-    assert credit("bundle", "promote", tree.stdout.splitlines()[-1], cwd=demo).returncode == 0
+    for name in ("current", "next"):
+        assert credit("bundle", "promote", tree.stdout.splitlines()[-1], "--as", name, cwd=demo).returncode == 0
     for command, example in examples().items():
         needs_a_file = example[1] == "dataset" and example[2] != "synthetic"
         if needs_a_file or example[1] == "stream":  # these run in tests/kafka/test_stream_cli.py
@@ -110,7 +111,13 @@ def test_the_examples_of_help_run(demo: Path, training_folder: Path, tmp_path: P
             continue
         if example[1] == "registry":  # where promote would be refused from then on: in tests/unit/test_registry.py
             continue
-        if command in {("demo",), ("serve",), ("key", "revoke"), ("log", "consume")}:  # in tests of their own
+        if command in {
+            ("demo",),
+            ("serve",),
+            ("key", "revoke"),
+            ("log", "consume"),
+            ("spark", "score"),
+        }:  # in their own tests
             continue
         done = credit(*example[1:], cwd=demo)
         assert done.returncode == 0, (example, done.stderr)
