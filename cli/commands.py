@@ -77,6 +77,10 @@ COMMANDS = {
         "cli.explain.why_changed",
         "Put each decision that two bundles make differently down to spec, features, model, calibration or policy.",
     ),
+    "challenger": (
+        "cli.explain.challenger",
+        "What a challenger would have decided beside a door, and when to stop.",
+    ),
     "evaluate": (
         "cli.explain.evaluate",
         (

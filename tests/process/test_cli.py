@@ -109,6 +109,8 @@ def test_the_examples_of_help_run(demo: Path, training_folder: Path, tmp_path: P
             continue
         if example[1] == "history" and "--brokers" in example:  # in tests/kafka/test_history_topic.py
             continue
+        if example[1] == "challenger":  # of a log with its receipts: in tests/unit/test_challenger_report.py
+            continue
         if example[1] == "registry":  # where promote would be refused from then on: in tests/unit/test_registry.py
             continue
         if command in {
