@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from compare.sequential import ALIKE, FEWEST_CHANGED, FEWEST_CUSTOMERS, Verdict
+from compare.sequential import ALIKE, FEWEST_CHANGED, FEWEST_CUSTOMERS, Judgement
 from metrics import Unit, named
 from pages import html
 
@@ -24,7 +24,7 @@ def headline(found: dict[str, Any]) -> str:
     if outcomes is None:
         return "Go on: no outcome of these applications is known yet (credit outcomes add)."
     stop, currency = outcomes["stop"], found["currency"]
-    if stop["verdict"] == Verdict.TOO_FEW:
+    if stop["judgement"] == Judgement.TOO_FEW:
         known, other = stop["customers"], stop["customers_with_another_cost"]
         return (
             f"Go on: outcomes of {known:,} customers are known, {other:,} of whom would have cost something else; "
@@ -32,11 +32,11 @@ def headline(found: dict[str, Any]) -> str:
         )
     saves = f"the challenger saves {stop['low']:,.2f} to {stop['high']:,.2f} {currency} a customer"
     return {
-        Verdict.CHEAPER: f"Stop: the challenger is cheaper ({saves}).",
-        Verdict.DEARER: f"Stop: the challenger is dearer ({saves}).",
-        Verdict.ALIKE: f"Stop: the two cost the same within {ALIKE:.0%} ({saves}).",
-        Verdict.OPEN: f"Go on: no difference is shown yet ({saves}).",
-    }[stop["verdict"]]
+        Judgement.CHEAPER: f"Stop: the challenger is cheaper ({saves}).",
+        Judgement.DEARER: f"Stop: the challenger is dearer ({saves}).",
+        Judgement.ALIKE: f"Stop: the two cost the same within {ALIKE:.0%} ({saves}).",
+        Judgement.OPEN: f"Go on: no difference is shown yet ({saves}).",
+    }[stop["judgement"]]
 
 
 def render(found: dict[str, Any]) -> str:

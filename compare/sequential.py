@@ -1,7 +1,7 @@
 """When may a comparison be stopped? An interval for a mean that holds at every moment at once, however often one looks.
 
 Source: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and asymptotic confidence
-sequences", Annals of Statistics 52 (2024) 2613-2640, theorem 2.2. It is asymptotic, so a verdict waits for `FEWEST`.
+sequences", Annals of Statistics 52 (2024) 2613-2640, theorem 2.2. It is asymptotic, so a judgement waits for `FEWEST`.
 """
 
 import math
@@ -19,7 +19,7 @@ _LEVEL = 0.05
 _TIGHTEST_AT = 2000  # customers; the interval is valid at any number, and narrowest near this one
 
 
-class Verdict(StrEnum):
+class Judgement(StrEnum):
     """What the outcomes so far say of the challenger."""
 
     CHEAPER = "cheaper"
@@ -31,14 +31,14 @@ class Verdict(StrEnum):
     @property
     def stops(self) -> bool:
         """Whether the comparison may end."""
-        return self in {Verdict.CHEAPER, Verdict.DEARER, Verdict.ALIKE}
+        return self in {Judgement.CHEAPER, Judgement.DEARER, Judgement.ALIKE}
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
     """What a challenger saves by customer, with the interval that holds at every moment; negative is dearer."""
 
-    verdict: Verdict
+    judgement: Judgement
     saved: float
     low: float
     high: float
@@ -60,14 +60,14 @@ def stand(saved: Floats, cost: float) -> Stand:
     """Judge what was saved, one entry per customer; `cost` is what the champion's decisions cost a customer."""
     customers, changed = len(saved), int(np.count_nonzero(saved))
     if customers < 2:
-        return Stand(Verdict.TOO_FEW, float(saved.sum()), -math.inf, math.inf, customers, changed)
+        return Stand(Judgement.TOO_FEW, float(saved.sum()), -math.inf, math.inf, customers, changed)
     mean, low, high = always_valid(saved)
     if customers < FEWEST_CUSTOMERS or changed < FEWEST_CHANGED:
-        verdict = Verdict.TOO_FEW
+        judgement = Judgement.TOO_FEW
     elif low > 0:
-        verdict = Verdict.CHEAPER
+        judgement = Judgement.CHEAPER
     elif high < 0:
-        verdict = Verdict.DEARER
+        judgement = Judgement.DEARER
     else:
-        verdict = Verdict.ALIKE if max(-low, high) < ALIKE * cost else Verdict.OPEN
-    return Stand(verdict, mean, low, high, customers, changed)
+        judgement = Judgement.ALIKE if max(-low, high) < ALIKE * cost else Judgement.OPEN
+    return Stand(judgement, mean, low, high, customers, changed)

@@ -196,8 +196,8 @@ def _outcomes(pairs: Pairs, known: NDArray[np.bool_]) -> dict[str, Any]:
         "saved": paired_by_customer(saved, customers),
         "fewer_false_negatives": paired_by_customer(lost[good], customers[good]) if good.any() else None,
         "stop": {
-            "verdict": now.verdict,
-            "stop": now.verdict.stops,
+            "judgement": now.judgement,
+            "stop": now.judgement.stops,
             "saved_a_customer": now.saved,
             "low": now.low if now.customers > 1 else None,
             "high": now.high if now.customers > 1 else None,

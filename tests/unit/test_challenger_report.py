@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from compare import compared, read_pairs
-from compare.sequential import FEWEST_CHANGED, FEWEST_CUSTOMERS, Verdict, always_valid, stand
+from compare.sequential import FEWEST_CHANGED, FEWEST_CUSTOMERS, Judgement, always_valid, stand
 from features.errors import BundleError, InputError
 from receipts.frame import SHADOW, receipts_of
 from receipts.log import Chain, segments
@@ -120,12 +120,12 @@ def test_what_is_not_there_is_said(log: Path, bundles: Path, rival: Path, bundle
 LOOKS = np.unique(np.geomspace(FEWEST_CUSTOMERS, 6000, 60).astype(int))
 
 
-def first_verdicts(saved: np.ndarray, cost: float = 60.0) -> list[Verdict]:
-    """Look at each book again and again, and stop at the first verdict that allows it."""
+def first_judgements(saved: np.ndarray, cost: float = 60.0) -> list[Judgement]:
+    """Look at each book again and again, and stop at the first judgement that allows it."""
     found = []
     for book in saved:
-        verdicts = (stand(book[:count], cost).verdict for count in LOOKS)
-        found.append(next((verdict for verdict in verdicts if verdict.stops), Verdict.OPEN))
+        judgements = (stand(book[:count], cost).judgement for count in LOOKS)
+        found.append(next((judgement for judgement in judgements if judgement.stops), Judgement.OPEN))
     return found
 
 
@@ -137,8 +137,8 @@ def books(mean: float, seed: int, count: int = 300) -> np.ndarray:
 
 
 def test_looking_often_stops_for_no_difference_in_at_most_one_book_of_twenty() -> None:
-    found = first_verdicts(books(0.0, seed=1), cost=0.0)
-    assert sum(verdict in {Verdict.CHEAPER, Verdict.DEARER} for verdict in found) <= 15
+    found = first_judgements(books(0.0, seed=1), cost=0.0)
+    assert sum(judgement in {Judgement.CHEAPER, Judgement.DEARER} for judgement in found) <= 15
     looked_at = sum(
         any(abs(book[:n].mean()) > 1.96 * book[:n].std() / np.sqrt(n) for n in LOOKS) for book in books(0.0, seed=1)
     )
@@ -146,18 +146,18 @@ def test_looking_often_stops_for_no_difference_in_at_most_one_book_of_twenty() -
 
 
 def test_a_difference_is_found_with_its_sign_and_none_ends_as_alike() -> None:
-    assert first_verdicts(books(10.0, seed=2, count=60)).count(Verdict.CHEAPER) >= 57
-    assert first_verdicts(books(-10.0, seed=3, count=60)).count(Verdict.DEARER) >= 57
-    assert first_verdicts(books(0.0, seed=4, count=60) / 20).count(Verdict.ALIKE) >= 57
+    assert first_judgements(books(10.0, seed=2, count=60)).count(Judgement.CHEAPER) >= 57
+    assert first_judgements(books(-10.0, seed=3, count=60)).count(Judgement.DEARER) >= 57
+    assert first_judgements(books(0.0, seed=4, count=60) / 20).count(Judgement.ALIKE) >= 57
 
 
 def test_nothing_is_said_of_few() -> None:
     generator = np.random.default_rng(5)
-    assert stand(np.full(FEWEST_CUSTOMERS - 1, 100.0), 60.0).verdict == Verdict.TOO_FEW
+    assert stand(np.full(FEWEST_CUSTOMERS - 1, 100.0), 60.0).judgement == Judgement.TOO_FEW
     few_changed = np.zeros(5000)
     few_changed[: FEWEST_CHANGED - 1] = 1000.0
-    assert stand(few_changed, 60.0).verdict == Verdict.TOO_FEW
-    assert stand(np.array([3.0]), 60.0).verdict == Verdict.TOO_FEW
+    assert stand(few_changed, 60.0).judgement == Judgement.TOO_FEW
+    assert stand(np.array([3.0]), 60.0).judgement == Judgement.TOO_FEW
     mean, low, high = always_valid(generator.normal(2, 1, 4000))
     assert low < 2 < high
     assert mean == pytest.approx(2, abs=0.1)
