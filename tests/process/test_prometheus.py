@@ -103,12 +103,12 @@ def traffic(door: Door, broker: str, messages: list[bytes]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def scraped(
-    bundle: Path, dataset: Dataset, spec: Spec, tmp_path_factory: pytest.TempPathFactory
+    bundle: Path, rival: Path, dataset: Dataset, spec: Spec, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """Prometheus, while both doors decide applications whose income has shifted."""
+    """Prometheus, while both doors decide applications whose income has shifted, one beside a challenger."""
     folder, broker, port = tmp_path_factory.mktemp("prometheus"), EmbeddedBroker(), free_port()
     with (
-        running(bundle, folder, "fastapi") as door,
+        running(bundle, folder, "fastapi", "--challenger", rival) as door,
         worker(broker.address, port, bundle, folder),
         traffic(door, broker.address, shift(dataset, spec)),
         prometheus(folder, {"credit-stream": port, "credit-rest": door.port}) as server,
