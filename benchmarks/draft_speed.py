@@ -17,6 +17,18 @@ import numpy as np
 import polars as pl
 
 _SEED = 3
+# The peak is asked for from within: what the kernel says of a child begins with the memory of the process that made it.
+_RUN = """
+import sys
+from pathlib import Path
+from cli.main import main
+out = Path(sys.argv.pop(1))
+try:
+    main()
+finally:
+    status = Path("/proc/self/status").read_text().splitlines()
+    out.write_text(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
 
 
 def make_table(rows: int, columns: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -57,14 +69,8 @@ def measure(rows: int, columns: int) -> dict[str, Any]:
         del table
         tables = ("--applications", folder / "applications.csv", "--labels", folder / "labels.csv")
         command = [
-            sys.executable,
-            "-m",
-            "cli.main",
-            "spec",
-            "draft",
-            *map(str, tables),
-            "--out",
-            str(folder / "spec.toml"),
+            *(sys.executable, "-c", _RUN, str(folder / "peak")),
+            *("spec", "draft", *map(str, tables), "--out", str(folder / "spec.toml")),
         ]
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
@@ -78,7 +84,7 @@ def measure(rows: int, columns: int) -> dict[str, Any]:
             "bytes": (folder / "applications.csv").stat().st_size,
             "seconds": round(seconds, 1),
             "processor_seconds": round(used.ru_utime + used.ru_stime, 1),
-            "mebibytes": used.ru_maxrss >> 10,
+            "mebibytes": int((folder / "peak").read_text()) >> 10,
             "cores": len(os.sched_getaffinity(0)),
         }
 
