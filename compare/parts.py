@@ -122,9 +122,9 @@ class Swapped:
 
 
 def _read_by(spec: Spec) -> tuple[object, ...]:
-    """Return what decides how the cells of applications are read."""
-    prose = [replace(one, description="", unit="", direction=0, never_worse_from=None) for one in spec.attributes]
-    return (*prose, *_shared(spec))
+    """Return what decides how the cells of applications are read; a unit may, as that of a duration."""
+    read = [replace(one, description="", direction=0, never_worse_from=None) for one in spec.attributes]
+    return (*read, *_shared(spec))
 
 
 def _measured_by(spec: Spec) -> tuple[object, ...]:

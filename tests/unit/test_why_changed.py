@@ -104,6 +104,19 @@ def test_shares_of_several_parts_add_up_and_are_the_same_both_ways(
     assert changes.rows.select(names).equals(back.rows.select(names))
 
 
+def test_a_unit_that_says_how_cells_are_read_is_part_of_the_spec(
+    bundle: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    """A duration in years instead of months: nothing but its unit differs."""
+    months = variant(bundle, tmp_path, spec=lambda text: text.replace("spec_version = 1", "spec_version = 2", 1))
+    kind = 'kind = "duration"\n'
+    years = variant(months, tmp_path, spec=lambda text: text.replace(kind, f'{kind}unit = "years"\n', 1))
+    changes = compared(Scorer.open(months).bundle, Scorer.open(years).bundle, dataset)
+    (only,) = changes.shares
+    assert (only.parts, only.decisions) == (("spec",), changes.rows.height)
+    assert changes.rows.height
+
+
 def test_the_same_bundle_changes_nothing(first: Bundle, dataset: Dataset) -> None:
     changes = compared(first, first, dataset)
     assert changes.shares == ()
