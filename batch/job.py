@@ -141,9 +141,10 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
     given = (job.applications, job.events, scorer.bundle.path, job.log and job.log.log)
     for source in (path for path in given if path):
         refuse_overwriting(source, [job.out, job.rejects_path, job.manifest_path])
-    if address_of(job.out) is None:
+    address = address_of(job.out)
+    if address is None:
         return _run_here(job, scorer, progress)
-    with publication(job.out) as there:
+    with publication(address) as there:
         here = replace(job, out=there.path)
         with there.written():
             manifest = _run_here(here, scorer, progress)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from compare.sequential import Stand, stand
-from features.errors import BundleError, InputError
+from features.errors import InputError
 from metrics import Floats, Outcome, evaluate_all, paired_by_customer, share
-from receipts.log import Segment, all_segments
+from receipts.log import Segment, all_segments, overlaps
 from receipts.outcomes import read_outcomes
 from receipts.replay import find_bundles
 from scoring.bundle import Bundle, read_bundle
 
 _SAME = ("door", "request_id", "topic", "partition", "offset", "application_id", "as_of")
+_APART = timedelta(hours=1)  # at most, between a decision and the receipt of a challenger beside it
 _OUTCOME = ("expected_cost", "false_negative_rate", "false_negative_rate_wide", "accuracy", "auc", "log_loss")
 
 
@@ -62,18 +64,24 @@ def read_pairs(log: Path, challenger: str, bundles: Path) -> Pairs:
     """
     every = all_segments(log)
     shadows = _shadows_of(log, every, challenger)
-    after = _frame(shadows, find_bundles(bundles, shadows))
-    decided = [segment for segment in every if not segment.shadow and segment.bundle_id != shadows[0].bundle_id]
-    before = _frame(decided, find_bundles(bundles, decided))
-    joined = before.join(after, on=_SAME, how="inner", suffix=":after", nulls_equal=True, maintain_order="left")
+    span = min(one.first_decided_at for one in shadows) - _APART, max(one.last_decided_at for one in shadows) + _APART
+    others = [one for one in every if not one.shadow and one.bundle_id != shadows[0].bundle_id and overlaps(one, *span)]
+    opened = {name: read_bundle(path) for name, path in find_bundles(bundles, [*others, *shadows]).items()}
+    own = opened[shadows[0].bundle_id]
+    decided = [one for one in others if opened[one.bundle_id].spec.classes == own.spec.classes]  # no other has shadows
+    if not decided:
+        raise InputError(
+            f"{log}: holds no decision of another bundle from the time of this challenger. Was it removed?"
+        )
+    joined = _frame(decided, opened).join(
+        _frame(shadows, opened), on=_SAME, how="inner", suffix=":after", nulls_equal=True, maintain_order="left"
+    )
     if joined.is_empty():
         raise InputError(f"{log}: holds none of the decisions beside which this challenger decided. Were they removed?")
-    champion_ids = joined["bundle_id"].unique(maintain_order=True).to_list()
-    paths = find_bundles(bundles, [*decided, *shadows])
-    own = read_bundle(paths[shadows[0].bundle_id])
-    champions = tuple(read_bundle(paths[name]) for name in champion_ids)
+    champions = tuple(opened[name] for name in joined["bundle_id"].unique(maintain_order=True))
     outcomes = read_outcomes(log).select("application_id", outcome="credit_class")
-    return _pairs(joined.join(outcomes, on="application_id", how="left", maintain_order="left"), own, champions)
+    joined = joined.join(outcomes, on="application_id", how="left", maintain_order="left")
+    return _pairs(joined, own, champions)
 
 
 def _shadows_of(log: Path, every: Sequence[Segment], challenger: str) -> list[Segment]:
@@ -87,22 +95,16 @@ def _shadows_of(log: Path, every: Sequence[Segment], challenger: str) -> list[Se
     raise InputError(f"{log}: holds {what}. {there}")
 
 
-def _frame(chosen: Sequence[Segment], paths: dict[str, Path]) -> pl.DataFrame:
+def _frame(chosen: Sequence[Segment], bundles: dict[str, Bundle]) -> pl.DataFrame:
     """Return the receipts of segments, the earliest first; of a decision that was made again the last one."""
-    found = []
-    for segment in sorted(chosen, key=lambda one: one.first_decided_at):
-        probabilities = read_bundle(paths[segment.bundle_id]).spec.probability_columns
-        columns = [*_SAME, "customer_id", "decided_at", "bundle_id", "credit_class", *probabilities]
-        found += [frame.select(columns) for frame in segment.frames(columns)]
-    if not found:
-        raise InputError("the log holds no decisions of another bundle than the challenger's.")
-    return pl.concat(found).unique(_SAME, keep="last", maintain_order=True).sort("decided_at", maintain_order=True)
+    own = (*_SAME, "customer_id", "decided_at", "bundle_id", "credit_class")
+    wanted = [[*own, *bundles[segment.bundle_id].spec.probability_columns] for segment in chosen]
+    frames = [frame for segment, names in zip(chosen, wanted, strict=True) for frame in segment.frames(names)]
+    return pl.concat(frames).sort("decided_at", maintain_order=True).unique(_SAME, keep="last", maintain_order=True)
 
 
 def _pairs(joined: pl.DataFrame, challenger: Bundle, champions: tuple[Bundle, ...]) -> Pairs:
     spec = challenger.spec
-    if any(bundle.spec.classes != spec.classes for bundle in champions):
-        raise BundleError("the challenger and the bundles that decided have other classes.")
     index = {name: place for place, name in enumerate(spec.classes)}
     codes = [
         joined[name].replace_strict(index, default=-1, return_dtype=pl.Int64).to_numpy()

@@ -17,10 +17,7 @@ from features.errors import BundleError, CreditError, DeliveryError, InputError,
 from storage.frames import packed, unpacked
 
 SCHEMA = "bucket int, kind int, number bigint, content binary"
-_ARROW = pa.schema(
-    [("bucket", pa.int32()), ("kind", pa.int32()), ("number", pa.int64()), ("content", pa.large_binary())]
-)
-_SMALL = pa.schema([*list(_ARROW)[:3], ("content", pa.binary())])
+_ARROW = pa.schema([("bucket", pa.int32()), ("kind", pa.int32()), ("number", pa.int64()), ("content", pa.binary())])
 _ERRORS = {kind.__name__: kind for kind in (InputError, BundleError, SettingsError, CreditError)}
 _PIECE_BITS = 40  # of a row's number: the row in its piece; above them, the number of the piece
 
@@ -68,7 +65,7 @@ class Crossing:
         """Return the row as Spark takes it: a batch of its own, so that no batch is large."""
         cells = ([self.bucket], [int(self.kind)], [self.number], [self.content])
         return pa.RecordBatch.from_arrays(
-            [pa.array(c, f.type) for c, f in zip(cells, _SMALL, strict=True)], schema=_SMALL
+            [pa.array(c, f.type) for c, f in zip(cells, _ARROW, strict=True)], schema=_ARROW
         )
 
 

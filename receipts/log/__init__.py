@@ -5,7 +5,7 @@ from receipts.log.chain import Chain, Head, Staged
 from receipts.log.find import find
 from receipts.log.find_headers import find_by_header
 from receipts.log.folder import OUTBOX, create_log
-from receipts.log.read import Segment, all_segments, segments
+from receipts.log.read import Segment, all_segments, overlaps, segments
 from receipts.log.removal import Removed, erase, expire
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "expire",
     "find",
     "find_by_header",
+    "overlaps",
     "segments",
 ]

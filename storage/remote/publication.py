@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from features.errors import CreditError, DeliveryError
-from storage.remote.addresses import Address, address_of
+from storage.remote.addresses import Address
 from storage.remote.fetching import Brought
 from storage.remote.runs import manifest_name, outputs_of, runs_folder
 
@@ -70,7 +70,7 @@ class Publication:
         return f"{self._folder}/{file}"
 
     def _look_up(self) -> None:
-        self._items()
+        self._items()  # who may not list ends here, and not when the work is done
         self._before: Listed | None = self._store.head(self._manifest)
         named = outputs_of(self._store.read(self._before)) if self._before else []
         self._kept = {str(PurePosixPath(one).parent) for one in named} | {self._folder}
@@ -214,18 +214,14 @@ def _split(address: Address) -> tuple[Address, str]:
 
 
 @contextmanager
-def publication(out: Path) -> Iterator[Publication]:
+def publication(address: Address) -> Iterator[Publication]:
     """Begin a delivery to an address.
 
     Raises:
-        SettingsError: the address is not supported.
         DeliveryError: the store does not answer, does not permit it, or no folder can be made here.
 
     """
     from storage.remote.scratch import scratch  # noqa: PLC0415
 
-    address = address_of(out)
-    if address is None:
-        raise AssertionError
     with scratch() as folder:
         yield (DeltaPublication if address.delta else Publication)(address, folder)

@@ -61,8 +61,8 @@ def delivered_as(store: "Store", name: str) -> "list[Listed]":
     manifest = store.head(manifest_name(stem)) if stem else None
     if manifest is None:
         return []
-    items = {f"{runs_folder(stem)}/{item.name}": item for item in store.items(runs_folder(stem))}
-    return _named(store, stem, store.read(manifest), {item.name: item for item in items.values()})
+    items = {item.name: item for item in store.items(runs_folder(stem))}
+    return _named(store, stem, store.read(manifest), items)
 
 
 def _named(store: "Store", stem: str, manifest: bytes, items: "dict[str, Listed]") -> "list[Listed]":

@@ -23,10 +23,8 @@ def scratch() -> Iterator[Path]:
 
     """
     around = Path(tempfile.gettempdir())
-    turn = (
-        around / f".{_PREFIX}{os.getuid()}.lock"
-    )  # a folder that is just being made is not taken for one that is left
-    try:
+    turn = around / f".{_PREFIX}{os.getuid()}.lock"
+    try:  # in turn, so that a folder that is just being made is not taken for one that is left
         with Lock(turn, wait=True, passing=True):
             _remove_left(around)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=around))

@@ -1,6 +1,7 @@
 """`credit challenger report`: who would change, what it saves, and a rule to stop that survives peeking."""
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -112,6 +113,10 @@ def test_what_is_not_there_is_said(log: Path, bundles: Path, rival: Path, bundle
         read_pairs(log, "0123", bundles)
     with pytest.raises(InputError, match="no receipts of this challenger"):
         read_pairs(log, bundle.name, bundles)  # it decided
+    alone = Path(shutil.copytree(log, tmp_path / "log"))
+    shutil.rmtree(alone / "writers" / "rest-1")
+    with pytest.raises(InputError, match="holds no decision of another bundle from the time of this challenger"):
+        read_pairs(alone, rival.name, bundles)
     (tmp_path / bundle.name).symlink_to(bundle)
     with pytest.raises(BundleError, match=f"lacks the bundle {rival.name}"):
         read_pairs(log, rival.name, tmp_path)
