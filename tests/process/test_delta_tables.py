@@ -1,11 +1,6 @@
 """`credit score` from and to Delta tables: the same decisions, one commit, and what is not read is refused by name."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +8,8 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from tests.conftest import PROJECT, Credit
+from tests.conftest import Credit
+from tests.killed_delivery import deliver
 from tests.s3_server import KEY, S3
 
 pytestmark = pytest.mark.process
@@ -176,49 +172,23 @@ def test_one_of_two_runs_wins_a_kill_leaves_the_old_version_and_the_next_run_cle
     """Each time killed before, or just after, one more of the puts of a delivery."""
     fill(s3, tables)
     words = [*map(str, score(bundle, "delta+s3://lake", "delta+s3://lake/decisions"))]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
 
-    def run(kill_at: int = 0, *, after: bool = False, rival: bool = False) -> tuple[int, str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", *words],
-            env=environment,
-            cwd=PROJECT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        seen, done = 0, threading.Event()
+    def rival(method: str, key: str) -> None:
+        if method == "PUT" and "/_delta_log/" in key and key not in s3.lake:
+            first = s3.lake["decisions/_delta_log/00000000000000000000.json"]
+            s3.lake[key] = first.splitlines()[0]  # another one's commit
 
-        def step(method: str, key: str, _number: int) -> str | None:
-            nonlocal seen
-            if rival and method == "PUT" and "/_delta_log/" in key and key not in s3.lake:
-                first = s3.lake["decisions/_delta_log/00000000000000000000.json"]
-                s3.lake[key] = first.splitlines()[0]  # another one's commit
-            if method == "PUT":
-                seen += 1
-                if seen == kill_at:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
-                    return None if after else "SlowDown"
-            return None
-
-        s3.fault, s3.after = step, lambda *_: done.set() if seen == kill_at else None
-        said = process.communicate(timeout=120)[1]
-        assert not kill_at or (process.returncode == -signal.SIGKILL and done.wait(60)), said
-        s3.fault, s3.after = lambda *_: None, lambda *_: None
-        return process.returncode, said
-
-    assert run()[0] == 0
+    assert deliver(s3, words)[0] == 0
     for kill_at, after in [*((step, False) for step in range(1, 6)), (5, True)]:  # after one is before the next
         before = DeltaTable("s3://lake/decisions").version()
-        assert run(kill_at, after=after)[0] == -signal.SIGKILL
+        deliver(s3, words, kill_at, after=after)
         table = DeltaTable("s3://lake/decisions")
         assert table.version() - before == after
         assert table.file_uris()[0].removeprefix("s3://lake/") in s3.lake
-    code, said = run(rival=True)
+    code, said = deliver(s3, words, meanwhile=rival)
     assert code == 4, said
     assert "another run delivered this output while this one worked" in said
-    assert run()[0] == 0
+    assert deliver(s3, words)[0] == 0
     assert not [name for name in s3.lake if name.endswith("/begun")]
     table = DeltaTable("s3://lake/decisions")
     data = [name for name in s3.lake if name.startswith("decisions/credit-")]

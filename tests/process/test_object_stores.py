@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from features.errors import DeliveryError
 from storage.remote.addresses import Address
 from storage.remote.objects import Listed, Store
 from tests.conftest import PROJECT, Credit
+from tests.killed_delivery import deliver
 from tests.s3_server import KEY, S3, SECRET
 
 pytestmark = pytest.mark.process
@@ -181,47 +181,19 @@ def test_rejects_of_a_refused_run_lie_beside_the_output(lake: S3, bundle: Path, 
 def test_a_run_killed_at_any_request_leaves_the_old_output_or_the_new_one(lake: S3, bundle: Path) -> None:
     """Each time the process is killed before, or just after, the store did one more of the requests of its delivery."""
     words = [*map(str, score(bundle, "s3://lake/out/decisions.csv"))]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
-
-    def run(kill_at: int | None, *, after: bool) -> int:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", *words],
-            env=environment,
-            cwd=PROJECT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        seen, done = 0, threading.Event()
-        lake.after = lambda *_: done.set() if seen == kill_at else None
-
-        def step(method: str, _key: str, _number: int) -> str | None:
-            nonlocal seen
-            if method in {"PUT", "POST"}:
-                seen += 1
-                if seen == kill_at:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
-                    return None if after else "SlowDown"
-            return None
-
-        lake.fault = step
-        code = process.wait()
-        assert kill_at is None or done.wait(60)
-        return code
-
-    assert run(None, after=False) == 0
+    assert deliver(lake, words)[0] == 0
     old = lake.lake[MANIFEST]
     contents = delivered(lake)
     for kill_at, after in [*((step, False) for step in range(1, 5)), (4, True)]:  # after one is before the next
         before = lake.lake[MANIFEST]
-        assert run(kill_at, after=after) == -signal.SIGKILL
+        deliver(lake, words, kill_at, after=after)
         assert delivered(lake) == contents
         assert (lake.lake[MANIFEST] == before) == (not after)
-    assert run(None, after=False) == 0
+    assert deliver(lake, words)[0] == 0
     assert lake.lake[MANIFEST] != old
     runs = {re.split("/", name)[2] for name in lake.lake if name.startswith("out/decisions.runs/")}
     assert len(runs) == 2  # this one and the one before; nothing of those that were killed
-    left = [path for path in Path(environment["TMPDIR"]).iterdir() if path.name.startswith("credit-objects-")]
+    left = [path for path in Path(os.environ["TMPDIR"]).iterdir() if path.name.startswith("credit-objects-")]
     assert not left
 
 
