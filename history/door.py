@@ -149,7 +149,7 @@ class Histories:
         unusable, ignored = self._unusable(lacking, snapshot, table)
         if unusable:
             history = history.only(kinds != _UNKNOWN)
-        unknown = sum(not len(customer.records) and not customer.notes.marks for customer in snapshot.customers)
+        unknown = sum(not len(customer.records) and not customer.notes.unusable for customer in snapshot.customers)
         self._count(len(snapshot.customers), unknown)
         return Found(Stored(history, unusable, ignored), self._used(lacking, snapshot.customers, state))
 
@@ -162,13 +162,13 @@ class Histories:
             records = customer.records
             strange = records[table[records["kind"]] == _UNKNOWN][:1]
             bad = [((r["partition"], r["offset"]), _UNKNOWN_KIND, "kind") for r in strange]
-            for mark in customer.notes.marks:
-                kind = (mark.cells.get("kind") or "").strip()
+            for event in customer.notes.unusable:
+                kind = (event.cells.get("kind") or "").strip()
                 ignored += self._index.get(kind) == IGNORED
                 if kind and kind not in self._index:
-                    bad.append(((mark.partition, mark.offset), _UNKNOWN_KIND, "kind"))
+                    bad.append(((event.partition, event.offset), _UNKNOWN_KIND, "kind"))
                 elif self._index.get(kind) != IGNORED:
-                    bad.append(((mark.partition, mark.offset), mark.code, mark.column))
+                    bad.append(((event.partition, event.offset), event.code, event.column))
             found += [Unusable(one.row, code, column) for _, code, column in sorted(bad)[:1]]
         return found, ignored
 

@@ -1,4 +1,4 @@
-"""Events as they come, cleaned once by the doors' own reader: records, marks for those that cannot be used, orphans.
+"""Events as they come, cleaned once by the doors' own reader: records, those that cannot be used, orphans.
 
 Kinds are kept as numbers of the store's own list, also those that the spec ignores or does not know: the next bundle
 may use them. What a kind means is decided when a door reads.
@@ -19,7 +19,7 @@ from features.event_arrays import Int64s
 from features.rejects import EVENTS
 from features.rfm import event_reader
 from features.spec.contract import EVENT_COLUMNS, Spec
-from history.records import NEVER, RECORD, Mark, Records
+from history.records import NEVER, RECORD, Records, UnusableEvent
 from history.store import MOST_KINDS
 
 _CELLS = ("kind", "occurred_at", "amount", "recorded_at")
@@ -41,16 +41,16 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """Events by customer; marks of customers; places of events without a customer, with the code; the list of kinds."""
+    """Events by customer; unusable ones by customer; places and codes of events without a customer; the kinds."""
 
     events: dict[str, Records]
-    marks: list[tuple[str, Mark]]
+    unusable: list[tuple[str, UnusableEvent]]
     orphans: list[tuple[int, int, str]]
     kinds: tuple[str, ...]
 
 
 def clean(table: pl.DataFrame, places: Places, spec: Spec, kinds: tuple[str, ...]) -> Cleaned:
-    """Clean a canonical table of events. Rows in = records + marks + orphans.
+    """Clean a canonical table of events. Rows in = records + unusable + orphans.
 
     Raises:
         InputError: a column is missing or of a type that cannot be read.
@@ -74,10 +74,10 @@ def clean(table: pl.DataFrame, places: Places, spec: Spec, kinds: tuple[str, ...
     numbers, kinds = _numbered(texts if usable is None else texts.filter(pl.Series(usable)), kinds)
     records = _records(cells, places, numbers, usable)
     customers = names.to_series()
-    marks = [] if usable is None else list(_marks(table, customers, places, codes))
+    unusable = [] if usable is None else list(_unusable(table, customers, places, codes))
     if usable is not None:
         customers = customers.filter(pl.Series(usable))
-    return Cleaned(dict(_by_customer(customers, records)), marks, orphans, kinds)
+    return Cleaned(dict(_by_customer(customers, records)), unusable, orphans, kinds)
 
 
 def _orphans(places: Places, codes: pl.Series) -> list[tuple[int, int, str]]:
@@ -129,14 +129,16 @@ def _records(
     return records
 
 
-def _marks(table: pl.DataFrame, customers: pl.Series, places: Places, codes: pl.Series) -> Iterator[tuple[str, Mark]]:
+def _unusable(
+    table: pl.DataFrame, customers: pl.Series, places: Places, codes: pl.Series
+) -> Iterator[tuple[str, UnusableEvent]]:
     rows = codes.is_not_null().arg_true()
     texts = table[rows].select(pl.col(name).cast(pl.String) for name in _CELLS if name in table.columns).to_dicts()
     for i, row in zip(rows.to_list(), texts, strict=True):
         column = codes[i].removeprefix("event_")
         named = next(name for name in _CELLS if column.startswith(name))
         place = int(places.partitions[i]), int(places.offsets[i])
-        yield customers[i], Mark(*place, codes[i], named, row, int(places.at[i]))
+        yield customers[i], UnusableEvent(*place, codes[i], named, row, int(places.at[i]))
 
 
 def _by_customer(customers: pl.Series, records: Records) -> Iterator[tuple[str, Records]]:

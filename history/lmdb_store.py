@@ -121,7 +121,7 @@ class LmdbStore:
             return Snapshot(self._state(transaction), found)
 
     def apply(self, change: Change) -> None:
-        """Write events, marks and the new positions, all or nothing."""
+        """Write events, unusable ones and the new positions, all or nothing."""
         with _delivering(self.where), self._env.begin(write=True) as transaction:
             if self._state(transaction).positions != change.before.positions:
                 raise StaleError(f"{self.where}: somebody else writes to this history store. Stop one of both.")
@@ -149,7 +149,7 @@ class LmdbStore:
             key += b"\x01"
 
     def expire(self, before: int) -> int:
-        """Remove events that occurred before an instant, and marks that arrived before it; return how many."""
+        """Remove events that occurred before an instant, and unusable ones that arrived before it; return how many."""
         gone, key = 0, b""
         with _delivering(self.where), self._env.begin(write=True, db=self._about) as transaction:
             transaction.put(b"state", _json(expired(self._state(transaction), before)))

@@ -1,7 +1,7 @@
 r"""The tables of the embedded engine, inside a transaction.
 
 events   <customer> \0 <number of the chunk>   a chunk, see `history.packed`
-notes    <customer>                            marks and voids
+notes    <customer>                            unusable events and voids
 erased   <hash of the customer's id>           up to where; the id itself is gone
 """
 
@@ -56,25 +56,25 @@ class Tables:
             self._erase(transaction, customer, erasure)
         for customer, records in sorted(change.events.items()):
             self._append(transaction, customer, without_erased(records, self._erasure(transaction, customer)))
-        for customer, mark in change.marks:
+        for customer, event in change.unusable:
             erased = self._erasure(transaction, customer)
-            if erased is None or not erased.hides(mark.partition, mark.offset):
-                self._note(transaction, customer, Notes([mark]))
+            if erased is None or not erased.hides(event.partition, event.offset):
+                self._note(transaction, customer, Notes([event]))
         for customer, void in change.voids:
             self._note(transaction, customer, Notes(voids=[void]))
 
     def expire(self, transaction: lmdb.Transaction, key: bytes, before: int) -> int:
-        """Remove events of a customer that occurred before an instant, and marks that arrived before it."""
+        """Remove events of a customer that occurred before an instant, and unusable ones that arrived before it."""
         chunks = self._chunks(transaction, key)
         records = unpack(value for _, value in chunks)
         kept = records[records["occurred_at"] >= before]
         if len(kept) < len(records):
             self._put(transaction, key, chunks, list(pack(kept)))
         notes = self._read_notes(transaction, key)
-        marks = [mark for mark in notes.marks if mark.at >= before]
-        if len(marks) < len(notes.marks):
-            self._put_notes(transaction, key, Notes(marks, notes.voids))
-        return len(records) - len(kept) + len(notes.marks) - len(marks)
+        unusable = [event for event in notes.unusable if event.at >= before]
+        if len(unusable) < len(notes.unusable):
+            self._put_notes(transaction, key, Notes(unusable, notes.voids))
+        return len(records) - len(kept) + len(notes.unusable) - len(unusable)
 
     def _put(self, transaction: lmdb.Transaction, key: bytes, old: list[tuple[bytes, bytes]], new: list[bytes]) -> None:
         for place, _ in old:
@@ -118,10 +118,10 @@ class Tables:
     def _note(self, transaction: lmdb.Transaction, customer: str, more: Notes) -> None:
         key = customer.encode()
         notes = self._read_notes(transaction, key)
-        self._put_notes(transaction, key, Notes([*notes.marks, *more.marks], [*notes.voids, *more.voids]))
+        self._put_notes(transaction, key, Notes([*notes.unusable, *more.unusable], [*notes.voids, *more.voids]))
 
     def _put_notes(self, transaction: lmdb.Transaction, key: bytes, notes: Notes) -> None:
-        if notes.marks or notes.voids:
+        if notes.unusable or notes.voids:
             transaction.put(key, _encode(notes), db=self._notes)
         else:
             transaction.delete(key, db=self._notes)
@@ -137,9 +137,9 @@ class Tables:
         kept = without_erased(unpack(value for _, value in chunks), erasure)
         self._put(transaction, key, chunks, list(pack(kept)))
         notes = self._read_notes(transaction, key)
-        marks = [m for m in notes.marks if not erasure.hides(m.partition, m.offset)]
+        unusable = [m for m in notes.unusable if not erasure.hides(m.partition, m.offset)]
         voids = [v for v in notes.voids if not erasure.hides(v.partition, v.offset)]
-        self._put_notes(transaction, key, Notes(marks, voids))
+        self._put_notes(transaction, key, Notes(unusable, voids))
         transaction.put(name_of(customer, self._salt), _encode(erasure), db=self._erased)
 
 

@@ -27,7 +27,7 @@ class Loaded:
 
     rows: int
     already: int
-    marked: int
+    unusable: int
     orphans: int
 
 
@@ -67,7 +67,7 @@ def load_events(
     partition = str(-number)
     already = state.positions.get(partition, 0)
     ordered = _in_order(table)
-    marked = orphans = 0
+    unusable = orphans = 0
     for start in range(already, table.height, _SLICE):
         part = ordered[start : start + _SLICE]
         rows = part["|row"].to_numpy()
@@ -76,11 +76,11 @@ def load_events(
         after = _after(state, cleaned, partition, start + len(rows))
         if start + len(rows) == table.height:
             after = _completed(after, loading)
-        store.apply(Change(before=before, after=after, events=cleaned.events, marks=cleaned.marks))
+        store.apply(Change(before=before, after=after, events=cleaned.events, unusable=cleaned.unusable))
         before = state = after
-        marked, orphans = marked + len(cleaned.marks), orphans + len(cleaned.orphans)
+        unusable, orphans = unusable + len(cleaned.unusable), orphans + len(cleaned.orphans)
         tell(start + len(rows))
-    return Loaded(table.height, already, marked, orphans)
+    return Loaded(table.height, already, unusable, orphans)
 
 
 def _begin(state: State, loading: Loading, rows: int) -> State:

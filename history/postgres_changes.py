@@ -42,7 +42,7 @@ def write_change(connection: Connection, change: Change, salt: str) -> None:
     """Write what a change holds of customers; erasures first."""
     for customer, erasure in change.erasures:
         _erase(connection, customer, erasure, salt)
-    named = {*change.events, *(customer for customer, _ in change.marks)}
+    named = {*change.events, *(customer for customer, _ in change.unusable)}
     erased = read_erasures(connection, list(named), salt) if named else {}
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for customer, records in change.events.items():
@@ -50,10 +50,10 @@ def write_change(connection: Connection, change: Change, salt: str) -> None:
                 records, erased.get(customer)
             ).tolist():
                 copy.write_row((customer, partition, place, occurred_at, recorded_at, amount, kind))
-    for customer, mark in change.marks:
+    for customer, event in change.unusable:
         up_to = erased.get(customer)
-        if up_to is None or not up_to.hides(mark.partition, mark.offset):
-            _note(connection, customer, Notes([mark]))
+        if up_to is None or not up_to.hides(event.partition, event.offset):
+            _note(connection, customer, Notes([event]))
     for customer, void in change.voids:
         _note(connection, customer, Notes(voids=[void]))
 
@@ -66,7 +66,7 @@ def _read_notes(connection: Connection, customer: str) -> Notes:
 
 def _note(connection: Connection, customer: str, more: Notes) -> None:
     notes = _read_notes(connection, customer)
-    joined = Notes([*notes.marks, *more.marks], [*notes.voids, *more.voids])
+    joined = Notes([*notes.unusable, *more.unusable], [*notes.voids, *more.voids])
     connection.execute(_NOTE, (customer, _encode(joined)))
 
 
@@ -79,9 +79,9 @@ def _erase(connection: Connection, customer: str, erasure: Erasure, salt: str) -
             (customer, int(partition), until),
         )
     notes = _read_notes(connection, customer)
-    marks = [m for m in notes.marks if not erasure.hides(m.partition, m.offset)]
+    unusable = [m for m in notes.unusable if not erasure.hides(m.partition, m.offset)]
     voids = [v for v in notes.voids if not erasure.hides(v.partition, v.offset)]
     connection.execute("delete from credit_history.notes where customer_id = %s", (customer,))
-    if marks or voids:
-        connection.execute(_NOTE, (customer, _encode(Notes(marks, voids))))
+    if unusable or voids:
+        connection.execute(_NOTE, (customer, _encode(Notes(unusable, voids))))
     connection.execute(_ERASE, (name_of(customer, salt), _encode(erasure)))

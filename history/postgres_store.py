@@ -102,7 +102,7 @@ class PostgresStore:
         return Snapshot(state, [found[name] for name in customers])
 
     def apply(self, change: Change) -> None:
-        """Write events, marks and the new positions, all or nothing."""
+        """Write events, unusable ones and the new positions, all or nothing."""
         with self._transaction(write=True) as connection:
             if _read_state(connection, lock=True).positions != change.before.positions:
                 raise StaleError(f"{self.where}: somebody else writes to this history store. Stop one of both.")
@@ -132,14 +132,14 @@ class PostgresStore:
                 yield name, Customer(NOBODY.records, _notes(notes[name]))
 
     def expire(self, before: int) -> int:
-        """Remove events that occurred before an instant, and marks that arrived before it; return how many."""
+        """Remove events that occurred before an instant, and unusable ones that arrived before it; return how many."""
         with self._transaction(write=True) as connection:
             _write_state(connection, expired(_read_state(connection, lock=True), before))
             gone = connection.execute("delete from credit_history.events where occurred_at < %s", (before,)).rowcount
             for name, written in connection.execute("select * from credit_history.notes").fetchall():
                 notes = _notes(written)
-                kept = [mark for mark in notes.marks if mark.at >= before]
-                gone += len(notes.marks) - len(kept)
+                kept = [event for event in notes.unusable if event.at >= before]
+                gone += len(notes.unusable) - len(kept)
                 new = _encode(Notes(kept, notes.voids))
                 connection.execute("update credit_history.notes set notes = %s where customer_id = %s", (new, name))
         return gone

@@ -41,7 +41,7 @@ def kept_as(cell: str | None) -> str:
     return "" if _NO_ID.search(name) or len(name.encode()) > MOST_ID_BYTES else name
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class UnusableEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event that cannot be used: why, and its cells as they came, so that a night batch refuses it as well."""
 
     partition: int
@@ -63,7 +63,7 @@ class Void(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Notes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is kept of a customer beside events."""
 
-    marks: list[Mark] = []
+    unusable: list[UnusableEvent] = []
     voids: list[Void] = []
 
 
@@ -128,7 +128,7 @@ class Change:
     before: State
     after: State
     events: Mapping[str, Records] = field(default_factory=dict)
-    marks: Sequence[tuple[str, Mark]] = ()
+    unusable: Sequence[tuple[str, UnusableEvent]] = ()
     voids: Sequence[tuple[str, Void]] = ()
     erasures: Sequence[tuple[str, Erasure]] = ()
 
@@ -142,12 +142,12 @@ def visible(customer: Customer, at: Positions | None) -> Customer:
     if gone:
         kept = [place not in gone for place in _places(records)]
         records = records[np.array(kept, dtype=bool)]
-    marks = sorted(
-        (m for m in notes.marks if (m.partition, m.offset) not in gone), key=lambda m: (m.partition, m.offset)
+    unusable = sorted(
+        (m for m in notes.unusable if (m.partition, m.offset) not in gone), key=lambda m: (m.partition, m.offset)
     )
     if len(records) > 1 and _is_mixed(records["partition"]):
         records = records[np.lexsort((records["offset"], records["partition"]))]
-    return Customer(records, Notes(marks, notes.voids), customer.erased)
+    return Customer(records, Notes(unusable, notes.voids), customer.erased)
 
 
 def _is_mixed(partitions: NDArray[np.int32]) -> bool:
@@ -168,8 +168,8 @@ def before(records: Records, at: Positions) -> NDArray[np.bool_]:
 
 
 def _notes_at(notes: Notes, at: Positions) -> Notes:
-    marks = [m for m in notes.marks if m.offset < at.get(str(m.partition), 0)]
-    return Notes(marks, [v for v in notes.voids if v.control < at.get(CONTROL, 0)])
+    unusable = [m for m in notes.unusable if m.offset < at.get(str(m.partition), 0)]
+    return Notes(unusable, [v for v in notes.voids if v.control < at.get(CONTROL, 0)])
 
 
 def without_erased(records: Records, erased: Erasure | None) -> Records:

@@ -133,7 +133,7 @@ class HistoryStore(Protocol):
         """
 
     def apply(self, change: Change) -> None:
-        """Write events, marks and the new positions, all or nothing.
+        """Write events, unusable ones and the new positions, all or nothing.
 
         Raises:
             StaleError: the positions are not those that the change began from; nothing was written.

@@ -54,6 +54,6 @@ def rows(name: str, customer: Customer, kinds: Sequence[str], digits: int, point
         )
         for partition, offset, occurred_at, recorded_at, amount, kind in customer.records.tolist()
     ]
-    found += [((m.partition, m.offset), {"recorded_at": None, **m.cells}) for m in customer.notes.marks]
+    found += [((m.partition, m.offset), {"recorded_at": None, **m.cells}) for m in customer.notes.unusable]
     for (partition, offset), cells in sorted(found, key=lambda pair: pair[0]):
         yield {"customer_id": name, **cells, "partition": partition, "offset": offset}

@@ -48,8 +48,8 @@ class Causes:
         self._compare(found, held, then.records, state, kinds)
         late = now.records[~before(now.records, held.positions)]
         self._add(found, LATE, _places(late[self._counts(late, held.as_of, kinds)]))
-        marks = [m for m in now.notes.marks if m.offset >= held.positions.get(str(m.partition), 0)]
-        wrong = [m for m in marks if (m.cells.get("kind") or "").strip() not in self._ignored]
+        unusable = [m for m in now.notes.unusable if m.offset >= held.positions.get(str(m.partition), 0)]
+        wrong = [m for m in unusable if (m.cells.get("kind") or "").strip() not in self._ignored]
         self._add(found, LATE, [(m.partition, m.offset) for m in wrong])
         taken = {
             (v.partition, v.offset) for v in held.customer.notes.voids if v.control >= held.positions.get(CONTROL, 0)

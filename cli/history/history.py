@@ -77,9 +77,9 @@ def load(  # noqa: PLR0917 - typer takes options by name
         loaded = load_events(opened, table, spec, loading)
     opened.close()
     say(f"{loaded.rows:,} events: {loaded.rows - loaded.already:,} written, {loaded.already:,} were there already")
-    if loaded.marked or loaded.orphans:
+    if loaded.unusable or loaded.orphans:
         warn(
-            f"{loaded.marked:,} events cannot be used, so their customers' applications are refused; "
+            f"{loaded.unusable:,} events cannot be used, so their customers' applications are refused; "
             f"{loaded.orphans:,} have no usable customer_id."
         )
 

@@ -169,7 +169,7 @@ def void(
     offset: Annotated[int, typer.Option("--offset", min=0, help="Of the event.", show_default=False)],
     control: Annotated[str, typer.Option("--control", help="Topic of erasures and voids.")] = "credit.events-control",
 ) -> None:
-    """Have all stores take one event back, or the mark of one that cannot be used; `show` and dead letters name it."""
+    """Have all stores take one event back, also one that cannot be used; `show` and dead letters name it."""
     from stream.history import void_message
 
     name = customer_option(customer_id)

@@ -3,7 +3,7 @@
 1. begin    where the store is; a topic that cannot hold a history, or is another than before, is refused (`fill_start`)
 2. read     committed events and control messages: many where the store is behind, what has arrived where it is not
 3. aside    what cannot be used goes to the dead letters with a code, before the store knows of it: at least once
-4. write    events, marks, erasures, voids and positions, if the store is still where it was: a second writer is refused
+4. write    all of it and the positions, if the store is still where it was: a second writer is refused
 5. beat     each second: up to when the store holds all that the topic held then. Doors refuse when that is long ago
 
 A kill anywhere leaves the store as of one transaction, from where reading goes on.
@@ -141,7 +141,7 @@ class Fill:
             raise CircuitOpenError(_newer(read.newer[0]))
         cleaned = clean(read.table, read.places, self._spec, self._state.kinds)
         refused = [*read.refused, *_refused(read, cleaned.orphans), *controls.refused]
-        refused += _refused(read, [(m.partition, m.offset, m.code) for _, m in cleaned.marks])
+        refused += _refused(read, [(m.partition, m.offset, m.code) for _, m in cleaned.unusable])
         self._judge(hand.events, refused)
         if refused:
             self._sources.aside.take(refused)
@@ -151,7 +151,7 @@ class Fill:
                 before=self._before,
                 after=after,
                 events=cleaned.events,
-                marks=cleaned.marks,
+                unusable=cleaned.unusable,
                 voids=controls.voids,
                 erasures=controls.erasures,
             ),

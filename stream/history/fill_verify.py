@@ -18,7 +18,7 @@ _MOST = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What differs, in events and marks; `read`: how many messages of the topic were read again."""
+    """What differs, in events, usable and unusable; `read`: how many messages of the topic were read again."""
 
     read: int
     customers: int
@@ -61,7 +61,7 @@ def _fill(again: HistoryStore, config: Config, topic: str, starts: dict[int, int
         read = read_events(part, spec.decimal)
         cleaned = clean(read.table, read.places, spec, state.kinds)
         after = msgspec.structs.replace(state, positions={"read": count + len(part)}, kinds=cleaned.kinds)
-        again.apply(Change(before=state, after=after, events=cleaned.events, marks=cleaned.marks))
+        again.apply(Change(before=state, after=after, events=cleaned.events, unusable=cleaned.unusable))
         state, count = after, count + len(part)
     return count
 
@@ -89,6 +89,6 @@ def _iterate(
     for partition, offset, occurred_at, recorded_at, amount, kind in customer.records.tolist():
         if offset >= starts.get(partition, 2**63) and occurred_at >= since:
             yield partition, offset, occurred_at, recorded_at, amount, kinds[kind]
-    for mark in customer.notes.marks:
-        if mark.offset >= starts.get(mark.partition, 2**63) and mark.at >= since:
-            yield mark.partition, mark.offset, mark.code
+    for event in customer.notes.unusable:
+        if event.offset >= starts.get(event.partition, 2**63) and event.at >= since:
+            yield event.partition, event.offset, event.code

@@ -71,25 +71,25 @@ class FromStore:
             PersonNeededError: neither does.
 
         """
-        marks = [self._mark(decision) for decision in decisions]
+        watermarks = [self._watermark(decision) for decision in decisions]
         found: list[Answer | None] = [None] * len(bodies)
         lost = []
-        for mark in {mark for mark in marks if mark}:
-            places = [i for i, own in enumerate(marks) if own == mark]
-            answers = self.answer([bodies[i] for i in places], mark)
+        for watermark in {watermark for watermark in watermarks if watermark}:
+            places = [i for i, own in enumerate(watermarks) if own == watermark]
+            answers = self.answer([bodies[i] for i in places], watermark)
             for i, answer in zip(places, answers, strict=True):
                 found[i] = answer if answer.decision == decisions[i].value else None
                 lost += [i] if answer.refusal is not None else []
         receipts = kept([decisions[i] for i in lost]) if lost else []
         for i, receipt in zip(lost, receipts, strict=True):
-            found[i] = self._as_kept(decisions[i], receipt, marks[i])
+            found[i] = self._as_kept(decisions[i], receipt, watermarks[i])
         return found
 
-    def _mark(self, decision: Message) -> bytes:
+    def _watermark(self, decision: Message) -> bytes:
         return _watermark(decision) if dict(decision.headers).get("bundle_id") == self._bundle_id else b""
 
-    def _as_kept(self, decision: Message, receipt: Message | None, mark: bytes) -> Answer:
-        answer = None if receipt is None else self._from_receipt(receipt, mark)
+    def _as_kept(self, decision: Message, receipt: Message | None, watermark: bytes) -> Answer:
+        answer = None if receipt is None else self._from_receipt(receipt, watermark)
         if answer is None or answer.decision != decision.value:
             raise PersonNeededError(
                 f"{decision.topic} partition {decision.partition} offset {decision.offset}: the history store no "
@@ -98,7 +98,7 @@ class FromStore:
             )
         return answer
 
-    def _from_receipt(self, receipt: Message, mark: bytes) -> Answer | None:
+    def _from_receipt(self, receipt: Message, watermark: bytes) -> Answer | None:
         """Decide again on the events that a receipt holds; None where it is none."""
         try:
             application = _receipt(receipt.value or b"").application
@@ -106,7 +106,7 @@ class FromStore:
         except _BROKEN:
             return None
         (answer,) = self._scorer.answer([bytes(application)])
-        return replace(answer, history=Used(mark, lambda: events))
+        return replace(answer, history=Used(watermark, lambda: events))
 
     def again(self, body: bytes, half: Message) -> Answer | None:
         """Decide again what `half`, its decision or its receipt, was decided on; None if that carried its events.
@@ -115,13 +115,13 @@ class FromStore:
             PersonNeededError: the store no longer holds that, since events expired or were erased.
 
         """
-        mark = _watermark(half)
-        if not mark:
+        watermark = _watermark(half)
+        if not watermark:
             return None
-        (answer,) = self.answer([body], mark)
+        (answer,) = self.answer([body], watermark)
         if answer.refusal is None:
             return answer
-        carried = self._from_receipt(half, mark)
+        carried = self._from_receipt(half, watermark)
         if carried is None:
             raise PersonNeededError(
                 f"{half.topic} partition {half.partition} offset {half.offset}: the receipt of this decision is lost, "
@@ -132,12 +132,12 @@ class FromStore:
 
 def _watermark(record: Message) -> bytes:
     """Return the watermark of a decision or receipt; empty where it has none, or what somebody else put there."""
-    mark = dict(record.headers).get(WATERMARK) or b""
+    watermark = dict(record.headers).get(WATERMARK) or b""
     try:
-        read_watermark(mark)
+        read_watermark(watermark)
     except _BROKEN:
         return b""
-    return mark
+    return watermark
 
 
 def _is_behind(answer: Answer) -> bool:

@@ -96,7 +96,9 @@ class Run:
             np.full(len(rows), partition), np.arange(first, first + len(rows)), np.zeros(len(rows), np.int64)
         )
         made = clean(table, places, self.spec, before.kinds)
-        self._apply(before, {str(partition): first + len(rows)}, kinds=made.kinds, events=made.events, marks=made.marks)
+        self._apply(
+            before, {str(partition): first + len(rows)}, kinds=made.kinds, events=made.events, unusable=made.unusable
+        )
         self.events += [row | {"place": (partition, first + i)} for i, row in enumerate(rows)]
 
     def void(self, which: int) -> None:

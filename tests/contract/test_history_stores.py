@@ -67,7 +67,7 @@ class Filled:
         cleaned = clean(table, places, self.spec, before.kinds)
         positions = {**before.positions, str(partition): int(first_offset + table.height)}
         after = msgspec.structs.replace(before, positions=positions, kinds=cleaned.kinds, complete_since=0)
-        self.store.apply(Change(before=before, after=after, events=cleaned.events, marks=cleaned.marks))
+        self.store.apply(Change(before=before, after=after, events=cleaned.events, unusable=cleaned.unusable))
         placed = table.with_columns(partition=pl.lit(partition), offset=pl.Series(offsets))
         return Filled(self.store, self.spec, pl.concat([self.given, placed], how="diagonal_relaxed"))
 

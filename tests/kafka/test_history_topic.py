@@ -118,7 +118,7 @@ def assert_whole(topics: Topics, dataset: Dataset, spec: Spec) -> None:
     assert refused == ["event_amount_too_many_decimals", "event_occurred_at_unreadable"]
 
 
-def test_events_are_consumed_once_through_kills_and_what_cannot_be_used_is_marked_and_put_aside(
+def test_events_are_consumed_once_through_kills_and_what_cannot_be_used_is_kept_and_put_aside(
     topics: Topics, dataset: Dataset, spec: Spec
 ) -> None:
     topics.create()
@@ -154,9 +154,9 @@ def test_events_are_consumed_once_through_kills_and_what_cannot_be_used_is_marke
 def _erased_and_voided(topics: Topics) -> None:
     name = "C7-0000008"
     with topics.opened() as store:
-        marks = store.read(["C7-0000001"]).customers[0].notes.marks
+        unusable = store.read(["C7-0000001"]).customers[0].notes.unusable
     control = ["--brokers", topics.address, "--control", f"control-{topics.name}"]
-    place = ["--partition", marks[0].partition, "--offset", marks[0].offset]
+    place = ["--partition", unusable[0].partition, "--offset", unusable[0].offset]
     assert topics.credit("history", "void", "--customer-id", "C7-0000001", *place, *control).returncode == 0
     sent = topics.credit("history", "erase", "--customer-id", name, "--topic", topics.events, *control)
     assert sent.returncode == 0, sent.stderr
@@ -166,7 +166,7 @@ def _erased_and_voided(topics: Topics) -> None:
     assert name.encode() not in (copied / "data.mdb").read_bytes()
     with contextlib.closing(open_store(str(copied))) as store:
         assert not len(store.read([name]).customers[0].records)
-        assert not visible(store.read(["C7-0000001"]).customers[0], None).notes.marks
+        assert not visible(store.read(["C7-0000001"]).customers[0], None).notes.unusable
     assert topics.credit("history", "verify", *topics.flags).returncode == 0
 
 

@@ -39,7 +39,7 @@ def consume(store: HistoryStore, events: pl.DataFrame) -> list[tuple[int, int, s
     made = clean(events, Places(zeros, offsets, zeros), store.settings.spec, before.kinds)
     positions = {"0": first + events.height}
     after = msgspec.structs.replace(before, positions=positions, kinds=made.kinds, complete_since=0)
-    store.apply(Change(before=before, after=after, events=made.events, marks=made.marks))
+    store.apply(Change(before=before, after=after, events=made.events, unusable=made.unusable))
     return made.orphans
 
 

@@ -66,7 +66,7 @@ class Live:
             topic="events",
             topic_id="T1",
         )
-        self.store.apply(Change(before=before, after=after, events=cleaned.events, marks=cleaned.marks, **more))
+        self.store.apply(Change(before=before, after=after, events=cleaned.events, unusable=cleaned.unusable, **more))
 
     @property
     def control(self) -> int:
