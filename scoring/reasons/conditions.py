@@ -25,9 +25,11 @@ class Conditions:
         """Keep the conditions that these groups (rows of at most eight conditions) use."""
         none = len(threshold)
         used = np.setdiff1d(groups, [none])
+        used = used[np.argsort(at_least[used], kind="stable")]
         self._feature, self._threshold, self._at_least = feature[used], threshold[used], at_least[used]
         places = np.full(none + 1, len(used), dtype=np.int32)
         places[used] = np.arange(len(used), dtype=np.int32)
+        self._from = int(len(used) - at_least[used].sum())  # the first that asks for "at least"
         self._groups = places[groups].reshape(-1, GROUP_CONDITIONS)
 
     @property
@@ -43,13 +45,14 @@ class Conditions:
         bounds = np.append(np.flatnonzero(np.diff(keys, prepend=-1)), len(keys)).tolist()
         return [(int(keys[a] // 2), bool(keys[a] % 2), slice(a, b)) for a, b in pairwise(bounds)]
 
-    def of_few(self, rows: Floats) -> NDArray[np.intp]:
+    def of_few(self, rows: Floats) -> NDArray[np.uint8]:
         """Return the pattern of each row and group."""
-        values = rows.take(self._feature, axis=1)
+        values, some = rows.take(self._feature, axis=1), self._from
         holds = np.zeros((len(rows), len(self._threshold) + 1), dtype=np.bool_)
-        holds[:, :-1] = np.where(self._at_least, values >= self._threshold, values < self._threshold)
+        np.less(values[:, :some], self._threshold[:some], out=holds[:, :some])
+        np.greater_equal(values[:, some:], self._threshold[some:], out=holds[:, some:-1])
         eight = holds.take(self._groups, axis=1).view("<u8")[:, :, 0]
-        return ((eight * _ONE_BIT_OF_EACH_BYTE) >> np.uint64(56)).astype(np.intp)
+        return (eight * _ONE_BIT_OF_EACH_BYTE).view(np.uint8)[:, 7::8]
 
     def of_many(self, columns: Floats) -> NDArray[np.uint8]:
         """Return the pattern of each group and row, faster where there are many; `columns` is features x rows."""

@@ -24,6 +24,7 @@ REASON = pl.Struct({"code": pl.String, "text": pl.String, "contribution": pl.Flo
 _CHUNK_ROWS = 2048
 _HIGH, _LOW, _MISSING = range(3)
 _LAST = 1e6  # more than any contribution: what does not count stands behind what does
+_BEHIND = np.array([2 * _LAST, _LAST, 0.0])  # codes without a feature in its own direction, with one, and strong ones
 
 Indices = NDArray[np.int64]
 
@@ -45,11 +46,6 @@ class Ranked:
         return cls(texts, contributions, np.ones(shape, np.bool_), np.zeros(rows, np.int64))
 
 
-def _order(against: NDArray[np.float64], strong: NDArray[np.bool_], own: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return by what codes are ranked: strong ones first, then those with a feature in its own direction."""
-    return np.where(strong, against, np.where(own, against - _LAST, against - 2 * _LAST))
-
-
 class Explainer:
     """Tables of contributions with a dictionary. No state; safe to share between threads.
 
@@ -66,14 +62,18 @@ class Explainer:
         self._members = np.argsort(code_of, kind="stable")
         self._starts = np.searchsorted(code_of[self._members], np.arange(len(codes)))
         groups = np.split(self._members, self._starts[1:])
-        self._padded_members = np.full((len(codes), max(map(len, groups))), len(entries))
+        self._padded_members = np.zeros((len(codes), max(map(len, groups))), dtype=np.int64)
         for row, group in zip(self._padded_members, groups, strict=True):
+            row[:] = group[0]  # once more behind the others, where it is never the first of equals
             row[: len(group)] = group
         self._right = np.array([np.nan if e.median is None else e.median for e in entries], dtype=np.float32)
         self._medians = np.where(np.isnan(self._right), -np.float32(np.inf), self._right)
         self._at_median = np.array([_HIGH if entry.at_median == "high" else _LOW for entry in entries])
         states = [("high", "low", "missing") if entry.against is None else entry.against for entry in entries]
-        self._speaks = np.array([[state in named for state in ("high", "low", "missing")] for named in states])
+        high, low, missing = (np.array([[s in named] for named in states]) for s in ("high", "low", "missing"))
+        infinity, medians = np.float32(np.inf), self._medians[:, None]
+        self._above, self._below = np.where(high, medians, infinity), np.where(low, medians, -infinity)
+        self._when_missing = missing
         self._counts = np.array([len(entry.texts) for entry in entries])
         self._first_text = np.cumsum(self._counts) - self._counts
         self.feature_of = np.repeat(np.arange(len(entries)), self._counts)
@@ -91,8 +91,11 @@ class Explainer:
 
         `assigned` holds indices of classes, worst first. A row gets the same bits alone and in any batch.
         """
+        refused = range(self.tables.classes - 1)
+        if len(matrix) == 1 and assigned[0] in refused:
+            return self._rank(matrix, int(assigned[0]))
         ranked = Ranked.none(len(matrix))
-        for worse in range(self.tables.classes - 1):
+        for worse in refused:
             rows = np.flatnonzero(assigned == worse)
             for start in range(0, len(rows), _CHUNK_ROWS):
                 some = rows[start : start + _CHUNK_ROWS]
@@ -103,29 +106,27 @@ class Explainer:
 
     def _rank(self, matrix: NDArray[np.float32], assigned: int) -> Ranked:
         sums = self.tables.sums(matrix, self.tables.explained(assigned))
-        by_code = np.add.reduceat(sums[:, self._members], self._starts, axis=1, dtype=np.int64)
-        against = self.tables.weigh(by_code, assigned).astype(np.float32).T.copy()
+        by_code = np.add.reduceat(sums.take(self._members, axis=1), self._starts, axis=1, dtype=np.int64)
+        against = np.array(self.tables.weigh(by_code, assigned).T, dtype=np.float32, order="C")
         by_feature = self.tables.weigh(sums, assigned)
         strong, order = against > 0, against.astype(np.float64)
         if self._directed:
-            speaks = self.speaking(matrix)
-            strong &= self._any(speaks & (by_feature > 0))
-            by_feature = np.where(speaks, by_feature, by_feature - _LAST)
-            order = _order(order, strong, self._any(speaks))
+            by_feature -= np.where(self.speaking(matrix), 0.0, _LAST)
+            nearest = np.maximum.reduceat(by_feature.take(self._members, axis=0), self._starts, axis=0).T
+            strong &= nearest > 0  # a feature in its own direction speaks against the applicant
+            order -= _BEHIND.take(np.add(strong, nearest > -_LAST / 2, dtype=np.intp))
         if self.book.put_right:
             self._pass_over(matrix, sums, assigned, order, strong)
-        count = np.clip(strong.sum(axis=1), 1, MOST_REASONS)
-        rows, most = np.arange(len(matrix)), min(MOST_REASONS, against.shape[1])
-        ranked = Ranked.none(len(matrix))
+        count = np.minimum(np.maximum(np.add.reduce(strong, axis=1, dtype=np.int64), 1), MOST_REASONS)
+        rows = np.arange(len(matrix))
         chosen = np.zeros((len(matrix), MOST_REASONS), dtype=np.int64)
-        for place in range(most):
-            chosen[:, place] = order.argmax(axis=1)  # the first of equals, and codes are sorted
-            ranked.contributions[:, place] = against[rows, chosen[:, place]]
-            ranked.weak[:, place] = ~strong[rows, chosen[:, place]]
-            order[rows, chosen[:, place]] = -np.inf
+        for place in range(min(MOST_REASONS, against.shape[1])):
+            chosen[:, place] = best = order.argmax(axis=1)  # the first of equals, and codes are sorted
+            order[rows, best] = -np.inf
         features = self._largest_members(by_feature, chosen)
-        texts = self._first_text[features] + self._states(matrix, features)
-        return Ranked(texts, ranked.contributions, ranked.weak, count)
+        texts = self._first_text.take(features) + self._states(matrix, features)
+        places = rows[:, None], chosen
+        return Ranked(texts, against[places], ~strong[places], count)
 
     def put_right(self, matrix: NDArray[np.float32], codes: Indices) -> NDArray[np.float32]:
         """Return the matrix with the features of one code a row, an index of the sorted codes, set to the medians."""
@@ -150,11 +151,12 @@ class Explainer:
         are sums of whole numbers, so the bits depend on no other row.
         """
         targets, nearest = self.tables.explained(assigned), order.argmax(axis=1)
-        before = sums.sum(axis=1, dtype=np.int64)
+        before = np.add.reduce(sums, axis=1, dtype=np.int64)
         rows, first = np.arange(len(matrix)), nearest
         while True:
-            after = self.tables.totals(self.put_right(matrix[rows], first), targets)
-            same = self.tables.weigh(before[:, rows] - after, assigned) <= LEAST_RISE
+            some = slice(None) if len(rows) == len(matrix) else rows
+            after = self.tables.totals(self.put_right(matrix[some], first), targets)
+            same = self.tables.weigh(before[:, some] - after, assigned) <= LEAST_RISE
             if not same.any():
                 return
             rows, first = rows[same], first[same]
@@ -168,38 +170,30 @@ class Explainer:
 
     def speaking(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return features x rows: whether the value speaks against the applicant in the feature's own direction."""
-        columns, medians = matrix.T, self._medians[:, None]
-        high, low, missing = self._speaks.T[:, :, None]
-        speaks: NDArray[np.bool_] = (columns > medians) & high
-        speaks |= (columns < medians) & low
-        speaks |= np.isnan(columns) & missing
+        columns = matrix.T
+        speaks: NDArray[np.bool_] = columns > self._above
+        speaks |= columns < self._below
+        speaks |= np.isnan(columns) & self._when_missing
         return speaks
-
-    def _any(self, features: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return rows x codes: whether it holds for any feature of a code. `features` is features x rows."""
-        codes: NDArray[np.bool_] = np.logical_or.reduceat(features[self._members], self._starts, axis=0).T
-        return codes
 
     def _largest_members(self, against: NDArray[np.float64], codes: Indices) -> Indices:
         """Return for each row and code the feature that spoke against the applicant most, the first of equals."""
-        none = np.full((1, against.shape[1]), -np.inf)
-        padded = np.concatenate([against, none])
-        members = self._padded_members[codes]
-        values = padded[members, np.arange(len(codes))[:, None, None]]
-        best = values.argmax(axis=2)
-        chosen: Indices = members[np.arange(len(codes))[:, None], np.arange(codes.shape[1]), best]
+        members = self._padded_members.take(codes, axis=0)
+        rows = np.arange(len(codes))[:, None]
+        best = against[members, rows[:, :, None]].argmax(axis=2)
+        chosen: Indices = members[rows, np.arange(MOST_REASONS), best]
         return chosen
 
     def _states(self, matrix: NDArray[np.float32], features: Indices) -> Indices:
         values = matrix[np.arange(len(matrix))[:, None], features]
         median, at_median = self._medians[features], self._at_median[features]
-        present = np.where(values > median, _HIGH, np.where(values < median, _LOW, at_median))
+        states = np.where(values == median, at_median, values < median)  # _HIGH is 0, _LOW 1
         missing = np.isnan(values)
-        if not missing.any():
-            return present
-        marks = np.where(missing, marks_of(values), 0)
-        told = np.where(_MISSING + marks < self._counts[features], marks, 0)
-        return np.where(missing, _MISSING + told, present)
+        if missing.any():
+            marks = marks_of(values[missing])
+            told = _MISSING + marks < self._counts[features[missing]]
+            states[missing] = _MISSING + marks * told
+        return states
 
     def series(self, ranked: Ranked) -> pl.Series:
         """Write reasons as a list of `REASON` for each row."""

@@ -148,6 +148,19 @@ class ShapTables:
         return patterns
 
     @cached_property
+    def _weights(self) -> list[float]:
+        weights: list[float] = (self.scale * self.step).tolist()
+        return weights
+
+    @cached_property
+    def _tells_infinity(self) -> bool:
+        return bool((np.abs(self.threshold) >= _LARGEST).any())
+
+    def _finite(self, rows: Floats) -> Floats:
+        """Return rows where infinities count as the largest floats; most conditions cannot tell them apart."""
+        return np.minimum(np.maximum(rows, -_LARGEST), _LARGEST) if self._tells_infinity else rows  # NaN stays
+
+    @cached_property
     def _plans(self) -> tuple[_Plan, ...]:
         return tuple(self._plan(number) for number in range(self.shape[1]))
 
@@ -183,13 +196,14 @@ class ShapTables:
         totals = np.zeros((len(classes), len(matrix)), dtype=np.int64)
         for start in range(0, len(matrix), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
-            finite = np.minimum(np.maximum(matrix[rows], -_LARGEST), _LARGEST)
+            finite = self._finite(matrix[rows])
             few = len(finite) <= _FEW_ROWS
             columns = finite if few else np.ascontiguousarray(finite.T)
             for total, number in zip(totals, classes, strict=True):
                 plan = self._plans[number]
                 if few:
-                    total[rows] = plan.totals.take(plan.conditions.of_few(finite) + plan.total_starts).sum(axis=1)
+                    given = plan.totals.take(plan.conditions.of_few(finite) + plan.total_starts)
+                    np.add.reduce(given, axis=1, out=total[rows])
                     continue
                 own = total[rows]
                 for begin, patterns in zip(plan.total_starts.tolist(), plan.conditions.of_many(columns), strict=True):
@@ -216,11 +230,10 @@ class ShapTables:
         are log-odds of `assigned` against the best class; ordinal: against all better ones.
         """
         if self.ordinal:
-            negative: NDArray[np.float64] = sums[0] * (-self.scale[assigned] * self.step)
+            negative: NDArray[np.float64] = sums[0] * -self._weights[assigned]
             return negative
-        worse, best = self.scale[assigned] * self.step, self.scale[-1] * self.step
-        result: NDArray[np.float64] = sums[0] * worse
-        result -= sums[1] * best
+        result: NDArray[np.float64] = sums[0] * self._weights[assigned]
+        result -= sums[1] * self._weights[-1]
         return result
 
     def sums(self, matrix: Floats, classes: Sequence[int]) -> Int32s:
@@ -228,7 +241,7 @@ class ShapTables:
         sums = np.zeros((len(classes), self.shape[0], len(matrix)), dtype=np.int32)
         for start in range(0, len(matrix), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
-            finite = np.minimum(np.maximum(matrix[rows], -_LARGEST), _LARGEST)  # NaN stays
+            finite = self._finite(matrix[rows])
             if len(finite) <= _FEW_ROWS:
                 self._add_few(finite, classes, sums[:, :, rows])
             else:
