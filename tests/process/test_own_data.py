@@ -17,6 +17,7 @@ from features.spec.file import parse_spec
 from recipes.dataset import Dataset
 from tests.conftest import PROJECT, Credit, real_data
 from tests.shell import shell
+from tests.sizes import KIND
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_the_draft_of_uci_trains_untouched(tmp_path: Path, credit: Credit) -> No
     assert credit("dataset", "uci", source, "--out", tmp_path).returncode == 0
     tables = [part for n in ("applications", "events", "labels") for part in (f"--{n}", tmp_path / f"{n}.parquet")]
     assert credit("spec", "draft", *tables, "--out", tmp_path / "spec.toml").returncode == 0
-    done = credit("train", tmp_path, "--bundles", tmp_path / "bundles")
+    done = credit("train", tmp_path, "--bundles", tmp_path / "bundles", "--model", KIND)
     assert done.returncode == 0, done.stderr
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.kaggle_cleaning import compare
 from tests.conftest import Credit, real_data
+from tests.sizes import KIND
 
 pytestmark = pytest.mark.slow
 
@@ -51,11 +52,11 @@ def test_the_raw_august_file_is_scored_end_to_end(raw: Path, panel: Path, tmp_pa
     assert "Name" not in untouched.columns
     assert "SSN" not in untouched.columns
     assert all(untouched[name].equals(source[name]) for name in untouched.columns if name in source.columns)
-    trained = credit("train", tmp_path / "panel", "--bundles", tmp_path / "bundles")
+    trained = credit("train", tmp_path / "panel", "--bundles", tmp_path / "bundles", "--model", KIND)
     assert trained.returncode == 0, trained.stderr
     bundle = trained.stdout.splitlines()[-1]
     held_out = json.loads(credit("bundle", "show", bundle, "--json").stdout)["evaluation"]["held_out_customers"]
-    assert held_out["argmax"]["metrics"]["accuracy"]["high"] > 0.708
+    assert held_out["argmax"]["metrics"]["accuracy"]["high"] > (0.708 if KIND == "xgboost" else 0.69)
     policy, argmax = held_out["policy"]["metrics"], held_out["argmax"]["metrics"]
     assert policy["false_negative_rate"]["value"] < argmax["false_negative_rate"]["value"]
     out = tmp_path / "decisions.csv"

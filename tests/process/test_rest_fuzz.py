@@ -15,7 +15,7 @@ from tests.rest_door import FRAMEWORKS, running
 
 pytestmark = pytest.mark.process
 
-CASES = int(os.environ.get("CREDIT_FUZZ_CASES", "600"))
+CASES = int(os.environ.get("CREDIT_FUZZ_CASES", "200"))
 # A pattern cannot say which days exist, and a batch answers 200 with a problem for each bad application in it.
 SEMANTIC = "positive_data_acceptance,negative_data_rejection"
 

@@ -1,4 +1,4 @@
-"""The proof of door 3's receipts: workers killed 30 times (`make soak`: 200), half of them between write and answer."""
+"""The proof of door 3's receipts: workers killed 12 times (`make soak`: 200), half of them between write and answer."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ from tests.rest_door import Door, start
 
 pytestmark = pytest.mark.process
 
-KILLS = int(os.environ.get("CREDIT_KILLS", "30"))
+KILLS = int(os.environ.get("CREDIT_KILLS", "12"))
 CLIENTS = 4
 SETTINGS = {"rate_limit": 0, "seal_seconds": 1}
 _NUMBERS = itertools.count()

@@ -15,6 +15,7 @@ from features.spec.file import parse_spec
 from model_export.export import export
 from scoring.bundle.folder import read_bundle
 from scoring.scorer import Scorer
+from tests.sizes import size
 from training.data import TrainingData
 from training.fit.fit import ModelKind
 from training.run import train
@@ -78,7 +79,7 @@ def few() -> Spec:
         seed=st.integers(0, 10**6),
     )
 )
-@settings(max_examples=8)
+@settings(max_examples=size(gate=4, whole=25))
 def test_training_never_fails_by_its_own_gate(
     few: Spec, tmp_path_factory: pytest.TempPathFactory, data: TrainingData
 ) -> None:

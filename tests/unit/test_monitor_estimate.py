@@ -17,18 +17,19 @@ from recipes.dataset import Dataset
 from recipes.synthetic import synthetic
 from scoring.scorer import Scorer
 from tests.monitored import Scored, score
+from tests.sizes import size
 from training.data import TrainingData
 from training.run import train
 
 pytestmark = pytest.mark.slow
 
-WINDOWS, ROWS = 28, 500
+WINDOWS, ROWS = size(gate=14, whole=28), 500
 SHARES = ("precision", "recall", "false_negative_rate", "accuracy")
 
 
 @pytest.fixture(scope="module")
 def lender() -> Dataset:
-    return synthetic(11_000, seed=51)
+    return synthetic(400 * WINDOWS, seed=51)
 
 
 @pytest.fixture(scope="module")

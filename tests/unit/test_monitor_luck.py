@@ -24,13 +24,14 @@ from recipes.synthetic import synthetic
 from scoring.bundle.folder import Bundle
 from scoring.scorer import Scorer
 from tests.monitored import Scored, score, with_reference
+from tests.sizes import size
 from training.data import Examples
 from training.evaluate.judged import Judged
 from training.run import Trained
 
 pytestmark = pytest.mark.slow
 
-REFERENCES, WINDOWS, ROWS = 8, 20, 500
+REFERENCES, WINDOWS, ROWS = size(gate=3, whole=8), 20, 500
 TRAINED_ON, HELD_OUT = 500, 150  # customers, of two applications each
 METRICS = ("precision", "recall", "false_negative_rate", "accuracy", "expected_cost")
 

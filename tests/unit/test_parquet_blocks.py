@@ -17,10 +17,14 @@ from storage.tables.tables import SourceTable
 ROWS, BLOCK = 10_000, 700
 
 
-def decoder_of_this_process() -> int:
+def decoders_of_this_process() -> list[int]:
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    (child,) = [c for c in children if b"storage.parquet_decoder" in Path(f"/proc/{c}/cmdline").read_bytes()]
-    return int(child)
+    return [int(c) for c in children if b"storage.parquet_decoder" in Path(f"/proc/{c}/cmdline").read_bytes()]
+
+
+def decoder_of_this_process() -> int:
+    (child,) = decoders_of_this_process()
+    return child
 
 
 @pytest.fixture
@@ -62,3 +66,38 @@ def test_a_process_that_dies_between_two_blocks_is_a_damaged_file(table: Path, m
     source = SourceTable(table, "events", chunk_bytes=BLOCK * 3 * 16)
     with pytest.raises(InputError, match="not readable as Parquet, or damaged"):
         source.read()
+
+
+def test_a_process_that_answered_all_decodes_the_next_small_table(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = SourceTable(table, "events")
+    assert source.read().height == ROWS
+    waits = decoder_of_this_process()
+    monkeypatch.chdir(table.parent)
+    assert SourceTable(Path(table.name), "events").read().equals(source.read())
+    assert decoder_of_this_process() == waits
+    with opened(table) as file, parquet_decoder_process() as decoder:
+        next(decoder.blocks(file, None, BLOCK))
+        next(blocks := decoder.blocks(file, None, BLOCK))
+        next(blocks)
+    assert decoders_of_this_process() == [], "one that was left while it decodes is ended"
+
+
+def test_a_large_table_leaves_no_process_and_a_fork_finds_none(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = SourceTable(table, "events")
+    source.read()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert decoders_of_this_process() == []
+    monkeypatch.setattr("storage.tables.parquet_blocks._SMALL_BYTES", table.stat().st_size)
+    SourceTable(table, "events").read()
+    assert decoders_of_this_process() == []
+
+
+def test_a_waiting_process_that_was_killed_is_not_asked(table: Path) -> None:
+    SourceTable(table, "events").read()
+    waits = decoder_of_this_process()
+    os.kill(waits, signal.SIGKILL)
+    os.waitid(os.P_PID, waits, os.WEXITED | os.WNOWAIT)
+    assert SourceTable(table, "events").read().height == ROWS
