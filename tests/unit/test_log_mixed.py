@@ -90,7 +90,7 @@ def test_a_log_is_intact_whenever_it_is_looked_at(scorer: Scorer, dataset: Datas
 
     writer = threading.Thread(target=write)
     writer.start()
-    seen = []
+    seen: list[int] = []
     while writer.is_alive() and len(seen) < 25:
         found = audit(tmp_path / "log")
         assert not found.problems
