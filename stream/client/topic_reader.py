@@ -58,14 +58,14 @@ class TopicReader(Reading):
                 ends[p.partition] = at
         return ends
 
-    def take(self, wait_s: float) -> list[Message]:
-        """Return what has arrived, after waiting for the first.
+    def take(self, wait_s: float, most: int = _MOST) -> list[Message]:
+        """Return what has arrived, at most `most`, after waiting for the first.
 
         Raises:
             OffsetGoneError, DeliveryError: the topic cannot be read from.
 
         """
-        return self.arrived(_MOST, wait_s)
+        return self.arrived(most, wait_s)
 
     def show_progress(self, offsets: Mapping[int, int]) -> None:
         """Set the group's offsets, by which tools show how far behind it is; nothing begins from them."""

@@ -1,10 +1,13 @@
 """The topic of events to the history store, each event once: what is written and up to where is one transaction.
 
 1. begin    where the store is; a topic that cannot hold a history, or is another than before, is refused (`fill_start`)
-2. read     committed events and control messages: many where the store is behind, what has arrived where it is not
+2. read     committed events and control messages: all that has arrived
 3. aside    what cannot be used goes to the dead letters with a code, before the store knows of it: at least once
 4. write    all of it and the positions, if the store is still where it was: a second writer is refused
 5. beat     each second: up to when the store holds all that the topic held then. Doors refuse when that is long ago
+
+While one transaction is written the client reads on, so the next one holds what came meanwhile: a few events where the
+topic is quiet, many where the store is behind. No event waits for others, and no clock decides.
 
 A kill anywhere leaves the store as of one transaction, from where reading goes on.
 """
@@ -12,7 +15,7 @@ A kill anywhere leaves the store as of one transaction, from where reading goes 
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -31,8 +34,7 @@ from stream.settings.client_settings import producer_config
 log = logging.getLogger(__name__)
 
 _WAIT_S = 0.05
-_STEADY_S, _BEHIND_S = 0.1, 5.0  # so long messages may wait for others to be written with them
-_MOST = 50_000
+_MOST = 50_000  # in one transaction
 _BEAT_S = 1.0
 _ARRIVE_S = 30.0
 _YET = 1.0  # a heartbeat of long ago: someone fills the store, and has not caught up yet
@@ -65,25 +67,6 @@ class Sources:
     breaker: Breaker
 
 
-@dataclass(slots=True)
-class _Hand:
-    """Messages that are not written yet, and since when."""
-
-    events: list[Message] = field(default_factory=list)
-    control: list[Message] = field(default_factory=list)
-    since: float = 0.0
-
-    def add(self, events: list[Message], control: list[Message], now: float) -> None:
-        if not (self.events or self.control):
-            self.since = now
-        self.events += events
-        self.control += control
-
-    def due(self, now: float, *, caught_up: bool) -> bool:
-        patience = _STEADY_S if caught_up else _BEHIND_S
-        return bool(self.events or self.control) and (now - self.since >= patience or len(self.events) >= _MOST)
-
-
 class Fill:
     """Moves events from a topic into a store."""
 
@@ -105,20 +88,17 @@ class Fill:
 
         """
         self._read_from()
-        hand, busy, beat = _Hand(), time.monotonic(), 0.0
+        busy, beat = time.monotonic(), 0.0
         while not asked_to_stop():
-            events, now = self._sources.events.take(_WAIT_S), time.monotonic()
-            hand.add(events, self._take_control(), now)
-            busy = now if hand.events or hand.control or not self._at_end() else busy
-            if hand.due(now, caught_up=self._at_end()):
-                self._write(hand)
-                hand = _Hand()
+            events, control = self._sources.events.take(_WAIT_S, _MOST), self._take_control()
+            self._write(events, control)
+            now = time.monotonic()
+            busy = now if events or control or not self._at_end() else busy
             if now - beat >= _BEAT_S:
                 self._beat()
                 beat = now
             if stop_when_idle_s is not None and now - busy > stop_when_idle_s:
                 break
-        self._write(hand)
         self._beat()
 
     def _read_from(self) -> None:
@@ -133,19 +113,20 @@ class Fill:
     def _at_end(self) -> bool:
         return self._sources.events.at_end(range(self._sources.events.partitions))
 
-    def _write(self, hand: _Hand) -> None:
-        if not (hand.events or hand.control):
+    def _write(self, events: list[Message], control: list[Message]) -> None:
+        if not (events or control):
             return
-        read, controls = read_events(hand.events, self._spec.decimal), read_controls(hand.control)
+        read, controls = read_events(events, self._spec.decimal), read_controls(control)
         if read.newer:
             raise CircuitOpenError(_newer(read.newer[0]))
         cleaned = clean(read.table, read.places, self._spec, self._state.kinds)
         refused = [*read.refused, *_refused(read, cleaned.orphans), *controls.refused]
         refused += _refused(read, [(m.partition, m.offset, m.code) for _, m in cleaned.unusable])
-        self._judge(hand.events, refused)
+        self._judge(events, refused)
         if refused:
             self._sources.aside.take(refused)
-        after = msgspec.structs.replace(self._state, positions=self._positions(hand), kinds=cleaned.kinds)
+        positions = self._positions(events, control)
+        after = msgspec.structs.replace(self._state, positions=positions, kinds=cleaned.kinds)
         self._apply(
             Change(
                 before=self._before,
@@ -157,7 +138,7 @@ class Fill:
             ),
             controls,
         )
-        self.written += len(hand.events)
+        self.written += len(events)
 
     def _apply(self, change: Change, controls: Controls) -> None:
         self._store.apply(change)
@@ -178,10 +159,10 @@ class Fill:
             )
         self._breaker = breaker
 
-    def _positions(self, hand: _Hand) -> dict[str, int]:
-        new = {str(m.partition): m.offset + 1 for m in hand.events}
-        if hand.control:
-            new[CONTROL] = hand.control[-1].offset + 1
+    def _positions(self, events: list[Message], control: list[Message]) -> dict[str, int]:
+        new = {str(m.partition): m.offset + 1 for m in events}
+        if control:
+            new[CONTROL] = control[-1].offset + 1
         return {**self._state.positions, **new}
 
     def _beat(self) -> None:

@@ -25,8 +25,12 @@ from recipes.dataset import Dataset
 from scoring.message.from_tables import to_messages
 from scoring.message.message_scorer import MessageScorer
 from scoring.scorer import Scorer
+from serving.breaker import Breaker
+from stream.client.cluster import Admin
 from stream.client.records import Batch, Message
+from stream.client.topic_reader import TopicReader
 from stream.dead_letters import HEADROOM_BYTES
+from stream.history import Aside, Fill, Sources, begin
 from stream.routes import Routes
 from tests.conftest import PROJECT, Credit
 from tests.kafka_broker import KafkaServer, read_topic
@@ -168,6 +172,36 @@ def _erased_and_voided(topics: Topics) -> None:
         assert not len(store.read([name]).customers[0].records)
         assert not visible(store.read(["C7-0000001"]).customers[0], None).notes.unusable
     assert topics.credit("history", "verify", *topics.flags).returncode == 0
+
+
+class Watched(TopicReader):
+    """A reader that compares, whenever more is asked for, what the store holds with what was given before."""
+
+    store: HistoryStore
+    given: dict[str, int]
+
+    def take(self, wait_s: float, *more: int) -> list[Message]:
+        positions = self.store.state().positions
+        assert {p: positions.get(p, 0) for p in self.given} == self.given
+        taken = super().take(wait_s, *more)
+        self.given |= {str(message.partition): message.offset + 1 for message in taken}
+        return taken
+
+
+def test_what_was_read_is_written_before_more_is_asked_for(topics: Topics, dataset: Dataset) -> None:
+    topics.create()
+    given = messages(dataset)[:1_000]
+    topics.publish(*given)
+    connection = {"bootstrap.servers": topics.address}
+    reader = Watched(connection, topics.events, topics.name)
+    aside = Aside(connection, f"dead-{topics.name}", topics.name)
+    with topics.opened() as store:
+        reader.store, reader.given = store, {}
+        start = begin(store, Admin(connection), reader)
+        fill = Fill(store, Sources(events=reader, control=None, aside=aside, begin=start, breaker=Breaker()))
+        fill.run(lambda: fill.written >= len(given))
+    reader.close()
+    assert sum(reader.given.values()) == len(given)
 
 
 def test_topics_that_hold_no_history_are_refused_at_the_start(
