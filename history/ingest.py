@@ -58,22 +58,23 @@ def clean(table: pl.DataFrame, places: Places, spec: Spec, kinds: tuple[str, ...
 
     """
     require_columns(table, EVENTS, EVENT_COLUMNS)
-    names = table.select(identifier(table.schema, EVENTS, "customer_id"))
-    lost = names.select(identifier_code("customer_id", "event_").alias("code")).to_series()
-    known = lost.is_null()
-    own = known.to_numpy()
-    orphans = _orphans(places, lost)
-    if not own.all():
-        table, names, places = table.filter(known), names.filter(known), places.only(own)
-    cells = _read(table, spec)
-    texts = table["kind"].cast(pl.String).str.strip_chars(WHITE_SPACE).fill_null("")
+    kind = pl.col("kind").cast(pl.String).str.strip_chars(WHITE_SPACE).fill_null("")
+    named = table.lazy().select(
+        identifier(table.schema, EVENTS, "customer_id"), kind
+    )  # one query: few events are usual
+    names = named.with_columns(identifier_code("customer_id", "event_").alias("lost")).collect()
+    orphans = _orphans(places, names["lost"])
+    if orphans:
+        known = names["lost"].is_null()
+        table, names, places = table.filter(known), names.filter(known), places.only(known.to_numpy())
+    cells, texts = _read(table, spec), names["kind"]
     codes = _codes(cells, texts)
     usable = (
         np.array([code is None for code in codes.to_list()], dtype=bool) if codes.null_count() < len(codes) else None
     )
     numbers, kinds = _numbered(texts if usable is None else texts.filter(pl.Series(usable)), kinds)
     records = _records(cells, places, numbers, usable)
-    customers = names.to_series()
+    customers = names["customer_id"]
     unusable = [] if usable is None else list(_unusable(table, customers, places, codes))
     if usable is not None:
         customers = customers.filter(pl.Series(usable))
@@ -81,18 +82,26 @@ def clean(table: pl.DataFrame, places: Places, spec: Spec, kinds: tuple[str, ...
 
 
 def _orphans(places: Places, codes: pl.Series) -> list[tuple[int, int, str]]:
+    if codes.null_count() == len(codes):
+        return []
     lost = codes.is_not_null().arg_true().to_list()
     return [(int(places.partitions[i]), int(places.offsets[i]), codes[i]) for i in lost]
 
 
 def _read(table: pl.DataFrame, spec: Spec) -> Mapping[str, Cells]:
+    """Read cells; a `recorded_at` that no event has is left out, since most topics have none."""
     schema = table.schema
-    return event_reader(spec, tuple((name, schema[name]) for name in _CELLS if name in schema)).read(table)
+    names = [name for name in _CELLS if name in schema]
+    if "recorded_at" in names and table["recorded_at"].null_count() == table.height:
+        names.remove("recorded_at")
+    return event_reader(spec, tuple((name, schema[name]) for name in names)).read(table)
 
 
 def _codes(cells: Mapping[str, Cells], kinds: pl.Series) -> pl.Series:
     """Return why each event cannot be used whatever the kinds of the spec are; null where it can."""
-    found = pl.select(pl.when(kinds == "").then(pl.lit("event_kind_missing"))).to_series()
+    found = pl.Series([None], dtype=pl.String).new_from_index(0, len(kinds))
+    if (lacking := kinds == "").any():
+        found = found.zip_with(~lacking, pl.Series(["event_kind_missing"]))
     for name in ("occurred_at", "amount", "recorded_at"):
         if name not in cells or cells[name].values.null_count() == 0:
             continue
@@ -110,10 +119,7 @@ def _numbered(kinds: pl.Series, known: tuple[str, ...]) -> tuple[NDArray[np.uint
         raise SettingsError(
             f"events: more than {MOST_KINDS:,} kinds. A producer writes something else into `kind`; correct it."
         )
-    numbers = (
-        kinds.replace_strict(listed, range(len(listed)), return_dtype=pl.UInt16) if listed else kinds.cast(pl.UInt16)
-    )
-    return numbers.to_numpy(), listed
+    return kinds.cast(pl.Enum(listed)).to_physical().to_numpy().astype(np.uint16), listed
 
 
 def _records(
@@ -123,10 +129,14 @@ def _records(
     records = np.empty(len(kinds), RECORD)
     records["partition"], records["offset"], records["kind"] = places.partitions[chosen], places.offsets[chosen], kinds
     for name in ("occurred_at", "amount"):
-        records[name] = cells[name].values.fill_null(0).to_numpy()[chosen]
-    late = cells["recorded_at"].values.fill_null(NEVER).to_numpy() if "recorded_at" in cells else None
+        records[name] = _numbers(cells[name].values, 0)[chosen]
+    late = _numbers(cells["recorded_at"].values, NEVER) if "recorded_at" in cells else None
     records["recorded_at"] = NEVER if late is None else late[chosen]
     return records
+
+
+def _numbers(values: pl.Series, otherwise: int) -> Int64s:
+    return (values.fill_null(otherwise) if values.null_count() else values).to_numpy()
 
 
 def _unusable(
@@ -145,14 +155,9 @@ def _by_customer(customers: pl.Series, records: Records) -> Iterator[tuple[str, 
     """Group by customer, in the order of arrival."""
     if customers.is_empty():
         return
-    order = _stable_order(customers)
-    names, sorted_records = customers[order], records[order]
-    starts = np.flatnonzero((names != names.shift(1)).fill_null(value=True).to_numpy())
+    frame = customers.alias("customer").to_frame().with_row_index("row").sort("customer", maintain_order=True)
+    names, sorted_records = frame["customer"], records[frame["row"].to_numpy()]
+    starts = np.append(0, np.flatnonzero((names[1:] != names[:-1]).to_numpy()) + 1)
     ends = [*starts[1:].tolist(), len(names)]
     for start, end, name in zip(starts.tolist(), ends, names[starts].to_list(), strict=True):
         yield name, sorted_records[start:end]
-
-
-def _stable_order(customers: pl.Series) -> Int64s:
-    frame = customers.alias("customer").to_frame().with_row_index("row")
-    return frame.sort("customer", maintain_order=True)["row"].to_numpy().astype(np.int64)

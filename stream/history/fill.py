@@ -7,7 +7,7 @@
 5. beat     each second: up to when the store holds all that the topic held then. Doors refuse when that is long ago
 
 While one transaction is written the client reads on, so the next one holds what came meanwhile: a few events where the
-topic is quiet, many where the store is behind. No event waits for others, and no clock decides.
+topic is quiet, many where the store is behind. What was read is written before more is asked for.
 
 A kill anywhere leaves the store as of one transaction, from where reading goes on.
 """
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _WAIT_S = 0.05
 _MOST = 50_000  # in one transaction
+_APART_S = 0.02  # from one transaction to the next, at least: each takes a core some ms, however few events it holds
 _BEAT_S = 1.0
 _ARRIVE_S = 30.0
 _YET = 1.0  # a heartbeat of long ago: someone fills the store, and has not caught up yet
@@ -88,11 +89,11 @@ class Fill:
 
         """
         self._read_from()
-        busy, beat = time.monotonic(), 0.0
+        busy, beat, now = time.monotonic(), 0.0, 0.0
         while not asked_to_stop():
-            events, control = self._sources.events.take(_WAIT_S, _MOST), self._take_control()
+            time.sleep(max(0.0, now + _APART_S - time.monotonic()))
+            events, control, now = self._sources.events.take(_WAIT_S, _MOST), self._take_control(), time.monotonic()
             self._write(events, control)
-            now = time.monotonic()
             busy = now if events or control or not self._at_end() else busy
             if now - beat >= _BEAT_S:
                 self._beat()
