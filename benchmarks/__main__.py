@@ -34,15 +34,16 @@ def run(module: str, *arguments: object, threads: int | None = None) -> dict[str
 def main(size: str, folder: Path, results: Path) -> None:
     """Measure everything and write both files."""
     share = SIZES[size]
+    customers = ("--customers", 400 if size == "hundredth" else 4000)  # of training
     applications = 1_000_000 // share
     folder.mkdir(parents=True, exist_ok=True)
     result = {
         "machine": {"cpu": cpu_family(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()},
         "libraries": library_versions("polars", "numpy", "onnxruntime", "duckdb", "pandas", "xgboost-cpu"),
-        "score": run("score_end_to_end", "--applications", applications, "--folder", folder),
+        "score": run("score_end_to_end", "--applications", applications, "--folder", folder, *customers),
         "stages": run("stages", folder / f"lender-{applications}", folder / "model" / "bundle", threads=1),
         "rfm": run("rfm_speed", "--events", 20_000_000 // share, "--applications", 500_000 // share, threads=1),
-        "onnx": run("onnx_speed"),
+        "onnx": run("onnx_speed", "--rows", min(100_000, 1_000_000 // share), *customers),
         "draft": run("draft_speed", applications, _DRAFTED_COLUMNS),
     }
     results.mkdir(exist_ok=True)

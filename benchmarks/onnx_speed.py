@@ -1,6 +1,6 @@
 """The exported graph against XGBoost itself: the same model and rows, one thread each, outputs checked equal.
 
-python -m benchmarks.onnx_speed [--rows 100000]
+python -m benchmarks.onnx_speed [--rows 100000] [--customers 4000]
 """
 
 import argparse
@@ -22,9 +22,9 @@ from training.fit.fit import OrdinalXgboost
 from training.run import train
 
 
-def main(rows: int) -> dict[str, float]:
+def main(rows: int, customers: int) -> dict[str, float]:
     """Time bulk and single rows; probabilities must agree within 1e-6."""
-    dataset = synthetic(4000, seed=7)
+    dataset = synthetic(customers, seed=7)
     spec = parse_spec(dataset.spec_text)
     trained = train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
     if not isinstance(trained.model, OrdinalXgboost):
@@ -82,4 +82,6 @@ def _mean(run: Callable[[], object], times: int = 2000) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
-    print(json.dumps(main(parser.parse_args().rows), indent=2))  # noqa: T201
+    parser.add_argument("--customers", type=int, default=4000, help="of training")
+    options = parser.parse_args()
+    print(json.dumps(main(options.rows, options.customers), indent=2))  # noqa: T201

@@ -80,11 +80,11 @@ def _resident(process: psutil.Process) -> int:
     return total
 
 
-def make_model(folder: Path) -> Path:
-    """Train a small lender's model; leave it as a bundle for the product, and as XGBoost and JSON for the script."""
+def make_model(folder: Path, customers: int = 4000) -> Path:
+    """Train the model of a lender; leave it as a bundle for the product, and as XGBoost and JSON for the script."""
     made = folder / "model"
     if not (made / "policy.json").exists():
-        dataset = synthetic(4000, seed=7)
+        dataset = synthetic(customers, seed=7)
         spec = parse_spec(dataset.spec_text)
         trained = train(TrainingData(dataset.applications, dataset.events, dataset.labels), spec)
         bundle = export(trained, made / "bundles")
@@ -133,9 +133,9 @@ def as_csv(lender: Path) -> None:
             pl.scan_parquet(lender / f"{name}.parquet").sink_csv(lender / f"{name}.csv", datetime_format=form)
 
 
-def main(applications: int, folder: Path) -> dict[str, Any]:
+def main(applications: int, folder: Path, customers: int) -> dict[str, Any]:
     """Measure and return all figures."""
-    model, whole = make_model(folder), make_lender(folder, applications)
+    model, whole = make_model(folder, customers), make_lender(folder, applications)
     tenth = make_lender(folder, applications // 10)
     script = measured([sys.executable, "-m", "benchmarks.score_pandas", str(whole), str(model)])
     product, facts = score(whole, model)
@@ -168,5 +168,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--applications", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/credit-bench"))  # noqa: S108 - a default to change
+    parser.add_argument("--customers", type=int, default=4000, help="of training")
     options = parser.parse_args()
-    print(json.dumps(main(options.applications, options.folder), indent=2))  # noqa: T201
+    print(json.dumps(main(options.applications, options.folder, options.customers), indent=2))  # noqa: T201

@@ -18,9 +18,11 @@ from scoring.scorer import Scorer
 from tests.conftest import PROJECT, Credit
 from tests.receipt_parts import encoded, rest_receipts
 from tests.rest_door import FRAMEWORKS, running
+from tests.sizes import size
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
+ROUNDS = size(gate=2, whole=8)  # of the applications of the data set, some 1,400
 
 
 @pytest.fixture(scope="module")
@@ -144,18 +146,18 @@ def test_a_full_disk_refuses_and_acknowledges_nothing_and_the_door_comes_back(
     )
 
 
-def test_ten_thousand_decisions_replay_to_the_bit(
+def test_thousands_of_decisions_replay_to_the_bit(
     scorer: Scorer, dataset: Dataset, credit: Credit, tmp_path: Path
 ) -> None:
     log, bundle = tmp_path / "log", scorer.bundle.path
     bodies = [m.body for m in to_messages(dataset.applications, dataset.events, scorer.bundle.spec)]
     answered = 0
     with running(bundle, tmp_path / "door", "fastapi", "--log", log) as door:
-        for start in range(0, 8 * len(bodies), 1000):
+        for start in range(0, ROUNDS * len(bodies), 1000):
             batch = [bodies[i % len(bodies)] for i in range(start, start + 1000)]
             answer = door.score(b"[" + b",".join(batch) + b"]", "/v1/score/batch")
             answered += sum("decision" in one for one in answer.json)
-    assert answered > 10_000
+    assert answered > 1_250 * ROUNDS
     done = credit("replay", log, "--bundles", bundle.parent, "--json")
     said = json.loads(done.stdout)
     assert (done.returncode, said["different"]) == (0, 0), done.stdout[:2000]
