@@ -10,14 +10,25 @@ import pytest
 # Files of more than half a minute, so that two workers begin with them and end together. Those that load the machine
 # with servers stand between those that compute: workers take them in turn, so that seldom two of the former meet.
 FIRST = (
-    *("test_stream_kills", "test_spark", "test_readme", "test_cli", "test_adopted", "test_own_data"),
-    *("test_few_defaults", "test_rest_challengers", "test_delta_tables", "test_object_stores", "test_why_changed"),
-    *("test_stream_cluster", "test_hostile", "test_monitor_command", "test_monitor_luck", "test_rest_fuzz"),
-    *("test_monitor_estimate", "test_stream_receipts", "test_own_model", "test_training", "test_stream_faults"),
-    *("test_tuning", "test_rest_log_kills", "test_directions", "test_stream_chaos", "test_policy", "test_real_data"),
-    *("test_stream_forgotten", "test_monitor_kaggle", "test_stream_service", "test_linear_start", "test_stream_link"),
-    *("test_against_plain", "test_stream_forged", "test_draft_generated", "test_stream_position", "test_export"),
-    *("test_rest_log", "test_reason_words", "test_stream_rewound", "test_history_stores", "test_prometheus"),
+    *("test_spark", "test_readme", "test_stream_kills", "test_real_data", "test_stream_faults", "test_hostile"),
+    *(
+        "test_cli",
+        "test_monitor_kaggle",
+        "test_stream_start",
+        "test_adopted",
+        "test_stream_receipts",
+        "test_few_defaults",
+    ),
+    *("test_history_kills", "test_batch_receipts", "test_monitor_command", "test_verify", "test_rest_fuzz"),
+    *("test_monitor_estimate", "test_stream_broker", "test_tuning", "test_stream_forgotten", "test_benchmarks"),
+    *("test_stream_rights", "test_own_data", "test_rest_attacks", "test_strangers_cases", "test_rest_process"),
+    *("test_monitoring", "test_stream_forged", "test_every_kind", "test_stream_cli", "test_directions"),
+    *("test_rest_change", "test_own_model", "test_stream_link", "test_training", "test_history_topic"),
+    *("test_monitor_luck", "test_stream_service", "test_export", "test_stream_far", "test_linear_start"),
+    *("test_stream_chaos", "test_against_plain", "test_publish_failover", "test_draft_generated", "test_delta_tables"),
+    *("test_why_changed", "test_rest_challengers", "test_policy", "test_rest_log_kills", "test_reason_words"),
+    *("test_object_stores", "test_stream_position", "test_rest_log", "test_stream_rewound", "test_history_stores"),
+    *("test_log_mixed", "test_prometheus"),
 )
 # What a fixture brings up, its test needs.
 NEEDS = {
