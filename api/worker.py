@@ -38,8 +38,8 @@ from scoring.message import (
     example_application,
 )
 from scoring.scorer import Scorer
-from serving.bundle_watch import BundleWatch
-from serving.challengers import Challenger, Keep, LiveChallengers, open_challengers
+from serving.bundle_watch import BundleWatch, Watches
+from serving.challengers import Challenger, Followed, Keep, LiveChallengers
 from serving.fair_queue import Answered, Deciding
 from serving.json_log import JsonLog, redirect_library_logs
 from serving.keys import KeyFile
@@ -77,8 +77,8 @@ def run_worker(settings: Settings, listener: socket.socket, log: JsonLog, on_rea
     log.write("stopped")
 
 
-def make_service(settings: Settings, log: JsonLog) -> tuple[Service, BundleWatch]:
-    """Load the bundle and put the door together, with what follows the link to its bundle, which is not started yet.
+def make_service(settings: Settings, log: JsonLog) -> tuple[Service, Watches]:
+    """Load the bundle and put the door together, with what follows the links to bundles, which is not started yet.
 
     Raises:
         BundleError: the bundle does not verify, or a golden row comes out differently.
@@ -91,23 +91,23 @@ def make_service(settings: Settings, log: JsonLog) -> tuple[Service, BundleWatch
     watch = Watch(log, RestMetrics(live))
     recorder = _recorder(settings, scorer, watch)
     gate = Gate(open_keys(settings), settings.rate_limit, time.monotonic)
-    challengers = _challengers(settings, scorer, watch)
-    in_service = _InService(settings, watch, (recorder, challengers), scorer)
+    beside = _challengers(settings, scorer, watch)
+    in_service = _InService(settings, watch, recorder, beside)
     service = Service(in_service.scoring(scorer, live), recorder, gate, settings, watch)
-    if challengers is not None:
-        service.at_end = challengers.close
+    if in_service.challengers is not None:
+        service.at_end = in_service.challengers.close
     follow = partial(in_service.change, service)
-    return service, BundleWatch(settings.bundle, scorer.bundle.path, follow, watch)
+    return service, Watches(BundleWatch(settings.bundle, scorer.bundle.path, follow, watch), *beside.watches)
 
 
 class _InService:
     """Makes of each bundle what the door serves."""
 
-    def __init__(
-        self, settings: Settings, watch: Watch, told: tuple[Recorder | None, LiveChallengers | None], scorer: Scorer
-    ) -> None:
-        self._settings, self._watch, self._scorer = settings, watch, scorer
-        self._recorder, self._challengers = told
+    def __init__(self, settings: Settings, watch: Watch, recorder: Recorder | None, beside: Followed) -> None:
+        self._settings, self._watch, self._recorder, self._beside = settings, watch, recorder, beside
+        self.challengers = (
+            LiveChallengers(beside, settings.challenger_share, watch.metrics, watch.log) if beside.watches else None
+        )
         self._histories = _histories(settings, watch)
 
     def change(self, service: Service, folder: Path) -> None:
@@ -119,13 +119,13 @@ class _InService:
 
         """
         scorer = open_trusted(folder, self._settings.trust, datetime.now(UTC))
-        check_same_contract(self._scorer.bundle.spec, scorer.bundle.spec)
+        check_same_contract(self._beside.champion.bundle.spec, scorer.bundle.spec)
         _check_pii_key(self._settings, scorer)
         live = _live(self._settings, scorer, self._watch.log)
         scoring = self.scoring(scorer, live)
         self._watch.metrics.change(live)
         service.change(scoring)
-        self._scorer = scorer
+        self._beside.champion = scorer
         note_served(scorer.bundle.path)
         self._watch.bundle_changed(scorer.bundle.bundle_id)
 
@@ -140,7 +140,7 @@ class _InService:
 
     def _keep(self, scorer: Scorer) -> Keep | None:
         """Return what keeps the receipts of a bundle's decisions, then offers those decisions to challengers."""
-        recorder, challengers = self._recorder, self._challengers
+        recorder, challengers = self._recorder, self.challengers
         keep = None if recorder is None else partial(recorder.keep, made_by=_maker(scorer))
         if challengers is None:
             return keep
@@ -166,8 +166,8 @@ class _Aside:
         pass
 
 
-def _challengers(settings: Settings, champion: Scorer, watch: Watch) -> LiveChallengers | None:
-    """Open the challengers; those that cannot stand beside the champion are left out and said."""
+def _challengers(settings: Settings, champion: Scorer, watch: Watch) -> Followed:
+    """Open the challengers beside the champion."""
 
     def made(scorer: Scorer) -> Challenger:
         if settings.log is None:
@@ -177,11 +177,10 @@ def _challengers(settings: Settings, champion: Scorer, watch: Watch) -> LiveChal
         recorder = Recorder(REST.name, outbox, settings.seal_seconds, time.time, _Aside(watch.log))
         return Challenger(scorer, recorder.keep, recorder.close)
 
-    now = datetime.now(UTC)
-    found = open_challengers(
-        settings.challenger, champion, lambda path: open_trusted(path, settings.trust, now), made, watch.log
-    )
-    return LiveChallengers(found, settings.challenger_share, watch.metrics, watch.log) if found else None
+    def opened(folder: Path) -> Scorer:
+        return open_trusted(folder, settings.trust, datetime.now(UTC))
+
+    return Followed(settings.challenger, champion, opened, made, watch.log)
 
 
 def _maker(scorer: Scorer) -> Maker:

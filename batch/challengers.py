@@ -26,8 +26,8 @@ from batch.windows import by_window, in_order, without
 from features.errors import CreditError, DeliveryError
 from features.matrix import FeatureTable
 from features.rejects import APPLICATIONS, rejects_frame
+from scoring.challengers import sampled
 from scoring.decisions import as_frame, decision_schema, flat_reasons
-from scoring.sample import sampled
 from scoring.scorer import Scorer
 from storage.durable import Replacement
 from storage.room import Room

@@ -2,6 +2,7 @@
 
 __all__ = [
     "bundle",
+    "challengers",
     "decisions",
     "doors",
     "evaluate_files",
@@ -14,6 +15,5 @@ __all__ = [
     "model",
     "policy",
     "reasons",
-    "sample",
     "scorer",
 ]

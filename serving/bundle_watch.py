@@ -15,7 +15,7 @@ from typing import Protocol
 
 from features.errors import CreditError
 
-__all__ = ["BundleWatch"]
+__all__ = ["BundleWatch", "Watches"]
 
 LOOK_S = 0.5
 _AGAIN_S = 30.0
@@ -34,8 +34,8 @@ class Told(Protocol):
 class BundleWatch:
     """Looks in a thread of its own. `change` gets the folder of a bundle, and raises where it must not be served."""
 
-    def __init__(self, link: Path, served: Path, change: Callable[[Path], None], told: Told) -> None:
-        """Take the link and the folder that is served now. Not started yet."""
+    def __init__(self, link: Path, served: Path | None, change: Callable[[Path], None], told: Told) -> None:
+        """Take the link and the folder that is served now; None: none yet. Not started yet."""
         self._link, self._served, self._change, self._told = link, served, change, told
         self._refused: Path | None = None
         self._why, self._again = "", 0.0
@@ -61,12 +61,16 @@ class BundleWatch:
 
     def _follow(self) -> None:
         while not self._ended:
-            try:
-                self._look()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the door serves on
-                self._refuse(f"{type(error).__name__} while {self._link} was followed; the door's bundle stays")
+            self.look()
             self._asked.wait(LOOK_S)
             self._asked.clear()
+
+    def look(self) -> None:
+        """Look once, in the caller's thread; only before it was started."""
+        try:
+            self._look()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the door serves on
+            self._refuse(f"{type(error).__name__} while {self._link} was followed; the door's bundle stays")
 
     def _look(self) -> None:
         found = self._link.resolve()
@@ -92,3 +96,26 @@ class BundleWatch:
         if why != self._why:
             self._why = why
             self._told.bundle_refused(why)
+
+
+class Watches:
+    """Those of one door, started and ended together."""
+
+    def __init__(self, *watches: BundleWatch) -> None:
+        """Take them; not started yet."""
+        self._watches = watches
+
+    def start(self) -> None:
+        """Begin to look."""
+        for watch in self._watches:
+            watch.start()
+
+    def look_now(self) -> None:
+        """Look at once, also at what was refused. May be called by a handler of signals."""
+        for watch in self._watches:
+            watch.look_now()
+
+    def stop(self) -> None:
+        """End looking; a bundle that is being loaded is waited for."""
+        for watch in self._watches:
+            watch.stop()

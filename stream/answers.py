@@ -9,6 +9,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from monitoring.live import Live
 from scoring.message import Answer, Refusal
+from serving.challengers import Shadows
 from stream.client.records import Message
 from stream.history.histories import Before
 
@@ -18,14 +19,15 @@ log = logging.getLogger(__name__)
 
 AnswerMessages = Callable[[Sequence[bytes]], list[Answer]]
 Body = Callable[[bytes], bytes]
+Challenge = Callable[[Sequence[bytes], Sequence[Answer], float], list[Shadows]]  # given what took so many seconds
 
 
 @dataclass(frozen=True, slots=True)
 class InService:
     """What belongs to one bundle: what answers messages by it, and what watches its decisions.
 
-    `history` decides messages again on what was seen once, `behind` tells whether the history store is behind; None:
-    there is none.
+    `history` decides messages again on what was seen once, `behind` tells whether the history store is behind,
+    `challenge` has challengers decide as well; None: there is none.
     """
 
     bundle_id: str
@@ -33,6 +35,7 @@ class InService:
     live: Live | None = None
     history: Before | None = None
     behind: Callable[[], bool] | None = None
+    challenge: Challenge | None = None
 
 
 TOMBSTONE = Answer(refusal=Refusal.of("message_tombstone"))

@@ -23,8 +23,10 @@ The delivery contract, in the order of the code:
             code 4.
 8. change   Where the link to the bundle leads to another one, the next batch is decided by that. The batch in hand is
             final by then, or is read again and decided whole by the new one.
-9. watch    A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
-10. stop    Asked to end, the worker settles the batch in hand, then leaves the group.
+9. compare  Challengers decide behind line 4, within a bound. Their receipts go into the same transaction, and settle
+            nothing: they bear no claim. So they are there where the decision's own receipt is, once, or left out.
+10. watch   A step that passes its deadline ends the process (exit code 5); starting again is safe by the lines above.
+11. stop    Asked to end, the worker settles the batch in hand, then leaves the group.
 
 At least once (for brokers without transactions): lines 5 and 6 write the records, wait until all have arrived and then
 commit the offsets; a crash in between repeats records, which carry the same `decision_id`.
@@ -38,8 +40,9 @@ from dataclasses import dataclass, replace
 from monitoring.live import StreamMetrics
 from scoring.message import Answer
 from serving.breaker import Breaker
+from serving.challengers import Shadows
 from serving.watchdog import Watchdog
-from stream.answers import AnswerMessages, InService, answer_all
+from stream.answers import AnswerMessages, Challenge, InService, answer_all
 from stream.client.errors import CircuitOpenError
 from stream.client.patience import Clock
 from stream.client.records import Batch, Message
@@ -73,6 +76,7 @@ class Worker:
     unassigned: Unassigned
     redecided: Redecided | None = None
     another: Callable[[], InService | None] = lambda: None
+    challenge: Challenge | None = None
     settled: int = 0
 
     def run(self, asked_to_stop: Callable[[], bool], stop_when_idle_s: float | None = None) -> None:
@@ -104,7 +108,7 @@ class Worker:
         bundle = self.another()
         if bundle is None:
             return
-        self.answer = bundle.answer
+        self.answer, self.challenge = bundle.answer, bundle.challenge
         if self.redecided is not None and bundle.history is not None:
             self.redecided = replace(self.redecided, history=bundle.history)
         self.routes = replace(self.routes, bundle_id=bundle.bundle_id)
@@ -129,17 +133,31 @@ class Worker:
         breaker = self.breaker.after([a.refusal is not None for a in answers])
         if breaker is None:
             raise CircuitOpenError(_open_circuit(messages, answers, self.breaker))
-        records = self.routes.records(batch, answers, self.now())
+        now = self.now()
+        records = self.routes.records(batch, answers, now)
+        receipts = sum(record.topic == self.routes.receipts for record in records)
+        shadows = self._shadows(messages, answers, scored - began)
+        records += self.routes.shadows(batch, shadows, now)
+        ready = self.clock()
         self.watchdog.alive(WRITE)
         if self.delivery.deliver(records, batch.offsets, batch.membership):
             self.breaker = breaker
             self.settled += len(messages)
-            self.metrics.batch(answers, scored - began, self.clock() - scored)
-            self.metrics.receipts(sum(record.topic == self.routes.receipts for record in records))
+            self.metrics.batch(answers, scored - began, self.clock() - ready)
+            self.metrics.receipts(receipts)
             self.metrics.refused(breaker.refused_share)
+            for one in shadows:
+                for outcome, count in one.counts.items():
+                    self.metrics.challenged(one.bundle_id, outcome, count)
         else:
             self.metrics.aborted()
         self.pace.took(len(messages), self.clock() - began)
+
+    def _shadows(self, messages: Sequence[Message], answers: Sequence[Answer], spent_s: float) -> list[Shadows]:
+        """Return what challengers decide beside the batch."""
+        if self.challenge is None:
+            return []
+        return self.challenge([self.routes.body(m.value or b"") for m in messages], answers, spent_s)
 
 
 def _open_circuit(messages: Sequence[Message], answers: Sequence[Answer], breaker: Breaker) -> str:

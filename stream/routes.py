@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from features.carried_headers import MOST_BYTES, MOST_NAMES, text_of
 from features.errors import BundleError
+from receipts.frame import KIND, SHADOW
 from receipts.lines import is_receipt_of, line_head, line_source, receipt_parts
 from scoring.message import Answer
+from serving.challengers import Shadows
 from stream.answers import Body, plain
 from stream.client.records import Batch, Headers, Message, Record
 from stream.dead_letters import dead_letter
@@ -58,6 +60,28 @@ class Routes:
         lacking = ((m, a, r) for m, a, r in decided if not half or half.get(m.place) != self.receipts)
         return records + [self._receipt(m, a, r, head) for m, a, r in lacking]
 
+    def shadows(self, batch: Batch, made: Sequence[Shadows], now: float) -> list[Record]:
+        """Return the receipts of challengers, which lie beside those of the decisions and settle nothing.
+
+        Where a decision's own receipt is there already, so are they.
+        """
+        if not self.receipts or not made:
+            return []
+        head = line_head("stream", now, shadow=True)
+        there = {place for place, half in batch.halves.items() if half.topic == self.receipts}
+        return [
+            self._shadow(batch.messages[at], answer, head)
+            for one in made
+            for at, answer in one.answers.items()
+            if answer.decision is not None and batch.messages[at].place not in there
+        ]
+
+    def _shadow(self, message: Message, answer: Answer, head: bytes) -> Record:
+        carried = self._carried(message)
+        headers = ((KIND, SHADOW.encode()), ("bundle_id", answer.bundle_id.encode()), *carried)
+        parts = self._parts(message, answer, head, carried)
+        return Record(self.receipts, message.partition, message.key, None, headers, parts)
+
     def _agreed(self, made: Sequence[Made], halves: Mapping[tuple[int, int], Message]) -> dict[tuple[int, int], str]:
         """Return in which topic the half of a message is, after a look that it holds the decision made now."""
         for message, answer, _ in made:
@@ -73,16 +97,15 @@ class Routes:
         return {place: half.topic for place, half in halves.items()}
 
     def _receipt(self, message: Message, answer: Answer, decision: Record, head: Sequence[bytes]) -> Record:
-        where = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
-        headers = {name: text_of(value or b"") for name, value in self._carried(message)}
-        parts = receipt_parts(
-            head[bool(headers) or answer.history is not None],
-            line_source(where, headers),
-            self.body(message.value or b""),
-            answer,
-        )
+        carried = self._carried(message)
+        parts = self._parts(message, answer, head[bool(carried) or answer.history is not None], carried)
         kept = [header for header in decision.headers if header[0] != _PROOF]
         return self._proving(message, Record(self.receipts, message.partition, message.key, None, kept, parts))
+
+    def _parts(self, message: Message, answer: Answer, head: bytes, carried: Headers) -> Sequence[bytes]:
+        where = f'{{"topic":"{message.topic}","partition":{message.partition},"offset":{message.offset}}}'.encode()
+        headers = {name: text_of(value or b"") for name, value in carried}
+        return receipt_parts(head, line_source(where, headers), self.body(message.value or b""), answer)
 
     def _carried(self, message: Message) -> Headers:
         """Return the headers that go with an application, so many and so large at most; the others do not."""

@@ -14,7 +14,7 @@ from scoring.message import unframed
 from serving.breaker import Breaker
 from serving.health_port import HealthServer
 from serving.watchdog import LEAVE_S, Watchdog
-from stream.answers import AnswerMessages, InService, plain
+from stream.answers import AnswerMessages, Challenge, InService, plain
 from stream.client.cluster import Admin
 from stream.client.errors import ProtocolRefusedError
 from stream.client.patience import Patience, Times
@@ -57,6 +57,7 @@ class Control:
     consumer: GroupConsumer | None = field(default=None, repr=False)
     history: Before | None = None
     behind: Callable[[], bool] | None = None
+    challenge: Challenge | None = field(default=None, repr=False)
     left: bool = False
     _next: deque[InService] = field(default_factory=lambda: deque(maxlen=1), repr=False)
 
@@ -180,6 +181,7 @@ def _worker(brokers: "_Brokers", name: str, answer: AnswerMessages, bundle_id: s
         unassigned=Unassigned(s.input, s.group),
         redecided=Redecided(control.history, earlier.receipts) if control.history and earlier else None,
         another=control.another,
+        challenge=control.challenge,
     )
 
 

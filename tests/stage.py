@@ -62,10 +62,18 @@ class Stage:
         source, output, dead = self.topics
         values = {"brokers": self.address, "input": source, "output": output, "dead-letters": dead, "group": self.name}
         values |= {name.replace("_", "-"): str(value) for name, value in flags.items()}
-        command = [sys.executable, "-m", "tests.copy_worker", *(f"--{k}={v}" for k, v in values.items())]
+        return self._start("tests.copy_worker", *(f"--{k}={v}" for k, v in values.items()))
+
+    def door(self, *flags: str) -> Running:
+        """Start `credit stream run`."""
+        return self._start("cli.main", "stream", "run", *flags)
+
+    def _start(self, module: str, *arguments: str) -> Running:
         environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(self.folder)}
         with (self.folder / f"worker-{len(self.workers)}.log").open("w") as said:
-            process = subprocess.Popen(command, stderr=said, env=environment, cwd=PROJECT)
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], stderr=said, env=environment, cwd=PROJECT
+            )
         self.workers.append(Running(process, Path(said.name)))
         return self.workers[-1]
 

@@ -1,7 +1,7 @@
 """`credit score`: the nightly batch."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +27,8 @@ from cli.options import (
     csv_dialect,
 )
 from cli.places import bundle_here
-from features.errors import BundleError, SettingsError
+from features.errors import CreditError
+from scoring.challengers import check_beside
 from scoring.scorer import Scorer
 from storage.remote.addresses import spelled
 
@@ -101,20 +102,17 @@ def score(  # noqa: PLR0917 - typer takes options by name
     _say_run(manifest, job)
 
 
-def _challengers(paths: Sequence[Path], champion: Scorer, trust: Path | None, threads: int) -> Iterator[Scorer]:
-    """Open those that verify; one that does not is left out, so that the night does not depend on it."""
-    seen = {champion.bundle.bundle_id}
+def _challengers(paths: Sequence[Path], champion: Scorer, trust: Path | None, threads: int) -> list[Scorer]:
+    """Open those that can stand beside the champion; the others are left out: the night does not depend on them."""
+    found: list[Scorer] = []
     for path in paths:
         try:
             scorer = open_scorer(bundle_here(path), trust, threads)
-        except (BundleError, SettingsError) as error:
+            check_beside(scorer, champion, found)
+            found.append(scorer)
+        except (CreditError, OSError) as error:
             warn(f"challenger {spelled(path)} is left out: {error}")
-            continue
-        if scorer.bundle.bundle_id in seen:
-            warn(f"challenger {path} is left out: its bundle decides already.")
-        else:
-            seen.add(scorer.bundle.bundle_id)
-            yield scorer
+    return found
 
 
 def _log_settings(log: Path, receipts: ReceiptContent, pii_key: Path | None) -> LogSettings:

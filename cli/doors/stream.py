@@ -39,9 +39,8 @@ def run(settings: StreamSettings) -> None:
     _on_signal(control.stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to look with
     bundles = Bundles(settings, control, lambda folder: open_scorer(folder, settings.trust))
-    watch = bundles.watch()
-    watch.start()
-    signal.signal(signal.SIGHUP, lambda *_: watch.look_now())
+    bundles.watches.start()
+    signal.signal(signal.SIGHUP, lambda *_: bundles.watches.look_now())
     run_worker(settings, bundles.first.answer, bundles.first.bundle_id, control)
 
 

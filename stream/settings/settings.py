@@ -115,6 +115,17 @@ class StreamSettings(TopicSettings):
     trust: Path | None = Field(
         None, description="Keys, .toml or a folder of them: only a bundle that one of them signed decides."
     )
+    challenger: Annotated[list[Path], NoDecode, BeforeValidator(listed)] = Field(
+        default=[], description="Other bundles, with commas, which decide the same applications without effect."
+    )
+    challenger_share: float = Field(1.0, ge=0, le=1, description="For this share of the customers.")
+    challenger_wait_ms: float = Field(
+        50,
+        ge=0,
+        le=10_000,
+        description="A batch waits for challengers, all together, for as long as it was scored and this; what is "
+        "not there by then is left out and counted.",
+    )
     instance: str = Field(
         "",
         description="Stable name of this host among the group's hosts; empty: the host's own name. Several workers of "

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -14,7 +12,6 @@ import pytest
 from recipes.dataset import Dataset
 from stream.dead_letters import HEADROOM_BYTES
 from tests.account import one_receipt_each, source
-from tests.conftest import PROJECT
 from tests.kafka_broker import KafkaServer, Seen, read_topic
 from tests.stage import INPUT_LIMIT, Running, Stage
 from tests.two_bundles import TwoBundles
@@ -46,13 +43,7 @@ class Doors:
             "health-port": self.ports[-1],
             "instance": f"w{len(self.ports)}",
         }
-        command = [sys.executable, "-m", "cli.main", "stream", "run", *(f"--{k}={v}" for k, v in flags.items())]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(self.stage.folder)}
-        log = self.stage.folder / f"door-{len(self.ports)}.log"
-        with log.open("w") as said:
-            process = subprocess.Popen(command, stderr=said, env=environment, cwd=PROJECT)
-        self.stage.workers.append(Running(process, log))
-        return self.stage.workers[-1]
+        return self.stage.door(*(f"--{name}={value}" for name, value in flags.items()))
 
     def metrics(self, number: int) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[number]}/metrics") as answer:

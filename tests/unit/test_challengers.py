@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from batch import BatchJob, challengers, run_batch
-from scoring.sample import sampled
+from scoring.challengers import sampled
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from tests.variants import variant

@@ -13,8 +13,7 @@ from features.errors import DeliveryError
 from scoring.message import MessageScorer
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
-from serving import challengers
-from serving.challengers import Challenger, LiveChallengers
+from serving.challengers import Challenger, LiveChallengers, behind, beside
 from serving.fair_queue import Answered
 from tests.receipt_parts import encoded
 from tests.waiting import wait_until
@@ -53,10 +52,10 @@ def test_receipts_are_of_what_was_decided_in_its_place(
 ) -> None:
     kept: list[Answered] = []
     one, told = Challenger(other, kept.extend), Told()
-    beside = LiveChallengers([one], 1.0, told, told)
-    beside.offer([request_of_three], scorer)
+    live = LiveChallengers(lambda: [one], 1.0, told, told)
+    live.offer([request_of_three], scorer)
     assert wait_until(lambda: sum(told.of(one).values()) == 2)
-    beside.close()
+    live.close()
     (answers,) = [request.answers for request in kept]
     assert [answer.decision is not None for answer in answers] == [True, False, True]
     alone = MessageScorer(other).answer(list(request_of_three.messages))
@@ -81,13 +80,13 @@ def test_one_that_fails_is_counted_and_the_others_go_on(
 
     told, good, full, broken = Told(), Challenger(other), Challenger(other, unkept), Broken(other)
     monkeypatch.setattr(Challenger, "bundle_id", property(lambda self: f"{self.keep}"))
-    beside = LiveChallengers([broken, full, good], 1.0, told, told)
+    live = LiveChallengers(lambda: [broken, full, good], 1.0, told, told)
     for _ in range(3):
-        beside.offer([request_of_three], scorer)
+        live.offer([request_of_three], scorer)
     assert wait_until(lambda: told.of(broken) == told.of(full) == {"failed": 6})
     assert wait_until(lambda: sum(told.of(good).values()) == 6)
     assert "failed" not in told.of(good)
-    beside.close()
+    live.close()
     assert {one["message"] for one in told.said} == {"ZeroDivisionError", "the disk is full"}
     assert len(told.said) == 2, "each reason is said once"
 
@@ -103,20 +102,20 @@ def test_what_there_is_no_room_for_is_dropped_and_nobody_waits(
             go.wait()
             return super().decide(*arguments)
 
-    monkeypatch.setattr(challengers, "MOST_WAITING", 6)
+    monkeypatch.setattr(behind, "MOST_WAITING", 6)
     one, told = Slow(other), Told()
-    beside = LiveChallengers([one], 1.0, told, told)
-    beside.offer([request_of_three], scorer)
+    live = LiveChallengers(lambda: [one], 1.0, told, told)
+    live.offer([request_of_three], scorer)
     assert going.wait(60)
     began = time.monotonic()
     for _ in range(100):
-        beside.offer([request_of_three], scorer)
+        live.offer([request_of_three], scorer)
     assert time.monotonic() - began < 30, "the one that decides stands still; who offers does not wait for it"
     assert told.of(one) == {"dropped": 2 * 97}
     go.set()
     assert wait_until(lambda: sum(told.of(one).values()) == 202)
-    beside.close()
-    beside.offer([request_of_three], scorer)
+    live.close()
+    live.offer([request_of_three], scorer)
     assert told.of(one)["dropped"] == 2 * 98, "after the end nothing is taken"
 
 
@@ -127,18 +126,18 @@ def test_who_offers_is_never_told_of_a_fault(
         raise ZeroDivisionError
 
     one, told = Challenger(other), Told()
-    beside = LiveChallengers([one], 0.5, told, told)
-    monkeypatch.setattr(challengers, "sampled", fail)
-    beside.offer([request_of_three], scorer)
+    live = LiveChallengers(lambda: [one], 0.5, told, told)
+    monkeypatch.setattr(beside, "sampled", fail)
+    live.offer([request_of_three], scorer)
     assert told.of(one) == {"failed": 3}
-    beside.close()
+    live.close()
 
 
 def test_the_champion_is_no_challenger_of_itself(scorer: Scorer, other: Scorer, request_of_three: Answered) -> None:
     told, one = Told(), Challenger(other)
-    beside = LiveChallengers([one], 1.0, told, told)
-    beside.offer([request_of_three], other)  # it was promoted
-    beside.offer([request_of_three], scorer)
+    live = LiveChallengers(lambda: [one], 1.0, told, told)
+    live.offer([request_of_three], other)  # it was promoted
+    live.offer([request_of_three], scorer)
     assert wait_until(lambda: sum(told.of(one).values()) == 2)
-    beside.close()
+    live.close()
     assert sum(told.of(one).values()) == 2

@@ -1,4 +1,4 @@
-"""What other bundles would have decided, beside a live door: behind its answers, within a budget, never in its way.
+"""Challengers behind the answers of a door.
 
 1. offer    the door hands over what it has decided, once its own receipts are kept; that never waits and never fails
 2. bound    where too many applications wait already, those that come are dropped and counted; and the thread rests for
@@ -12,19 +12,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-import msgspec
-
-from features.errors import BundleError, CreditError
-from scoring.message import Answer, MessageScorer, Refusal, completed
-from scoring.sample import sampled
+from scoring.message import Answer, Refusal
 from scoring.scorer import Scorer
+from serving.challengers.beside import FAULTS, Challenger, Says, SaysOnce, outcomes, sample
 from serving.fair_queue import Answered
-
-__all__ = ["Challenger", "Keep", "LiveChallengers", "open_challengers"]
 
 MOST_WAITING = 4096  # applications, and then one more request
 PIECE = 64  # applications that are decided together
@@ -32,47 +26,12 @@ GATHER_S = 0.05  # for them to come
 _END_S = 2.0  # for what waits at the end
 _PASSED_OVER = Answer(refusal=Refusal(code="", pointer="", expected=""))
 
-Keep = Callable[[Sequence[Answered]], None]
-
 
 class CountsChallengers(Protocol):
     """What counts what became of applications: the metrics of a door."""
 
     def challenged(self, bundle_id: str, outcome: str, count: int) -> None:
         """Count applications: decided (as the champion), changed, refused, dropped or failed."""
-
-
-class Says(Protocol):
-    """What a failure is said to."""
-
-    def write(self, event: str, **fields: object) -> None:
-        """Write one event."""
-
-
-@dataclass(slots=True)
-class Challenger:
-    """One bundle beside that in service. `keep` None: it leaves no receipts. `close` ends keeping."""
-
-    scorer: Scorer
-    keep: Keep | None = None
-    close: Callable[[], None] = lambda: None
-    messages: MessageScorer = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Prepare to decide messages that carry their events."""
-        self.messages = MessageScorer(self.scorer)
-
-    @property
-    def bundle_id(self) -> str:
-        """Which bundle it is."""
-        return self.scorer.bundle.bundle_id
-
-    def decide(self, messages: Sequence[bytes], answers: Sequence[Answer], champion: Scorer) -> list[Answer]:
-        """Decide what the champion has decided: these messages, with these answers."""
-        if self.scorer.has_rows_of(champion):
-            return self.messages.answer_again(answers)
-        pairs = zip(messages, answers, strict=True)
-        return self.messages.answer([m if a.history is None else completed(m, a.history.events()) for m, a in pairs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +43,17 @@ class _Waiting:
     places: list[int]
 
 
-class _Customer(msgspec.Struct, gc=False):
-    customer_id: str
-
-
-_customer = msgspec.json.Decoder(_Customer).decode
-
-
 class LiveChallengers:
     """The challengers of one worker. `offer` may be called from any thread."""
 
-    def __init__(self, of: Sequence[Challenger], share: float, count: CountsChallengers, log: Says) -> None:
-        """Begin a thread. `share` of the customers are decided."""
-        self._of, self._share, self._count, self._log = tuple(of), share, count, log
+    def __init__(
+        self, of: Callable[[], Sequence[Challenger]], share: float, count: CountsChallengers, log: Says
+    ) -> None:
+        """Begin a thread. `of` returns the challengers of the moment; `share` of the customers are decided."""
+        self._of, self._share, self._count, self._say_once = of, share, count, SaysOnce(log)
+        self._known = tuple(of())
         self._waiting: deque[_Waiting] = deque()
         self._applications = 0
-        self._said: set[tuple[str, str]] = set()
         self._wake, self._ended = threading.Condition(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="challengers", daemon=True)
         self._thread.start()
@@ -108,14 +62,14 @@ class LiveChallengers:
         """Take requests that the champion has decided; what there is no room for is dropped. Never raises."""
         try:
             self._offer(requests, champion)
-        except Exception as error:  # noqa: BLE001 - a round that failed here would be decided and kept once more
-            for one in self._of:
+        except FAULTS as error:  # a round that failed here would be decided and kept once more
+            for one in self._of():
                 self._note(one, "failed", sum(len(request.answers) for request in requests))
                 self._say_once(one, error)
 
     def _offer(self, requests: Sequence[Answered], champion: Scorer) -> None:
-        for request in requests:
-            places = self._sample(request)
+        for request in requests if self._of() else ():
+            places = sample(request.answers, self._share)
             if not places:
                 continue
             with self._wake:
@@ -139,15 +93,8 @@ class LiveChallengers:
         if left:
             self._note_all("dropped", left)
         self._thread.join(_END_S)
-        for one in self._of:
+        for one in {*self._known, *self._of()}:
             one.close()
-
-    def _sample(self, request: Answered) -> list[int]:
-        decided = [place for place, answer in enumerate(request.answers) if answer.decision is not None]
-        if self._share >= 1:
-            return decided
-        customers = [_customer(request.answers[place].decision or b"").customer_id for place in decided]
-        return [place for place, wanted in zip(decided, sampled(customers, self._share), strict=True) if wanted]
 
     def _run(self) -> None:
         while (taken := self._take()) is not None:
@@ -168,11 +115,21 @@ class LiveChallengers:
             self._applications -= count
             return taken or None
 
+    def _now(self) -> tuple[Challenger, ...]:
+        """Return the challengers of the moment; those that no longer are get closed."""
+        now = tuple(self._of())
+        before, self._known = self._known, now
+        for one in before:
+            if one not in now:
+                one.close()
+        return now
+
     def _decide_all(self, taken: Sequence[_Waiting]) -> None:
         """Decide requests, those of one champion together."""
+        challengers = self._now()
         for champion in dict.fromkeys(one.champion for one in taken):
             mine = [one for one in taken if one.champion is champion]
-            for challenger in self._of:
+            for challenger in challengers:
                 if challenger.bundle_id != champion.bundle.bundle_id:  # else it decides already
                     self._decide(challenger, mine, champion)
 
@@ -182,48 +139,21 @@ class LiveChallengers:
             made = _answers(challenger, taken, champion)
             if challenger.keep is not None and (kept := [one for one in made if _any_decided(one)]):
                 challenger.keep(kept)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the door serves on
+        except FAULTS as error:
             self._note(challenger, "failed", count)
             self._say_once(challenger, error)
         else:
-            for outcome, number in _outcomes(taken, made).items():
+            both = ((one, other, at) for one, other in zip(taken, made, strict=True) for at in one.places)
+            for outcome, number in outcomes((o.request.answers[at], n.answers[at]) for o, n, at in both).items():
                 self._note(challenger, outcome, number)
-
-    def _say_once(self, challenger: Challenger, error: Exception) -> None:
-        why = str(error) if isinstance(error, CreditError) else type(error).__name__
-        if (challenger.bundle_id, why) not in self._said:
-            self._said.add((challenger.bundle_id, why))
-            self._log.write("challenger_failed", challenger=challenger.bundle_id, message=why)
 
     def _note(self, challenger: Challenger, outcome: str, count: int) -> None:
         if count:
             self._count.challenged(challenger.bundle_id, outcome, count)
 
     def _note_all(self, outcome: str, count: int) -> None:
-        for one in self._of:
+        for one in self._of():
             self._note(one, outcome, count)
-
-
-def open_challengers(
-    paths: Sequence[Path],
-    champion: Scorer,
-    open_bundle: Callable[[Path], Scorer],
-    make: Callable[[Scorer], Challenger],
-    log: Says,
-) -> list[Challenger]:
-    """Open those that can stand beside the champion; what cannot is left out and said, for the door serves on."""
-    found: list[Challenger] = []
-    for path in paths:
-        try:
-            scorer = open_bundle(path)
-            if scorer.bundle.bundle_id in {champion.bundle.bundle_id, *[one.bundle_id for one in found]}:
-                raise BundleError(f"{path}: its bundle decides already.")
-            if scorer.bundle.spec.classes != champion.bundle.spec.classes:
-                raise BundleError(f"{path}: has other classes than the bundle in service.")
-            found.append(make(scorer))
-        except (CreditError, OSError) as error:
-            log.write("challenger_left_out", challenger=str(path), message=str(error))
-    return found
 
 
 def _answers(challenger: Challenger, taken: Sequence[_Waiting], champion: Scorer) -> list[Answered]:
@@ -244,13 +174,3 @@ def _answers(challenger: Challenger, taken: Sequence[_Waiting], champion: Scorer
 
 def _any_decided(one: Answered) -> bool:
     return any(answer.decision is not None for answer in one.answers)
-
-
-def _outcomes(taken: Sequence[_Waiting], made: Sequence[Answered]) -> dict[str, int]:
-    counts = dict.fromkeys(("decided", "changed", "refused"), 0)
-    for one, other in zip(taken, made, strict=True):
-        for at in one.places:
-            before, after = one.request.answers[at], other.answers[at]
-            changed = "changed" if before.credit_class != after.credit_class else "decided"
-            counts["refused" if after.decision is None else changed] += 1
-    return counts
