@@ -56,13 +56,19 @@ class Changes:
         return {
             "bundles": list(self.bundles),
             "applications": self.applications,
+            **self.summary(),
+            "moves": self.moves,
+            "decisions": self.rows.to_dicts(),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return how many decisions are put down to which parts, as JSON."""
+        return {
             "changed": self.rows.height,
             "parts": [
                 {"name": one.name, "parts": list(one.parts), "decisions": one.decisions, "alone": one.alone}
                 for one in self.shares
             ],
-            "moves": self.moves,
-            "decisions": self.rows.to_dicts(),
         }
 
 

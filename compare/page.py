@@ -60,11 +60,20 @@ def _changes(found: dict[str, Any]) -> list[str]:
         (row["class"], html.percent(row["champion"]), html.percent(row["challenger"])) for row in found["classes"]
     ]
     moves = [(row["from"], *[row["to"][name] for name in classes]) for row in found["moves"]]
+    why = found.get("why", {})
+    changed = max(1, why.get("changed", 0))
+    put_down = [
+        (one["name"], f"{one['decisions']:,.2f}", f"{one['decisions'] / changed:.1%}", one["alone"])
+        for one in why.get("parts", ())
+    ]
+    asked = "Why: with --applications and --events, as `credit why-changed`, the report puts each down to its part."
     return [
         html.paragraph(f"{html.percent(found['changed'], 2)} of the applications would get another class."),
         html.table(("class", "in service", "challenger"), shares, "Share of each class"),
         html.table(("in service", *[f"challenger: {name}" for name in classes]), moves, "From class to class"),
-        html.paragraph("Why: `credit why-changed` puts each to spec, features, model, calibration or policy."),
+        html.table(("put down to", "decisions", "share", "wholly its own"), put_down, "Why")
+        if why
+        else html.paragraph(asked),
     ]
 
 

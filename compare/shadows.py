@@ -25,15 +25,16 @@ _OUTCOME = ("expected_cost", "false_negative_rate", "false_negative_rate_wide", 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Applications that both decided. Classes are indices, worst first; `actual` is -1 where nothing came true yet.
+    """Applications, by their ids, that both decided. Classes are indices, worst first.
 
-    `probabilities` and `assigned` are those of the champion, then of the challenger; `champions` their bundles, the
-    newest last.
+    `actual` is -1 where nothing came true yet. `probabilities` and `assigned` are those of the champion, then of the
+    challenger; `champions` their bundles, the newest last.
     """
 
     challenger: Bundle
     champions: tuple[Bundle, ...]
     customers: NDArray[np.int64]
+    applications: pl.Series
     assigned: tuple[NDArray[np.int64], NDArray[np.int64]]
     probabilities: tuple[Floats, Floats]
     actual: NDArray[np.int64]
@@ -81,7 +82,7 @@ def read_pairs(log: Path, challenger: str, bundles: Path) -> Pairs:
     champions = tuple(opened[name] for name in joined["bundle_id"].unique(maintain_order=True))
     outcomes = read_outcomes(log).select("application_id", outcome="credit_class")
     joined = joined.join(outcomes, on="application_id", how="left", maintain_order="left")
-    return _pairs(joined, own, champions)
+    return pairs_of(joined, own, champions)
 
 
 def _shadows_of(log: Path, every: Sequence[Segment], challenger: str) -> list[Segment]:
@@ -103,7 +104,8 @@ def _frame(chosen: Sequence[Segment], bundles: dict[str, Bundle]) -> pl.DataFram
     return pl.concat(frames).sort("decided_at", maintain_order=True).unique(_SAME, keep="last", maintain_order=True)
 
 
-def _pairs(joined: pl.DataFrame, challenger: Bundle, champions: tuple[Bundle, ...]) -> Pairs:
+def pairs_of(joined: pl.DataFrame, challenger: Bundle, champions: tuple[Bundle, ...]) -> Pairs:
+    """Return what both decided, from one row of each; columns of the challenger end in `:after`."""
     spec = challenger.spec
     index = {name: place for place, name in enumerate(spec.classes)}
     codes = [
@@ -115,6 +117,7 @@ def _pairs(joined: pl.DataFrame, challenger: Bundle, champions: tuple[Bundle, ..
     return Pairs(
         challenger=challenger,
         champions=champions,
+        applications=joined["application_id"],
         customers=joined["customer_id"].rank("dense").cast(pl.Int64).to_numpy(),
         assigned=(codes[0], codes[1]),
         probabilities=(joined.select(columns).to_numpy().astype(float), joined.select(after).to_numpy().astype(float)),

@@ -3,6 +3,7 @@
 `keys` needs the extra `sign`, and so does reading signatures; the record alone does not.
 """
 
+from registry.heads import SignedHeads, read_heads, sign_heads
 from registry.ledger import LEDGER, Action, Entry, Ledger
 from registry.signatures import open_trusted, sign_bundle, signers
 from registry.standing import served_before, standing
@@ -13,11 +14,14 @@ __all__ = [
     "Action",
     "Entry",
     "Ledger",
+    "SignedHeads",
     "Trust",
     "keys",
     "open_trusted",
+    "read_heads",
     "served_before",
     "sign_bundle",
+    "sign_heads",
     "signers",
     "standing",
 ]

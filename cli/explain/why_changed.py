@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def why_changed(  # noqa: PLR0917 - typer takes options by name
     with stages("Comparing", 3) as stage:
         stage("read")
         bundles = [Scorer.open(path).bundle for path in (first, second)]
-        spec = _both(*[bundle.spec for bundle in bundles])
+        spec = both_specs(*[bundle.spec for bundle in bundles])
         tables = read_inputs(applications, events, spec, csv_dialect(separator, encoding, spec.csv), note)
         stage("compare")
         changes = compare(bundles[0], bundles[1], *tables)
@@ -74,7 +74,7 @@ def _check_out(out: Path, sources: list[Path]) -> None:
     prepare_folder(out)
 
 
-def _both(one: Spec, other: Spec) -> Spec:
+def both_specs(one: Spec, other: Spec) -> Spec:
     """Return a spec by which tables are read that both bundles take."""
     known = {attribute.name for attribute in one.attributes}
     more = [attribute for attribute in other.attributes if attribute.name not in known]
@@ -87,6 +87,16 @@ def _content(changes: "Changes", suffix: str) -> bytes:
     return encode(changes.rows, suffix)
 
 
+def say_parts(found: dict[str, Any]) -> None:
+    """Print how many changed decisions are put down to which parts."""
+    changed = max(1, found["changed"])
+    rows = [
+        (one["name"], f"{one['decisions']:,.2f}", f"{one['decisions'] / changed:.1%}", one["alone"])
+        for one in found["parts"]
+    ]
+    say_table(("put down to", "decisions", "share", "wholly its own"), rows)
+
+
 def _say(changes: "Changes") -> None:
     changed = changes.rows.height
     say(f"{changed:,} of {changes.applications:,} applications are decided otherwise by the second bundle.")
@@ -95,8 +105,7 @@ def _say(changes: "Changes") -> None:
     if not changed:
         return
     say()
-    rows = [(one.name, f"{one.decisions:,.2f}", f"{one.decisions / changed:.1%}", one.alone) for one in changes.shares]
-    say_table(("put down to", "decisions", "share", "wholly its own"), rows)
+    say_parts(changes.summary())
     say()
     say_table(
         ("from", "to", "decisions"), [(move["before"], move["after"], move["decisions"]) for move in changes.moves]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,13 +11,18 @@ import typer
 
 from cli.console import say, say_table, stages, warn
 from cli.doors.no_stream import ANY, stream
+from cli.doors.trusted import TrustOption
 from cli.extras import stream_installed
 from cli.log.log_options import AsJson, Log, PiiKey, instant, read_pii_key
 from cli.log.log_receipt import as_record, say_receipt
 from features.errors import InputError, SettingsError
+from receipts.frame import KIND
+from storage.durable import replace_files
+from storage.targets import prepare_folder
 
 if TYPE_CHECKING:
     from receipts.log import Audit, Removed
+    from registry import SignedHeads
 
 _KEYED = "Ids in this log are stored keyed: give the file of the key with --pii-key."
 app = typer.Typer(no_args_is_help=True, help="The decision log: find receipts, verify its chains, remove what must go.")
@@ -41,7 +47,10 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
     pii_key: PiiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print receipts: inputs, features, decision, reasons, bundle. Of an application, customer, decision or header."""
+    """Print receipts: inputs, features, decision, reasons, bundle. Of an application, customer, decision or header.
+
+    Those of challengers come last, and say that nobody was told what they hold.
+    """
     from receipts.log import find, find_by_header
     from receipts.outbox import find_unsealed
     from receipts.pii import stored_forms
@@ -53,7 +62,7 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
         raise SettingsError("expected one of --application-id, --customer-id, --decision-id and --header.")
     (column, value), key = given[0], read_pii_key(pii_key)
     unsealed = find_unsealed(log, column, value, key, header=header is not None)
-    by_id = find(log, column, stored_forms(column, value, key))
+    by_id = find(log, column, stored_forms(column, value, key), shadows=True)
     found = list(by_id if header is None else find_by_header(log, column, value))
     waiting = unsealed.but([rows for _, rows in found])
     for why in unsealed.unread:
@@ -62,6 +71,7 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
         raise InputError(f"{log}: holds no receipt with this {column}. {_why_not(log, pii_key, unsealed.rows)}")
     records = [as_record(at, row) for at, rows in found for row in rows.iter_slices(1)]
     records += [as_record(at, row) for at, rows in waiting for row in rows.iter_slices(1)]
+    records.sort(key=lambda record: KIND in record)  # what was decided, then what challengers would have
     if as_json:
         say(json.dumps(records, indent=2, ensure_ascii=False))
         return
@@ -94,7 +104,7 @@ def _why_not(log: Path, pii_key: Path | None, unsealed: int) -> str:
 
 
 def _say_repeated(records: list[dict[str, Any]]) -> None:
-    ids = [record["decision"]["decision_id"] for record in records]
+    ids = [record["decision"]["decision_id"] for record in records if KIND not in record]
     if len(set(ids)) < len(ids):
         decisions = len(set(ids))
         of = "one decision" if decisions == 1 else f"{decisions:,} decisions"
@@ -102,37 +112,105 @@ def _say_repeated(records: list[dict[str, Any]]) -> None:
 
 
 @app.command(epilog="Example: credit log verify demo/log")
-def verify(
+def verify(  # noqa: PLR0917 - typer takes options by name
     log: Log,
     head: Annotated[
         list[str] | None,
         typer.Option("--head", help="A head that you kept elsewhere; more than one may be given.", show_default=False),
+    ] = None,
+    heads: Annotated[
+        list[Path] | None,
+        typer.Option("--heads", help="A file of `log sign`; more than one may be given.", show_default=False),
+    ] = None,
+    trust: TrustOption = None,
+    tsa_roots: Annotated[
+        Path | None,
+        typer.Option(
+            "--tsa-roots",
+            help="Certificates, .pem: each of --heads must bear a time stamp of them.",
+            show_default=False,
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check each chain, file and receipt; exit 1 if anything was changed, removed or added, naming what and where."""
     from receipts.log import audit
 
+    signed = _signed(heads or (), trust, tsa_roots)
     with stages("Verifying", 1) as stage:
         stage("read")
         found = audit(log, head or ())
+    for one in signed:
+        found.problems += [f"{log}: {text}" for text in one.differences(found.links)]
     if as_json:
-        say(json.dumps({"intact": not found.problems, **_document(found)}, indent=2))
+        said = [{"name": one.name, "signed_at": one.at, "chains": len(one.heads)} for one in signed]
+        more = {"signed_heads": said} if signed else {}
+        say(json.dumps({"intact": not found.problems, **_document(found), **more}, indent=2))
     else:
-        _say_audit(found)
+        _say_audit(found, proven=bool(signed or head))
+        for one in signed:
+            clock = "as a time-stamp authority says" if one.stamped else "by their own clock"
+            say(f"{one.name} signed the heads of {len(one.heads)} chains at {one.at}, {clock}.")
         if _unsealed(log):
             say("note: receipts that a REST door has not sealed yet are in no chain and were not checked")
     if found.problems:
         sys.exit(InputError.exit_code)
 
 
+def _signed(files: Sequence[Path], trust: Path | None, roots: Path | None) -> list["SignedHeads"]:
+    """Read signed heads; without keys nobody can say whose they are."""
+    if not files:
+        if roots is not None:
+            raise SettingsError("--tsa-roots: expected --heads as well, whose time stamps these certificates verify.")
+        return []
+    from registry import Trust, read_heads
+
+    if trust is None:
+        raise SettingsError("--heads: expected --trust as well, the keys whose signatures count.")
+    known, now = Trust.read(trust), datetime.now(UTC)
+    return [read_heads(path, known, now, roots) for path in files]
+
+
+@app.command(epilog="Example: credit log sign demo/log --key demo/committee.pem --out heads.json")
+def sign(
+    log: Log,
+    key: Annotated[Path, typer.Option("--key", help="Private key, .pem.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", help="The signed heads, to be kept away from the log.", show_default=False)
+    ],
+    tsa: Annotated[
+        str | None,
+        typer.Option("--tsa", help="URL of a time-stamp authority (RFC 3161), which is asked.", show_default=False),
+    ] = None,
+) -> None:
+    """Verify a log and sign the heads of its chains, so that `log verify --heads` tells if it was written anew."""
+    from receipts.log import audit
+    from registry import sign_heads
+    from registry.keys import read_key
+
+    if out.resolve().is_relative_to(log.resolve()):
+        raise SettingsError(f"{out}: lies in the log. Whoever writes that anew would sign anew: keep it elsewhere.")
+    own = read_key(key)
+    prepare_folder(out)
+    with stages("Verifying", 1) as stage:
+        stage("read")
+        found = audit(log)
+    for problem in found.problems:
+        say(f"BROKEN {problem}")
+    if found.problems:
+        raise InputError(f"{log}: nothing was signed, since its chains are not intact.")
+    heads = [(head.writer, head.number, head.hash) for head in found.heads]
+    replace_files({out: sign_heads(heads, own, datetime.now(UTC), tsa)})
+    say(f"{out}: {len(heads)} chains, {found.receipts:,} receipts, signed by key {own.id}")
+
+
 def _document(found: "Audit") -> dict[str, Any]:
     from dataclasses import asdict
 
-    return asdict(found)
+    return {name: value for name, value in asdict(found).items() if name != "links"}
 
 
-def _say_audit(found: "Audit") -> None:
+def _say_audit(found: "Audit", *, proven: bool) -> None:
     rows = [("segments", found.segments), ("receipts", found.receipts)]
     rows += [("receipts of challengers", found.shadows)] if found.shadows else []
     rows += [("expired or erased", found.removed)]
@@ -143,10 +221,11 @@ def _say_audit(found: "Audit") -> None:
         say(f"note: {note}")
     say()
     if not found.problems:
-        say(
-            "The chains are intact. Keep the heads elsewhere: without one there, this rules out accidents, but not "
-            "that the whole log was written anew."
+        alone = (
+            " Keep the heads elsewhere (`credit log sign`): without one there, this rules out accidents, but not that "
+            "the whole log was written anew."
         )
+        say("The chains are intact." + ("" if proven else alone))
     for problem in found.problems:
         say(f"BROKEN {problem}")
 

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from cli.console import say, say_table
-from receipts.frame import CHECK_ID, FEATURE, OPTIONAL, ORIGIN
+from receipts.frame import CHECK_ID, FEATURE, KIND, OPTIONAL, ORIGIN, SHADOW
 from receipts.log import Segment
 from receipts.outbox import Waiting
 from scoring.decisions import decision_lines
@@ -15,7 +15,8 @@ from scoring.decisions import decision_lines
 def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]:
     """Return one receipt as JSON: where it lies, where it came from, the application, features and the decision.
 
-    One that is not sealed yet has a `segment` of null and says in which `outbox` it waits.
+    That of a challenger has a `kind`. One that is not sealed yet has a `segment` of null and says in which `outbox` it
+    waits.
     """
     names = [name for name in receipt.columns if name.startswith(FEATURE)]
     decision = receipt.drop(*names, *ORIGIN, CHECK_ID, *OPTIONAL, strict=False)
@@ -24,6 +25,7 @@ def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]
     text = receipt["application"].item()
     features = receipt.select(pl.col(name).fill_nan(None) for name in names).to_dicts()[0]
     return {
+        **({KIND: SHADOW} if KIND in receipt.columns else {}),
         **_where(place),
         "origin": {"decided_at": receipt["decided_at"].item().isoformat()}
         | {name: value for name, value in origin.items() if value is not None}
@@ -36,7 +38,7 @@ def as_record(place: Segment | Waiting, receipt: pl.DataFrame) -> dict[str, Any]
 
 
 def _optional(receipt: pl.DataFrame) -> dict[str, Any]:
-    found = {name: receipt[name].item() for name in OPTIONAL if name in receipt.columns}
+    found = {name: receipt[name].item() for name in OPTIONAL if name != KIND and name in receipt.columns}
     return {name: json.loads(text) for name, text in found.items() if text is not None}
 
 
@@ -51,6 +53,8 @@ def say_receipt(record: dict[str, Any]) -> None:
     decision = record["decision"]
     say(f"Application {decision['application_id']} of customer {decision['customer_id']}, as of {decision['as_of']}")
     chances = ", ".join(f"{name} {value:.4g}" for name, value in decision.items() if name.startswith("p_"))
+    if KIND in record:
+        say("This is the receipt of a challenger: what it would have decided, which had no effect.")
     say(f"Decision    {decision['credit_class']}, {decision['credit_score']} points ({chances})")
     for number, reason in enumerate(decision["reasons"], start=1):
         say(f"  {number}. {reason['text']}  [{reason['code']} {reason['contribution']:+.3f}]")

@@ -24,7 +24,8 @@ _TRIES = 10
 class Audit:
     """What was found. `problems` name the place and what is wrong; `notes` are no reason to worry.
 
-    `shadows` are receipts of challengers, which are none of `receipts`.
+    `shadows` are receipts of challengers, which are none of `receipts`. `links`: the hash of each segment that is
+    there, by writer and number.
     """
 
     segments: int = 0
@@ -34,6 +35,7 @@ class Audit:
     heads: list[Head] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    links: dict[tuple[str, int], str] = field(default_factory=dict, repr=False)
 
 
 def audit(log: Path, heads: Sequence[str] = ()) -> Audit:
@@ -47,11 +49,11 @@ def audit(log: Path, heads: Sequence[str] = ()) -> Audit:
     found = Audit()
     known = {MARK, HEADS, WRITERS, OUTBOX, OUTCOMES}
     found.problems += [_does_not_belong(log / name) for name in sorted(set(_names(log)) - known)]
-    links: set[str] = set()
     writers = _names(log / WRITERS)
     listed = {name.removesuffix(".json") for name in _names(log / HEADS)}
     for writer in sorted({*writers, *listed}):
-        links |= _Writer(log, writer, found).audit()
+        _Writer(log, writer, found).audit()
+    links = set(found.links.values())
     found.problems += [
         f"--head {head}: no chain of this log has this hash. The log was rewritten or cut since it was noted."
         for head in heads
@@ -75,8 +77,8 @@ class _Writer:
         self._log, self._writer, self._found = log, writer, found
         self._folder = log / WRITERS / writer
 
-    def audit(self) -> set[str]:
-        """Follow the chain; return its links."""
+    def audit(self) -> None:
+        """Follow the chain."""
         names = self._snapshot()
         numbers = sorted(int(name) for name in names if name.isdigit() and name == f"{int(name):08}")
         strangers = sorted(set(names) - {f"{number:08}" for number in numbers})
@@ -87,12 +89,10 @@ class _Writer:
             )
         self._missing(numbers)
         last: Segment | None = None
-        links: set[str] = set()
         for number in numbers:
             last = self._segment(number, last)
-            links |= {last.hash} if last else set()
+            self._found.links |= {(self._writer, number): last.hash} if last else {}
         self._head(last, numbers)
-        return links
 
     def _snapshot(self) -> list[str]:
         """Return the names of segments, and keep the head as it was listed meanwhile; the writer may be at work."""

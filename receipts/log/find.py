@@ -15,11 +15,13 @@ from receipts.log.read import Segment, segment_folders
 T = TypeVar("T")
 
 
-def find(log: Path, column: str, values: Sequence[str]) -> Iterator[tuple[Segment, pl.DataFrame]]:
+def find(
+    log: Path, column: str, values: Sequence[str], *, shadows: bool = False
+) -> Iterator[tuple[Segment, pl.DataFrame]]:
     """Yield the receipts whose id in `column` (one of `index.COLUMNS`) is one of `values`, segment by segment.
 
-    Receipts of challengers are passed over. Where there are none, each index is checked first, so that a damaged one is
-    no answer.
+    Receipts of challengers are passed over without `shadows`. Where there are none, each index is checked first, so
+    that a damaged one is no answer.
 
     Raises:
         InputError: the folder is no log, or a file of a segment that is needed is missing or changed.
@@ -28,7 +30,7 @@ def find(log: Path, column: str, values: Sequence[str]) -> Iterator[tuple[Segmen
     check_log(log)
     nothing = True
     for folder in segment_folders(log):
-        segment, rows = _found(folder, column, values)
+        segment, rows = _found(folder, column, values, shadows=shadows)
         if rows is not None:
             nothing = False
             yield segment, rows
@@ -37,9 +39,9 @@ def find(log: Path, column: str, values: Sequence[str]) -> Iterator[tuple[Segmen
             _settled(folder, lambda segment: segment.check("index") if segment.rows else None)
 
 
-def _found(folder: Path, column: str, values: Sequence[str]) -> tuple[Segment, pl.DataFrame | None]:
+def _found(folder: Path, column: str, values: Sequence[str], *, shadows: bool) -> tuple[Segment, pl.DataFrame | None]:
     def look(segment: Segment) -> pl.DataFrame | None:
-        if segment.shadow or not segment.rows or _excluded(segment, column, values):
+        if (segment.shadow and not shadows) or not segment.rows or _excluded(segment, column, values):
             return None
         found = places(segment, column, values)
         return segment.receipts(found) if found else None

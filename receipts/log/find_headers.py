@@ -11,18 +11,18 @@ import polars as pl
 
 from receipts.frame import HEADERS
 from receipts.log.folder import check_log
-from receipts.log.read import ROWS, Segment, segments
+from receipts.log.read import ROWS, Segment, all_segments
 
 
 def find_by_header(log: Path, name: str, value: str) -> Iterator[tuple[Segment, pl.DataFrame]]:
-    """Yield the receipts whose header `name` (in any case of letters) is `value`, segment by segment.
+    """Yield receipts, of challengers too, whose header `name` (in any case of letters) is `value`, by segment.
 
     Raises:
         InputError: the folder is no log, or a file of a segment that is needed is missing or changed.
 
     """
     check_log(log)
-    for segment in segments(log):
+    for segment in all_segments(log):
         if segment.rows and HEADERS in pl.read_parquet_schema(segment.path("receipts")):
             places = [at for at, text in enumerate(_texts(segment)) if text is not None and _has(text, name, value)]
             if places:

@@ -1,6 +1,6 @@
 """Receipts decided again: with their own bundle, or with another one."""
 
-from receipts.replay.bundles import find_bundles
+from receipts.replay.bundles import bundle_folders, find_bundles
 from receipts.replay.replay import Parts, Replay, all_parts, replay, since_when
 from receipts.replay.rescore import Rescored, Rescorer, differences
 from receipts.replay.what_if import WhatIf, what_if
@@ -12,6 +12,7 @@ __all__ = [
     "Rescorer",
     "WhatIf",
     "all_parts",
+    "bundle_folders",
     "differences",
     "find_bundles",
     "replay",

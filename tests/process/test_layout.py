@@ -66,6 +66,7 @@ ONLY_IN = {
     "lmdb": {"history"},
     "psycopg": {"history"},
     "cryptography": {"registry"},
+    "rfc3161_client": {"registry"},
     "onnx": {"compare"},
     "pyspark": {"batch"},
     "pyarrow": {"batch"},

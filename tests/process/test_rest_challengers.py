@@ -13,9 +13,9 @@ from receipts.line_parts import ReceiptError
 from receipts.lines import line_head, receipt_frames, receipt_line
 from receipts.log import all_segments, audit, segments
 from recipes.dataset import Dataset
+from scoring.challengers import sampled
 from scoring.message.from_tables import to_messages
 from scoring.message.message_scorer import MessageScorer
-from scoring.sample import sampled
 from scoring.scorer import Scorer
 from tests.conftest import Credit
 from tests.rest_door import FRAMEWORKS, Door, running
@@ -115,7 +115,9 @@ def _read_by_all(log: Path, bundle: Path, decided: dict[str, dict[str, Any]], cr
     assert {segment.bundle_id for segment in segments(log)} == {bundle.name}
     name = next(iter(decided))
     receipts = json.loads(credit("log", "find", log, "--application-id", name, "--json").stdout)
-    assert {one["decision"]["decision_id"] for one in receipts} == {decided[name]["decision_id"]}
+    assert {r["decision"]["decision_id"] for r in receipts if "kind" not in r} == {decided[name]["decision_id"]}
+    assert [r.get("kind") for r in receipts] == [None] * 2 + [SHADOW] * 4, "challengers come last, and marked"
+    assert credit("log", "find", log, "--application-id", name).stdout.count("which had no effect") == 4
     replayed = credit("replay", log, "--bundles", bundle)
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
     assert f"Every bit of {2 * COUNT} decisions agrees." in replayed.stdout
