@@ -116,8 +116,9 @@ def test_another_label_mapping_misleads_the_estimate_and_the_page_says_when_it_h
     labels = lender.labels.join(lender.applications.select("application_id", "occupation"), on="application_id")
     labels = labels.with_columns(turned.otherwise("credit_class").alias("credit_class")).drop("occupation")
     rows = list(windows(fresh.frame, seed=2))
+    found = [judge(window, labels) for window in rows[:5]]
     for name in ("precision", "recall", "accuracy", "expected_cost"):
-        pairs = [judge(window, labels)[name] for window in rows[:5]]
+        pairs = [one[name] for one in found]
         assert not any((e.low or 0.0) <= value <= (e.high or 0.0) for e, value in pairs), name
     before, after = fresh.figures(rows[0]).statement, fresh.figures(rows[0], labels=labels).statement
     assert (before.state, after.state) == (State.UNCHECKED, State.CONTRADICTED)
