@@ -44,6 +44,8 @@ def main(size: str, folder: Path, results: Path) -> None:
         "stages": run("stages", folder / f"lender-{applications}", folder / "model" / "bundle", threads=1),
         "rfm": run("rfm_speed", "--events", 20_000_000 // share, "--applications", 500_000 // share, threads=1),
         "onnx": run("onnx_speed", "--rows", min(100_000, 1_000_000 // share), *customers),
+        "store": run("store_speed", "--applications", applications // 10, "--folder", folder),
+        "spark": run("spark_speed", "--applications", applications // 10, "--folder", folder),
         "draft": run("draft_speed", applications, _DRAFTED_COLUMNS),
     }
     results.mkdir(exist_ok=True)
@@ -78,7 +80,9 @@ def as_markdown(size: str, result: dict[str, Any]) -> str:
     rows = [(name, case["seconds"], *_ratios(case)) for name, case in cases.items()]
     lines += table(("case", "seconds", "against DuckDB", "against pandas"), rows)
     lines += [f"One application alone, 30 events: {rfm['alone_ms']} ms.", "", "## ONNX against XGBoost, one thread", ""]
-    lines += [*table(("figure", "value"), list(onnx.items())), "## `credit spec draft`", ""]
+    lines += [*table(("figure", "value"), list(onnx.items())), "## From an object store on loopback, and on Spark", ""]
+    elsewhere = [*result["store"].items(), *[pair for pair in result["spark"].items() if pair[0] != "applications"]]
+    lines += [*table(("figure", "value"), elsewhere), "## `credit spec draft`", ""]
     return "\n".join(lines + table(("figure", "value"), list(result["draft"].items())))
 
 
