@@ -41,11 +41,16 @@ class NoEvents(SourceTable):
 
 
 def open_inputs(
-    applications: Path, events: Path | None, spec: Spec, dialect: Dialect | None = None
+    applications: Path,
+    events: Path | None,
+    spec: Spec,
+    dialect: Dialect | None = None,
+    *,
+    piecemeal: bool = False,
 ) -> tuple[SourceTable, SourceTable]:
     """Describe the two canonical tables. `events` may be None where the spec measures none; they may have no rows.
 
-    CSV files are of the `dialect`, else of the spec's.
+    CSV files are of the `dialect`, else of the spec's. `piecemeal`: see `SourceTable`.
 
     Raises:
         SettingsError: the spec measures events, and none are given.
@@ -54,14 +59,14 @@ def open_inputs(
     """
     names = [attribute.name for attribute in spec.attributes]
     csv = dialect or spec.csv
-    table = SourceTable(applications, APPLICATIONS, known={*IDENTITY, *names}, dialect=csv)
+    table = SourceTable(applications, APPLICATIONS, known={*IDENTITY, *names}, dialect=csv, piecemeal=piecemeal)
     if events is None:
         if address_of(applications) is None:
             find_parts(applications, APPLICATIONS)  # what is given and not there is said before what is not given
         check_needs_no_events(spec)
         return table, NoEvents()
     known = {*EVENT_COLUMNS, "recorded_at"}
-    return table, SourceTable(events, EVENTS, known=known, may_be_empty=True, dialect=csv)
+    return table, SourceTable(events, EVENTS, known=known, may_be_empty=True, dialect=csv, piecemeal=piecemeal)
 
 
 def check_needs_no_events(spec: Spec) -> None:

@@ -148,7 +148,7 @@ def run_batch(job: BatchJob, scorer: Scorer, progress: Progress = lambda _stage:
         here = replace(job, out=there.path)
         with there.written():
             manifest = _run_here(here, scorer, progress)
-        return manifest | there.deliver(here.manifest_path)
+        return manifest | there.deliver()
 
 
 def _run_here(job: BatchJob, scorer: Scorer, progress: Progress) -> dict[str, Any]:

@@ -28,16 +28,33 @@ class SparkNight:
     def differences(self, out: Path) -> list[str]:
         """What an output folder of Spark has otherwise than `credit score`, both sorted by application id."""
         manifest = json.loads((out / "_run.json").read_text())
-        files = {name: (out / name).read_bytes() for name in manifest["outputs"]}
-        (rejects,) = (content for name, content in files.items() if name.startswith("_rejects"))
-        parts = [pl.read_parquet(content) for name, content in files.items() if name.startswith("part")]
+        return self.otherwise(manifest, {name: (out / name).read_bytes() for name in manifest["outputs"]})
+
+    def differences_there(self, held: dict[str, bytes], out: str, *, renamed: bool = False) -> list[str]:
+        """The same for an output in an object store. `renamed`: the inputs were files of other names."""
+        manifest = json.loads(held[f"{out}/decisions.run.json"])
+        return self.otherwise(manifest, {name: held[f"{out}/{name}"] for name in manifest["outputs"]}, renamed=renamed)
+
+    def otherwise(self, manifest: dict[str, Any], files: dict[str, bytes], *, renamed: bool = False) -> list[str]:
+        (rejects,) = (content for name, content in files.items() if "rejects" in name)
+        parts = [pl.read_parquet(content) for name, content in files.items() if "part-" in name]
         told = {name for name in self.manifest if manifest.get(name) != self.manifest[name]}
+        mine = self.local.rejects_path.read_bytes()
+        same = _without_files(rejects) == _without_files(mine) if renamed else rejects == mine
+        sums = [[one[n] for n in ("table", "rows", "sha256")] for m in (manifest, self.manifest) for one in m["inputs"]]
+        half = len(sums) // 2
         return [
             *(["decisions"] if digest(pl.concat(parts)) != digest(pl.read_parquet(self.local.out)) else []),
-            *(["rejects"] if rejects != self.local.rejects_path.read_bytes() else []),
+            *([] if same else ["rejects"]),
             *[f"{name}: SHA-256" for name in files if sha256(files[name]) != manifest["outputs"][name]],
-            *sorted(told - {"outputs", "seconds"}),
+            *(["what was read"] if not renamed and sums[:half] != sums[half:] else []),
+            *sorted(told - {"outputs", "seconds", "inputs"}),
         ]
+
+
+def _without_files(rejects: bytes) -> bytes:
+    table = pl.read_csv(rejects, infer_schema=False)
+    return table.drop("file", "event_file").write_csv().encode()
 
 
 def sha256(content: bytes) -> str:
@@ -65,7 +82,9 @@ def dirty_tables(customers: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     unusable = events[[5, 900]].with_columns(kind=pl.lit("unheard of"))
     orphans = events[[17, 4000]].with_columns(customer_id=pl.Series(["", " "]))
     busy = pl.concat([events[[2000]]] * SKEWED)
-    return applications, pl.concat([events, unusable, orphans, busy])
+    remarks = pl.int_range(applications.height, eager=True) % 5
+    remark = pl.Series(["", 'a "b"', "x,y\n" * 200, 'a\r\n"\n', "x,y"]).gather(remarks)
+    return applications.with_columns(remark=remark), pl.concat([events, unusable, orphans, busy])
 
 
 def made_night(folder: Path, scorer: Scorer, suffix: str, customers: int) -> SparkNight:

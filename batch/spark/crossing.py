@@ -32,6 +32,7 @@ class Kind(IntEnum):
     REPEATED = 4
     SCORED = 5  # the account of a bucket that was scored
     FAILED = 6
+    LOOKED = 7  # what was found in a chunk of a CSV file
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """One batch run on a cluster.
 
 1. check    the output can be written and no other run is writing it; the tables have the columns of the spec
-2. ids      application ids are read alone: the rows of those that are not alone
+2. cut      large files are cut into pieces
+   ids      application ids are read alone: the rows of those that are not alone
 3. score    one task for each file reads it strictly and cuts it by customer; one for each bucket of customers scores it
 4. account  rows in = decisions + rejects; too many rejects, or a night that is not what training saw, end the run
 5. publish  see `publish`: the previous output or this one, never a third
@@ -22,14 +23,15 @@ from pyspark import __version__ as spark_version
 from pyspark.sql import SparkSession
 
 from batch.inputs import open_inputs
-from batch.job import Progress, Stopwatch, only_run
+from batch.job import Progress, Stopwatch
 from batch.joining import advise, look_at_tables
 from batch.night import Accepted, Night, Seen, frozen, judge_night
 from batch.partitions import PARTITION_BYTES, ROW, numbered_from
 from batch.report import REJECT_COLUMNS, Tables, make_manifest, refusal, with_files
 from batch.score_partitions import PartitionCounts, Results, results
-from batch.spark.crossing import SCHEMA, Crossing, Kind, crossings, input_rows, raise_first
-from batch.spark.publish import OutputFolder
+from batch.spark.crossing import SCHEMA, Crossing, Kind, input_rows, raise_first
+from batch.spark.cutting import cut, rows_of
+from batch.spark.publish import Output, PartFile, output_of
 from batch.spark.reading import Pieces, SharedTable, find_repeated, read_pieces
 from batch.spark.scoring import ScoreTask, score_bucket
 from batch.spreadsheets import without_formulas
@@ -37,14 +39,15 @@ from batch.windows import in_order
 from features.dialect import Dialect
 from features.errors import CreditError
 from features.spec.contract import Spec
-from scoring.bundle import Bundle, sha256
+from scoring.bundle import Bundle
 from scoring.decisions import decision_schema
 from scoring.scorer import Scorer
 from storage.frames import packed, unpacked
 from storage.opened import changed
+from storage.remote.addresses import address_of
 from storage.room import room_of
-from storage.table_writer import encode, write_frames
-from storage.targets import prepare_folder, refuse_addresses, refuse_overwriting
+from storage.table_writer import write_frames
+from storage.targets import refuse_overwriting
 
 _GROWTH = {".parquet": 4, ".gz": 8, ".zst": 8}  # of a file that is read, beside CSV; an estimate
 _NOTHING = "Nothing was published. This is a fault of the product: please report it."
@@ -58,7 +61,7 @@ class SparkJob:
     """What to score and where to put it; see `BatchJob`. `out` is a folder.
 
     `buckets`: into how many parts customers are cut (None: by the size of the tables); it decides memory and speed,
-    never a byte of a decision, as does `piece_bytes`: Parquet files of more are read by several tasks. `rights`: what
+    never a byte of a decision, as does `piece_bytes`: files of more are read by several tasks. `rights`: what
     is taken from those of new files.
     """
 
@@ -94,31 +97,34 @@ def run_on_spark(
     """
     job.accepted.check(scorer.bundle.spec)
     for source in (path for path in (job.applications, job.events, scorer.bundle.path) if path):
-        refuse_addresses(source)  # a file is read by whichever machine
         refuse_overwriting(source, [job.out])
-    prepare_folder(job.out / "part")
-    with only_run(job.out), _tables(job, scorer) as (tables, empty):
-        output = OutputFolder(job.out.absolute())
-        output.begin()
-        try:
-            with open_session() as session, _sent(scorer.bundle, session):
-                return _Run(job, scorer, tables, empty, output, session).run(Stopwatch(progress))
-        finally:
-            output.end()
+    with (
+        output_of(job.out) as output,
+        _tables(job, scorer) as (tables, empty),
+        open_session() as session,
+        _sent(scorer.bundle, session),
+    ):
+        return _Run(job, scorer, tables, empty, output, session).run(Stopwatch(progress))
 
 
 @contextmanager
 def _tables(job: SparkJob, scorer: Scorer) -> Iterator[tuple[Tables, dict[Kind, pl.DataFrame]]]:
     """Open both tables and read the columns of their first files; those that lack, or cannot be read, end the run."""
-    applications, events = job.applications.absolute(), job.events and job.events.absolute()
-    tables = open_inputs(applications, events, scorer.bundle.spec, job.dialect)
+    tables = open_inputs(
+        _seen_by_all(job.applications), job.events and _seen_by_all(job.events), scorer.bundle.spec, job.dialect,
+        piecemeal=True,
+    )  # fmt: skip
     with ExitStack() as resources:
         for table in tables:
             resources.enter_context(table)
-        first = [next(table.blocks_of(0) if table.parts else table.blocks()) for table in tables]
+        first = [next(table.look(0) if table.parts else table.blocks()) for table in tables]
         scorer.score(*first)
         heads = [numbered_from(frame, 0) for frame in first]
         yield tables, dict(zip((Kind.APPLICATIONS, Kind.EVENTS), heads, strict=True))
+
+
+def _seen_by_all(path: Path) -> Path:
+    return path.absolute() if address_of(path) is None else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +135,13 @@ class _Run:
     scorer: Scorer
     tables: Tables
     empty: dict[Kind, pl.DataFrame]
-    output: OutputFolder
+    output: Output
     session: SparkSession
 
     def run(self, watch: Stopwatch) -> dict[str, Any]:
         bundle, spec = self.scorer.bundle, self.scorer.bundle.spec
-        shared = tuple(SharedTable.of(table, self.job.piece_bytes) for table in self.tables if table.parts)
+        watch.stage("cut")
+        shared = cut([table for table in self.tables if table.parts], self.job.piece_bytes, self._tasks)
         pieces = Pieces(shared, self.job.buckets or self._buckets(shared))
         watch.stage("ids")
         repeated, known = self._repeated(Pieces(shared[:1], pieces.buckets))
@@ -142,7 +149,7 @@ class _Run:
         found = self._score(pieces, repeated)
         before = self._account(pieces, found, known)
         with ExitStack() as resources:
-            scored = resources.enter_context(results(self.output.stage / "results", spec, room_of(None)))
+            scored = resources.enter_context(results(self.output.work, spec, room_of(None)))
             accounts = [row.document() for row in sorted(found, key=lambda row: row.number) if row.kind is Kind.SCORED]
             parts = list(self._collect(accounts, scored, before))
             _check(self.tables, scored, accounts)
@@ -161,7 +168,10 @@ class _Run:
                 made = make_manifest(self.tables, scored, bundle, digests, night)
                 return made | {"seconds": watch.seconds, **on_spark}
 
-            return self.output.publish(parts or [self._no_decisions()], write_rejects, manifest)
+            return self.output.publish(parts, decision_schema(spec), write_rejects, manifest)
+
+    def _tasks(self, count: int, work: Any) -> list[Crossing]:
+        return rows_of(self.session.range(0, count, 1, count).mapInArrow(work, SCHEMA))
 
     def _buckets(self, tables: tuple[SharedTable, ...]) -> int:
         """Return so many that one is scored in little memory, and that every core has some."""
@@ -171,7 +181,7 @@ class _Run:
     def _repeated(self, pieces: Pieces) -> tuple[pl.Series, dict[int, Any]]:
         """Return the rows of application ids that are not alone, and the accounts of the files that hold them."""
         rows = self._read(pieces, ids_alone=True).mapInArrow(find_repeated, SCHEMA)
-        found = list(crossings(rows.toArrow().to_batches()))
+        found = rows_of(rows)
         raise_first(found)
         repeated = [row.frame()[ROW] for row in found if row.kind is Kind.REPEATED]
         return pl.concat([pl.Series(ROW, [], dtype=pl.Int64), *repeated]), _told(found)
@@ -181,7 +191,7 @@ class _Run:
         doubled = packed(repeated.to_frame(), "lz4")
         task = ScoreTask(self.scorer.bundle.bundle_id, empty, doubled, self.output.stage, self.job.rights)
         rows = self._read(pieces, ids_alone=False).mapInArrow(partial(score_bucket, task), SCHEMA)
-        found = list(crossings(rows.toArrow().to_batches()))
+        found = rows_of(rows)
         raise_first(found)
         return found
 
@@ -206,17 +216,17 @@ class _Run:
             tables[shared.name].conclude()
         return before
 
-    def _collect(self, accounts: list[Any], scored: Results, before: list[int]) -> Iterator[dict[str, Any]]:
+    def _collect(self, accounts: list[Any], scored: Results, before: list[int]) -> Iterator[PartFile]:
         """Add up the accounts of all buckets, take their rejects, and yield the part files of their decisions."""
         for account in accounts:
             scored.count(PartitionCounts.read(account["counts"]))
             files = account["files"]
             if "rejects" in files:
-                rejects = unpacked((self.output.stage / files["rejects"]["name"]).read_bytes())
+                rejects = unpacked(self.output.stage.read(files["rejects"]["name"]))
                 rows = {name: input_rows(rejects[name], before) for name in ("row", "event_row")}
                 scored.add_rejects(rejects.with_columns(**rows))
             if "part" in files:
-                yield files["part"]
+                yield PartFile(**files["part"])
 
     def _judge(self, scored: Results) -> Night:
         spec = self.scorer.bundle.spec
@@ -227,14 +237,6 @@ class _Run:
         night = judge_night(spec, frozen(self.scorer.bundle), seen, self.job.accepted)
         night.advice = advise(first, scored, self.tables[0].rows)
         return night
-
-    def _no_decisions(self) -> dict[str, Any]:
-        """Write a part without rows, so that the output has its columns."""
-        empty = pl.DataFrame(schema=decision_schema(self.scorer.bundle.spec))
-        path = self.output.stage / "part-none.parquet"
-        content = encode(empty, ".parquet")
-        path.write_bytes(content)
-        return {"name": path.name, "sha256": sha256(content)}
 
 
 @contextmanager
@@ -285,5 +287,5 @@ def _events(job: SparkJob, spec: Spec) -> Iterator[pl.DataFrame]:
 
 
 def _blocks(job: SparkJob, spec: Spec, number: int) -> Iterator[pl.DataFrame]:
-    with open_inputs(job.applications, job.events, spec, job.dialect)[number] as table:
+    with open_inputs(job.applications, job.events, spec, job.dialect, piecemeal=True)[number] as table:
         yield from table.blocks()

@@ -11,26 +11,31 @@ import pyarrow as pa
 
 from batch.partitions import ROW, by_key, identifiers_of, numbered_from, repeated_rows
 from batch.spark.crossing import Crossing, Kind, crossings, guarded, row_number
+from batch.spark.stages import room_of_executor
 from features.dialect import Dialect
 from features.rejects import APPLICATIONS
 from storage.opened import changed
-from storage.tables import Part, SourceTable
+from storage.remote.fetching import Brought
+from storage.tables import AnySpan, Part, SourceTable
 
 _KINDS = {"applications": Kind.APPLICATIONS, "events": Kind.EVENTS}
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one task reads: a file, or a span of its rows. `stamp`: size and time of the file when the run began."""
+    """What one task reads: a file, or a span of it. `stamp`: size and time of the file when the run began."""
 
     file: int
-    stamp: tuple[int, int]
-    span: tuple[int, int] | None = None
+    stamp: list[object]
+    span: AnySpan | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SharedTable:
-    """A table as the driver found it: its files, the columns that all of them must have, and the pieces to read."""
+    """A table as the driver found it: its files, the columns that all of them must have, and the pieces to read.
+
+    `origin`: where its files come from, which each machine brings as it reads them.
+    """
 
     path: Path
     name: str
@@ -39,23 +44,28 @@ class SharedTable:
     parts: list[Part]
     columns: dict[str, str]
     pieces: list[Piece]
+    origin: Brought
 
     @classmethod
-    def of(cls, table: SourceTable, piece_bytes: int) -> "SharedTable":
-        """Describe a table that was opened. Parquet files of more bytes are read by several tasks.
-
-        Raises:
-            InputError: a file cannot be read.
-
-        """
+    def of(cls, table: SourceTable) -> "SharedTable":
+        """Describe a table that was opened, before it is known what a piece is."""
         known = frozenset(table.known or ())
-        pieces = [piece for number in range(len(table.parts)) for piece in _pieces(table, number, piece_bytes)]
-        return cls(table.path, table.name, known, table.dialect, list(table.parts), dict(table.columns), pieces)
+        parts, columns = list(table.parts), dict(table.columns)
+        return cls(table.path, table.name, known, table.dialect, parts, columns, [], table.brought)
 
     def table(self, *, ids_alone: bool = False) -> SourceTable:
         """Return the table, to be read by another process."""
         known = {"application_id"} if ids_alone else self.known
-        return SourceTable(self.path, self.name, known, dialect=self.dialect, parts=self.parts, columns=self.columns)
+        return SourceTable(
+            self.path,
+            self.name,
+            known,
+            dialect=self.dialect,
+            parts=self.parts,
+            columns=self.columns,
+            origin=self.origin,
+            around=room_of_executor(),
+        )
 
     def check_unchanged(self, piece: Piece) -> None:
         """Check that a file is still what it was when the run began: its other pieces may have been read then.
@@ -65,24 +75,8 @@ class SharedTable:
 
         """
         path = self.parts[piece.file].path
-        if _stamp(path) != piece.stamp:
+        if self.origin.stamp(path) != piece.stamp:
             raise changed(path)
-
-
-def _pieces(table: SourceTable, number: int, piece_bytes: int) -> Iterator[Piece]:
-    stamp = _stamp(table.parts[number].path)
-    count = -(-stamp[0] // piece_bytes)
-    rows = table.rows_of(number) if count > 1 else None
-    if not rows:
-        yield Piece(number, stamp)
-        return
-    size = -(-rows // count)
-    yield from (Piece(number, stamp, (first, min(size, rows - first))) for first in range(0, rows, size))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from pyspark import SparkFiles
 from batch.partitions import ROW
 from batch.score_partitions import PartitionCounts, score_rows
 from batch.spark.crossing import Crossing, Kind, crossings, guarded
+from batch.spark.stages import Stage
 from features.errors import BundleError
 from scoring.decisions import decision_schema
 from scoring.scorer import Scorer
-from storage.durable import Replacement
 from storage.frames import packed, unpacked
 from storage.table_writer import write_frames
 
@@ -29,13 +29,13 @@ _LAST = 1 << 62  # errors of scoring come behind those of reading
 class ScoreTask:
     """What a task needs beside its rows. `empty`: both tables without rows, packed; `repeated`: rows of repeated ids.
 
-    `folder`: where its files go, hidden until the run is complete; `rights`: what is taken from those of new files.
+    `stage`: where its files go, hidden until the run is complete; `rights`: what is taken from those of new files.
     """
 
     bundle_id: str
     empty: dict[Kind, bytes]
     repeated: bytes
-    folder: Path
+    stage: Stage
     rights: int
 
     def score(self, bucket: int, rows: list[Crossing]) -> Iterator[Crossing]:
@@ -52,13 +52,11 @@ class ScoreTask:
             "part": (".parquet", decisions, lambda file: write_frames(file, iter([decisions]), schema, ".parquet")),
             "rejects": (".arrow", scored.rejects, lambda file: file.write(packed(scored.rejects, "lz4"))),
         }
-        with Replacement() as replacement:
-            for name, (suffix, frame, produce) in write.items():
-                if frame.height:
-                    path = self.folder / f"{name}-{bucket:05}-{secrets.token_hex(4)}{suffix}"
-                    digest = replacement.write(path, produce)
-                    account["files"][name] = {"name": path.name, "rows": frame.height, "sha256": digest}
-            replacement.commit()
+        for name, (suffix, frame, produce) in write.items():
+            if frame.height:
+                own = f"{name}-{bucket:05}-{secrets.token_hex(4)}{suffix}"
+                digest, size = self.stage.write(own, produce)
+                account["files"][name] = {"name": own, "rows": frame.height, "size": size, "sha256": digest}
         yield Crossing.of_document(bucket, Kind.SCORED, bucket, account)
 
     def _table(self, kind: Kind, rows: list[Crossing]) -> pl.DataFrame:

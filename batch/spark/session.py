@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from features.errors import DeliveryError, SettingsError
 
 _LACKS = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+_OURS = re.compile(r"features\.errors\.DeliveryError: ([^\n]+)")  # of a task; it names no value of a customer
 _VERSIONS = re.compile(r"PYTHON_VERSION_MISMATCH")
 _SETTINGS = {
     "spark.executorEnv.POLARS_MAX_THREADS": "1",  # a task has one core
@@ -68,6 +69,9 @@ def _translated() -> Iterator[None]:
                 f"Spark: the Python of an executor {what}. Give executors the same environment as the driver: see "
                 "docs/spark.md."
             ) from error
+        ours = _OURS.search(text)
+        if ours:
+            raise DeliveryError(f"Spark: a job failed: {ours[1]}") from error
         raise DeliveryError(
             f"Spark: a job failed ({type(error).__name__}); what the executors said is in their logs. The previous "
             "output is as it was."

@@ -1,7 +1,7 @@
 """`credit spark`: the nightly batch on an Apache Spark cluster."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +22,7 @@ from cli.options import (
     SpreadsheetSafe,
     csv_dialect,
 )
+from cli.places import bundle_here
 from features.errors import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Score applications on an Apache Spark cluster.")
@@ -40,7 +41,9 @@ def script() -> None:
 def score(  # noqa: PLR0917 - typer takes options by name
     bundle: BundleOption,
     applications: Applications,
-    out: Annotated[Path, typer.Option("--out", help="Decisions: a folder of Parquet files.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", help="Decisions: a folder of Parquet files, or a URL.", show_default=False)
+    ],
     events: Events = None,
     max_reject_share: MaxRejectShare = 0.05,
     allow_empty_events: AllowEmptyEvents = False,
@@ -58,6 +61,9 @@ def score(  # noqa: PLR0917 - typer takes options by name
         ),
     ] = None,
     log: Annotated[Path | None, typer.Option("--log", help="Not supported on Spark.", show_default=False)] = None,
+    challenger: Annotated[
+        list[Path] | None, typer.Option("--challenger", help="Not supported on Spark.", show_default=False)
+    ] = None,
     trust: TrustOption = None,
 ) -> None:
     """Score applications as `credit score` does, with the same bits, where spark-submit says; else on this machine."""
@@ -66,10 +72,15 @@ def score(  # noqa: PLR0917 - typer takes options by name
             "--log: decisions on Spark leave no receipts, because a chain of receipts has one writer. Score with "
             "`credit score --log`, or leave the option out."
         )
+    if challenger:
+        raise SettingsError(
+            "--challenger: on Spark one bundle decides. Run again with the challenger as --bundle and another --out, "
+            "and join both outputs by application_id; or score with `credit score --challenger`."
+        )
     from batch import Accepted
     from batch.spark import SparkJob, open_session, run_on_spark
 
-    scorer = open_scorer(bundle, trust)
+    scorer = open_scorer(bundle_here(bundle), trust)
     job = SparkJob(
         applications=applications,
         events=events,
@@ -83,7 +94,7 @@ def score(  # noqa: PLR0917 - typer takes options by name
         buckets=buckets,
         rights=_rights(),
     )
-    with stages("Scoring", 3) as stage:
+    with stages("Scoring", 4) as stage:
         manifest = run_on_spark(job, scorer, open_session, stage)
     for text in manifest["notes"]:
         note(text)
@@ -92,11 +103,15 @@ def score(  # noqa: PLR0917 - typer takes options by name
 
 def _say_run(manifest: dict[str, Any], out: Path) -> None:
     say_counts(manifest)
-    parts = [name for name in manifest["outputs"] if name.startswith("part-")]
+    parts = [name for name in manifest["outputs"] if PurePosixPath(name).name.startswith("part-")]
     rejects = next(name for name in manifest["outputs"] if name not in parts)
-    say(f"decisions    {out}, {len(parts):,} part files")
-    say(f"rejects      {out / rejects}")
-    say(f"run manifest {out / '_run.json'}")
+    here = {
+        "decisions": f"{out}, {len(parts):,} part files",
+        "rejects": out / rejects,
+        "run manifest": out / "_run.json",
+    }
+    for what, where in manifest.get("places", here).items():
+        say(f"{what:12} {where}")
 
 
 def _rights() -> int:

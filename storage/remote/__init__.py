@@ -3,4 +3,4 @@
 The modules load the libraries of the extra `cloud` only where a URL is given.
 """
 
-__all__ = ["addresses", "fetching", "publication"]
+__all__ = ["addresses", "fetching", "objects", "publication"]

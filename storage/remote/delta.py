@@ -6,10 +6,12 @@ lie the run's rejects and manifest, in `_credit/RUN/`.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import polars as pl
@@ -21,6 +23,9 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 from features.errors import CreditError, InputError
 from storage.remote.addresses import Address
 from storage.remote.objects import Listed, Store, aws_profile
+
+if TYPE_CHECKING:
+    from storage.remote.publication import Spread
 
 __all__ = ["snapshot"]
 
@@ -71,17 +76,19 @@ def snapshot(store: Store, what: str) -> DeltaFiles:
     return DeltaFiles(table.version(), files)
 
 
-def commit(store: Store, file: Path, name: str, run: str, before: int | None) -> bool:
-    """Let a Parquet file that lies in a table's folder be its whole content, if its version is still that of `before`.
+def commit(store: Store, spread: "Spread", run: str, before: int | None) -> bool:
+    """Let Parquet files that lie in a table's folder be its whole content, if its version is still that of `before`.
 
     None: there is no table yet. Says whether it was so. A commit of which the answer got lost is recognised.
     """
-    frame = pl.read_parquet(file, n_rows=0)
+    frame = pl.DataFrame(schema=spread.schema)
     kinds = {column: pl.String for column, kind in frame.schema.items() if kind in (pl.Enum, pl.Categorical)}
     schema = Schema.from_arrow(Table(frame.cast(kinds)).schema)  # type: ignore[arg-type]
-    rows = pl.scan_parquet(file).select(pl.len()).collect().item()
-    size, made = file.stat().st_size, int(file.stat().st_mtime * 1000)
-    action = AddAction(name, size, {}, made, data_change=True, stats=f'{{"numRecords": {rows}}}')
+    made = int(time.time() * 1000)
+    actions = [
+        AddAction(file.name, file.size, {}, made, data_change=True, stats=f'{{"numRecords": {file.rows}}}')
+        for file in spread.files
+    ]
     properties = CommitProperties(
         custom_metadata={"credit.run": run}, max_commit_retries=0, app_transactions=[Transaction(_app(run), 1)]
     )
@@ -92,7 +99,7 @@ def commit(store: Store, file: Path, name: str, run: str, before: int | None) ->
                     create_table_with_add_actions(
                         store.address.url,
                         schema,
-                        [action],
+                        actions,
                         mode="error",
                         partition_by=[],
                         storage_options=aws_profile(),
@@ -100,7 +107,7 @@ def commit(store: Store, file: Path, name: str, run: str, before: int | None) ->
                     )
                 else:
                     table = DeltaTable(store.address.url, version=before, storage_options=aws_profile())
-                    table.create_write_transaction([action], "overwrite", schema, commit_properties=properties)
+                    table.create_write_transaction([*actions], "overwrite", schema, commit_properties=properties)
             except CommitFailedError:
                 return committed(store, run)
             except DeltaError as error:

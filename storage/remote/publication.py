@@ -11,24 +11,46 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from features.errors import CreditError, DeliveryError
 from storage.remote.addresses import Address
 from storage.remote.fetching import Brought
-from storage.remote.runs import manifest_name, outputs_of, runs_folder
+from storage.remote.runs import manifest_name, outputs_of, rejects_name, runs_folder
 
 if TYPE_CHECKING:
     from storage.remote.objects import Listed
 
-__all__ = ["publication"]
+__all__ = ["DataFile", "Publication", "Spread", "publication"]
 
 SUFFIXES = (".csv", ".parquet")
 IN_FOLDER = "decisions.parquet"  # what an output is called of which the folder is named
 FAILED = ".failed"
+PART = "part-"  # how the names of files begin that other machines put there
 BEGUN = "begun"  # the mark of a run that did not end
 DELTA_RUNS = "_credit"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file of decisions in the store: its name below the store's address."""
+
+    name: str
+    rows: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Decisions that several machines put there: each a file with these columns, below `Publication.parts`."""
+
+    schema: pl.Schema
+    files: list[DataFile]
 
 
 class Publication:
@@ -65,6 +87,26 @@ class Publication:
     def _manifest(self) -> str:
         return manifest_name(self._stem)
 
+    @property
+    def address(self) -> Address:
+        """Where names of objects begin."""
+        return self._store.address
+
+    @property
+    def parts(self) -> str:
+        """The name below which other machines put what they decided."""
+        return self._folder
+
+    @property
+    def manifest(self) -> Path:
+        """The run manifest as a file of this machine."""
+        return self.path.with_name(manifest_name(self._stem))
+
+    @property
+    def rejects(self) -> Path:
+        """The rejects as a file of this machine."""
+        return self.path.with_name(rejects_name(self._stem))
+
     def _name(self, file: str) -> str:
         """Return what a file of the run is called in the store."""
         return f"{self._folder}/{file}"
@@ -91,38 +133,46 @@ class Publication:
                 self._remove_own()
                 raise
 
-    def deliver(self, local_manifest: Path) -> dict[str, Any]:
-        """Deliver the files that were written; return the manifest that says so.
+    def deliver(self, spread: Spread | None = None) -> dict[str, Any]:
+        """Deliver the files that were written, and what other machines put there; return the manifest that says so.
 
         Raises:
             DeliveryError: it was not possible, or another run delivered meanwhile; what was there before stands.
 
         """
-        manifest: dict[str, Any] = json.loads(local_manifest.read_text())
+        manifest: dict[str, Any] = json.loads(self.manifest.read_text())
         manifest["run"] = self._run
-        manifest["outputs"] = {self._name(name): digest for name, digest in manifest["outputs"].items()}
+        own = {self._name(name): digest for name, digest in manifest["outputs"].items()}
+        manifest["outputs"] = {file.name: file.sha256 for file in (spread.files if spread else ())} | own
         content = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
         files = [file for file in sorted(self.path.parent.iterdir()) if not file.name.startswith(".")]
         try:
             for file in files:
-                if file != local_manifest:
+                if file != self.manifest:
                     self._store.put(self._name(file.name), file)
-            left = [*self._left(), f"{self._folder}/{BEGUN}"]
-            if not self._commit(content):
+            left = [*self._left(), f"{self._folder}/{BEGUN}", *self._repeated(spread)]
+            if not self._commit(content, spread):
                 raise DeliveryError(self._lost())  # noqa: TRY301
         except BaseException:
             self._remove_own()
             raise
         with suppress(CreditError):  # the next run does it
             self._store.remove(left)
-        rejects = next(file.name for file in files if file.name.endswith(".rejects.csv"))
-        return manifest | {"places": self._places(rejects)}
+        return manifest | {"places": self._places(spread)}
 
     def _left(self) -> list[str]:
         """List what no manifest names: its writer saw another manifest than the one to be, so it cannot commit."""
         return [item.name for item in self._items() if str(PurePosixPath(item.name).parent) not in self._kept]
 
-    def _commit(self, content: bytes) -> bool:
+    def _repeated(self, spread: Spread | None) -> list[str]:
+        """List what tasks put there that died and were done again."""
+        if spread is None:
+            return []
+        named = {file.name for file in spread.files}
+        ours = [item.name for item in self._store.items(self.parts) if item.name.startswith(f"{self.parts}/{PART}")]
+        return [name for name in ours if name not in named]
+
+    def _commit(self, content: bytes, _spread: Spread | None) -> bool:
         return self._store.put_if(self._manifest, content, self._before)
 
     def _lost(self) -> str:
@@ -144,13 +194,15 @@ class Publication:
     def _items(self) -> "list[Listed]":
         return [item for item in self._store.items(self._runs) if item.name.startswith(f"{self._runs}/")]
 
-    def _places(self, rejects: str) -> dict[str, str]:
-        names = {
-            "decisions": self._name(self.path.name),
-            "rejects": self._name(rejects),
-            "run manifest": self._manifest,
-        }
-        return {what: (self._store.address / name).text for what, name in names.items()}
+    def _places(self, spread: Spread | None) -> dict[str, str]:
+        decisions = self._name(self.path.name) if spread is None else self.parts
+        names = {"decisions": decisions, "rejects": self._name(self.rejects.name), "run manifest": self._manifest}
+        places = {what: (self._store.address / name).text for what, name in names.items()}
+        return (
+            places
+            if spread is None
+            else places | {"decisions": f"{places['decisions']}, {len(spread.files):,} part files"}
+        )
 
 
 class DeltaPublication(Publication):
@@ -176,9 +228,19 @@ class DeltaPublication(Publication):
     def _name(self, file: str) -> str:
         return _data_file(self._run) if file == self.path.name else f"{self._folder}/{file}"
 
-    def _commit(self, content: bytes) -> bool:
+    @property
+    def parts(self) -> str:
+        """The name below which other machines put what they decided: it lies in the table."""
+        return _data_folder(self._run)
+
+    def _commit(self, content: bytes, spread: Spread | None) -> bool:
         self._store.put_if(self._manifest, content, None)
-        return self._delta.commit(self._store, self.path, self._name(self.path.name), self._run, self._version)
+        return self._delta.commit(self._store, spread or self._whole(), self._run, self._version)
+
+    def _whole(self) -> Spread:
+        rows = pl.scan_parquet(self.path).select(pl.len()).collect().item()
+        file = DataFile(self._name(self.path.name), rows, self.path.stat().st_size, "")
+        return Spread(pl.Schema(pl.read_parquet_schema(self.path)), [file])
 
     def _committed(self) -> bool:
         return self._delta.committed(self._store, self._run)
@@ -187,7 +249,11 @@ class DeltaPublication(Publication):
         super()._remove_own()
         with suppress(CreditError):
             if not self._committed():
-                self._store.remove([_data_file(self._run)])
+                self._store.remove([_data_file(self._run), *self._parts_of(self._run)])
+
+    def _parts_of(self, run: str) -> list[str]:
+        folder = _data_folder(run)
+        return [item.name for item in self._store.items(folder) if item.name.startswith(f"{folder}/")]
 
     def _left(self) -> list[str]:
         """List what runs left that did not end and did not commit."""
@@ -198,12 +264,16 @@ class DeltaPublication(Publication):
         return [
             *left,
             *[f"{DELTA_RUNS}/{run}/{BEGUN}" for run in sorted(ended)],
-            *[_data_file(run) for run in sorted(begun - ended)],
+            *[name for run in sorted(begun - ended) for name in (_data_file(run), *self._parts_of(run))],
         ]
 
 
 def _data_file(run: str) -> str:
     return f"credit-{run}.parquet"
+
+
+def _data_folder(run: str) -> str:
+    return f"credit-{run}"
 
 
 def _split(address: Address) -> tuple[Address, str]:

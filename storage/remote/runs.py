@@ -21,6 +21,11 @@ def manifest_name(stem: str) -> str:
     return f"{stem}.run.json"
 
 
+def rejects_name(stem: str) -> str:
+    """Return the name of the rejects of an output of this stem."""
+    return f"{stem}.rejects.csv"
+
+
 def runs_folder(stem: str) -> str:
     """Return the name of the folder of runs of an output of this stem."""
     return f"{stem}.runs"
@@ -66,7 +71,7 @@ def delivered_as(store: "Store", name: str) -> "list[Listed]":
 
 
 def _named(store: "Store", stem: str, manifest: bytes, items: "dict[str, Listed]") -> "list[Listed]":
-    wanted = [name for name in outputs_of(manifest) if PurePosixPath(name).stem == stem]
+    wanted = [name for name in outputs_of(manifest) if PurePosixPath(name).name != rejects_name(stem)]
     lacking = [name for name in wanted if name not in items]
     if lacking or not wanted:
         raise InputError(

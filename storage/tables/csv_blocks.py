@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
-from features.dialect import Dialect
+from features.dialect import UTF_8, Dialect
 from features.errors import InputError
 from storage.opened import Opened
 from storage.tables.compressed import COMPRESSED, READ_BYTES, decompressed
-from storage.tables.csv_structure import CsvStructure
+from storage.tables.csv_cuts import CsvChunk, CsvSpan
+from storage.tables.csv_structure import MOST_RECORD_BYTES, CsvStructure
 from storage.tables.decoded import in_utf8
 
 
@@ -47,6 +49,11 @@ class CsvFile:
         return sum(map(len, decompressed(self._raw(), self.path, self.chunk_bytes)))
 
     @property
+    def may_be_cut(self) -> bool:
+        """Whether several processes can read it, each a span: its bytes are the text, which is UTF-8."""
+        return not self._is_compressed and self.dialect.encoding == UTF_8
+
+    @property
     def _is_compressed(self) -> bool:
         return self.path.suffix.lower() in COMPRESSED
 
@@ -57,6 +64,38 @@ class CsvFile:
             yield chunk
         self.opened.check_unchanged()
         self.sha256 = digest.hexdigest()
+
+    def look(self, start: int, end: int) -> CsvChunk:
+        """Look for places where a record may begin, between two bytes of a file that is not compressed."""
+        return CsvChunk.of(start, self._between(start, end))
+
+    def _between(self, start: int, end: int) -> Iterator[bytes]:
+        self.opened.file.seek(start)
+        while start < end and (chunk := self.opened.file.read(min(self.chunk_bytes, end - start))):
+            start += len(chunk)
+            yield chunk
+        self.opened.check_unchanged()
+
+    def blocks_of(self, span: CsvSpan) -> Iterator[pl.DataFrame]:
+        """Yield an empty frame with the columns, then the records of a span of an UTF-8 file, checked as a file's are.
+
+        Raises:
+            InputError: as `blocks`; the span does not begin and end with its records.
+
+        """
+        source, text = str(self.path), self._between(span.start, span.end)
+        structure = CsvStructure(source, self.dialect)
+        if span.start == 0:
+            text = in_utf8(text, self.dialect.encoding, source)
+        else:
+            self.opened.file.seek(0)
+            text = chain([self.opened.file.readline(MOST_RECORD_BYTES)], text)
+        for block, records in structure.blocks(text, None if span.start == 0 else span.line):
+            self.rows += records
+            yield self._parse(block, records, structure.columns)
+        if span.start == 0:
+            self.has_byte_order_mark = structure.has_byte_order_mark
+            self.sha256 = self.opened.digest()
 
     def blocks(self) -> Iterator[pl.DataFrame]:
         """Yield an empty frame with the columns, then all records in order.

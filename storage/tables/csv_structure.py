@@ -33,10 +33,11 @@ class CsvStructure:
         self._source, self._dialect, self._separator = source, dialect, ord(dialect.separator)
         self._line = 1  # of the first byte that is not yet in a block
 
-    def blocks(self, chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    def blocks(self, chunks: Iterable[bytes], line: int | None = None) -> Iterator[tuple[bytes, int]]:
         """Check encoding, header, quotes and number of fields; yield whole records and how many they are.
 
-        The first block has no records; once it is there, `columns` is known.
+        The first block has no records; once it is there, `columns` is known. `line`: of what follows the header, where
+        that is not the second of the file.
 
         Raises:
             InputError: the file is empty, cut, not UTF-8, has another separator, a doubled column or an uneven record;
@@ -48,6 +49,7 @@ class CsvStructure:
             rest += chunk
             if not self.columns and b"\n" in chunk:
                 rest = self._take_header(rest)
+                self._line = line or self._line
                 yield b"", 0
             if not self.columns or len(rest) < waiting:
                 continue

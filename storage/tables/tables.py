@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,13 +14,15 @@ import polars as pl
 from features.dialect import Dialect
 from features.errors import InputError
 from storage.opened import Opened, opened
-from storage.remote.fetching import Brought, brought
+from storage.remote.fetching import Brought, brought, listed
 from storage.tables.csv_blocks import CsvFile
+from storage.tables.csv_cuts import CsvChunk, CsvSpan
 from storage.tables.id_forms import IdForms
 from storage.tables.parquet_blocks import ParquetDecoder, ParquetHead, Span, parquet_decoder_process
 from storage.tables.table_files import Part, find_parts, missing_numbers
 
 Tell = Callable[[str], None]
+AnySpan = Span | CsvSpan  # of rows of a Parquet file, or of bytes of a CSV file
 _CHUNK_BYTES = 1 << 24
 _PARQUET_CELL_BYTES = 16  # in memory
 
@@ -47,8 +50,9 @@ class SourceTable:
 
     `name` ("applications") stands in messages; columns beside `known` are left out and noted. `files` and `notes` are
     complete when all blocks are taken. What the names of folders say (month=2026-01) is a column of text where the
-    files have none of that name. Several processes can read one table, a file each: they are given the `parts` and the
-    `columns` that the first one found, and it adds up what they `told`.
+    files have none of that name. Several processes can read one table, a file each: they are given the `parts`, the
+    `columns` and the `origin` that the first one found, and it adds up what they `told`. With `piecemeal` an object of
+    a store is brought where it is read, into a folder within `around`.
     """
 
     path: Path
@@ -61,6 +65,9 @@ class SourceTable:
     notes: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)
+    origin: Brought | None = None
+    piecemeal: bool = False
+    around: Path | None = None
     _ids: IdForms = field(init=False)
     _resources: ExitStack = field(default_factory=ExitStack)
     _decoder: ParquetDecoder | None = None
@@ -68,7 +75,7 @@ class SourceTable:
 
     def __post_init__(self) -> None:
         """Begin with nothing read."""
-        self._brought = Brought(self.path, str(self.path))
+        self._brought = self.origin or Brought(self.path, str(self.path))
         self._ids = IdForms(self.name)
 
     def __enter__(self) -> Self:
@@ -81,7 +88,8 @@ class SourceTable:
 
         """
         if not self.parts:
-            self._brought = self._resources.enter_context(brought(self.path, f"{self.name} as CSV or Parquet"))
+            find = listed if self.piecemeal else brought
+            self._brought = self._resources.enter_context(find(self.path, f"{self.name} as CSV or Parquet"))
         try:
             with self._brought.said():
                 self.parts = self.parts or find_parts(self._brought.path, self.name)
@@ -96,6 +104,11 @@ class SourceTable:
     def shown(self) -> str:
         """The path or URL, for messages."""
         return self._brought.shown
+
+    @property
+    def brought(self) -> Brought:
+        """Where the files come from."""
+        return self._brought
 
     @property
     def version(self) -> int | None:
@@ -147,6 +160,19 @@ class SourceTable:
         self._resources.close()  # what decoded is not needed while the rows are worked on
         self.conclude()
 
+    def look(self, number: int) -> Iterator[pl.DataFrame]:
+        """Yield the columns of one of the `parts` without rows; of an object only its ends are brought.
+
+        Raises:
+            InputError: as `blocks`.
+
+        """
+        part = self.parts[number]
+        with self._brought.said():
+            self._brought.bring_ends(part.path)
+            with opened(part.path) as file:
+                yield from islice(self._blocks_within(file, part, None), 1)
+
     def rows_of(self, number: int) -> int | None:
         """Return how many rows one of the `parts` has; None where it does not say so, as CSV.
 
@@ -154,27 +180,54 @@ class SourceTable:
             InputError: it cannot be read.
 
         """
-        with opened(self.parts[number].path) as file:
-            return None if self._decoder is None else self._decoder.head(file, self.known).rows
+        if self._decoder is None:
+            return None
+        with self._brought.said():
+            self._brought.bring_ends(self.parts[number].path)
+            with opened(self.parts[number].path) as file:
+                return self._decoder.head(file, self.known).rows
 
-    def blocks_of(self, number: int, span: Span | None = None) -> Iterator[pl.DataFrame]:
+    def may_be_cut(self, number: int) -> bool:
+        """Say whether one of the `parts`, a CSV file, can be read span by span."""
+        with opened(self.parts[number].path) as file:
+            return self._decoder is None and CsvFile(file, self.dialect, self.chunk_bytes).may_be_cut
+
+    def look_for_cuts(self, number: int, start: int, end: int) -> CsvChunk:
+        """Look at the bytes of one of the `parts`, a CSV file, for `storage.tables.csv_cuts.spans`.
+
+        Raises:
+            InputError: it cannot be read.
+
+        """
+        path = self.parts[number].path
+        at_hand = self._brought.at_hand(path, self.around, keep=True)
+        with self._brought.said(), at_hand as here, opened(here) as file:
+            return CsvFile(file, self.dialect, self.chunk_bytes).look(start, end)
+
+    def blocks_of(self, number: int, span: AnySpan | None = None) -> Iterator[pl.DataFrame]:
         """Yield the rows of one of the `parts` in order, first an empty frame with the columns.
 
-        `span`: of its rows, of Parquet alone; the file is hashed where it begins at the first.
+        `span`: a part of it; the file is hashed where it begins at the first row.
 
         Raises:
             InputError: as `blocks`.
 
         """
         part = self.parts[number]
-        with self._brought.said(), opened(part.path) as file:
+        at_hand = self._brought.at_hand(part.path, self.around, keep=span is not None)
+        with self._brought.said(), at_hand as path, opened(path) as file:
             try:
-                for block in self._csv_blocks(file, part) if self._decoder is None else self._parquet(file, part, span):
+                for block in self._blocks_within(file, part, span):
                     self._ids.look(block, part.path)
                     yield block
             except InputError:
                 file.check_unchanged()  # what is wrong with a file that changes is that it changes
                 raise
+
+    def _blocks_within(self, file: Opened, part: Part, span: AnySpan | None) -> Iterator[pl.DataFrame]:
+        if isinstance(span, CsvSpan) or self._decoder is None:
+            return self._csv_blocks(file, part, span if isinstance(span, CsvSpan) else None)
+        return self._parquet(file, part, span)
 
     def told(self) -> dict[str, Any]:
         """Return what was found in the files that were read so far, for JSON."""
@@ -226,17 +279,17 @@ class SourceTable:
             rows += block.height
             yield self._wanted(block, part)
         digest = "" if span and span[0] else file.digest()
-        self.files.append(SourceFile(self._shown(file.path), digest, rows, _label(part.name)))
+        self.files.append(SourceFile(self._shown(part.path), digest, rows, _label(part.name)))
 
-    def _csv_blocks(self, file: Opened, part: Part) -> Iterator[pl.DataFrame]:
+    def _csv_blocks(self, file: Opened, part: Part, span: CsvSpan | None) -> Iterator[pl.DataFrame]:
         csv = CsvFile(file, self.dialect, self.chunk_bytes)
-        for block in csv.blocks():
+        for block in csv.blocks() if span is None else csv.blocks_of(span):
             if not block.height:
                 self._check_columns(part, dict.fromkeys(block.columns, "String"))
             yield self._wanted(block, part)
         if csv.has_byte_order_mark:
             self.notes.append(f"{part.name}: byte order mark skipped")
-        self.files.append(SourceFile(self._shown(file.path), csv.sha256, csv.rows, _label(part.name)))
+        self.files.append(SourceFile(self._shown(part.path), csv.sha256, csv.rows, _label(part.name)))
 
     def _shown(self, path: Path) -> str:
         return _label(self._brought.say(str(path)))

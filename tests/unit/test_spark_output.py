@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from pyspark import SparkFiles
@@ -13,9 +14,10 @@ from pyspark.sql import DataFrame
 
 from batch.partitions import ROW, numbered_from
 from batch.spark.crossing import Crossing, Kind, crossings, raise_first
-from batch.spark.publish import OutputFolder
+from batch.spark.publish import OutputFolder, PartFile
 from batch.spark.scoring import ScoreTask, score_bucket
 from batch.spark.session import open_session
+from batch.spark.stages import FolderStage
 from features.errors import BundleError, DeliveryError, SettingsError
 from recipes.dataset import Dataset
 from storage.frames import packed
@@ -28,13 +30,14 @@ class KilledError(BaseException):
 
 def publish(output: OutputFolder, text: str) -> dict[str, Any]:
     output.begin()
-    (output.stage / "a").write_text(f"part of {text}")
-    part = {"name": "a", "sha256": hashlib.sha256(f"part of {text}".encode()).hexdigest()}
+    content = f"part of {text}".encode()
+    digest, size = output.stage.write("a", lambda file: file.write(content))
+    part = PartFile("a", 1, size, digest)
 
     def manifest(digests: dict[Path, str]) -> dict[str, Any]:
         return {"run": text, "outputs": {path.name: digest for path, digest in digests.items()}}
 
-    return output.publish([part], lambda file: file.write(f"rejects of {text}".encode()), manifest)
+    return output.publish([part], pl.Schema(), lambda file: file.write(f"rejects of {text}".encode()), manifest)
 
 
 def whole(folder: Path) -> str:
@@ -107,7 +110,7 @@ def test_a_bundle_that_a_machine_refuses_ends_the_run_as_such(
     monkeypatch.setattr(SparkFiles, "get", lambda name: str(tmp_path / name))
     numbered = numbered_from(dataset.applications.head(3), 0)
     empty = {kind: packed(numbered.clear(), "lz4") for kind in (Kind.APPLICATIONS, Kind.EVENTS)}
-    task = ScoreTask("00" * 32, empty, packed(numbered.select(ROW).clear(), "lz4"), tmp_path, 0o077)
+    task = ScoreTask("00" * 32, empty, packed(numbered.select(ROW).clear(), "lz4"), FolderStage(tmp_path), 0o077)
     given: list[pa.RecordBatch] = [Crossing.of_frame(0, Kind.APPLICATIONS, 1, numbered).batch()]
     found = list(crossings(score_bucket(task, given)))
     assert [row.kind for row in found] == [Kind.FAILED]
