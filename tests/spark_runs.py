@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batch import Accepted
-from batch.spark import SparkJob, open_session, run_on_spark
+from batch.spark import SparkJob, open_session, run_on_spark, translated
 from features.errors import CreditError
 from scoring.scorer import Scorer
 
@@ -28,7 +28,8 @@ def main(bundle: str, jobs: list[dict[str, Any]]) -> None:
 
         @contextmanager
         def shared() -> Iterator[Any]:
-            yield session
+            with translated():
+                yield session
 
         for fields in jobs:
             try:

@@ -4,6 +4,6 @@ Needs the extra `spark`; on executors only the product, `pyarrow` and `pyspark` 
 """
 
 from batch.spark.job import SparkJob, run_on_spark
-from batch.spark.session import open_session
+from batch.spark.session import open_session, translated
 
-__all__ = ["SparkJob", "open_session", "run_on_spark"]
+__all__ = ["SparkJob", "open_session", "run_on_spark", "translated"]

@@ -41,7 +41,7 @@ def open_session() -> Iterator[SparkSession]:
             "executors."
         )
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    with _translated(), warnings.catch_warnings():
+    with translated(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")  # it is not used
         builder = SparkSession.builder.appName("credit score")
         for name, value in _SETTINGS.items():
@@ -56,7 +56,7 @@ def open_session() -> Iterator[SparkSession]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn errors of Spark into one that says who must act; their own text may hold cells, so it is not passed on."""
     try:
         yield
