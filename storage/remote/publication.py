@@ -9,7 +9,7 @@
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,7 +30,6 @@ __all__ = ["DataFile", "Publication", "Spread", "publication"]
 SUFFIXES = (".csv", ".parquet")
 IN_FOLDER = "decisions.parquet"  # what an output is called of which the folder is named
 FAILED = ".failed"
-PART = "part-"  # how the names of files begin that other machines put there
 BEGUN = "begun"  # the mark of a run that did not end
 DELTA_RUNS = "_credit"
 
@@ -150,7 +149,8 @@ class Publication:
             for file in files:
                 if file != self.manifest:
                     self._store.put(self._name(file.name), file)
-            left = [*self._left(), f"{self._folder}/{BEGUN}", *self._repeated(spread)]
+            mark = f"{self._folder}/{BEGUN}"
+            left = [*self._left(), mark, *self._unnamed(spread, {*manifest["outputs"], mark})]
             if not self._commit(content, spread):
                 raise DeliveryError(self._lost())  # noqa: TRY301
         except BaseException:
@@ -164,13 +164,12 @@ class Publication:
         """List what no manifest names: its writer saw another manifest than the one to be, so it cannot commit."""
         return [item.name for item in self._items() if str(PurePosixPath(item.name).parent) not in self._kept]
 
-    def _repeated(self, spread: Spread | None) -> list[str]:
-        """List what tasks put there that died and were done again."""
+    def _unnamed(self, spread: Spread | None, named: Collection[str]) -> list[str]:
+        """List what tasks put there for this process, and of those that died and were done again."""
         if spread is None:
             return []
-        named = {file.name for file in spread.files}
-        ours = [item.name for item in self._store.items(self.parts) if item.name.startswith(f"{self.parts}/{PART}")]
-        return [name for name in ours if name not in named]
+        there = [item.name for item in self._store.items(self.parts) if item.name.startswith(f"{self.parts}/")]
+        return [name for name in there if name not in named]
 
     def _commit(self, content: bytes, _spread: Spread | None) -> bool:
         return self._store.put_if(self._manifest, content, self._before)

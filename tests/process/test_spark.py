@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from deltalake import DeltaTable, write_deltalake
 
 from scoring.scorer import Scorer
-from storage.remote.publication import PART
 from tests.conftest import PROJECT
 from tests.s3_server import KEY, S3, SECRET
-from tests.spark_cluster import SparkCluster, environment, script, spark_cluster, spark_submit
+from tests.spark_cluster import SparkCluster, script, spark_cluster, spark_submit
 from tests.spark_night import SparkNight, made_night
-from tests.unit.test_bundle import republish
 from verify import Question, verify
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -118,66 +114,10 @@ def test_the_script_gives_the_same_bits_from_and_in_an_object_store_and_passes_t
     assert "application_id_repeated" in said[0][0]
     assert "s3://lake/nowhere: nothing lies there" in said[1][0]  # spark-submit passes all on as standard output
     assert night.differences_there(s3.lake, "out") == []
-    assert not [name for name in s3.lake if name.startswith("other/") or name.endswith("/begun")]
+    assert not [name for name in s3.lake if name.startswith("other/") or name.endswith(("/begun", ".arrow"))]
     manifest = s3.lake["out/decisions.run.json"].decode()
     assert '"s3://lake/night/events/part-3.csv"' in manifest
     assert not [word for word in (KEY, SECRET, "credit-object", "s3:/l") if word in manifest + "".join(said[0])]
-
-
-def test_large_objects_and_delta_tables_give_the_same_bits(
-    nights: dict[str, SparkNight], bundle: Path, s3: S3, tmp_path: Path
-) -> None:
-    night = nights["parquet"]
-    fill(s3, "night", night.applications.parent)
-    for name in ("applications", "events"):
-        write_deltalake(str(tmp_path / name), pl.read_parquet(night.applications.with_name(name) / "*.parquet"))
-        fill(s3, f"delta/{name}", tmp_path / name)
-    s3.lake["out/decisions.runs/0123/part-00000-1.parquet"] = b"left by a run that was killed"
-    s3.lake["table/credit-0123/part-00000-1.parquet"] = s3.lake["table/_credit/0123/begun"] = b"left by another"
-    common: dict[str, Any] = {
-        "applications": "s3://lake/night/applications",
-        "events": "s3://lake/night/events",
-        "buckets": 3,
-    }
-    lake = {**common, "out": "s3://lake/out", "piece_bytes": PIECE}
-    delta = {n: f"delta+s3://lake/delta/{n}" for n in ("applications", "events")} | {"out": "delta+s3://lake/table"}
-    s3.lake["closed/part-0.parquet"] = b"not to be read"
-    fill(s3, "moving", night.events)
-
-    def fault(method: str, key: str, _number: int) -> str | None:
-        if method == "GET" and key == "moving/part-1.parquet":
-            s3.lake[key] = bytes(len(s3.lake[key]))
-        if method == "PUT" and "late/" in key and PART in key:
-            return "ExpiredToken"
-        return "AccessDenied" if method == "GET" and key.startswith("closed/") else None
-
-    s3.fault = fault
-    refused: list[dict[str, Any]] = [
-        {**common, "max_reject_share": 0.0001, "out": "s3://lake/out"},
-        {**common, "applications": "s3://lake/closed/"},
-        {**common, "out": "s3://lake/late"},
-        {**common, "events": "s3://lake/moving"},
-    ]
-    jobs: list[dict[str, Any]] = [lake, delta, *({"out": "s3://lake/no", **one} for one in refused)]
-    said = run_all("local[2,2]", bundle, jobs)
-    assert said[:2] == [["", ""]] * 2
-    assert [kind for kind, _ in said[2:]] == ["RejectLimitError", "InputError", "DeliveryError", "InputError"], said
-    texts = ("lake/out/decisions.rejects", "not permit it", "credentials", "moving/part-1.parquet: was replaced")
-    for found, part in zip(said[2:], texts, strict=True):
-        assert part in found[1]
-    assert night.differences_there(s3.lake, "out") == []
-    assert s3.lake["out/decisions.rejects.csv.failed"] == night.local.rejects_path.read_bytes()
-    assert not [name for name in s3.lake if "0123" in name or name.startswith(("no/", "late/"))]
-    table, run = (
-        DeltaTable("s3://lake/table"),
-        next(n for n in s3.lake if n.endswith("/decisions.run.json") and "_c" in n),
-    )
-    assert len(table.file_uris()) == 3
-    manifest = json.loads(s3.lake[run])
-    files = {name: s3.lake[f"table/{name}"] for name in manifest["outputs"]}
-    assert night.otherwise(manifest, files, renamed=True) == []
-    assert {f"s3://lake/table/{n}" for n in files if "part-" in n} == set(table.file_uris())
-    assert len(pl.DataFrame(table.to_pyarrow_table())) == night.manifest["decisions"]
 
 
 def test_a_worker_killed_in_mid_stage_changes_no_bit(
@@ -197,35 +137,6 @@ def test_a_worker_killed_in_mid_stage_changes_no_bit(
                 assert "in stage" in warned
                 return
     raise AssertionError("no task was lost in four runs")
-
-
-ANOTHER_MACHINE = "import scoring.machine; scoring.machine.cpu_family = lambda: 'another'"
-
-
-def test_a_worker_on_which_golden_rows_differ_refuses_with_the_code_of_one_machine(
-    nights: dict[str, SparkNight], bundle: Path, tmp_path: Path
-) -> None:
-    """A bundle of another CPU family, near enough for the driver; workers of that family see that it is not theirs."""
-    copy = Path(shutil.copytree(bundle, tmp_path / bundle.name))
-    golden = pl.read_parquet(copy / "golden.parquet")
-    moved = pl.col("decision").struct.with_fields((pl.field("p_good") + 3e-7).cast(pl.Float32))
-    golden.with_columns(moved).write_parquet(copy / "golden.parquet")
-    foreign = republish(copy, lambda manifest: manifest.update(cpu_family="another"))
-    assert not Scorer.open(foreign).golden.bits
-    (tmp_path / "machine").mkdir()
-    (tmp_path / "machine" / "sitecustomize.py").write_text(ANOTHER_MACHINE)
-    night = nights["parquet"]
-    given = ("--bundle", foreign, "--applications", night.applications, "--events", night.events, "--out")
-    settings = ("--conf", f"spark.executorEnv.PYTHONPATH={tmp_path / 'machine'}")
-    run = spark_submit("local[1]", *settings, script(), *given, tmp_path / "out")
-    said, _ = run.communicate()
-    variables = {**environment(), "PYTHONPATH": str(tmp_path / "machine")}
-    command = [*map(str, ("credit", "score", *given)), str(tmp_path / "here.parquet")]
-    here = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-    assert run.returncode == here.returncode == 2, said
-    assert "golden rows come out differently here" in said
-    assert "golden rows come out differently here" in here.stderr
-    assert list((tmp_path / "out").glob("part-*")) == []
 
 
 FAULTY = """
