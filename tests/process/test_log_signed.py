@@ -172,7 +172,8 @@ def test_a_time_stamp_says_when_the_heads_were_signed(log: Path, authority: tupl
     assert verified(credit, log, "stamped.json")[0] == 0, "who does not ask takes the signer's clock"
     code, said = verified(credit, log, "heads.json", "--tsa-roots", root)
     assert (code, "has no time stamp" in said) == (1, True), said
-    documents = [json.loads((there / name).read_text()) for name in ("stamped.json", "heads.json")]
+    credit("log", "sign", log, "--key", there / "stranger.pem", "--out", there / "other.json")
+    documents = [json.loads((there / name).read_text()) for name in ("stamped.json", "other.json")]
     (there / "moved.json").write_text(json.dumps(documents[1] | {"timestamp": documents[0]["timestamp"]}))
     (there / "cut.json").write_text(json.dumps(documents[0] | {"timestamp": documents[0]["timestamp"][:400]}))
     other = root.with_name("tsa.pem")
