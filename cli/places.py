@@ -1,13 +1,14 @@
-"""Folders that lie in an object store, brought here until the command ends."""
+"""Folders that lie in an object store, brought here until the command ends, or for the time of a block."""
 
 import re
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from features.errors import BundleError, InputError
 from storage.durable import sha256_of
 from storage.remote.addresses import address_of, spelled
-from storage.remote.fetching import brought
+from storage.remote.fetching import Brought, brought
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _HELD = ExitStack()
@@ -16,6 +17,22 @@ _HELD = ExitStack()
 def let_go() -> None:
     """Remove what was brought."""
     _HELD.close()
+
+
+@contextmanager
+def log_here(log: Path) -> Iterator[Brought]:
+    """Bring a decision log here, as it is when it is listed, until the command ends.
+
+    Errors within the block name where it lies.
+
+    Raises:
+        InputError: nothing is there, it may not be read, or it was written to meanwhile.
+        DeliveryError: the store does not answer, or there is no room here.
+
+    """
+    here = _HELD.enter_context(brought(log, "decision log"))
+    with here.said():
+        yield here
 
 
 def bundle_here(path: Path) -> Path:

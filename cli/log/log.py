@@ -15,6 +15,7 @@ from cli.doors.trusted import TrustOption
 from cli.extras import stream_installed
 from cli.log.log_options import AsJson, Log, PiiKey, instant, read_pii_key
 from cli.log.log_receipt import as_record, say_receipt
+from cli.places import log_here
 from features.errors import InputError, SettingsError
 from receipts.frame import KIND
 from storage.durable import replace_files
@@ -61,14 +62,16 @@ def find_receipts(  # noqa: PLR0917 - typer takes options by name
     if len(given) != 1:
         raise SettingsError("expected one of --application-id, --customer-id, --decision-id and --header.")
     (column, value), key = given[0], read_pii_key(pii_key)
-    unsealed = find_unsealed(log, column, value, key, header=header is not None)
-    by_id = find(log, column, stored_forms(column, value, key), shadows=True)
-    found = list(by_id if header is None else find_by_header(log, column, value))
-    waiting = unsealed.but([rows for _, rows in found])
-    for why in unsealed.unread:
-        warn(f"note: receipts that are not sealed yet could not be read: {why}")
-    if not found and not waiting:
-        raise InputError(f"{log}: holds no receipt with this {column}. {_why_not(log, pii_key, unsealed.rows)}")
+    with log_here(log) as here:
+        unsealed = find_unsealed(here.path, column, value, key, header=header is not None)
+        by_id = find(here.path, column, stored_forms(column, value, key), shadows=True)
+        found = list(by_id if header is None else find_by_header(here.path, column, value))
+        waiting = unsealed.but([rows for _, rows in found])
+        for why in unsealed.unread:
+            warn(f"note: receipts that are not sealed yet could not be read: {here.say(why)}")
+        if not found and not waiting:
+            why_not = _why_not(here.path, pii_key, unsealed.rows)
+            raise InputError(f"{here.shown}: holds no receipt with this {column}. {why_not}")
     records = [as_record(at, row) for at, rows in found for row in rows.iter_slices(1)]
     records += [as_record(at, row) for at, rows in waiting for row in rows.iter_slices(1)]
     records.sort(key=lambda record: KIND in record)  # what was decided, then what challengers would have
@@ -137,11 +140,12 @@ def verify(  # noqa: PLR0917 - typer takes options by name
     from receipts.log import audit
 
     signed = _signed(heads or (), trust, tsa_roots)
-    with stages("Verifying", 1) as stage:
+    with stages("Verifying", 1) as stage, log_here(log) as here:
         stage("read")
-        found = audit(log, head or ())
+        found, unsealed = audit(here.path, head or ()), _unsealed(here.path)
+    found.problems, found.notes = ([here.say(text) for text in texts] for texts in (found.problems, found.notes))
     for one in signed:
-        found.problems += [f"{log}: {text}" for text in one.differences(found.links)]
+        found.problems += [f"{here.shown}: {text}" for text in one.differences(found.links)]
     if as_json:
         said = [{"name": one.name, "signed_at": one.at, "chains": len(one.heads)} for one in signed]
         more = {"signed_heads": said} if signed else {}
@@ -151,7 +155,7 @@ def verify(  # noqa: PLR0917 - typer takes options by name
         for one in signed:
             clock = "as a time-stamp authority says" if one.stamped else "by their own clock"
             say(f"{one.name} signed the heads of {len(one.heads)} chains at {one.at}, {clock}.")
-        if _unsealed(log):
+        if unsealed:
             say("note: receipts that a REST door has not sealed yet are in no chain and were not checked")
     if found.problems:
         sys.exit(InputError.exit_code)

@@ -11,6 +11,7 @@ import typer
 from cli.console import say, say_table, stages, warn
 from cli.log.log_options import instant
 from cli.options import BundleOption
+from cli.places import bundle_here, log_here
 from features.errors import DeliveryError, SettingsError
 from scoring.bundle import read_bundle
 from storage.durable import replace_files
@@ -80,7 +81,7 @@ def monitor(  # noqa: PLR0917 - typer takes options by name
     _check_out(out, [path for path in (log, bundle, *files, labels) if path is not None])
     with stages("Monitoring", 4) as stage:
         stage("read")
-        watched = _read(read_bundle(bundle), span, log, files, labels)
+        watched = _read(read_bundle(bundle_here(bundle)), span, log, files, labels)
         stage("compare")
         figures = watch(watched)
         stage("draw")
@@ -127,7 +128,8 @@ def _read(bundle: "Bundle", span: "Span", log: Path | None, files: list[Path], l
     if log is not None:
         from cli.monitor.monitor_log import watch_log
 
-        return watch_log(bundle, log, span)
+        with log_here(log) as here:
+            return watch_log(bundle, here.path, span)
     from cli.monitor.monitor_files import Files, watch_files
 
     decisions, applications, *rest = files

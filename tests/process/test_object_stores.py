@@ -231,3 +231,29 @@ def test_without_the_libraries_the_extra_is_named(tonight: Path, bundle: Path, t
     command = [sys.executable, "-m", "cli.main", *words, "--events", str(tonight / "events.csv")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=PROJECT)
     assert (done.returncode, "pip install .[cloud]" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_decision_log_is_read_where_it_lies(s3: S3, bundle: Path, tonight: Path, credit: Credit) -> None:
+    log, inputs = tonight / "log", [f"--{name}={tonight / name}.csv" for name in ("applications", "events")]
+    given = ("--bundle", bundle, *inputs, "--out", tonight / "decisions.csv", "--log", log)
+    assert credit("score", *given).returncode == 0
+    for path in (path for path in log.rglob("*") if path.is_file()):
+        s3.lake[f"log/{path.relative_to(log)}"] = path.read_bytes()
+    there = credit("log", "verify", "s3://lake/log", "--json")
+    assert there.returncode == 0, there.stderr
+    assert json.loads(there.stdout) == json.loads(credit("log", "verify", log, "--json").stdout)
+    one = pl.read_csv(tonight / "decisions.csv")["application_id"][3]
+    asked = ("--application-id", one, "--json")
+    assert credit("log", "find", "s3://lake/log", *asked).stdout == credit("log", "find", log, *asked).stdout != ""
+    lacking = credit("log", "find", "s3://lake/log", "--application-id", "nobody")
+    assert lacking.returncode == 1
+    assert "s3://lake/log: holds no receipt" in lacking.stderr
+    receipts = next(name for name in s3.lake if name.endswith("receipts.0.parquet"))
+    content = s3.lake[receipts]
+    s3.lake[receipts] = content[:99] + bytes([content[99] ^ 1]) + content[100:]
+    broken = credit("log", "verify", "s3://lake/log")
+    assert broken.returncode == 1
+    assert "BROKEN s3://lake/log/writers/" in broken.stdout
+    refused = credit("log", "expire", "s3://lake/log", "--before", "2030-01-01")
+    assert refused.returncode == 2
+    assert "address of an object store" in refused.stderr
