@@ -54,7 +54,7 @@ class SparkNight:
 
 def _without_files(rejects: bytes) -> bytes:
     table = pl.read_csv(rejects, infer_schema=False)
-    return table.drop("file", "event_file").write_csv().encode()
+    return table.drop("file", "event_file").sort(pl.all()).write_csv().encode()
 
 
 def sha256(content: bytes) -> str:

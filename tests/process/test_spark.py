@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from scoring.scorer import Scorer
 from tests.conftest import PROJECT
@@ -118,6 +119,61 @@ def test_the_script_gives_the_same_bits_from_and_in_an_object_store_and_passes_t
     manifest = s3.lake["out/decisions.run.json"].decode()
     assert '"s3://lake/night/events/part-3.csv"' in manifest
     assert not [word for word in (KEY, SECRET, "credit-object", "s3:/l") if word in manifest + "".join(said[0])]
+
+
+def test_large_objects_and_delta_tables_give_the_same_bits(
+    nights: dict[str, SparkNight], bundle: Path, s3: S3, tmp_path: Path
+) -> None:
+    night = nights["parquet"]
+    fill(s3, "night", night.applications.parent)
+    for name in ("applications", "events"):
+        for part in sorted(night.applications.with_name(name).glob("*.parquet")):
+            write_deltalake(str(tmp_path / name), pl.read_parquet(part), mode="append")
+        fill(s3, f"delta/{name}", tmp_path / name)
+    s3.lake["out/decisions.runs/0123/part-00000-1.parquet"] = b"left by a run that was killed"
+    s3.lake["table/credit-0123/part-00000-1.parquet"] = s3.lake["table/_credit/0123/begun"] = b"left by another"
+    common: dict[str, Any] = {
+        "applications": "s3://lake/night/applications",
+        "events": "s3://lake/night/events",
+        "buckets": 3,
+    }
+    lake = {**common, "out": "s3://lake/out", "piece_bytes": PIECE}
+    delta = {n: f"delta+s3://lake/delta/{n}" for n in ("applications", "events")} | {"out": "delta+s3://lake/table"}
+    s3.lake["closed/part-0.parquet"] = b"not to be read"
+    fill(s3, "moving", night.events)
+
+    def fault(method: str, key: str, _number: int) -> str | None:
+        if method == "GET" and key == "moving/part-1.parquet":
+            s3.lake[key] = bytes(len(s3.lake[key]))
+        if method == "PUT" and "late/" in key and "part-" in key:
+            return "ExpiredToken"
+        return "AccessDenied" if method == "GET" and key.startswith("closed/") else None
+
+    s3.fault = fault
+    refused: list[dict[str, Any]] = [
+        {**common, "max_reject_share": 0.0001, "out": "s3://lake/out"},
+        {**common, "applications": "s3://lake/closed/"},
+        {**common, "out": "s3://lake/late"},
+        {**common, "events": "s3://lake/moving"},
+    ]
+    jobs: list[dict[str, Any]] = [lake, delta, *({"out": "s3://lake/no", **one} for one in refused)]
+    said = run_all("local[2,2]", bundle, jobs)
+    assert said[:2] == [["", ""]] * 2
+    assert [kind for kind, _ in said[2:]] == ["RejectLimitError", "InputError", "DeliveryError", "InputError"], said
+    texts = ("lake/out/decisions.rejects", "not permit it", "credentials", "moving/part-1.parquet: was replaced")
+    for found, part in zip(said[2:], texts, strict=True):
+        assert part in found[1]
+    assert night.differences_there(s3.lake, "out") == []
+    assert s3.lake["out/decisions.rejects.csv.failed"] == night.local.rejects_path.read_bytes()
+    assert not [name for name in s3.lake if "0123" in name or name.startswith(("no/", "late/"))]
+    table = DeltaTable("s3://lake/table")
+    run = next(name for name in s3.lake if name.endswith("/decisions.run.json") and "_credit" in name)
+    assert len(table.file_uris()) > 1
+    manifest = json.loads(s3.lake[run])
+    files = {name: s3.lake[f"table/{name}"] for name in manifest["outputs"]}
+    assert night.otherwise(manifest, files, renamed=True) == []
+    assert {f"s3://lake/table/{n}" for n in files if "part-" in n} == set(table.file_uris())
+    assert len(pl.DataFrame(table.to_pyarrow_table())) == night.manifest["decisions"]
 
 
 def test_a_worker_killed_in_mid_stage_changes_no_bit(
