@@ -127,8 +127,8 @@ def test_large_objects_and_delta_tables_give_the_same_bits(
     night = nights["parquet"]
     fill(s3, "night", night.applications.parent)
     for name in ("applications", "events"):
-        for part in sorted(night.applications.with_name(name).glob("*.parquet")):
-            write_deltalake(str(tmp_path / name), pl.read_parquet(part), mode="append")
+        for file in sorted(night.applications.with_name(name).glob("*.parquet")):
+            write_deltalake(str(tmp_path / name), pl.read_parquet(file), mode="append")
         fill(s3, f"delta/{name}", tmp_path / name)
     s3.lake["out/decisions.runs/0123/part-00000-1.parquet"] = b"left by a run that was killed"
     s3.lake["table/credit-0123/part-00000-1.parquet"] = s3.lake["table/_credit/0123/begun"] = b"left by another"
