@@ -99,7 +99,7 @@ def run_on_spark(
     for source in (path for path in (job.applications, job.events, scorer.bundle.path) if path):
         refuse_overwriting(source, [job.out])
     with (
-        output_of(job.out) as output,
+        output_of(job.out, decision_schema(scorer.bundle.spec)) as output,
         _tables(job, scorer) as (tables, empty),
         open_session() as session,
         _sent(scorer.bundle, session),
@@ -110,10 +110,8 @@ def run_on_spark(
 @contextmanager
 def _tables(job: SparkJob, scorer: Scorer) -> Iterator[tuple[Tables, dict[Kind, pl.DataFrame]]]:
     """Open both tables and read the columns of their first files; those that lack, or cannot be read, end the run."""
-    tables = open_inputs(
-        _seen_by_all(job.applications), job.events and _seen_by_all(job.events), scorer.bundle.spec, job.dialect,
-        piecemeal=True,
-    )  # fmt: skip
+    applications, events = _seen_by_all(job.applications), job.events and _seen_by_all(job.events)
+    tables = open_inputs(applications, events, scorer.bundle.spec, job.dialect, piecemeal=True)
     with ExitStack() as resources:
         for table in tables:
             resources.enter_context(table)
@@ -168,7 +166,7 @@ class _Run:
                 made = make_manifest(self.tables, scored, bundle, digests, night)
                 return made | {"seconds": watch.seconds, **on_spark}
 
-            return self.output.publish(parts, decision_schema(spec), write_rejects, manifest)
+            return self.output.publish(parts, write_rejects, manifest)
 
     def _tasks(self, count: int, work: Any) -> list[Crossing]:
         return rows_of(self.session.range(0, count, 1, count).mapInArrow(work, SCHEMA))

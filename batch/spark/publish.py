@@ -26,7 +26,7 @@ from batch.job import only_run
 from batch.spark.stages import FolderStage, Produce, StoreStage
 from features.errors import DeliveryError, SettingsError
 from scoring.bundle import sha256
-from storage.durable import Replacement, delivering, flush
+from storage.durable import Replacement, delivering, flush, replace_files
 from storage.remote.addresses import Address, address_of
 from storage.remote.publication import DataFile, Publication, Spread, publication
 from storage.table_writer import encode
@@ -52,8 +52,8 @@ class PartFile:
 
 
 @contextmanager
-def output_of(out: Path) -> "Iterator[OutputFolder | OutputStore]":
-    """Begin an output, and end it with the block, published or not.
+def output_of(out: Path, schema: pl.Schema) -> "Iterator[OutputFolder | OutputStore]":
+    """Begin an output with the columns of `schema`, and end it with the block, published or not.
 
     Raises:
         DeliveryError: nothing can be written there, or another run is writing it.
@@ -65,11 +65,11 @@ def output_of(out: Path) -> "Iterator[OutputFolder | OutputStore]":
         if address.url.lower().endswith(".csv"):
             raise SettingsError(f"{address.text}: decisions on Spark are Parquet files. Let the name not end in .csv.")
         with publication(address) as there, there.written():
-            yield OutputStore(there)
+            yield OutputStore(there, schema)
         return
     prepare_folder(out / "part")
     with only_run(out):
-        output = OutputFolder(out.absolute())
+        output = OutputFolder(out.absolute(), schema)
         output.begin()
         try:
             yield output
@@ -82,6 +82,7 @@ class OutputFolder:
     """The folder of one run. `run`: in the names of its files."""
 
     path: Path
+    schema: pl.Schema
     run: str = field(default_factory=lambda: secrets.token_hex(6))
 
     @property
@@ -120,13 +121,7 @@ class OutputFolder:
             self._tidy(self._named())
             self._stage.mkdir()
 
-    def publish(
-        self,
-        parts: Sequence[PartFile],
-        schema: pl.Schema,
-        rejects: Produce,
-        manifest: Manifest,
-    ) -> dict[str, Any]:
+    def publish(self, parts: Sequence[PartFile], rejects: Produce, manifest: Manifest) -> dict[str, Any]:
         """Put everything in place; `parts` lie in the stage. Return the manifest, made of the SHA-256 of each file.
 
         Where there is no part, one without rows says the columns.
@@ -138,7 +133,7 @@ class OutputFolder:
         with Replacement() as replacement, delivering(self.path):
             path = self.path / f"_rejects-{self.run}.csv"
             digests = {path: replacement.write(path, rejects)}
-            for number, part in enumerate(parts or [_without_rows(self.stage, schema)]):
+            for number, part in enumerate(parts or [_without_rows(self.stage, self.schema)]):
                 name = f"part-{number:05}-{self.run}.parquet"
                 (self._stage / part.name).rename(self.path / name)
                 digests[self.path / name] = part.sha256
@@ -152,7 +147,7 @@ class OutputFolder:
 
     def refuse(self, rejects: Produce) -> None:
         """Keep the rejects of a run that must not replace the previous output."""
-        _put(self.failed, rejects)
+        FolderStage(self.path).write(_FAILED, rejects)
 
     def end(self) -> None:
         """Remove what was not published."""
@@ -183,6 +178,7 @@ class OutputStore:
     """The same in an object store or a Delta table."""
 
     there: Publication
+    schema: pl.Schema
 
     @property
     def work(self) -> Path:
@@ -200,39 +196,29 @@ class OutputStore:
         """Where the rejects of a run go that must not replace the previous output."""
         return self.there.rejects.with_name(f"{self.there.rejects.name}.failed")
 
-    def publish(
-        self,
-        parts: Sequence[PartFile],
-        schema: pl.Schema,
-        rejects: Produce,
-        manifest: Manifest,
-    ) -> dict[str, Any]:
+    def publish(self, parts: Sequence[PartFile], rejects: Produce, manifest: Manifest) -> dict[str, Any]:
         """Deliver; see `OutputFolder.publish`.
 
         Raises:
             DeliveryError: it was not possible, or another run delivered meanwhile; what was there before stands.
 
         """
-        digest = _put(self.there.rejects, rejects)
-        found = parts or [_without_rows(self.stage, schema)]
+        digest = self._write(self.there.rejects, rejects)
+        found = parts or [_without_rows(self.stage, self.schema)]
         files = [DataFile(f"{self.there.parts}/{part.name}", part.rows, part.size, part.sha256) for part in found]
         content = json.dumps(manifest({self.there.rejects: digest})).encode()
-        _put(self.there.manifest, lambda file: file.write(content))
-        return self.there.deliver(Spread(schema, files))
+        replace_files({self.there.manifest: content})
+        return self.there.deliver(Spread(self.schema, files))
 
     def refuse(self, rejects: Produce) -> None:
         """Keep the rejects of a run that must not replace the previous output."""
-        _put(self.failed, rejects)
+        self._write(self.failed, rejects)
+
+    def _write(self, path: Path, produce: Produce) -> str:
+        return FolderStage(path.parent).write(path.name, produce)[0]
 
 
 Output = OutputFolder | OutputStore
-
-
-def _put(path: Path, produce: Produce) -> str:
-    with Replacement() as replacement:
-        digest = replacement.write(path, produce)
-        replacement.commit()
-    return digest
 
 
 def _without_rows(stage: FolderStage | StoreStage, schema: pl.Schema) -> PartFile:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import typer
 
 from batch import read_inputs
@@ -12,8 +11,10 @@ from cli.console import note, say, say_table, stages
 from cli.explain.why_changed import both_specs, say_parts
 from cli.log.log_options import AsJson
 from cli.options import Encoding, Events, Separator, csv_dialect
+from features.applications import identifier
 from features.dialect import Dialect
 from features.errors import InputError, SettingsError
+from features.rejects import APPLICATIONS
 from pages import html
 from storage.durable import replace_files
 from storage.tables import read_table
@@ -112,8 +113,8 @@ def _why(pairs: "Pairs", applications: Path, events: Path | None, dialect: Diale
 
     before, after = pairs.champions[-1], pairs.challenger
     tables = read_inputs(applications, events, both_specs(before.spec, after.spec), dialect, note)
-    ids = tables[0]["application_id"].cast(pl.String).str.strip_chars()
-    decided = tables[0].filter(ids.is_in(pairs.applications.implode()))
+    own = identifier(tables[0].schema, APPLICATIONS, "application_id")
+    decided = tables[0].filter(own.is_in(pairs.applications.implode()))
     if decided.is_empty():
         raise InputError(f"{applications}: holds none of the applications that both decided.")
     return why_changed(before, after, decided, tables[1]).summary()

@@ -1,7 +1,7 @@
 """`credit challenger report` on what `credit score --challenger` wrote, and why each decision would change."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,18 @@ def test_figures_are_those_of_the_files_and_parts_those_of_why_changed(
     assert [part["name"] for part in why["parts"]] == [part["name"] for part in whole["parts"]]
     assert "put down to" in said
     assert "put down to" in (tmp_path / "challenger.html").read_text()
+
+
+def test_ids_are_read_as_the_night_reads_them(night: Night, tmp_path: Path) -> None:
+    numbered, out = tmp_path / "applications.parquet", tmp_path / "numbered.csv"
+    applications = pl.read_csv(night.job.applications, infer_schema=False)
+    applications.with_columns(application_id=1000.0 + pl.int_range(pl.len())).write_parquet(numbered)
+    tables = ("--applications", numbered, "--events", night.job.events)
+    beside = ("--challenger", night.rival)
+    assert night.credit("score", "--bundle", night.bundle, *tables, "--out", out, *beside).returncode == 0
+    code, said, found = replace(night, job=replace(night.job, out=out)).report(night.rival, *tables)
+    assert code == 0, said
+    assert found["why"]["changed"] > 0
 
 
 def beside(night: Night) -> list[Path]:

@@ -37,7 +37,7 @@ def publish(output: OutputFolder, text: str) -> dict[str, Any]:
     def manifest(digests: dict[Path, str]) -> dict[str, Any]:
         return {"run": text, "outputs": {path.name: digest for path, digest in digests.items()}}
 
-    return output.publish([part], pl.Schema(), lambda file: file.write(f"rejects of {text}".encode()), manifest)
+    return output.publish([part], lambda file: file.write(f"rejects of {text}".encode()), manifest)
 
 
 def whole(folder: Path) -> str:
@@ -54,11 +54,11 @@ def test_a_publish_killed_at_any_step_leaves_the_old_output_or_the_new(
 ) -> None:
     folder, seen = tmp_path / "out", set()
     for step in range(20):
-        publish(OutputFolder(folder), "old")
+        publish(OutputFolder(folder, pl.Schema()), "old")
         with monkeypatch.context() as patch:
             patch.setattr(Path, kind, killing(getattr(Path, kind), step))
             try:
-                publish(OutputFolder(folder), "new")
+                publish(OutputFolder(folder, pl.Schema()), "new")
                 ended = True
             except KilledError:
                 ended = False
@@ -68,7 +68,7 @@ def test_a_publish_killed_at_any_step_leaves_the_old_output_or_the_new(
     assert ended
     assert seen <= {"old", "new"}
     assert whole(folder) == "new"
-    publish(OutputFolder(folder), "next")
+    publish(OutputFolder(folder, pl.Schema()), "next")
     assert len(list(folder.glob("part-*"))) == len(list(folder.glob("_rejects-*"))) == 1
 
 
@@ -87,7 +87,7 @@ def killing(real: Callable[..., Any], step: int) -> Callable[..., Any]:
 def test_a_folder_that_holds_something_else_is_no_place_for_an_output(tmp_path: Path) -> None:
     (tmp_path / "report.txt").touch()
     with pytest.raises(DeliveryError, match=r"report\.txt, which no run on Spark wrote"):
-        OutputFolder(tmp_path).begin()
+        OutputFolder(tmp_path, pl.Schema()).begin()
 
 
 def test_a_spark_without_the_api_that_is_used_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
