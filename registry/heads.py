@@ -103,5 +103,5 @@ def _stamped_at(content: bytes, envelope: Envelope, roots: Path) -> datetime:
 
     token = json.loads(content).get(_STAMP)
     if token is None:
-        raise NotTrustedError("it has no time stamp")
+        raise NotTrustedError("it has no time stamp: sign with --tsa, or leave --tsa-roots out")
     return stamped_at(decoded(token), _signatures(envelope), roots)

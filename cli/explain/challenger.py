@@ -69,6 +69,8 @@ def report(  # noqa: PLR0917 - typer takes options by name
 
     if out.suffix.lower() != ".html":
         raise SettingsError(f"{out}: its name ends in {out.suffix or 'nothing'}, expected .html.")
+    if not log.exists():
+        raise InputError(f"{log}: not there. Expected a decision log, or the decisions of `credit score --challenger`.")
     if labels is not None and log.is_dir():
         raise SettingsError("--labels: a log has outcomes of its own; add them with `credit outcomes add`.")
     if events is not None and applications is None:

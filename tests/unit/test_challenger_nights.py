@@ -92,6 +92,9 @@ def beside(night: Night) -> list[Path]:
 def test_what_is_not_there_is_said(night: Night, tmp_path: Path) -> None:
     code, said, _ = night.report(night.bundle)
     assert (code, f"no file of this challenger. There are those of {night.rival.name[:12]}" in said) == (1, True), said
+    absent = replace(night, job=replace(night.job, out=tmp_path / "absent.csv"))
+    code, said, _ = absent.report(night.rival)
+    assert (code, "absent.csv: not there. Expected a decision log, or the decisions" in said) == (1, True), said
     code, said, _ = night.report(night.rival, "--events", night.job.events)
     assert (code, "expected --applications as well" in said) == (2, True), said
     strange = tmp_path / "labels.csv"
