@@ -18,6 +18,7 @@ credit stream embedded >"$live/address" &
 embedded=$! consumer=
 trap 'kill $embedded $consumer 2>"$live/ended" || true' EXIT
 read -r brokers <"$live/address"
+rm "$live/address" # a copy of this folder must not meet a pipe
 export CREDIT_STREAM_BROKERS="$brokers" CREDIT_STREAM_DELIVERY=at-least-once
 printf 'export CREDIT_STREAM_BROKERS=%s CREDIT_STREAM_DELIVERY=at-least-once\n' "$brokers"
 

@@ -42,6 +42,7 @@ def test_the_live_demo_names_each_late_event_and_has_no_defect(demo: Path) -> No
     assert "300 applications published to credit.applications" in done.stdout
     assert "0 defects" in done.stdout
     assert int(re.findall(r"late: .* ([0-9]+)\n", done.stdout)[0]) > 0
+    assert not [path for path in (demo / "demo").rglob("*") if path.is_fifo()], "its copy would wait for ever"
 
 
 def test_the_demo_empties_no_folder_of_somebody_else(tmp_path: Path, credit: Credit) -> None:
