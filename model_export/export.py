@@ -88,7 +88,7 @@ def export_ensemble(trained: Trained, ensemble: Ensemble, bundles: Path) -> Path
         REFERENCE: make_reference(trained.features, trained.judged, tables).to_bytes(),
     }
     model_facts = {
-        "trees": len(ensemble.trees),
+        "trees": sum(not tree.is_nothing for tree in ensemble.trees),
         "depth": max(tree.depth for tree in ensemble.trees),
         "features": names,
         "form": "ordinal" if ensemble.ordinal else "softmax",

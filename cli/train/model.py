@@ -121,8 +121,8 @@ def export(  # noqa: PLR0917 - typer takes options by name
         Path,
         typer.Option(
             "--model",
-            help="An XGBoost model, .json or .ubj, or a scikit-learn forest or tree, .skops. Its classes are 0, 1, 2 "
-            "..., worst first.",
+            help="An XGBoost model, .json or .ubj, a LightGBM model, .txt, or a scikit-learn forest or tree, .skops. "
+            "Its classes are 0, 1, 2 ..., worst first.",
             show_default=False,
         ),
     ],
@@ -169,6 +169,11 @@ def _say_source(source: dict[str, Any], *, proven: bool) -> None:
     if source.get("early_stopping"):
         used, rounds = source["rounds_used"], source["rounds_in_file"]
         say(f"Early stopping: the first {used} of {rounds} rounds are used, up to best_iteration {used - 1}.")
+    if source.get("format"):
+        say(
+            f"{source['format']}: all {source['rounds_used']} rounds of the file are used. Where training stopped "
+            "early, save_model() has written those up to best_iteration."
+        )
     if not proven:
         say(
             "Not compared with the notebook's own predictions. Give them with --expected to prove that this is its "

@@ -11,6 +11,7 @@ from features.errors import ExportError
 from features.spec.contract import Spec
 from model_export.adopted.notebook import Expected, Floats, differences, to_probabilities
 from model_export.adopted.notebook_inputs import fills, mixed_fill, orders, sentinels
+from model_export.trees.lightgbm_trees import FittedLightgbm
 from model_export.trees.load import Loaded
 from training.fit import Calibration, Fitted, FittedXgboost
 
@@ -163,16 +164,24 @@ def _of_inputs(loaded: Loaded, part: Compared) -> Iterator[_Cause]:
 
 def _of_rounds(loaded: Loaded, part: Compared) -> Iterator[_Cause]:
     """Fewer rounds than the file has: early stopping in the notebook that the file does not know of."""
-    whole = loaded.whole or loaded.model
-    if not isinstance(whole, FittedXgboost):
-        return
-    few, rounds = _first(part, _QUICK_ROWS), whole.booster.num_boosted_rounds()
-    for used in range(rounds - 1, 0, -1):
-        yield _Cause(
-            f"The cause that fits: early stopping. The notebook predicted with the first {used} rounds of {rounds}. "
-            f"Save the model with this mark, set_attr(best_iteration={used - 1}), or save only these rounds.",
-            _share(few, FittedXgboost(whole.booster[:used]).margins(few.matrix)),
-        )
+    whole, few = loaded.whole or loaded.model, _first(part, _QUICK_ROWS)
+    if isinstance(whole, FittedXgboost):
+        rounds = whole.booster.num_boosted_rounds()
+        for used in range(rounds - 1, 0, -1):
+            save = f"Save the model with this mark, set_attr(best_iteration={used - 1}), or save only these rounds."
+            yield _fewer(used, rounds, save, _share(few, FittedXgboost(whole.booster[:used]).margins(few.matrix)))
+    if isinstance(whole, FittedLightgbm):
+        for used, margins in enumerate(whole.margins_by_round(few.matrix), 1):
+            if used < whole.rounds:
+                save = f"Save only these rounds, save_model(num_iteration={used})."
+                yield _fewer(used, whole.rounds, save, _share(few, margins))
+
+
+def _fewer(used: int, rounds: int, save: str, share: float) -> _Cause:
+    text = (
+        f"The cause that fits: early stopping. The notebook predicted with the first {used} rounds of {rounds}. {save}"
+    )
+    return _Cause(text, share)
 
 
 def _of_mixed_fills(loaded: Loaded, part: Compared) -> Iterator[_Cause]:

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from features.errors import InputError
+from features.errors import ExportError, InputError
 from features.spec.contract import Spec
+from model_export.trees.load_lightgbm import load_lightgbm
+from model_export.trees.neutral import Ensemble
 from model_export.trees.trees import from_model
+from scoring.reasons import GROUP_CONDITIONS
 from training.adopt import check_columns
 from training.fit import Fitted, FittedXgboost
 
 _XGBOOST = (".json", ".ubj")
-_FOREST = ".skops"
+_FOREST, _LIGHTGBM = ".skops", ".txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +34,29 @@ class Loaded:
 
 
 def load_model(path: Path, spec: Spec) -> Loaded:
-    """Load an XGBoost model in its own format (.json, .ubj) or a scikit-learn forest or tree (.skops); no pickle.
+    """Load an XGBoost (.json, .ubj) or LightGBM model (.txt), or a scikit-learn forest or tree (.skops); no pickle.
 
-    An early-stopped model keeps all its rounds in the file. Those up to `best_iteration` are used, as the scikit-learn
-    wrapper of XGBoost predicts.
+    An early-stopped model of XGBoost keeps all its rounds in the file. Those up to `best_iteration` are used, as its
+    scikit-learn wrapper predicts. LightGBM saves only those.
 
     Raises:
         InputError: the file cannot be read as such a model, or its columns or classes are not those of the spec.
         ExportError: the model has something that does not export faithfully; the message names it.
 
     """
-    if path.suffix not in (*_XGBOOST, _FOREST):
+    if path.suffix not in (*_XGBOOST, _FOREST, _LIGHTGBM):
         raise InputError(
-            f"{path}: its name ends in {path.suffix or 'nothing'}, expected .json or .ubj, as XGBoost saves, or "
-            ".skops, as skops.io.dump() saves a forest or tree of scikit-learn."
+            f"{path}: its name ends in {path.suffix or 'nothing'}, expected .json or .ubj, as XGBoost saves, .txt, as "
+            "LightGBM saves, or .skops, as skops.io.dump() saves a forest or tree of scikit-learn."
         )
     if not path.is_file():
-        raise InputError(f"{path}: no such file. Expected a model that XGBoost or skops saved.")
-    loaded = _load_forest(path, spec) if path.suffix == _FOREST else _load_xgboost(path, spec)
-    classes = len(from_model(loaded.model).base_values)
+        raise InputError(f"{path}: no such file. Expected a model that XGBoost, LightGBM or skops saved.")
+    loaded = _load(path, spec)
+    ensemble = from_model(loaded.model)
+    classes = len(ensemble.base_values)
     if classes != len(spec.classes):
         raise InputError(f"{path}: the model has {classes} classes, the spec {len(spec.classes)}: {_order(spec)}.")
+    _check_depth(ensemble)
     return loaded
 
 
@@ -59,10 +64,23 @@ def _order(spec: Spec) -> str:
     return ", ".join(spec.classes)
 
 
-def _load_forest(path: Path, spec: Spec) -> Loaded:
-    from model_export.trees.load_forest import load_forest  # noqa: PLC0415 - skops loads for two seconds
+def _check_depth(ensemble: Ensemble) -> None:
+    """Refuse early, and before anything walks down a tree, what reasons cannot be tabulated for."""
+    deepest = max(tree.depth for tree in ensemble.trees)
+    if deepest > GROUP_CONDITIONS:
+        raise ExportError(
+            f"a tree is {deepest} splits deep; reasons need at most {GROUP_CONDITIONS}. Train with max_depth 6."
+        )
 
-    return Loaded(*load_forest(path, spec))
+
+def _load(path: Path, spec: Spec) -> Loaded:
+    if path.suffix == _LIGHTGBM:
+        return Loaded(*load_lightgbm(path, spec))
+    if path.suffix == _FOREST:
+        from model_export.trees.load_forest import load_forest  # noqa: PLC0415 - skops loads for two seconds
+
+        return Loaded(*load_forest(path, spec))
+    return _load_xgboost(path, spec)
 
 
 def _load_xgboost(path: Path, spec: Spec) -> Loaded:

@@ -31,6 +31,11 @@ class Tree:
     cover: NDArray[np.float32]
 
     @property
+    def is_nothing(self) -> bool:
+        """Whether this stands in for a class that has no trees, see `leaf_of_nothing`."""
+        return len(self.left) == 1 and not self.cover[0] and not self.value.any()
+
+    @property
     def depth(self) -> int:
         """The number of conditions on the longest path."""
         level, depth = np.zeros(1, dtype=np.int64), 0
@@ -58,3 +63,19 @@ class Ensemble:
     def classes(self) -> int:
         """The number of classes."""
         return len(self.base_values) + self.ordinal
+
+
+def leaf_of_nothing(target: int) -> Tree:
+    """Return a tree that is one leaf and adds nothing."""
+    zero, none = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.float32)
+    return Tree(
+        target=target,
+        inclusive=False,
+        feature=zero,
+        threshold=none,
+        left=zero - 1,
+        right=zero - 1,
+        missing_left=np.zeros(1, dtype=bool),
+        value=none[:, None],
+        cover=none,
+    )

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from features.errors import ExportError
 from model_export.trees.forest_trees import from_forest
-from model_export.trees.neutral import ALL_CLASSES, Ensemble, Tree
+from model_export.trees.lightgbm_trees import FittedLightgbm, from_lightgbm
+from model_export.trees.neutral import ALL_CLASSES, Ensemble, Tree, leaf_of_nothing
 from training.fit import (
     BINARY,
     LEAST_SHARE,
@@ -22,7 +23,7 @@ from training.fit import (
     base_margin,
 )
 
-__all__ = ["ALL_CLASSES", "Ensemble", "Tree", "from_forest", "from_model", "from_xgboost"]
+__all__ = ["ALL_CLASSES", "Ensemble", "Tree", "from_forest", "from_model", "from_xgboost", "leaf_of_nothing"]
 
 
 def from_model(model: Fitted) -> Ensemble:
@@ -41,6 +42,8 @@ def from_model(model: Fitted) -> Ensemble:
         return from_xgboost(model.booster)
     if isinstance(model, FittedForest):
         return from_forest(model.estimator, model.order)
+    if isinstance(model, FittedLightgbm):
+        return from_lightgbm(model)
     raise ExportError(f"{type(model).__name__} is not a kind of model that is exported.")
 
 
@@ -87,22 +90,6 @@ def from_xgboost(booster: xgboost.Booster) -> Ensemble:
     trees = [_tree(t, target) for t, target in zip(model["trees"], model["tree_info"], strict=True)]
     base = np.broadcast_to(base, (int(parameters["num_class"]),)).copy()
     return Ensemble(features=features, base_values=base, trees=tuple(trees))
-
-
-def leaf_of_nothing(target: int) -> Tree:
-    """Return a tree that is one leaf and adds nothing."""
-    zero, none = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.float32)
-    return Tree(
-        target=target,
-        inclusive=False,
-        feature=zero,
-        threshold=none,
-        left=zero - 1,
-        right=zero - 1,
-        missing_left=np.zeros(1, dtype=bool),
-        value=none[:, None],
-        cover=none,
-    )
 
 
 def _refuse_unfaithful(learner: dict[str, Any]) -> None:

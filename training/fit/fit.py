@@ -22,7 +22,7 @@ LEAST_SHARE = 2.0**-20  # the same in the ordinal form: 1 less this is a float32
 
 
 class ModelKind(StrEnum):
-    """The kinds of model that can be trained and exported."""
+    """The kinds of model that can be trained here."""
 
     XGBOOST = "xgboost"
     RANDOM_FOREST = "random-forest"
@@ -37,8 +37,8 @@ class Fitted(Protocol):
     """
 
     @property
-    def kind(self) -> ModelKind:
-        """Which kind of model this is."""
+    def kind(self) -> str:
+        """Which kind of model this is: a `ModelKind`, or the library of one that is never trained here."""
 
     @property
     def ordinal(self) -> bool:
