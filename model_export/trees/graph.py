@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
+from onnx.numpy_helper import from_array
 from skl2onnx.algebra.onnx_operator import OnnxOperator
 from skl2onnx.algebra.onnx_ops import (
     OnnxAdd,
+    OnnxCast,
     OnnxConcat,
     OnnxGather,
     OnnxIdentity,
@@ -84,8 +87,11 @@ def _margins(ensemble: Ensemble) -> OnnxOperator:
     count, least = len(ensemble.base_values), ensemble.least_probability
     if least is not None and not ensemble.ordinal:
         return _log(_clipped(_regressor(list(ensemble.trees), ensemble.base_values), least, 1), count)
+    doubles = OnnxCast(INPUT, to=TensorProto.DOUBLE, op_version=13) if ensemble.doubles else None
     parts = [
-        _regressor([t for t in ensemble.trees if t.target == target], ensemble.base_values[target : target + 1])
+        _regressor(
+            [t for t in ensemble.trees if t.target == target], ensemble.base_values[target : target + 1], doubles
+        )
         for target in range(count)
     ]
     sums = parts[0] if count == 1 else OnnxConcat(*parts, axis=1, op_version=opset)
@@ -114,7 +120,10 @@ def _log(probabilities: OnnxOperator, classes: int) -> OnnxOperator:
     return OnnxGather(OnnxLog(padded, op_version=13), columns, axis=1, op_version=13)
 
 
-def _regressor(trees: list[Tree], base_values: NDArray[np.float32]) -> OnnxOperator:
+def _regressor(
+    trees: list[Tree], base_values: NDArray[np.float32], doubles: OnnxOperator | None = None
+) -> OnnxOperator:
+    """Add leaves to base values. From features as `doubles` the sum is one of doubles, and is rounded to float32."""
     sizes = [len(tree.left) for tree in trees]
     tree_ids, node_ids = np.repeat(np.arange(len(trees)), sizes), np.concatenate([np.arange(n) for n in sizes])
 
@@ -123,22 +132,27 @@ def _regressor(trees: list[Tree], base_values: NDArray[np.float32]) -> OnnxOpera
 
     leaf, targets = joined("left") < 0, len(base_values)
     branch = np.repeat(["BRANCH_LEQ" if tree.inclusive else "BRANCH_LT" for tree in trees], sizes)
-    return OnnxTreeEnsembleRegressor_3(
-        INPUT,
-        nodes_treeids=tree_ids.tolist(),
-        nodes_nodeids=node_ids.tolist(),
-        nodes_modes=np.where(leaf, "LEAF", branch).tolist(),
-        nodes_featureids=np.where(leaf, 0, joined("feature")).tolist(),
-        nodes_values=np.where(leaf, 0, joined("threshold")).tolist(),
-        nodes_truenodeids=np.where(leaf, 0, joined("left")).tolist(),
-        nodes_falsenodeids=np.where(leaf, 0, joined("right")).tolist(),
-        nodes_missing_value_tracks_true=np.where(leaf, 0, joined("missing_left")).tolist(),
-        target_treeids=np.repeat(tree_ids[leaf], targets).tolist(),
-        target_nodeids=np.repeat(node_ids[leaf], targets).tolist(),
-        target_ids=np.tile(np.arange(targets), int(leaf.sum())).tolist(),
-        target_weights=joined("value")[leaf].ravel().tolist(),
-        n_targets=targets,
-        base_values=base_values.tolist(),
-        aggregate_function="SUM",
-        post_transform="NONE",
-    )
+    numbers = {
+        "nodes_values": np.where(leaf, 0, joined("threshold")),
+        "target_weights": joined("value")[leaf].ravel(),
+        "base_values": base_values,
+    }
+    nodes: dict[str, Any] = {
+        "nodes_treeids": tree_ids.tolist(),
+        "nodes_nodeids": node_ids.tolist(),
+        "nodes_modes": np.where(leaf, "LEAF", branch).tolist(),
+        "nodes_featureids": np.where(leaf, 0, joined("feature")).tolist(),
+        "nodes_truenodeids": np.where(leaf, 0, joined("left")).tolist(),
+        "nodes_falsenodeids": np.where(leaf, 0, joined("right")).tolist(),
+        "nodes_missing_value_tracks_true": np.where(leaf, 0, joined("missing_left")).tolist(),
+        "target_treeids": np.repeat(tree_ids[leaf], targets).tolist(),
+        "target_nodeids": np.repeat(node_ids[leaf], targets).tolist(),
+        "target_ids": np.tile(np.arange(targets), int(leaf.sum())).tolist(),
+        "n_targets": targets,
+        "aggregate_function": "SUM",
+        "post_transform": "NONE",
+    }
+    if doubles is None:
+        return OnnxTreeEnsembleRegressor_3(INPUT, **nodes, **{name: some.tolist() for name, some in numbers.items()})
+    tensors = {f"{name}_as_tensor": from_array(some.astype(np.float64)) for name, some in numbers.items()}
+    return OnnxTreeEnsembleRegressor_3(doubles, **nodes, **tensors)

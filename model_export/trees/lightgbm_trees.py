@@ -115,6 +115,7 @@ def from_lightgbm(model: FittedLightgbm) -> Ensemble:
         features=model.features,
         base_values=np.zeros(max(2, model.trees_a_round), dtype=np.float32),
         trees=(leaf_of_nothing(0), *trees) if two else tuple(trees),
+        doubles=True,
     )
 
 
@@ -141,7 +142,7 @@ def _neutral(tree: TextTree, target: int, members: int) -> Tree:
         left=tree.left,
         right=tree.right,
         missing_left=np.where(tree.missing == NAN_MISSING, tree.default_left, zero_left),
-        value=(tree.value / members).astype(np.float32)[:, None],
+        value=(tree.value / members)[:, None],
         cover=tree.rows.astype(np.float32),
     )
 

@@ -29,7 +29,7 @@ _TREE = {
 }  # fmt: skip
 _NUMBER = re.compile(r"-?[0-9]{1,25}(\.[0-9]{1,25})?(e[+-]?[0-9]{1,3})?|inf")
 _LARGEST_LEAF = 1e30  # sums of these stay float32
-_LOWEST = float(np.finfo(np.float32).min)  # a threshold is above it; an infinite one parts missing from all others
+_LOWEST = np.nextafter(np.finfo(np.float32).min, np.float32(0))  # threshold with a finite float32 on both sides
 _CATEGORICAL, _DEFAULT_LEFT, _DECISIONS = 1, 2, range(12)  # bits; above them what is missing: 0, 1 or 2
 
 Section = dict[str, str]
@@ -174,12 +174,15 @@ def _tree(found: Section, number: int, features: int) -> TextTree:
     value, rows = _numbers(found, "leaf_value", leaves), _integers(found, "leaf_count", leaves)
     for key, sound in {
         "split_feature": (split >= 0) & (split < features),
-        "threshold": threshold > _LOWEST,
+        "threshold": threshold >= _LOWEST,
         "leaf_value": np.abs(value) <= _LARGEST_LEAF,
         "leaf_count": rows >= 0,
     }.items():
         if not sound.all():
             raise _DamagedError(f"{key} holds what cannot be")
+    reached = _counted(left, right, rows)
+    if (reached[: leaves - 1] == 0).any():
+        raise _DamagedError("by its leaf_count no row of training reached a split, so reasons are not defined")
     none, nowhere = np.zeros(leaves, dtype=np.int64), np.full(leaves, -1)
     return TextTree(
         feature=np.append(split, none),
@@ -189,7 +192,7 @@ def _tree(found: Section, number: int, features: int) -> TextTree:
         left=np.append(left, nowhere),
         right=np.append(right, nowhere),
         value=np.append(np.zeros(leaves - 1), value),
-        rows=_counted(left, right, rows),
+        rows=reached,
     )
 
 

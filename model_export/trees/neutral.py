@@ -27,7 +27,7 @@ class Tree:
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     missing_left: NDArray[np.bool_]
-    value: NDArray[np.float32]
+    value: NDArray[np.float32] | NDArray[np.float64]
     cover: NDArray[np.float32]
 
     @property
@@ -51,6 +51,8 @@ class Ensemble:
     A target is a class; or, where `ordinal`, what is better than a class, given at least that class, of every class but
     the best. The sums are margins; or, where `least_probability` is set, probabilities, and the margins are
     log(clip(p, least, 1)), in the ordinal form logit(clip(p, least, 1 - least)).
+
+    Where `doubles`, leaves are doubles, and their sum is rounded to float32 once; else each step of it is float32.
     """
 
     features: int
@@ -58,6 +60,7 @@ class Ensemble:
     trees: tuple[Tree, ...]
     least_probability: float | None = None
     ordinal: bool = False
+    doubles: bool = False
 
     @property
     def classes(self) -> int:

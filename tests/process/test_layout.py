@@ -67,7 +67,7 @@ ONLY_IN = {
     "psycopg": {"history"},
     "cryptography": {"registry"},
     "rfc3161_client": {"registry"},
-    "onnx": {"compare"},
+    "onnx": {"compare", "model_export"},
     "pyspark": {"batch"},
     "pyarrow": {"batch"},
     "deltalake": {"storage"},

@@ -75,6 +75,18 @@ def test_rows_at_and_beside_thresholds_go_where_lightgbm_sends_them(
     assert np.abs(probabilities(model, rows) - softmax(expected, axis=1)).max() <= 1e-6
 
 
+def test_sums_of_many_leaves_are_rounded_once_as_those_of_doubles(folder: Path) -> None:
+    """Up to 45 and back to about 0: float32 sums would be off by 3e-5 there."""
+    leaves = np.random.default_rng(0).uniform(0.1, 0.2, (600, 2)) * np.repeat([[1], [-1]], 300, axis=0)
+    text = model_text([tree_text(i, [Split(0, i / 600, 8)], pair) for i, pair in enumerate(leaves.tolist())])
+    model = read(text, folder).model
+    assert isinstance(model, FittedLightgbm)
+    rows = np.column_stack([np.linspace(-0.5, 1.5, 500), np.zeros(500)]).astype(np.float32)
+    expected = by_lightgbm(text, rows)
+    assert np.abs(expected).max() < 5
+    assert np.abs(probabilities(model, rows) - softmax(expected, axis=1)).max() <= 1e-7
+
+
 @pytest.mark.parametrize("decision", [left | missing for left in (0, DEFAULT_LEFT) for missing in (0, ZERO, NAN)])
 def test_a_split_is_taken_exactly_or_refused_where_one_threshold_cannot_say_it(decision: int, folder: Path) -> None:
     taken = 0
