@@ -35,6 +35,7 @@ class Watch:
     topics: tuple[str, ...]
     silence: Silence
     arrived: dict[tuple[int, int], float] = field(default_factory=dict)  # by place of the message: when first seen
+    latest: dict[int, int] = field(default_factory=dict)  # the highest of these offsets, by partition
     doubled: int = 0
 
     def __enter__(self) -> "Watch":
@@ -67,6 +68,7 @@ class Watch:
             place = source(_Placed(headers))  # type: ignore[arg-type]
             self.doubled += place in self.arrived
             self.arrived.setdefault(place, time.monotonic())
+            self.latest[place[0]] = max(place[1], self.latest.get(place[0], -1))
         consumer.close()
 
 
@@ -81,6 +83,7 @@ class Acked(Load):
 
     silence: Silence = field(default_factory=lambda: Silence.of(0))
     began: dict[tuple[int, int], float] = field(default_factory=dict)
+    latest: dict[int, int] = field(default_factory=dict)  # the highest offset, by partition
 
     def _note(self, error: ck.KafkaError | None, message: ck.Message) -> None:
         super()._note(error, message)
@@ -88,6 +91,7 @@ class Acked(Load):
             self.silence.came(message.partition() or 0)
             place = message.partition() or 0, message.offset() or 0
             self.began[place] = time.monotonic() - (message.latency() or 0.0)
+            self.latest[place[0]] = max(place[1], self.latest.get(place[0], -1))
 
 
 @dataclass
@@ -147,9 +151,18 @@ class Availability:
             silence.last = now | silence.last
 
     def caught_up(self, seconds: float = PATIENCE_S) -> bool:
-        """Wait until all that was sent by now is decided."""
-        sent = dict(self.load.sent)
-        return wait_until(lambda: self.watch.arrived.keys() >= sent.keys(), seconds, 0.1)
+        """Wait until each partition decides what Kafka takes from now on, and so all before it.
+
+        Without what is new, this would be true at once while Kafka takes nothing, and the next fault would come before
+        anybody has stood up from this one. Workers that end are started again, as a supervisor does.
+        """
+        sent = dict(self.load.latest)
+
+        def decided() -> bool:
+            self.crowd.replace_dead(self.workers)
+            return all(self.watch.latest.get(p, -1) > sent.get(p, -1) for p in self.watch.silence.last)
+
+        return wait_until(decided, seconds, 0.1)
 
     def says(self, fault: str, number: str = "") -> None:
         """Print the silences since the last call, and keep the longest for the table of faults."""

@@ -65,6 +65,7 @@ class Crowd:
         self.logs: list[Path] = []
         self.log_of: dict[int, Path] = {}
         self.own_exits: list[int] = []
+        self.unready: list[int] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -102,8 +103,14 @@ class Crowd:
             time.sleep(0.1)
 
     def replace_dead(self, count: int) -> None:
-        """Start workers anew, as a supervisor does, and note the exit codes of those that ended by themselves."""
-        self.own_exits += [w.returncode for w in self.alive if w.poll() is not None]
+        """Start workers anew, as a supervisor does, and note the exit codes of those that ended by themselves.
+
+        One that finds no broker at its start ends with 4, so that a wrong address is told: these are `unready`.
+        """
+        for worker in self.alive:
+            if worker.poll() is not None:
+                ready = worker.returncode != 4 or b"health at" in self.log_of[worker.pid].read_bytes()
+                (self.own_exits if ready else self.unready).append(worker.returncode)
         self.alive = [w for w in self.alive if w.returncode is None]
         while len(self.alive) < count:
             self.start()

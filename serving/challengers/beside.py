@@ -59,7 +59,7 @@ class Challenger:
 class Followed:
     """Those that stand beside the champion now, one for each link to a bundle; each link is followed.
 
-    What cannot stand beside it is left out and said, for the door serves on. `champion` is the bundle in service.
+    What cannot stand beside the champion is left out and said, for the door serves on.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Followed:
         log: Says,
     ) -> None:
         """Open what the links lead to. `watches` follow them from here on, once they are started."""
-        self.champion = champion
+        self._champion = champion
         self._open, self._make, self._log = open_bundle, make, log
         self._of: list[Challenger | None] = [None] * len(links)
         self.watches = [
@@ -84,10 +84,22 @@ class Followed:
         """Return the challengers."""
         return [one for one in self._of if one is not None]
 
+    @property
+    def champion(self) -> Scorer:
+        """Return the bundle in service."""
+        return self._champion
+
+    @champion.setter
+    def champion(self, scorer: Scorer) -> None:
+        """Take another one. A bundle that was left out may stand beside this one: the champion of before is one."""
+        self._champion = scorer
+        for watch in self.watches:
+            watch.look_now()
+
     def _change(self, place: int, folder: Path) -> None:
         scorer = self._open(folder)
         others = [one.scorer for at, one in enumerate(self._of) if one is not None and at != place]
-        check_beside(scorer, self.champion, others)
+        check_beside(scorer, self._champion, others)
         self._of[place] = self._make(scorer)
         self._log.write("challenger_opened", challenger=scorer.bundle.bundle_id)
 

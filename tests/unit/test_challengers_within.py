@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from history import Histories, Limits, create_store
 from receipts.frame import SHADOW
 from receipts.lines import receipt_frames
+from recipes.dataset import Dataset
 from scoring.message import Answer, MessageScorer
+from scoring.message.from_tables import to_messages
 from scoring.message.schema import example_application
 from scoring.scorer import Scorer
 from serving.challengers import Challenger, Followed, Shadows, WithinBatch, within
@@ -19,6 +23,8 @@ from stream.client.records import Batch, Message
 from stream.position.marks import claims_of_worker
 from stream.routes import Routes
 from tests.receipt_parts import encoded
+from tests.unit.test_history_bad_inputs import consume
+from tests.variants import variant
 
 LONG_S = 60.0
 
@@ -199,3 +205,39 @@ def test_links_of_challengers_are_followed_and_what_cannot_stand_beside_is_left_
     beside.watches[1].look()
     assert [one.bundle_id for one in beside()] == [rival.name], "one bundle decides once"
     assert "decides already" in str(said.lines[-1]["message"])
+
+
+def test_the_champion_of_before_stands_beside_the_next_one_at_once(scorer: Scorer, other: Scorer, bundle: Path) -> None:
+    beside = Followed([bundle], scorer, lambda _: scorer, Challenger, Said())
+    beside.watches[0].look()
+    assert beside() == [], "nobody stands beside himself"
+    beside.champion = other
+    beside.watches[0].look()
+    assert [one.bundle_id for one in beside()] == [bundle.name]
+
+
+def test_what_a_store_gave_the_champion_is_what_a_challenger_decides_on(
+    scorer: Scorer, other: Scorer, bundle: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    """Also one that computes features of its own, and although newer events have come meanwhile."""
+    spec = scorer.bundle.spec
+
+    def narrower(text: str) -> str:
+        return text.replace("range = [0, 150]", "range = [0, 20]", 1)
+
+    strict = Scorer.open(variant(bundle, tmp_path, spec=narrower))
+    full = [m.body for m in to_messages(dataset.applications.head(40), dataset.events, spec)]
+    store = create_store(str(tmp_path / "store"), spec)
+    consume(store, dataset.events)
+    live = MessageScorer(scorer, look_up=Histories(store, spec, Limits()))
+    bare = [json.dumps({k: v for k, v in json.loads(body).items() if k != "events"}).encode() for body in full]
+    answers = live.answer(bare)
+    consume(store, dataset.events.with_columns(amount=pl.lit(999_999)))
+    for one in (other, strict):
+        (made,) = decided([Challenger(one)], bare, answers, scorer)
+        alone = dict(enumerate(MessageScorer(one).answer(full)))
+        assert {i: a.decision for i, a in made.answers.items()} == {
+            i: a.decision for i, a in alone.items() if answers[i].decision is not None
+        }
+        assert len(made.answers) > len(full) // 2
+    store.close()
