@@ -4,6 +4,8 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # The files that use tests/sizes.py: the gate runs them smaller.
 WHOLE = $(shell grep -l tests.sizes -r tests --include=test_*.py)
+# Tests start hundreds of processes, which find the modules compiled.
+export PYTHONDONTWRITEBYTECODE =
 .PHONY: help setup demo demo-stream demo-live kafka kafka-cluster spark containers quick test soak fuzz lint bench bench-full docs sbom lock clean
 
 help: ## list the targets

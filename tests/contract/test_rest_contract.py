@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from api.docs_page import problem_rows
@@ -120,8 +120,8 @@ class DoorContract:
         assert bundle["classes"] == list(scorer.bundle.spec.classes)
         assert bundle["policy"]["costs"] == [list(row) for row in scorer.bundle.policy.costs]
         assert {"spec", "metrics", "golden_rows"} <= bundle.keys()
-        jsonschema.validate(good, schema["application"])
-        jsonschema.validate(door.score(json.dumps(good).encode()).json, schema["decision"])
+        jsonschema_rs.validate(schema["application"], good)
+        jsonschema_rs.validate(schema["decision"], door.score(json.dumps(good).encode()).json)
         openapi = door.ask("GET", "/openapi.json").json
         operation = openapi["paths"]["/v1/score"]["post"]
         example = operation["requestBody"]["content"]["application/json"]["example"]

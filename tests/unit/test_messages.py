@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import numpy as np
 import polars as pl
 import pytest
@@ -195,14 +195,14 @@ def test_the_example_fits_its_schema_and_scores_and_the_decision_fits_its_own(
     door: MessageScorer, spec: Spec, example: dict[str, Any]
 ) -> None:
     schema = application_schema(spec)
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(example, schema)
+    jsonschema_rs.meta.validate(schema)
+    jsonschema_rs.validate(schema, example)
     wrongs: list[Any] = [changed(example, surprise=1), changed(example, events=event(kind="gift")), []]
     for wrong in wrongs:
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(wrong, schema)
+        with pytest.raises(jsonschema_rs.ValidationError):
+            jsonschema_rs.validate(schema, wrong)
     (answer,) = door.answer([encoded(example)])
-    jsonschema.validate(json.loads(answer.decision or b""), decision_json_schema(spec))
+    jsonschema_rs.validate(decision_json_schema(spec), json.loads(answer.decision or b""))
 
 
 def test_an_empty_recorded_at_is_a_missing_one_for_schema_and_decoder(
@@ -211,7 +211,7 @@ def test_an_empty_recorded_at_is_a_missing_one_for_schema_and_decoder(
     recorded: list[dict[str, Any]] = [{}, {"recorded_at": None}, {"recorded_at": ""}]
     messages = [changed(example, events=event(**more)) for more in recorded]
     for message in messages:
-        jsonschema.validate(message, application_schema(spec))
+        jsonschema_rs.validate(application_schema(spec), message)
     assert len({answer.decision for answer in door.answer([encoded(message) for message in messages])} - {None}) == 1
 
 
