@@ -124,6 +124,40 @@ def test_decisions_stay_and_receipts_of_challengers_come_once_over_a_kill_and_a_
     _read_by_all(stage, two, sent, credit, tmp_path)
 
 
+def test_the_champion_changes_beside_its_challengers(stage: Stage, two: TwoBundles) -> None:
+    """Before and after, each application is decided by the one and shadowed by the other."""
+    stage.server.create(f"receipts-{stage.name}", largest_message=INPUT_LIMIT + HEADROOM_BYTES)
+    before, after = two.folders
+    worker = start(stage, two, before, after)
+    assert worker.says("health at"), worker.log.read_text()
+    bodies = list(two.messages.values())[:COUNT]
+    stage.publish(*bodies)
+    stage.wait_for(COUNT)
+    two.lead_to(after)
+    assert worker.says(f"bundle {after.name} decides from here on"), worker.log.read_text()
+    assert worker.says(f"challenger opened: {before.name}"), worker.log.read_text()
+    stage.publish(*bodies)
+    stage.wait_for(2 * COUNT)
+    assert worker.stop()[0] == 0
+    decisions = read_topic(stage.address, stage.topics[1])
+    names = list(two.messages)
+    decided = {source(record)[1]: record for record in decisions}
+    assert [decided[i].headers["bundle_id"].decode() for i in range(2 * COUNT)] == [
+        folder.name for folder in two.folders for _ in range(COUNT)
+    ]
+    receipts = read_topic(stage.address, f"receipts-{stage.name}")
+    one_receipt_each([record for record in receipts if "source_offset" in record.headers], decisions)
+    shadows = {shadow_of(r): r for r in receipts if "source_offset" not in r.headers}
+    assert len(shadows) == len(receipts) - 2 * COUNT, "none twice"
+    others = {(folder.name, (0, at + i)) for folder, at in ((after, 0), (before, COUNT)) for i in range(COUNT)}
+    assert shadows.keys() == others
+    for i, record in decided.items():
+        assert record.value == two.decisions[record.headers["bundle_id"].decode()][names[i % COUNT]]
+    for (by, (_, i)), record in shadows.items():
+        expected = json.loads(two.decisions[by][names[i % COUNT]])
+        assert json.loads(record.value or b"")["decision"] == expected
+
+
 def _read_by_all(stage: Stage, two: TwoBundles, sent: int, credit: Credit, tmp_path: Path) -> None:
     """Every reader of the log takes decisions for decisions, and those of challengers for theirs."""
     rival = two.folders[1]
