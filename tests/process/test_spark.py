@@ -16,6 +16,7 @@ from tests.conftest import PROJECT
 from tests.s3_server import KEY, S3, SECRET
 from tests.spark_cluster import SparkCluster, script, spark_cluster, spark_submit
 from tests.spark_night import SparkNight, made_night
+from tests.unit.test_bundle import republish
 from verify import Question, verify
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -193,6 +194,30 @@ def test_a_worker_killed_in_mid_stage_changes_no_bit(
                 assert "in stage" in warned
                 return
     raise AssertionError("no task was lost in four runs")
+
+
+ANOTHER_MACHINE = "import scoring.machine; scoring.machine.cpu_family = lambda: 'another'"
+
+
+def test_a_worker_on_which_golden_rows_differ_refuses_the_bundle(
+    nights: dict[str, SparkNight], bundle: Path, tmp_path: Path
+) -> None:
+    """A bundle of another CPU family, near enough for the driver; workers of that family see that it is not theirs."""
+    copy = Path(shutil.copytree(bundle, tmp_path / bundle.name))
+    golden = pl.read_parquet(copy / "golden.parquet")
+    moved = pl.col("decision").struct.with_fields((pl.field("p_good") + 3e-7).cast(pl.Float32))
+    golden.with_columns(moved).write_parquet(copy / "golden.parquet")
+    foreign = republish(copy, lambda manifest: manifest.update(cpu_family="another"))
+    assert not Scorer.open(foreign).golden.bits
+    (tmp_path / "machine").mkdir()
+    (tmp_path / "machine" / "sitecustomize.py").write_text(ANOTHER_MACHINE)
+    night, out = nights["parquet"], tmp_path / "out"
+    given = ("--bundle", foreign, "--applications", night.applications, "--events", night.events, "--out", out)
+    run = spark_submit("local[1]", "--conf", f"spark.executorEnv.PYTHONPATH={tmp_path / 'machine'}", script(), *given)
+    said, warned = run.communicate()
+    assert run.returncode == 2, said + warned
+    assert "golden rows come out differently here" in said
+    assert list(out.glob("part-*")) == []
 
 
 FAULTY = """
