@@ -1,4 +1,4 @@
-"""Quality on the Kaggle panel: 5 folds by customer, seeds 0 and 1, argmax of the calibrated probabilities.
+"""Quality on the Kaggle panel: folds by customer, seeds 0 and 1, argmax of the calibrated probabilities.
 
     python -m benchmarks.kaggle_folds credit_score_panel.parquet
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from tests.crowd import Load
 from tests.kafka_broker import Seen
 
 
@@ -43,13 +44,15 @@ def one_receipt_each(receipts: list[Seen], decisions: list[Seen]) -> None:
     assert of == {source(r): json.loads(r.value or b"")["decision_id"] for r in decisions}
 
 
-def held(sent: dict[tuple[int, int], tuple[bytes, bytes]], topic: list[Seen]) -> dict[tuple[int, int], Any]:
+def held(load: Load, topic: list[Seen]) -> dict[tuple[int, int], Any]:
     """All that the topic of applications holds, by place: a broker that dies may keep what it did not acknowledge.
 
     What was acknowledged is there as it was sent.
     """
     found = {(r.partition, r.offset): (r.key, r.value) for r in topic}
-    assert sent.items() <= found.items(), "what a broker acknowledged is there"
+    gone = [place for place, pair in load.sent.items() if found.get(place) != pair]
+    assert not gone, f"what a broker acknowledged is there: {len(gone)} are not, as {gone[:3]}"
+    assert set(load.somewhere) <= set(found.values())
     return found
 
 

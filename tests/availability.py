@@ -87,9 +87,9 @@ class Acked(Load):
 
     def _note(self, error: ck.KafkaError | None, message: ck.Message) -> None:
         super()._note(error, message)
-        if error is None:
-            self.silence.came(message.partition() or 0)
-            place = message.partition() or 0, message.offset() or 0
+        if error is None and (offset := message.offset()) is not None:
+            place = message.partition() or 0, offset
+            self.silence.came(place[0])
             self.began[place] = time.monotonic() - (message.latency() or 0.0)
             self.latest[place[0]] = max(place[1], self.latest.get(place[0], -1))
 

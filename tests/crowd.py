@@ -16,13 +16,17 @@ _ABORTED = (b"the batch is read again", b"a transaction that was never ended is 
 
 @dataclass
 class Load:
-    """Publishes (key, value) pairs at a rate until ended; `sent` is what the broker acknowledged, by place."""
+    """Publishes (key, value) pairs at a rate until ended; `sent` is what the broker acknowledged, by place.
+
+    `somewhere`: acknowledged without a place, as a broker does that has a message already when it is sent once more.
+    """
 
     address: str
     topic: str
     pairs: Iterable[tuple[bytes, bytes]]
     per_second: int
     sent: dict[tuple[int, int], tuple[bytes, bytes]] = field(default_factory=dict)
+    somewhere: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def start(self) -> "Load":
         self._ended = threading.Event()
@@ -43,8 +47,11 @@ class Load:
                 return
 
     def _note(self, error: ck.KafkaError | None, message: ck.Message) -> None:
-        if error is None:
-            self.sent[message.partition() or 0, message.offset() or 0] = (message.key() or b"", message.value() or b"")
+        pair, offset = (message.key() or b"", message.value() or b""), message.offset()
+        if error is None and offset is None:
+            self.somewhere.append(pair)
+        elif error is None:
+            self.sent[message.partition() or 0, offset] = pair
 
     def cancel(self) -> None:
         self._ended.set()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import confluent_kafka as ck
 
-from tests.account import Report, account, source
+from tests.account import Report, account, held, source
 from tests.crowd import Crowd, Load
 from tests.kafka_broker import KafkaServer, Seen, read_topic
 
@@ -65,7 +65,7 @@ class Torture:
             self.crowd.end(worker)
         self._tail.close()
         return Report(
-            **account(self.load.sent, records),
+            **account(held(self.load, read_topic(self.server.address, self.load.topic)), records),
             kills_inside_a_transaction=self._inside(),
             aborted_transactions=self._aborted(),
             faults=done,

@@ -47,7 +47,7 @@ def accounted(run: Availability) -> None:
     """All that was sent is decided once, in order, with one receipt each, and no worker ended by itself."""
     run.crowd.replace_dead(run.workers)
     run.load.end()
-    sent = held(run.load.sent, read_topic(run.cluster.address, run.topics[0]))
+    sent = held(run.load, read_topic(run.cluster.address, run.topics[0]))
     assert wait_until(lambda: run.watch.arrived.keys() >= sent.keys(), pause_s=0.1), (
         f"{len(sent.keys() - run.watch.arrived.keys())} are not decided"
     )
