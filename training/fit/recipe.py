@@ -1,6 +1,6 @@
 """The recipe: how each ensemble of the ordinal form is grown. docs/model.md says how the figures were found.
 
-Four shapes of XGBoost ensembles are compared by folds. `min_child_weight` is a count in disguise (hessians add up to
+Five shapes of XGBoost ensembles are compared by folds. `min_child_weight` is a count in disguise (hessians add up to
 about n p (1 - p)), so it follows the count of the rarer outcome.
 """
 
