@@ -48,9 +48,11 @@ class Load:
 
     def _note(self, error: ck.KafkaError | None, message: ck.Message) -> None:
         pair, offset = (message.key() or b"", message.value() or b""), message.offset()
-        if error is None and offset is None:
+        if error is not None:
+            return
+        if offset is None:
             self.somewhere.append(pair)
-        elif error is None:
+        else:
             self.sent[message.partition() or 0, offset] = pair
 
     def cancel(self) -> None:
