@@ -7,6 +7,7 @@ _EXTRAS = {
     "cloud": {"deltalake", "obstore"},
     "history": {"lmdb", "psycopg"},
     "lime": {"lime"},
+    "mlflow": {"mlflow"},
     "sign": {"cryptography"},
     "spark": {"pyarrow", "pyspark"},
     "stream": {"confluent_kafka"},

@@ -122,6 +122,32 @@ def history(bundles: BundlesOption = _DEFAULT, trust: TrustOption = None) -> Non
     say(f"{len(entries)} entries, chain intact{', signed by trusted keys' if trust else ''}; head {entries[-1].digest}")
 
 
+@app.command(
+    epilog="Example: credit registry mirror --bundles demo/bundles --mlflow https://mlflow.example --model credit"
+)
+def mirror(
+    server: Annotated[
+        str, typer.Option("--mlflow", help="MLflow's address, https://... or http://...", show_default=False)
+    ],
+    model: Annotated[str, typer.Option("--model", help="Name of the registered model there.", show_default=False)],
+    bundles: BundlesOption = _DEFAULT,
+    location: Annotated[
+        str | None,
+        typer.Option("--location", help="Where the bundles lie, as in s3://models; shown there.", show_default=False),
+    ] = None,
+    trust: TrustOption = None,
+) -> None:
+    """Show in MLflow's model registry what this one says: versions, standing, aliases. Nothing is read back."""
+    from registry.mirror import mirror as show_there
+
+    ledger = Ledger(bundles)
+    entries = ledger.entries(_keys(trust))
+    serving = {name: _leads_to(bundles / name) for name in dict.fromkeys(one.link for one in entries if one.link)}
+    changes = show_there(entries, serving, server, model, location)
+    for text in changes or ["nothing to change"]:
+        say(f"{model}: {text}")
+
+
 def check_approved(bundle: Path, name: str) -> None:
     """Refuse to promote what a registry beside the bundle has not approved under this name.
 
@@ -190,6 +216,10 @@ def _present(bundles: Path, known: set[str]) -> list[str]:
 def _serves(bundles: Path, bundle: str) -> str:
     found = [p.name for p in sorted(bundles.iterdir()) if p.is_symlink() and p.resolve().name == bundle]
     return ", ".join(name for name in found if not name.endswith(".previous"))
+
+
+def _leads_to(link: Path) -> str | None:
+    return link.resolve().name if link.exists() else None
 
 
 def _say_entries(entries: list[Entry]) -> None:

@@ -66,6 +66,7 @@ ONLY_IN = {
     "lmdb": {"history"},
     "psycopg": {"history"},
     "cryptography": {"registry"},
+    "mlflow": {"registry"},
     "rfc3161_client": {"registry"},
     "onnx": {"compare", "model_export"},
     "pyspark": {"batch"},
