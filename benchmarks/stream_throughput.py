@@ -1,11 +1,13 @@
 """Applications a second through the stream door, beside a plain loop and Quix Streams; 30 events each, one core.
 
-python -m benchmarks.stream_throughput BUNDLE [MESSAGES]
+python -m benchmarks.stream_throughput BUNDLE [MESSAGES] [--against CHECKOUT]
 
 Real Apache Kafka, the topic filled beforehand; decisions counted as a reader of committed records sees them, from the
-first to the last. Every contender scores with the same bundle.
+first to the last. Every contender scores with the same bundle. `--against`: the checkout of another commit; its worker
+runs instead of the plain loop and Quix Streams, in turn with ours, on a bundle that both read.
 """
 
+import argparse
 import subprocess
 import sys
 import venv
@@ -48,25 +50,46 @@ def contenders(bundle: Path, server: KafkaServer, source: str) -> list[tuple[Con
     ]
 
 
-def main() -> None:
+def in_turn(bundle: Path, server: KafkaServer, source: str, checkout: Path) -> list[tuple[Contender, str, bool]]:
+    """Return the worker of this checkout, that of another, and both again."""
+    found = []
+    for turn in ("1", "2"):
+        here = ours(bundle, server, (source, f"ours{turn}", "dead-ours"), f"ours{turn}")
+        there = ours(bundle, server, (source, f"theirs{turn}", "dead-ours"), f"theirs{turn}")
+        there.name = f"that of {checkout.name}"
+        there.command = ["/usr/bin/env", f"--chdir={checkout}", f"PYTHONPATH={checkout}", *there.command]
+        found += [(here, f"ours{turn}", True), (there, f"theirs{turn}", True)]
+    return found
+
+
+def main(bundle: Path, count: int, against: Path | None) -> None:
     """Print a table."""
-    bundle, count = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
     with broker() as server:
         server.create("applications", "ours", "plain", "quix", partitions=PARTITIONS)
+        server.create("ours1", "ours2", "theirs1", "theirs2", partitions=PARTITIONS)
         server.create("dead-ours", "dead-plain", partitions=PARTITIONS, largest_message=INPUT_LIMIT + HEADROOM_BYTES)
         size = fill(server, "applications", messages_of_30_events(), count)
         sys.stdout.write(f"{count:,} messages of 30 events, {size:,.0f} bytes on average; worker on one core\n")
-        rates = {}
-        for contender, output, everything in contenders(bundle, server, "applications"):
+        found = contenders(bundle, server, "applications")
+        if against is not None:
+            found = in_turn(bundle, server, "applications", against)
+        first = 0.0
+        for contender, output, everything in found:
             expected = int((count if everything else _QUIX_MESSAGES) * 0.99)  # the rest may be dead letters
-            rates[output] = contender.run(server, output, expected)
+            rate = contender.run(server, output, expected)
+            first = first or rate
             largest = max(resident for _, resident in contender.resident) / 2**20
             sys.stdout.write(
-                f"{contender.name:<36} {rates[output]:>8,.0f}/s  {contender.per_cpu_second:>8,.0f} per CPU second  "
-                f"{largest:>5,.0f} MiB  {rates['ours'] / rates[output]:.2f}x\n"
+                f"{contender.name:<36} {rate:>8,.0f}/s  {contender.per_cpu_second:>8,.0f} per CPU second  "
+                f"{largest:>5,.0f} MiB  {first / rate:.2f}x\n"
             )
             sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("messages", type=int, nargs="?", default=100_000)
+    parser.add_argument("--against", type=Path)
+    given = parser.parse_args()
+    main(given.bundle.resolve(), given.messages, given.against and given.against.resolve())
