@@ -1,6 +1,6 @@
 """Who may put a model into service: signatures over bundles, the keys that are trusted, and the record of approvals.
 
-`keys` needs the extra `sign`, and so does reading signatures; the record alone does not.
+`keys` needs the extra `sign`, and so does reading signatures; `mirror` needs `mlflow`; the record alone needs none.
 """
 
 from registry.heads import SignedHeads, read_heads, sign_heads
@@ -17,6 +17,7 @@ __all__ = [
     "SignedHeads",
     "Trust",
     "keys",
+    "mirror",
     "open_trusted",
     "read_heads",
     "served_before",

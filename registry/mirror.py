@@ -7,17 +7,17 @@ tag `credit.bundle` holds its id, by which a later run finds it. Versions, tags 
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from features.errors import CreditError, DeliveryError, SettingsError
 from registry.ledger import Entry
 from registry.standing import standing
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is loaded: it reports its use to its makers
-
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.exceptions import MlflowException
 
 __all__ = ["mirror"]
 
@@ -25,9 +25,11 @@ _BUNDLE, _STANDING, _NOTE = "credit.bundle", "credit.standing", "credit.note"
 _PLACE = "credit-bundle://bundles"  # MLflow's server takes no path of another machine
 _PAGE = 200
 
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # its own: some minutes
-
-logging.getLogger("mlflow").setLevel(logging.ERROR)  # it announces each step
+_SETTINGS = {  # MLflow reads them when it is loaded and at each request; what the user has set counts
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # it reports its use to its makers
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # it would wait for some minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
 
 
 def mirror(
@@ -48,8 +50,12 @@ def mirror(
 
     """
     _check(server)
-    for name, value in _PATIENCE.items():
+    for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    from mlflow import MlflowClient  # noqa: PLC0415 - after its settings
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it announces each step
     try:
         return list(_Mirror(MlflowClient(server, server), model, location or _PLACE).changes(entries, serving))
     except MlflowException as error:
@@ -57,7 +63,7 @@ def mirror(
 
 
 class _Mirror:
-    def __init__(self, client: MlflowClient, model: str, location: str) -> None:
+    def __init__(self, client: "MlflowClient", model: str, location: str) -> None:
         self._client, self._model, self._location = client, model, location.rstrip("/")
 
     def changes(self, entries: list[Entry], serving: Mapping[str, str | None]) -> Iterator[str]:
@@ -69,7 +75,7 @@ class _Mirror:
             yield from self._version(bundle, entries, known)
         yield from self._aliases(serving, known)
 
-    def _known(self) -> dict[str, ModelVersion]:
+    def _known(self) -> "dict[str, ModelVersion]":
         """Return our versions by bundle; the oldest where somebody copied one."""
         found: dict[str, ModelVersion] = {}
         token = None
@@ -79,7 +85,7 @@ class _Mirror:
             if not (token := page.token):
                 return found
 
-    def _version(self, bundle: str, entries: list[Entry], known: dict[str, ModelVersion]) -> Iterator[str]:
+    def _version(self, bundle: str, entries: list[Entry], known: "dict[str, ModelVersion]") -> Iterator[str]:
         own = [one for one in entries if one.bundle == bundle]
         tags = {_BUNDLE: bundle, _STANDING: standing(entries, bundle).sentence(), _NOTE: own[-1].note}
         if (version := known.get(bundle)) is None:
@@ -98,7 +104,7 @@ class _Mirror:
         if changed:
             yield f"version {version.version}: bundle {bundle[:12]}, {tags[_STANDING]}"
 
-    def _aliases(self, serving: Mapping[str, str | None], known: dict[str, ModelVersion]) -> Iterator[str]:
+    def _aliases(self, serving: Mapping[str, str | None], known: "dict[str, ModelVersion]") -> Iterator[str]:
         there = self._client.get_registered_model(self._model).aliases
         for name, bundle in serving.items():
             wanted = None if bundle is None or bundle not in known else str(known[bundle].version)
@@ -112,7 +118,7 @@ class _Mirror:
                 yield f"alias {name} -> version {wanted}"
 
 
-def _older(one: ModelVersion, found: Mapping[str, ModelVersion]) -> bool:
+def _older(one: "ModelVersion", found: "Mapping[str, ModelVersion]") -> bool:
     other = found.get(one.tags[_BUNDLE])
     return other is not None and int(other.version) < int(one.version)
 
@@ -128,8 +134,9 @@ def _check(server: str) -> None:
         raise SettingsError(f"--mlflow {server}: expected the address of a server, https://... or http://...")
 
 
-def _ours(error: MlflowException, server: str) -> CreditError:
+def _ours(error: "MlflowException", server: str) -> CreditError:
     """Say who must act: a server that is there and says no needs a person; all else may pass."""
-    if error.get_http_status_code() < 500:
+    status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    if status < 500:
         return SettingsError(f"{server}: MLflow refuses: {str(error).splitlines()[0]}")
     return DeliveryError(f"{server}: MLflow does not answer. Run the command again when it does.")

@@ -113,14 +113,15 @@ SHARED = {
 MODULES = [path for package in MAY_IMPORT for path in sorted((PROJECT / package).rglob("*.py"))]
 
 
-def imported_packages(path: Path) -> set[str]:
+@cache
+def imported_packages(path: Path) -> frozenset[str]:
     names: set[str] = set()
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
-    return names
+    return frozenset(names)
 
 
 def module_of(path: Path) -> str:
