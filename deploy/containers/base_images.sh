@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make the images that Dockerfile and docker-compose.yml build on, from Debian's packages, under the names that they bear
-# there: for machines that reach no image registry. Grafana is not among Debian's packages. Root; debootstrap, podman.
+# there: for machines that reach no image registry. Grafana is not among Debian's packages. As root; on Debian 12:
+# apt-get install --no-install-recommends podman runc netavark aardvark-dns iptables debootstrap
 set -eu
 here=$(dirname "$(realpath "$0")")
 work=${CREDIT_CONTAINERS:?a folder for images and containers}

@@ -119,7 +119,8 @@ def project(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 
 def test_everything_published_and_posted_is_accounted_for(project: Project) -> None:
     _publish(project, PUBLISHED)
-    posted = [_post(project, number) for number in range(POSTED)]
+    example = _example(project)
+    posted = [_post(project, example, number) for number in range(POSTED)]
     assert {answer["application_id"] for answer in posted} == {f"posted-{n}" for n in range(POSTED)}
     decided = _until(lambda: len(_decisions(project)) + len(_dead_letters(project)), PUBLISHED)
     assert decided == PUBLISHED
@@ -144,7 +145,7 @@ def test_a_killed_container_comes_back_and_goes_on(project: Project, service: st
     if service != "receipts":
         project.healthy(service)
     if service == "rest":
-        assert _post(project, 0)["application_id"] == "posted-0"
+        assert _post(project, _example(project), 0)["application_id"] == "posted-0"
 
 
 @pytest.mark.parametrize("service", ["stream", "rest", "receipts"])
@@ -197,9 +198,7 @@ def _decisions(project: Project) -> list[str]:
 
 
 def _dead_letters(project: Project) -> list[str]:
-    listed = project.credit(
-        "stream", "stream", "dead-letters", "list", "--brokers=kafka:9092", "--limit=100000", "--json"
-    )
+    listed = project.credit("stream", "stream", "dead-letters", "list", "--brokers=kafka:9092", "--json")
     return listed.splitlines()
 
 
@@ -207,9 +206,12 @@ def _receipts(project: Project) -> int:
     return int(json.loads(project.credit("receipts", "log", "verify", "/log", "--json"))["receipts"])
 
 
-def _post(project: Project, number: int) -> dict[str, Any]:
+def _example(project: Project) -> dict[str, Any]:
+    return dict(json.loads(project.credit("rest", "bundle", "schema", "/demo/bundles/current", "--example")))
+
+
+def _post(project: Project, example: dict[str, Any], number: int) -> dict[str, Any]:
     key = (project.folder / "demo/key").read_text().split()[0]
-    example = json.loads(project.credit("rest", "bundle", "schema", "/demo/bundles/current", "--example"))
     body = json.dumps({**example, "application_id": f"posted-{number}"}).encode()
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     request = urllib.request.Request("http://127.0.0.1:8000/v1/score", body, headers)
