@@ -37,7 +37,7 @@ kafka-cluster: ## three real brokers on loopback from 19092 on, three copies of 
 spark: setup ## a standalone Apache Spark on loopback: a master and two workers, in the foreground (Java 17)
 	PYTHON=$(BIN)/python ./batch/spark/cluster.sh
 
-soak: setup ## the kill tests of the stream and of the REST log with 200 kills, 200 changes of bundles under load, 10,000 changed bundles and signatures, 30 kills of the history store over 100,000 decisions, ten brokers killed behind a commit, 30 hostile links, what the gate runs smaller (docs/tests.md), 130 kills and 10 freezes on three brokers, far brokers (about 2 1/2 hours)
+soak: setup ## the kill tests of the stream and of the REST log with 200 kills, 200 changes of bundles under load, 10,000 changed bundles and signatures, 30 kills of the history store over 100,000 decisions, ten brokers killed behind a commit, 30 hostile links, what the gate runs smaller (docs/tests.md), 130 kills and 10 freezes on three brokers, far brokers, the containers (as root; about 3 hours)
 	CREDIT_KILLS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/kafka/test_stream_kills.py tests/process/test_rest_log_kills.py
 	for i in 1 2 3 4 5 6 7 8 9 10; do OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/kafka/test_stream_faults.py -k bounces || exit 1; done
 	CREDIT_HISTORY=30,100000 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=14400 tests/kafka/test_history_kills.py
@@ -47,6 +47,7 @@ soak: setup ## the kill tests of the stream and of the REST log with 200 kills, 
 	CREDIT_CHANGES=200 OMP_NUM_THREADS=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/process/test_rest_change.py tests/kafka/test_stream_change.py
 	CREDIT_MUTATIONS=10000 $(BIN)/pytest tests/process/test_signatures.py -k mutation
 	CREDIT_WHOLE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(WHOLE)
+	$(MAKE) containers
 	CREDIT_WHEEL=1 $(BIN)/pytest -s -o faulthandler_timeout=7200 tests/process/test_wheel.py -k main_job
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.directions synthetic
 

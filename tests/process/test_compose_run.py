@@ -30,7 +30,7 @@ pytestmark = [
 SERVICES = ("kafka", "topics", "stream", "receipts", "rest", "prometheus")
 USER = 1000
 PUBLISHED, POSTED = 1000, 100
-_MOST_ADDED = 450e6  # bytes of the image over its base; 424 MB were measured, the half of it Polars and ONNX Runtime
+_MOST_ADDED = 450e6  # bytes of the image over its base; 432 MB were measured, the half of it Polars and ONNX Runtime
 # Podman of Debian 12 knows no condition `service_healthy` and fails over chains of dependencies: the order is ours.
 _ORDER = "services:\n" + "".join(
     f"  {name}: {{depends_on: !reset null}}\n" for name in ("topics", "stream", "receipts")
