@@ -54,8 +54,8 @@ def in_turn(bundle: Path, server: KafkaServer, source: str, checkout: Path) -> l
     """Return the worker of this checkout, that of another, and both again."""
     found = []
     for turn in ("1", "2"):
-        here = ours(bundle, server, (source, f"ours{turn}", "dead-ours"), f"ours{turn}")
-        there = ours(bundle, server, (source, f"theirs{turn}", "dead-ours"), f"theirs{turn}")
+        here = ours(bundle, server, (source, f"ours{turn}", f"dead-ours{turn}"), f"ours{turn}")
+        there = ours(bundle, server, (source, f"theirs{turn}", f"dead-theirs{turn}"), f"theirs{turn}")
         there.name = f"that of {checkout.name}"
         there.command = ["/usr/bin/env", f"--chdir={checkout}", f"PYTHONPATH={checkout}", *there.command]
         found += [(here, f"ours{turn}", True), (there, f"theirs{turn}", True)]
@@ -66,8 +66,10 @@ def main(bundle: Path, count: int, against: Path | None) -> None:
     """Print a table."""
     with broker() as server:
         server.create("applications", "ours", "plain", "quix", partitions=PARTITIONS)
-        server.create("ours1", "ours2", "theirs1", "theirs2", partitions=PARTITIONS)
-        server.create("dead-ours", "dead-plain", partitions=PARTITIONS, largest_message=INPUT_LIMIT + HEADROOM_BYTES)
+        turns = ("ours1", "ours2", "theirs1", "theirs2")
+        server.create(*turns, partitions=PARTITIONS)
+        dead = ("dead-ours", "dead-plain", *(f"dead-{name}" for name in turns))
+        server.create(*dead, partitions=PARTITIONS, largest_message=INPUT_LIMIT + HEADROOM_BYTES)
         size = fill(server, "applications", messages_of_30_events(), count)
         sys.stdout.write(f"{count:,} messages of 30 events, {size:,.0f} bytes on average; worker on one core\n")
         found = contenders(bundle, server, "applications")
