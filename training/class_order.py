@@ -15,6 +15,7 @@ from training.fit.calibrate import fit_calibration
 _ALL_ORDERS_UP_TO = 5  # classes; beyond, only the reverse, the alphabetical order and exchanges of two
 _LEAST_GAIN = 0.01  # of log loss
 _STANDARD_ERRORS = 4.0  # so many that none of 120 orders gains so much by luck
+_OF_TWO_CLASSES = 3.0  # there is one other order
 
 Order = tuple[int, ...]
 
@@ -28,10 +29,11 @@ def check_class_order(margins: NDArray[np.float64], examples: Examples, spec: Sp
     """
     given = _losses(margins, examples)
     best, gain = None, _LEAST_GAIN
+    errors = _OF_TWO_CLASSES if len(spec.classes) == 2 else _STANDARD_ERRORS
     for order in _orders(spec.classes):
         better = given - _losses(margins[:, order], examples)
         error = float(better.std()) / max(len(better), 1) ** 0.5
-        if better.mean() > max(gain, _STANDARD_ERRORS * error):
+        if better.mean() > max(gain, errors * error):
             best, gain = order, float(better.mean())
     if best is not None:
         found = [""] * len(best)

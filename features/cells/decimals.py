@@ -22,6 +22,9 @@ is_number = re.compile(NUMBER).fullmatch
 _is_not_finite = re.compile(r"[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE).fullmatch
 _in_parts = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))(?:[eE]([+-]?[0-9]{1,4}))?").fullmatch
 _ENDS = frozenset("nNfFyY")  # of nan, inf and infinity
+_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
+_ROUND_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{2}0$"
+_FOUR_DIGITS = r"[0-9]{4}"
 _SIGNS = "$€£¥₹₽₩₪₺₴₫฿₦₱₡₲₵₸₼₾"
 _BETWEEN = "'\u2019 \u00a0\u2009\u202f"  # that people put between thousands, beside the point or comma
 
@@ -169,3 +172,16 @@ def _between(decimal: str) -> str:
 
 def _pointed(text: pl.Expr, decimal: str) -> pl.Expr:
     return text if decimal == POINT else text.str.replace(COMMA, POINT, literal=True)
+
+
+def may_be_thousands(texts: pl.Series) -> bool:
+    """Tell whether points may part thousands: round ones such as 12.400, which no program writes as a decimal number.
+
+    So it is where each point has three digits behind it and one to three before, which do not begin with 0; where some
+    cell ends in 0 behind its point; and where no cell without a point has more than three digits.
+    """
+    pointed = texts.filter(texts.str.contains(POINT, literal=True))
+    if pointed.is_empty() or not bool(pointed.str.contains(_ROUND_THOUSANDS).any()):
+        return False
+    whole = texts.filter(~texts.str.contains(POINT, literal=True))
+    return bool(pointed.str.contains(_THOUSANDS).all()) and not bool(whole.str.contains(_FOUR_DIGITS).any())

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from features.cells.decimal_advice import have_comma
+from features.cells.decimals import may_be_thousands
+from features.cells.texts import COMMA
 from features.draft.attribute import Drafted, draft_attribute, toml_list
 from features.draft.class_order import ClassOrder, order_classes
 from features.draft.draft_reasons import draft_reasons
@@ -96,7 +98,7 @@ def _written(tables: Tables, order: ClassOrder, drafted: list[Drafted]) -> Draft
     instants = instant_lines(tables.identity, tables.events)
     events = [*event_lines(tables.events, [one.name for one in drafted], instants.events)]
     decimal = _decimal_lines(tables.events)
-    drafted = [_with_point(one) for one in drafted] if decimal else drafted
+    drafted = [_with_point(one) for one in drafted] if decimal and COMMA in decimal[0].partition(" # ")[0] else drafted
     attributes = [line for one in drafted for line in one.lines]
     plain = event_lines(tables.events, [one.name for one in drafted])  # a zone may be asked for
     spec = _parsed(
@@ -137,13 +139,19 @@ def _written(tables: Tables, order: ClassOrder, drafted: list[Drafted]) -> Draft
 
 def _decimal_lines(events: pl.DataFrame | None) -> list[str]:
     """Return the line that declares a comma before the decimals of the amounts of events, which holds for all."""
-    comma = events is not None and "amount" in events.columns and have_comma(events["amount"])
-    return ['decimal = "," # amounts of events have a comma before their decimals'] if comma else []
+    if events is None or "amount" not in events.columns:
+        return []
+    if have_comma(events["amount"]):
+        return ['decimal = "," # amounts of events have a comma before their decimals']
+    if events.schema["amount"] == pl.String and may_be_thousands(events["amount"].drop_nulls().str.strip_chars()):
+        return ['decimal = "." # EDIT: write "," if points in amounts of events part thousands (12.400 being 12,400)']
+    return []
 
 
 def _as_look(line: str) -> str:
     declared, _, why = line.partition(" # ")
-    return f"events: {why}, so {declared} stands at the top of the spec"
+    said = why.removeprefix("EDIT: ")
+    return f"events: {said}; {declared} stands at the top of the spec"
 
 
 def _with_point(drafted: Drafted) -> Drafted:
@@ -172,8 +180,14 @@ def _class_order(tables: Tables) -> ClassOrder:
         counts[spelling] = counts.get(spelling, 0) + count
     if len(counts) < 2:
         return ClassOrder(classes=(*counts, "another class"), decided=False, reason="the labels name one class only")
-    others = [name for name in labels.columns if name not in ("application_id", "credit_class", "outcome_at")]
+    others = [name for name in labels.columns if name != "credit_class" and _says_the_same(labels, name)]
     return replace(order_classes(counts, (*others, *tables.hints)), counts=counts)
+
+
+def _says_the_same(labels: pl.DataFrame, column: str) -> bool:
+    """Tell whether a column holds what `credit_class` does, so that its name says what the classes mean."""
+    theirs, ours = (labels[name].cast(pl.String, strict=False).str.strip_chars() for name in (column, "credit_class"))
+    return bool((theirs == ours).fill_null(theirs.is_null() & ours.is_null()).all())
 
 
 def _outcomes(tables: Tables, order: ClassOrder) -> Outcomes | None:

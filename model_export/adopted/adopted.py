@@ -52,7 +52,8 @@ def _prove(
     loaded: Loaded, spec: Spec, predictions: pl.DataFrame, examples: Examples, table: FeatureTable
 ) -> dict[str, Any]:
     """Compare the notebook's predictions with the model on our features; return what agreed."""
-    expected = read_expected(predictions, table.applications, spec)
+    by_name = sorted(loaded.facts.get("classes_in_file", ())) == sorted(spec.classes)
+    expected = read_expected(predictions, table.applications, spec, labels_are_names=by_name)
     matrix = np.ascontiguousarray(table.matrix[expected.rows])
     largest = differences(expected, loaded.model.margins(matrix))
     if (largest <= expected.tolerance).all():
@@ -61,6 +62,7 @@ def _prove(
     compared = Compared(
         expected=expected,
         matrix=matrix,
+        off=largest > expected.tolerance,
         names=tuple(feature.name for feature in list_features(spec)),
         spec=spec,
         calibration=fit_calibration(loaded.model.margins(ours.matrix), ours.actual),

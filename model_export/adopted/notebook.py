@@ -22,8 +22,9 @@ _PREFIX = r"(?:probability|proba|prob|class|column|margin|pred|p)[ _]*"
 _FEWEST_DECIMALS, _MOST_DECIMALS = 3, 6
 _FORMS = (
     "Expected application_id and one column per class, named as the class (`Poor`, `p_poor`) or by its number in the "
-    "model (`0`, `p_0`), or, with two classes, one column with the probability of the best"
+    "model (`0`, `p_0`), or, with two classes, one column with the probability of the best, or of the class it names"
 )
+_WORST_BY_TRADE = "pd"  # probability of default
 
 Floats = NDArray[np.float64]
 
@@ -48,11 +49,17 @@ class Expected:
         return bool((self.values < 0).any() or (np.abs(sums - 1) > 1e-2).any())
 
 
-def read_expected(table: pl.DataFrame, applications: pl.DataFrame, spec: Spec) -> Expected:
+def read_expected(
+    table: pl.DataFrame, applications: pl.DataFrame, spec: Spec, *, labels_are_names: bool = False
+) -> Expected:
     """Match predictions with applications by `application_id`.
 
+    `labels_are_names`: the model knows the classes by their names, so a number in a column's name is one, too, where
+    the classes are themselves called 0 and 1.
+
     Raises:
-        InputError: a column is missing, unknown or no number; an application is repeated; none is of these data.
+        InputError: a column is missing, unknown or no number, or may mean two classes; an application is repeated; none
+            is of these data.
 
     """
     if _ID not in table.columns:
@@ -60,7 +67,7 @@ def read_expected(table: pl.DataFrame, applications: pl.DataFrame, spec: Spec) -
     ids = _text(table[_ID])
     if ids.is_duplicated().any() or ids.null_count():
         raise InputError(f"expected predictions: {_ID} must be present and not repeated. Keep one row per application.")
-    values = _values(table, _columns(table, spec))
+    values = _values(table, *_columns(table, spec, labels_are_names=labels_are_names))
     place = pl.DataFrame({_ID: _text(applications[_ID]), "place": np.arange(applications.height)})
     found = pl.DataFrame({_ID: ids, "row": np.arange(len(ids))}).join(place, on=_ID, how="inner").sort("row")
     if found.is_empty():
@@ -79,23 +86,42 @@ def _text(ids: pl.Series) -> pl.Series:
     return ids.cast(pl.String).str.strip_chars()
 
 
-def _columns(table: pl.DataFrame, spec: Spec) -> list[str]:
-    """Return the column of each class, worst first; of two classes perhaps the best one's alone."""
+def _columns(table: pl.DataFrame, spec: Spec, *, labels_are_names: bool) -> tuple[list[str], bool]:
+    """Return the column of each class, worst first; of two classes perhaps one alone, and whether it is the worst's."""
     others = [name for name in table.columns if name not in (_ID, *_ALSO_THERE)]
-    by_name = {re.sub(rf"^{_PREFIX}", "", name.lower()) or name.lower(): name for name in others}
-    by_name |= {name.lower(): name for name in others}
-    for keys in ([name.lower() for name in spec.classes], [str(i) for i in range(len(spec.classes))]):
-        if all(key in by_name for key in keys):
-            return [by_name[key] for key in keys]
-    if len(spec.classes) == 2 and len(others) == 1:
-        return others
+    column_of = {key: name for name in others for key in _keys(name)}
+    alone = len(spec.classes) == 2 and len(others) == 1
+    names, numbers = [name.lower() for name in spec.classes], [str(i) for i in range(len(spec.classes))]
+    explicit = [[f"class {name}" for name in names], [f"column {number}" for number in numbers]]
+    bare = [names] if labels_are_names and set(names) & set(numbers) else [names, numbers]
+    for readings in (explicit, bare):
+        found = {(tuple(column_of[k] for k in keys), False) for keys in readings if column_of.keys() >= set(keys)}
+        if alone:
+            found = {((others[0],), keys.index(k) == 0) for keys in readings for k in keys if k in column_of}
+        if len(found) > 1:
+            raise InputError(
+                f"expected predictions: {', '.join(others)} may be names of the classes {', '.join(spec.classes)} or "
+                f"numbers in the model, 0 being {spec.classes[0]}. Write class_{spec.classes[0]} where you mean the "
+                "class of that name, column_0 where you mean the model's first."
+            )
+        for columns, worst in found:
+            return list(columns), worst
+    if alone:
+        return others, _WORST_BY_TRADE in column_of
     raise InputError(
         f"expected predictions: the columns beside {_ID} ({', '.join(others[:8]) or 'none'}) are not those of the "
         f"classes {', '.join(spec.classes)}. {_FORMS}."
     )
 
 
-def _values(table: pl.DataFrame, columns: list[str]) -> Floats:
+def _keys(column: str) -> list[str]:
+    """Return what a column may be found by: its name, that without what says that it is a figure, its explicit form."""
+    name = column.lower()
+    explicit = re.sub(r"^(class|column)[ _]+", r"\1 ", name)
+    return [re.sub(rf"^{_PREFIX}", "", name) or name, name, explicit]
+
+
+def _values(table: pl.DataFrame, columns: list[str], worst: bool) -> Floats:  # noqa: FBT001
     unusable = [name for name in columns if not (table[name].dtype.is_numeric() or table[name].dtype == pl.String)]
     numbers = table.select(pl.col(name).cast(pl.Float64, strict=False) for name in columns if name not in unusable)
     unusable += [name for name in numbers.columns if not numbers[name].fill_null(float("nan")).is_finite().all()]
@@ -107,6 +133,8 @@ def _values(table: pl.DataFrame, columns: list[str]) -> Floats:
     if len(columns) > 1:
         return values
     margin = bool((values < 0).any() or (values > 1).any())
+    if worst:
+        values = -values if margin else 1 - values
     return np.column_stack([np.zeros_like(values) if margin else 1 - values, values])
 
 

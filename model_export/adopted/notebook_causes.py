@@ -27,10 +27,14 @@ Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """The two sides: the owner's figures, and the feature rows of the same applications, under what export knows."""
+    """The two sides: the owner's figures, and the feature rows of the same applications, under what export knows.
+
+    `off`: which rows differ.
+    """
 
     expected: Expected
     matrix: Matrix
+    off: NDArray[np.bool_]
     names: tuple[str, ...]
     spec: Spec
     calibration: Calibration
@@ -46,7 +50,7 @@ class _Cause:
 
 def refuse(loaded: Loaded, compared: Compared, largest: Floats) -> ExportError:
     """Make the error for predictions that differ; `largest` are the differences by row."""
-    off = largest > compared.expected.tolerance
+    off = compared.off
     head = (
         f"expected predictions: {int(off.sum()):,} of {len(off):,} applications differ from the model of the file, by "
         f"up to {largest.max():.2g}, so no bundle was written."
@@ -54,16 +58,15 @@ def refuse(loaded: Loaded, compared: Compared, largest: Floats) -> ExportError:
     shuffled = _other_ids(loaded.model, compared)
     if shuffled:
         return ExportError(f"{head} {shuffled}")
-    some = _sample(off)
-    part = _rows(compared, some)
+    part = _rows(compared, _sample(off, _ROWS))
     fitting = _fitting(loaded, part)
     return ExportError(f"{head} {fitting or _unknown(compared, off)}")
 
 
-def _sample(off: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _sample(off: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
     """Choose rows that differ and rows that do not, as many of both as there are up to the limit."""
     parts = [np.flatnonzero(off), np.flatnonzero(~off)]
-    return np.sort(np.concatenate([p[np.linspace(0, len(p) - 1, min(len(p), _ROWS)).astype(int)] for p in parts]))
+    return np.sort(np.concatenate([p[np.linspace(0, len(p) - 1, min(len(p), most)).astype(int)] for p in parts]))
 
 
 def _fitting(loaded: Loaded, part: Compared) -> str:
@@ -79,19 +82,24 @@ def _fitting(loaded: Loaded, part: Compared) -> str:
     return " Or: ".join(cause.text for cause in best[:3])
 
 
-def _share(part: Compared, margins: Floats) -> float:
-    return float((differences(part.expected, margins) <= part.expected.tolerance).mean())
+def _share(part: Compared, margins: Floats, *, probabilities: Floats | None = None) -> float:
+    """Return the share of the rows that agree; of those that differ now, where the cause does not heal most of them.
+
+    A cause that changes nothing agrees with all others, so it would seem to fit where few differ.
+    """
+    same = differences(part.expected, margins, probabilities=probabilities) <= part.expected.tolerance
+    healed = float(same[part.off].mean()) if part.off.any() else 1.0
+    return float(same.mean()) if healed >= _PROMISING else healed
 
 
 def _first(part: Compared, rows: int) -> Compared:
-    """Return evenly spread rows, to look at many causes quickly."""
-    some = np.unique(np.linspace(0, len(part.matrix) - 1, min(rows, len(part.matrix))).astype(int))
-    return _rows(part, some)
+    """Return rows of both sorts, evenly spread, to look at many causes quickly."""
+    return _rows(part, _sample(part.off, rows // 2))
 
 
 def _rows(part: Compared, some: NDArray[np.int64]) -> Compared:
     expected = replace(part.expected, rows=part.expected.rows[some], values=part.expected.values[some])
-    return replace(part, expected=expected, matrix=part.matrix[some])
+    return replace(part, expected=expected, matrix=part.matrix[some], off=part.off[some])
 
 
 def _of_figures(loaded: Loaded, part: Compared) -> Iterator[_Cause]:
@@ -123,13 +131,16 @@ def _other_orders(classes: int) -> list[list[int]]:
 
 
 def _calibrated(margins: Floats, part: Compared) -> Iterator[_Cause]:
-    bundle = differences(part.expected, margins, probabilities=part.calibration.probabilities(margins))
+    bundle = _share(part, margins, probabilities=part.calibration.probabilities(margins))
     yield _Cause(
         "The cause that fits: calibration. The file holds the probabilities of a bundle, after its calibration; they "
         "say nothing about the notebook. Give what predict_proba of the notebook's model returns.",
-        float((bundle <= part.expected.tolerance).mean()),
+        bundle,
     )
-    if part.expected.are_margins or len(margins) < 30:
+    if part.expected.are_margins or len(margins) < 30 or part.off.mean() < _PROMISING:  # it changes all
+        return
+    if np.isin(part.expected.values, (0, 1)).all():
+        yield _Cause("The file holds classes, as predict() returns them. Give what predict_proba returns.", 1.0)
         return
     ours = to_probabilities(margins)
     same = min(_rank_correlation(a, b) for a, b in zip(ours.T, part.expected.values.T, strict=True))
@@ -196,10 +207,13 @@ def _of_mixed_fills(loaded: Loaded, part: Compared) -> Iterator[_Cause]:
 
 def _other_ids(model: Fitted, compared: Compared) -> str:
     """Tell whether the same predictions stand there in another order of applications."""
-    margins = model.margins(compared.matrix)
+    off = compared.off
+    if off.sum() < 2:
+        return ""
+    margins = model.margins(compared.matrix[off])
     found = margins if compared.expected.are_margins else to_probabilities(margins)
-    ours, theirs = (side[np.lexsort(side.round(4).T)] for side in (found, compared.expected.values))
-    if (np.abs(ours - theirs).max(axis=1) <= max(compared.expected.tolerance, 1e-4)).mean() < _FITS:
+    ours, theirs = (np.sort(side, axis=0) for side in (found, compared.expected.values[off]))
+    if (np.abs(ours - theirs).max(axis=1) <= 2 * compared.expected.tolerance).mean() < _FITS:
         return ""
     return (
         "The cause that fits: other applications. The same predictions are there, but beside other application_ids: "

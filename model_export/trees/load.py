@@ -95,6 +95,8 @@ def _load_xgboost(path: Path, spec: Spec) -> Loaded:
     if not np.isfinite(ensemble.base_values).all():
         raise InputError(f"{path}: base_score is 0 or 1, of which no log-odds are known. Train with one between.")
     rounds, used = booster.num_boosted_rounds(), _used_rounds(booster, path)
+    if not rounds:
+        raise InputError(f"{path}: the model has no rounds, so it says the same of everybody. Train it before saving.")
     facts: dict[str, Any] = {"rounds_in_file": rounds, "rounds_used": used, "early_stopping": used < rounds}
     if used == rounds:
         return Loaded(FittedXgboost(booster), facts)

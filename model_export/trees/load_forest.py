@@ -64,12 +64,15 @@ def _load(path: Path) -> Any:
 
 
 def _order(found: Any, path: Path, spec: Spec) -> tuple[int, ...]:
-    """Return for each class of the spec its column in the model: labels are class names, or 0, 1, 2 ... worst first."""
+    """Return for each class of the spec its column in the model: labels are class names, or 0, 1, 2 ... worst first.
+
+    Where the classes are themselves called 0 and 1, labels are names: scikit-learn keeps those of the data.
+    """
     labels = found.tolist()
     if sorted(map(str, labels)) == sorted(spec.classes):
         return tuple([str(label) for label in labels].index(name) for name in spec.classes)
-    if labels == list(range(len(spec.classes))):
-        return tuple(labels)
+    if labels == list(range(len(spec.classes))):  # also as floats, or False and True
+        return tuple(range(len(labels)))
     raise InputError(
         f"{path}: the model's classes are {', '.join(map(str, labels))}, expected {', '.join(spec.classes)} or 0 to "
         f"{len(spec.classes) - 1} in this order, worst first."

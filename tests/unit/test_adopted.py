@@ -194,6 +194,31 @@ def test_other_applications_are_named(notebook: Notebook, plain: xgboost.Booster
     assert "beside other application_ids" in refusal(notebook, model, shuffled)
 
 
+@pytest.mark.parametrize(
+    ("rows", "by"), [([7], 0.3), ([7, 70, 700], 1e-3), ([7], 2e-5)], ids=["one", "three a little", "one hardly"]
+)
+def test_a_few_other_figures_are_not_put_down_to_what_changes_nothing(
+    rows: list[int], by: float, notebook: Notebook, plain: xgboost.Booster, tmp_path: Path
+) -> None:
+    p = plain.predict(xgboost.DMatrix(notebook.x)).astype(np.float64)
+    p[rows] += np.array([by, -by, 0]) * np.where(p[rows, :1] + by < 1, 1, -1)
+    said = refusal(notebook, saved(plain, tmp_path), notebook.predictions(p))
+    assert "The cause that fits" not in said
+
+
+def test_classes_in_place_of_probabilities_are_named(
+    notebook: Notebook, plain: xgboost.Booster, tmp_path: Path
+) -> None:
+    classes = np.eye(3)[plain.predict(xgboost.DMatrix(notebook.x)).argmax(axis=1)]
+    said = refusal(notebook, saved(plain, tmp_path), notebook.predictions(classes))
+    assert "holds classes, as predict() returns them" in said
+
+
+def test_a_model_without_rounds_is_refused(notebook: Notebook, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the model has no rounds"):
+        adopted(notebook, saved(notebook.booster(rounds=0), tmp_path))
+
+
 @pytest.mark.slow
 def test_another_model_is_said_to_be_one(notebook: Notebook, plain: xgboost.Booster, tmp_path: Path) -> None:
     other = notebook.booster(rounds=30, max_depth=2, learning_rate=0.05)

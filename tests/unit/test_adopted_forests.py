@@ -75,6 +75,16 @@ def test_a_forest_is_published_through_the_same_gate(notebook: Notebook, tmp_pat
     assert bundle.manifest["parity"]["rows"]["own applications"] > 0
 
 
+@pytest.mark.parametrize("of", [float, np.int32, str], ids=["floats", "integers", "texts"])
+def test_labels_of_any_type_that_count_the_classes_are_taken(of: type, notebook: Notebook, tmp_path: Path) -> None:
+    labels = notebook.y.astype(of) if of is not str else np.array(notebook.spec.classes)[notebook.y]
+    tree = DecisionTreeClassifier(max_depth=3).fit(notebook.x, labels)
+    trained = adopted(notebook, dumped(tree, tmp_path))
+    order = [list(tree.classes_).index(name) for name in notebook.spec.classes] if of is str else [0, 1, 2]
+    ours = trained.model.margins(notebook.x)
+    assert np.abs(np.exp(ours) - tree.predict_proba(notebook.x)[:, order]).max() <= 1.01e-6
+
+
 def test_labels_that_are_neither_names_nor_numbers_in_order_are_refused(notebook: Notebook, tmp_path: Path) -> None:
     tree = DecisionTreeClassifier(max_depth=3).fit(notebook.x, np.array(["a", "b", "c"])[notebook.y])
     with pytest.raises(InputError, match="classes are a, b, c, expected Poor, Standard, Good or 0 to 2"):

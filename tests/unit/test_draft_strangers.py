@@ -249,3 +249,53 @@ def test_a_heavy_tail_may_leap_and_a_light_one_may_reach_a_little_further() -> N
     assert apart([0.0] * 900, heavy, [heavy[-1] * 25 + 0.5]) == ((), ())
     light = np.random.default_rng(3).normal(100, 1, ROWS).round(3)
     assert apart(light, [light.max() + 35.0625]) == ((), ())
+
+
+ROUND_THOUSANDS = ["12.400", "800", "1.300", "300", "7.000"]
+
+
+def test_points_that_may_part_thousands_are_asked_about() -> None:
+    draft = drafted(pl.Series("measure", ROUND_THOUSANDS * 30))
+    assert not draft.taken
+    assert "12.400 is 12,400 with decimal" in draft.reason
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [
+        (["12.41", "800", "1.3", "0.5"], 12.41),
+        (["0.400", "12.400", "1.300"], 0.4),  # a 0 in front parts no thousands
+        (["1234.500", "12.400", "1.300"], 1234.5),  # nor are four digits parted
+        (["12.401", "8.123", "1.317", "3.141"], 12.401),  # a program's: one in ten round ones would end in 0
+        (["12,400", "800", "1,300"], 12400),  # as programs in the United States group them
+        (["1.234.567", "997.123", "12.400"], 1234567),  # two points part thousands
+        (["0,123", "0,652", "0,480"], 0.123),
+    ],
+)
+def test_numbers_that_leave_no_doubt_are_read(cells: list[str], first: float) -> None:
+    assert read(cells * 20)[0] == pytest.approx(first)
+
+
+def test_amounts_of_events_whose_points_may_part_thousands_are_asked_about() -> None:
+    applications = pl.DataFrame(
+        {"application_id": ["a"], "customer_id": ["c"], "as_of": ["2026-01-01"], "measure": [1]}
+    )
+    events = pl.DataFrame({"customer_id": ["c"] * 5, "occurred_at": "2025-12-01", "kind": "buy"})
+    draft = draft_spec(Tables.of(applications, events.with_columns(amount=pl.Series(ROUND_THOUSANDS))))
+    assert any("part thousands" in look for look in draft.looks)
+    fine = draft_spec(Tables.of(applications, events.with_columns(amount=pl.Series(["12.40", "800", "1.3", "3", "7"]))))
+    assert not any("thousands" in look for look in fine.looks)
+
+
+@pytest.mark.parametrize("column", ["approved_date", "current_balance", "paid_amount", "prime_rate"])
+def test_another_column_of_the_labels_does_not_say_what_the_classes_mean(column: str) -> None:
+    flags = ["1"] * 14 + ["0"] * 86
+    applications = pl.DataFrame({"application_id": [f"a{i}" for i in range(100)]}).with_columns(
+        customer_id="application_id", as_of=pl.lit("2026-01-01"), measure=pl.int_range(100)
+    )
+    labels = applications.select("application_id").with_columns(
+        pl.Series("credit_class", flags), pl.Series(column, [f"2026-01-{1 + i % 28:02}" for i in range(100)])
+    )
+    assert 'classes = ["1", "0"]' in draft_spec(Tables.of(applications, labels=labels)).text
+    same = labels.with_columns(pl.Series("approved", flags))  # this one is the class itself under another name
+    assert 'classes = ["0", "1"]' in draft_spec(Tables.of(applications, labels=same)).text

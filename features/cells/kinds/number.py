@@ -9,7 +9,7 @@ import polars as pl
 
 from features.cells.affixes import without, word_beside
 from features.cells.by_value import spellings_of
-from features.cells.decimals import NUMBER, Parse, parse_number, people_write, quick_number
+from features.cells.decimals import NUMBER, Parse, may_be_thousands, parse_number, people_write, quick_number
 from features.cells.guess import STRIPPED, Found, Guess
 from features.cells.kinds.kind import Kind, invented_number, wanted_value
 from features.cells.kinds.quantity import definition, hopeless, limits, quick_text, second_look
@@ -19,6 +19,7 @@ from features.spec.contract import Attribute
 
 _MOSTLY = 0.9
 _FLAG, _SPELLINGS = 2, 12
+_ZERO_COMMA = r"^[+-]?0,[0-9]"
 
 
 class Number(Kind):
@@ -52,7 +53,14 @@ class Number(Kind):
         """Take what nearly always is a number, of more than two values, and names nothing by its digits."""
         if found.names_things or _is_flag(found.bare.unique()) or bool(found.text.str.ends_with("%").any()):
             return None
-        decimal = POINT if found.share(NUMBER) >= _MOSTLY else written_with(found, lambda text: text)
+        if may_be_thousands(found.bare):
+            reason = (
+                "holds numbers with three digits behind each point, as thousands are grouped in many countries: 12.400 "
+                'is 12,400 with decimal = "," and 12.4 with decimal = ".". Take the right one in'
+            )
+            note, keys = 'EDIT: decimal = "," or "."', decimal_keys(COMMA)
+            return Guess(kind="number", note=note, tokens=found.tokens, keys=keys, reason=reason, certain=True)
+        decimal = POINT if found.share(NUMBER) == 1 else written_with(found, lambda text: text)
         if decimal is None:
             return _beside_a_word(found)
         strip = "".join(c for c in STRIPPED if _stands_around_numbers(found.text, c))
@@ -120,12 +128,18 @@ def _beside_a_word(found: Found) -> Guess | None:
 
 
 def written_with(found: Found, bare: Callable[[str], str]) -> str | None:
-    """Return the decimal point or comma with which nearly all cells are numbers; None where they are none."""
+    """Return the point or comma with which most cells are numbers, nearly all of them; None where they are none.
+
+    Both may read all, since the other one is then taken for what parts thousands; a 0 in front parts none.
+    """
+    read: dict[str, float] = {}
     for decimal in (POINT, COMMA):
         number = people_write(parse_number, decimal, "")
-        if found.readable(lambda text, number=number: number(bare(text))) >= _MOSTLY:  # type: ignore[misc]
-            return decimal
-    return None
+        read[decimal] = found.readable(lambda text, number=number: number(bare(text)))  # type: ignore[misc]
+    if read[COMMA] >= read[POINT] and bool(found.bare.str.contains(_ZERO_COMMA).any()):
+        read[POINT] = 0.0
+    best = max(read, key=lambda decimal: read[decimal])  # of equal ones the point
+    return best if read[best] >= _MOSTLY else None
 
 
 def decimal_keys(decimal: str) -> tuple[tuple[str, str], ...]:
