@@ -7,6 +7,8 @@ from itertools import combinations
 
 import polars as pl
 
+from features.applications import SCIENTIFIC, is_scientific
+
 _LONGEST_FORM = 40
 _LEAST_COMMON = 20  # ids that share a beginning before it is taken for a prefix and shown
 _MOST_SHARED = 12  # characters of a prefix or suffix
@@ -22,12 +24,14 @@ class IdForm:
     shape: str
     shape_share: float
     leading_zero_share: float
+    scientific_share: float  # of ids such as 4.91235E+11, which a spreadsheet made of long numbers
 
     def text(self) -> str:
         """Describe it in a few words."""
         length = f"{self.shortest}" if self.shortest == self.longest else f"{self.shortest} to {self.longest}"
         zeros = f", {self.leading_zero_share:.0%} begin with 0" if self.leading_zero_share else ""
-        return f"{length} characters, {self.shape_share:.0%} of the form {self.shape}{zeros}"
+        lost = f"; {self.scientific_share:.0%} {SCIENTIFIC}" if self.scientific_share else ""
+        return f"{length} characters, {self.shape_share:.0%} of the form {self.shape}{zeros}{lost}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ def form_of(ids: pl.Series) -> IdForm | None:
         shape=str(common[0]),
         shape_share=common[1] / len(ids),
         leading_zero_share=float(str(ids.str.starts_with("0").mean())),
+        scientific_share=float(str(is_scientific(ids).mean())),
     )
 
 

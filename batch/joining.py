@@ -123,13 +123,17 @@ def look_at_ids(applications: pl.DataFrame, events: pl.DataFrame) -> str:
     sides = tuple((name, _ids(table, name)) for name, table in ((APPLICATIONS, applications), (EVENTS, events)))
     own, theirs = sides[0][1], sides[1][1]
     lonely = own.filter(~own.is_in(theirs.implode()))
-    if not len(theirs) or not len(lonely):
+    forms = {name: form_of(ids) for name, ids in sides}
+    cut = any(form is not None and form.scientific_share for form in forms.values())
+    if not len(theirs) or not (len(lonely) or cut):
         return ""
-    repair, share = _best(lonely.head(_SAMPLE), list(repairs(sides)), lambda: iter([events]))
-    if len(lonely) < len(own) and not repair:
+    repair, share = (
+        _best(lonely.head(_SAMPLE), list(repairs(sides)), lambda: iter([events])) if len(lonely) else ((), 0.0)
+    )
+    if len(lonely) < len(own) and not repair and not cut:
         return ""
     found = Joining(
-        forms={name: form_of(ids) for name, ids in sides}, repair=repair, repaired_share=share, as_of=None,
+        forms=forms, repair=repair, repaired_share=share, as_of=None,
         occurred_at=None, times="", unknown_kinds=0.0, dates=(),
     )  # fmt: skip
     return f"{len(own) - len(lonely):,} of {len(own):,} customers have an event. {found.text()}"

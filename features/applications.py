@@ -20,8 +20,10 @@ __all__ = [
     "CUSTOMER",
     "MOST_ID_BYTES",
     "ROW",
+    "SCIENTIFIC",
     "identifier",
     "identifier_code",
+    "is_scientific",
     "read_applications",
     "require_columns",
     "text_reader",
@@ -31,7 +33,17 @@ ROW, CUSTOMER = "|row", "|customer"  # beside attributes, none of which can have
 MOST_ID_BYTES = 256
 _MOST_SHOWN = 10
 _PLAIN_ID = r"^[!-~]+$"
+_SCIENTIFIC = r"^[0-9][.,][0-9]+[eE]\+[0-9]{1,3}$"
+SCIENTIFIC = (
+    "are written as in 4.91235E+11, as a spreadsheet shows long numbers: their last digits are gone, so different ids "
+    "are alike. Export the column as text"
+)
 is_plain_id = re.compile(rf"[!-~]{{1,{MOST_ID_BYTES}}}").fullmatch
+
+
+def is_scientific(ids: pl.Series) -> pl.Series:
+    """Tell of ids as texts which of them are numbers that a spreadsheet has cut; see `SCIENTIFIC`."""
+    return ids.str.contains(_SCIENTIFIC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import polars as pl
 
@@ -19,9 +20,10 @@ from features.draft.draft_reasons import draft_reasons
 from features.draft.events import event_lines
 from features.draft.instants import days_of, instant_lines
 from features.draft.rates import Outcomes
+from features.errors import InputError
 from features.spec.class_values import class_value, match_names
 from features.spec.classes import class_choice
-from features.spec.contract import IDENTITY, Spec
+from features.spec.contract import IDENTITY, Spec, probability_column
 from features.spec.file import SPEC_VERSION, parse_spec
 from features.spec.toml_table import toml_text
 
@@ -180,6 +182,12 @@ def _class_order(tables: Tables) -> ClassOrder:
         counts[spelling] = counts.get(spelling, 0) + count
     if len(counts) < 2:
         return ClassOrder(classes=(*counts, "another class"), decided=False, reason="the labels name one class only")
+    for name, other in combinations(sorted(counts), 2):
+        if probability_column(name) == probability_column(other):
+            raise InputError(
+                f"labels: credit_class has {counts[name]:,} of {name!r} and {counts[other]:,} of {other!r}, which are "
+                "one class or two that are alike. Write each class in one way where the file is made."
+            )
     others = [name for name in labels.columns if name != "credit_class" and _says_the_same(labels, name)]
     return replace(order_classes(counts, (*others, *tables.hints)), counts=counts)
 

@@ -23,9 +23,15 @@ def read_classes(root: Table, version: int, text: str) -> tuple[str, ...]:
     if version >= _STATED and "classes" not in root.values:
         raise SpecError(_undecided(text))
     classes = root.texts("classes", _DEFAULT)
-    columns = {probability_column(name) for name in classes}
-    if len(classes) < 2 or len(columns) != len(classes) or not all(_is_class_name(n) for n in classes):
+    if len(classes) < 2:
         raise SpecError('classes: expected two or more different names, worst first, as in ["Poor", "Good"].')
+    for name in classes:
+        if not _is_class_name(name):
+            raise SpecError(f'classes: {name!r} cannot be a name: expected 1 to 99 characters without = , | or ".')
+    named: dict[str, str] = {}
+    for name in classes:
+        if (other := named.setdefault(probability_column(name), name)) != name or classes.count(name) > 1:
+            raise SpecError(f"classes: {other!r} and {name!r} are alike; expected different names, worst first.")
     if version >= _STATED and len({class_value(name) for name in classes}) != len(classes):
         raise SpecError("classes: two of them are the same number. Classes match by value, so that 1 and 1.0 are one.")
     return classes

@@ -11,7 +11,7 @@ from features.cells import Reader, kind_of
 from features.cells.decimal_advice import decimal_advice
 from features.draft import Tables, draft_spec
 from features.draft.draft_reasons import draft_reasons
-from features.errors import InputError
+from features.errors import InputError, SpecError
 from features.matrix import build_features
 from features.protected import protected
 from features.spec.contract import Spec
@@ -299,3 +299,34 @@ def test_another_column_of_the_labels_does_not_say_what_the_classes_mean(column:
     assert 'classes = ["1", "0"]' in draft_spec(Tables.of(applications, labels=labels)).text
     same = labels.with_columns(pl.Series("approved", flags))  # this one is the class itself under another name
     assert 'classes = ["0", "1"]' in draft_spec(Tables.of(applications, labels=same)).text
+
+
+def test_ids_that_a_spreadsheet_has_cut_are_told_even_where_they_match() -> None:
+    ids = pl.DataFrame({"customer_id": [f"{4 + i % 5}.9123{i % 7}E+11" for i in range(100)]})
+    assert "their last digits are gone, so different ids are alike" in look_at_ids(ids, ids)
+    whole = pl.DataFrame({"customer_id": [f"C{i}E+11" for i in range(100)]})
+    assert not look_at_ids(whole, whole)
+
+
+def test_percents_on_two_scales_are_told() -> None:
+    mixed = drafted(pl.Series("measure", ["2.8%", "26.4%", "0.229", "0.177"] * 20))
+    assert any("40 cells have no % and lie between 0 and 1" in look for look in mixed.looks)
+    for fine in (["2.8%", "26.4%", "22.9"], ["0.8%", "0.4", "0.2"], ["2.8%", "26.4%"]):
+        assert not any("have no %" in look for look in drafted(pl.Series("measure", fine * 20)).looks)
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["bad", "good", "BAD"], "20 of 'BAD' and 20 of 'bad'"),
+        (["Paid, late", "Paid"], "'Paid, late' cannot be a name"),
+        (["a" * 100, "b"], "cannot be a name: expected 1 to 99 characters"),
+    ],
+)
+def test_labels_that_cannot_be_classes_are_named(classes: list[str], said: str) -> None:
+    labels = pl.DataFrame({"application_id": [f"a{i}" for i in range(20 * len(classes))]})
+    applications = labels.with_columns(
+        customer_id="application_id", as_of=pl.lit("2026-01-01"), measure=pl.int_range(pl.len())
+    )
+    with pytest.raises((InputError, SpecError), match=said):
+        draft_spec(Tables.of(applications, labels=labels.with_columns(credit_class=pl.Series(classes * 20))))

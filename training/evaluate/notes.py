@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from features.applications import CUSTOMER
+from features.applications import CUSTOMER, SCIENTIFIC, is_scientific
 from features.cells import UNREADABLE
 from features.cells.decimal_advice import decimal_advice
 from features.matrix import FeatureTable, list_features
@@ -30,6 +30,8 @@ def training_notes(data: TrainingData, table: FeatureTable, spec: Spec) -> Itera
             f"the spec declares attributes by which many laws forbid to decide on credit: {', '.join(declared)}. The "
             "model card says so; delete them from the spec if you may not use them"
         )
+    if cut := int(is_scientific(data.applications["customer_id"].cast(pl.String).str.strip_chars()).sum()):
+        yield f"the customer_ids of {cut:,} applications {SCIENTIFIC}"
     causes = {column: cells for at, column, cause, cells in table.counted if (at, cause) == (APPLICATIONS, UNREADABLE)}
     yield from decimal_advice(data.applications, spec, causes)
     lacking = lacks_unusable(spec)

@@ -55,7 +55,8 @@ class Percent(Number):
         decimal = written_with(found, lambda text: _without_sign("", text))
         if decimal is None:
             return None
-        return Guess(kind="percent", note="percent", tokens=found.tokens, keys=decimal_keys(decimal))
+        keys = decimal_keys(decimal)
+        return Guess(kind="percent", note="percent", tokens=found.tokens, keys=keys, look=_two_scales(found, decimal))
 
     def unit(self, attribute: Attribute) -> str:
         """See `Kind.unit`."""
@@ -64,3 +65,22 @@ class Percent(Number):
     def golden(self, attribute: Attribute, generator: np.random.Generator) -> str:
         """See `Kind.golden`."""
         return pointed(f"{invented_number(attribute, generator):.2f}%", attribute)
+
+
+def _two_scales(found: Found, decimal: str) -> str:
+    """Say that cells with the sign and cells without it seem to be on two scales, as a spreadsheet writes them."""
+    signed = found.bare.str.ends_with(_SIGN)
+    number = people_write(parse_number, decimal, "")
+
+    def numbers(cells: pl.Series) -> list[float]:
+        read = [number(_without_sign("", cell)) for cell in cells.to_list()]
+        return [abs(one) for one in read if isinstance(one, float)]
+
+    bare = numbers(found.bare.filter(~signed))
+    if not bare or max(bare) > 1 or max(numbers(found.bare.filter(signed)), default=0.0) <= 1:
+        return ""
+    rows = int(found.counts[(~signed).to_numpy()].sum())
+    return (
+        f"{rows:,} cells have no % and lie between 0 and 1, others have it and lie above: 0.25 counts as 0.25 percent. "
+        "If it means 25 %, write it with the sign where the file is made"
+    )
