@@ -36,6 +36,7 @@ def from_forest(estimator: Forest, order: tuple[int, ...] | None = None) -> Ense
         base_values=np.zeros(classes, dtype=np.float32),
         trees=tuple(_forest_tree(member.tree_, len(members), columns) for member in members),
         least_probability=LEAST_PROBABILITY,
+        doubles=True,
     )
 
 
@@ -93,6 +94,6 @@ def _forest_tree(tree: Any, members: int, columns: list[int]) -> Tree:
         left=tree.children_left.astype(np.int64),
         right=tree.children_right.astype(np.int64),
         missing_left=tree.missing_go_to_left.astype(bool),
-        value=np.where(leaf[:, None], shares / members, 0).astype(np.float32),
+        value=np.where(leaf[:, None], shares / members, 0.0),
         cover=tree.weighted_n_node_samples.astype(np.float32),
     )

@@ -85,9 +85,9 @@ def _chain(logits: OnnxOperator, targets: int) -> OnnxOperator:
 def _margins(ensemble: Ensemble) -> OnnxOperator:
     opset = _OPSETS[""]
     count, least = len(ensemble.base_values), ensemble.least_probability
-    if least is not None and not ensemble.ordinal:
-        return _log(_clipped(_regressor(list(ensemble.trees), ensemble.base_values), least, 1), count)
     doubles = OnnxCast(INPUT, to=TensorProto.DOUBLE, op_version=13) if ensemble.doubles else None
+    if least is not None and not ensemble.ordinal:
+        return _log(_clipped(_regressor(list(ensemble.trees), ensemble.base_values, doubles), least, 1), count)
     parts = [
         _regressor(
             [t for t in ensemble.trees if t.target == target], ensemble.base_values[target : target + 1], doubles
