@@ -77,6 +77,7 @@ def read_pairs(log: Path, challenger: str, bundles: Path) -> Pairs:
     joined = _frame(decided, opened).join(
         _frame(shadows, opened), on=_SAME, how="inner", suffix=":after", nulls_equal=True, maintain_order="left"
     )
+    joined = joined.unique("decision_id", keep="last", maintain_order=True)  # asked for again, it is the same decision
     if joined.is_empty():
         raise InputError(f"{log}: holds none of the decisions beside which this challenger decided. Were they removed?")
     champions = tuple(opened[name] for name in joined["bundle_id"].unique(maintain_order=True))
@@ -98,7 +99,7 @@ def _shadows_of(log: Path, every: Sequence[Segment], challenger: str) -> list[Se
 
 def _frame(chosen: Sequence[Segment], bundles: dict[str, Bundle]) -> pl.DataFrame:
     """Return the receipts of segments, the earliest first; of a decision that was made again the last one."""
-    own = (*_SAME, "customer_id", "decided_at", "bundle_id", "credit_class")
+    own = (*_SAME, "decision_id", "customer_id", "decided_at", "bundle_id", "credit_class")
     wanted = [[*own, *bundles[segment.bundle_id].spec.probability_columns] for segment in chosen]
     frames = [frame for segment, names in zip(chosen, wanted, strict=True) for frame in segment.frames(names)]
     return pl.concat(frames).sort("decided_at", maintain_order=True).unique(_SAME, keep="last", maintain_order=True)

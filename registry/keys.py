@@ -40,16 +40,19 @@ def make_key(out: Path, name: str) -> str:
     """Write `OUT.pem`, the private key that only its owner may read, and `OUT.toml`, which trusts it; return its id.
 
     Raises:
-        SettingsError: one of the two files is there already.
+        SettingsError: the name cannot be written, or one of the two files is there already.
         DeliveryError: they cannot be written.
 
     """
+    if not name.isprintable():  # also what the terminal could not decode
+        raise SettingsError(f"--name {name!r}: expected a name of characters that can be printed.")
     private = Ed25519PrivateKey.generate()
     secret = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     public = _public(private)
-    entry = f"[keys.{key_id(public)}]\nname = {json.dumps(name)}\npublic = {json.dumps(as_text(public))}\n"
+    owner, text = json.dumps(name, ensure_ascii=False), json.dumps(as_text(public))  # TOML knows no surrogates
+    entry = f"[keys.{key_id(public)}]\nname = {owner}\npublic = {text}\n"
     for suffix, content, mode in ((".pem", secret, 0o600), (".toml", entry.encode(), 0o644)):
         path = out.with_name(out.name + suffix)
         try:

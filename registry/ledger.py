@@ -129,15 +129,17 @@ class Ledger:
         with delivering(self.path, "the registry"), Lock(self.bundles / f".{LEDGER}.lock", wait=True):
             yield
 
-    def append(self, entry: Entry, now: datetime, key: "Key | None" = None) -> Entry:
+    def append(self, entry: Entry, now: datetime, key: "Key | None" = None, trust: Trust | None = None) -> Entry:
         """Complete an entry with number, time, chain and signature, check it against those before, and write it.
 
+        With `trust` it is checked as all are that stand there: no line is written that the next command would refuse.
+
         Raises:
-            SettingsError: it does not fit, or a registry that wants signatures gets none.
+            SettingsError: it does not fit, a registry that wants signatures gets none, or no trusted key signs it.
             DeliveryError: the file cannot be written.
 
         """
-        entries = [] if entry.action is Action.INIT and not self.exists else self.entries()
+        entries = [] if entry.action is Action.INIT and not self.exists else self.entries(trust)
         before = entries[-1].digest if entries else _START
         at = now.astimezone(UTC).isoformat(timespec="seconds")
         made = replace(entry, number=len(entries) + 1, at=at, previous=before, key=key.id if key else "")
@@ -147,8 +149,10 @@ class Ledger:
         made = made.sealed()
         try:
             _check(made, entries, before)
+            if trust is not None:
+                _check_signature(made, trust)
         except ValueError as error:
-            raise SettingsError(f"{self.path}: {error}.") from error
+            raise SettingsError(f"{self.path}: nothing was written: {error}.") from error
         with delivering(self.path, "the registry"):
             put(self.path, b"".join(one.line() + b"\n" for one in (*entries, made)))
             open_to_readers(self.path)

@@ -1,5 +1,6 @@
 """Which keys are trusted: a file, or a folder of files, that the owner of a door keeps beside its settings."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -14,6 +15,7 @@ _FORM = (
 )
 _PUBLIC_BYTES = 32
 _KNOWN = {"name", "public", "not_before", "not_after", "revoked"}
+_is_bundle_id = re.compile("[0-9a-f]{64}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def _document(file: Path) -> dict[str, Any]:
     fits = isinstance(keys, dict) and isinstance(bundles, list) and all(isinstance(one, str) for one in bundles)
     if not fits or document.keys() - {"keys", "revoked_bundles"}:
         raise SettingsError(f"{file}: holds something else than keys and revoked_bundles. {_FORM}")
+    if short := [one for one in bundles if not _is_bundle_id(one)]:  # it would revoke nothing
+        raise SettingsError(f"{file}: revoked_bundles: {short[0]!r} is no id. Expected all of its 64 digits.")
     return document
 
 

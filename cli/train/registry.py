@@ -36,12 +36,13 @@ def init(  # noqa: PLR0917 - typer takes options by name
     four_eyes: Annotated[bool, typer.Option("--four-eyes", help="Who proposed a bundle cannot approve it.")] = False,
     signed: Annotated[bool, typer.Option("--signed", help="Each entry must be signed by a key.")] = False,
     key: KeyOption = None,
+    trust: TrustOption = None,
 ) -> None:
     """Begin a registry: from now on only approved bundles are promoted in this folder."""
     if not bundles.is_dir():
         raise SettingsError(f"{bundles}: no such folder. Expected the folder of bundles, as `credit train` fills it.")
     entry = Entry.new(Action.INIT, by, note, four_eyes=four_eyes, signed=signed)
-    _append(Ledger(bundles), entry, key, None)
+    _append(Ledger(bundles), entry, key, trust)
     rules = [text for given, text in ((four_eyes, "four eyes"), (signed, "signed entries")) if given]
     say(f"{bundles}: registry begun ({', '.join(rules) or 'one person may propose and approve'})")
 
@@ -69,8 +70,10 @@ def approve(  # noqa: PLR0917 - typer takes options by name
     found = open_scorer(bundle, trust).bundle
     ledger = Ledger(found.path.parent)
     links.check_name(ledger.bundles, name)
-    _append(ledger, Entry.new(Action.APPROVE, by, note, bundle=found.bundle_id, link=name), key, trust)
-    link = links.promote(found.path, name)
+    with ledger.changing():  # until the link follows: another approval comes before both or after both
+        entry = Entry.new(Action.APPROVE, by, note, bundle=found.bundle_id, link=name)
+        _append_alone(ledger, entry, key, trust)
+        link = links.promote(found.path, name)
     say(f"{link} -> {link.readlink()}")
 
 
@@ -85,12 +88,14 @@ def rollback(  # noqa: PLR0917 - typer takes options by name
 ) -> None:
     """Let the link point to the bundle that served before; it was approved then, so nobody approves it again."""
     ledger = Ledger(bundles)
-    former = served_before(ledger.entries(_keys(trust)), name)
-    if former is None:
-        raise SettingsError(f"{bundles / name}: no other bundle was approved under this name. Approve one.")
-    found = open_scorer(bundles / former, trust).bundle
-    _append(ledger, Entry.new(Action.ROLLBACK, by, note, bundle=found.bundle_id, link=name), key, trust)
-    link = links.promote(found.path, name)
+    with ledger.changing():
+        former = served_before(ledger.entries(_keys(trust)), name)
+        if former is None:
+            raise SettingsError(f"{bundles / name}: no other bundle was approved under this name. Approve one.")
+        found = open_scorer(bundles / former, trust).bundle
+        entry = Entry.new(Action.ROLLBACK, by, note, bundle=found.bundle_id, link=name)
+        _append_alone(ledger, entry, key, trust)
+        link = links.promote(found.path, name)
     say(f"{link} -> {link.readlink()}")
 
 
@@ -186,11 +191,13 @@ def say_standing(bundle: Path) -> None:
 
 
 def _append(ledger: Ledger, entry: Entry, key: Path | None, trust: Path | None) -> None:
-    keys, own = _keys(trust), _key(key)
     with ledger.changing():
-        if ledger.exists:
-            ledger.entries(keys)  # with the signatures, before anything is added
-        ledger.append(entry, datetime.now(UTC), own)
+        _append_alone(ledger, entry, key, trust)
+
+
+def _append_alone(ledger: Ledger, entry: Entry, key: Path | None, trust: Path | None) -> None:
+    """Append within `Ledger.changing`."""
+    ledger.append(entry, datetime.now(UTC), _key(key), _keys(trust))
 
 
 def _keys(trust: Path | None) -> Trust | None:

@@ -71,7 +71,9 @@ def test_a_thousand_trees_are_added_without_rounding_at_each_step() -> None:
     """Added as float32 they differed by 6e-7, and calibration can make that more than the gate allows."""
     random = np.random.default_rng(0)
     rows = random.normal(size=(500, 6)).astype(np.float32)
-    forest = RandomForestClassifier(1000, max_depth=3, random_state=0).fit(rows, (rows[:, 0] > 0).astype(int) + (rows[:, 1] > 1))
+    forest = RandomForestClassifier(1000, max_depth=3, random_state=0).fit(
+        rows, (rows[:, 0] > 0).astype(int) + (rows[:, 1] > 1)
+    )
     graph = to_onnx(from_model(FittedForest(forest, ModelKind.RANDOM_FOREST)), np.ones(3, "f4"), np.zeros(3, "f4"))
     (found,) = InferenceSession(graph).run(None, {"features": rows})
     assert np.abs(found - forest.predict_proba(rows)).max() < 2e-7

@@ -31,20 +31,23 @@ def book() -> Dataset:
 
 @pytest.fixture(scope="module")
 def log(bundle: Path, rival: Path, book: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A door's receipts, and those of a challenger of every second request, in an order of their own."""
+    """A door's receipts, and those of a challenger of every second request, in an order of their own.
+
+    One application is asked for 40 times more, as by a client that tries again.
+    """
     log = tmp_path_factory.mktemp("door") / "log"
     for path, writer in ((bundle, "rest-1"), (rival, "shadow-rest-1")):
         scorer = Scorer.open(path)
         scored = scorer.score(book.applications, book.events)
-        decisions, rows = scored.decisions, np.arange(scored.decisions.height)
-        if path is rival:
-            rows = rows[::-2]
-            decisions = decisions[rows]
+        rows = np.arange(scored.decisions.height)
+        again = np.repeat(rows[-1:], 40)
+        rows = np.append(rows[::-2] if path is rival else rows, again)
+        decisions = scored.decisions[rows]
         origin = pl.DataFrame(
             {
                 "door": ["rest"] * len(rows),
                 "decided_at": [DECIDED + timedelta(seconds=int(row)) for row in rows],
-                "request_id": [f"request-{row}" for row in rows],
+                "request_id": [f"request-{row}" for row in rows[:-40]] + [f"again-{number}" for number in range(40)],
                 **({"kind": [SHADOW] * len(rows)} if path is rival else {}),
             }
         )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from cli.train.registry import approve
 from features.errors import SettingsError
 from registry import LEDGER, Action, Entry, Ledger, Trust
+from scoring import links
 from tests.conftest import PROJECT, Credit
 from tests.process.test_cli import examples
 from tests.shell import call
+from tests.waiting import wait_until
 
 WHY = "--note=spring model"
 
@@ -115,7 +119,7 @@ def test_the_examples_of_help_run(pair: tuple[Path, Path], bundles: Path, credit
             assert done.returncode == 0, (name, done.stderr)
     assert credit(*told.pop("rollback"), cwd=folder).returncode == 0
     assert (bundles / "current").resolve() == pair[0]
-    assert told.keys() == {"init"}
+    assert told.keys() == {"init", "mirror"}  # the latter needs a server: see test_registry_mirror
 
 
 def test_four_eyes_are_two_people(say: Say, pair: tuple[Path, Path]) -> None:
@@ -222,18 +226,90 @@ def test_signed_entries_show_a_ledger_that_was_written_anew(
     assert "does not trust key" in say("history", "--bundles", bundles, *trust, code=2)
 
 
+@pytest.mark.parametrize("fault", ["another key", "revoked", "another name", "expired"])
+def test_with_trust_no_entry_is_written_that_the_next_command_would_refuse(
+    fault: str, say: Say, pair: tuple[Path, Path], bundles: Path, tmp_path: Path
+) -> None:
+    credit, trusted = say.credit, tmp_path / "trusted"
+    trusted.mkdir()
+    for name in ("Ada", "Grace", "Mallory"):
+        assert credit("bundle", "keygen", "--name", name, "--out", tmp_path / name).returncode == 0
+    for name in ("Ada", "Grace"):
+        shutil.copy(tmp_path / f"{name}.toml", trusted)
+    more = {"revoked": "revoked = true\n", "expired": "not_after = 2020-01-01\n"}.get(fault, "")
+    (trusted / "Grace.toml").write_text((trusted / "Grace.toml").read_text() + more)
+    signer, by = (
+        ("Mallory", "Mallory") if fault == "another key" else ("Grace", "grace" if "name" in fault else "Grace")
+    )
+    trust, ada = ("--trust", trusted), ("--by=Ada", "--key", tmp_path / "Ada.pem", WHY)
+    say("init", "--bundles", bundles, *ada, "--signed", *trust)
+    credit("bundle", "sign", pair[0], "--key", tmp_path / "Ada.pem")
+    say("propose", pair[0], *ada, *trust)
+    before = (bundles / LEDGER).read_bytes()
+    said = say("approve", pair[0], f"--by={by}", "--key", tmp_path / f"{signer}.pem", WHY, *trust, code=2)
+    assert "nothing was written" in said
+    assert (bundles / LEDGER).read_bytes() == before
+    assert not (bundles / "current").exists()
+    assert "2 entries, chain intact" in say("history", "--bundles", bundles, *trust)
+
+
+def test_the_link_follows_before_another_approval_is_written(
+    say: Say, pair: tuple[Path, Path], bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say.init()
+    for one in pair:
+        say("propose", one, "--by=Ada", WHY)
+    promote, started, go_on = links.promote, threading.Event(), threading.Event()
+
+    def slowly(bundle: Path, name: str) -> Path:
+        started.set()
+        go_on.wait(5 if bundle == pair[0] else 0)
+        return promote(bundle, name)
+
+    monkeypatch.setattr("cli.train.registry.links.promote", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(approve, pair[0], by="Bo", note="x")
+        assert started.wait(60)
+        second = pool.submit(approve, pair[1], by="Cy", note="x")
+        assert not wait_until(second.done, seconds=1)  # it waits for the link of the first
+        go_on.set()
+        first.result(60)
+        second.result(60)
+    assert Ledger(bundles).entries()[-1].bundle == pair[1].name
+    assert (bundles / "current").resolve() == pair[1]
+
+
+@pytest.mark.parametrize("name", ["\U00020bb7\u91ce", 'O"Brien \\', "Zo\u00eb \U0001f600"])
+def test_a_key_of_any_name_can_be_trusted(name: str, tmp_path: Path, credit: Credit) -> None:
+    assert credit("bundle", "keygen", "--name", name, "--out", tmp_path / "key").returncode == 0
+    (key,) = Trust.read(tmp_path / "key.toml").keys.values()
+    assert key.name == name
+    refused = credit("bundle", "keygen", "--name", "a\nb", "--out", tmp_path / "other")
+    assert refused.returncode == 2
+    assert not (tmp_path / "other.pem").exists()
+
+
+@pytest.mark.parametrize("short", ["356985c0ad59", "A" * 64, " " + "a" * 64])
+def test_a_revoked_bundle_that_is_no_whole_id_is_refused(short: str, tmp_path: Path, credit: Credit) -> None:
+    assert credit("bundle", "keygen", "--name", "Ada", "--out", tmp_path / "ada").returncode == 0
+    file = tmp_path / "ada.toml"
+    file.write_text(f'revoked_bundles = ["{short}"]\n' + file.read_text())
+    with pytest.raises(SettingsError, match=r"is no id\. Expected all of its 64 digits"):
+        Trust.read(file)
+
+
 def test_two_approvals_at_once_are_both_in_the_chain(say: Say, pair: tuple[Path, Path], bundles: Path) -> None:
     say.init()
     say("propose", pair[0], "--by=Ada", WHY)
 
-    def approve(number: int) -> None:
+    def write(number: int) -> None:
         ledger = Ledger(bundles)
         with ledger.changing():
             entry = Entry.new(Action.APPROVE, f"P{number}", "x", bundle=pair[0].name, link="current")
             ledger.append(entry, datetime.now(UTC))
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(approve, range(12)))
+        list(pool.map(write, range(12)))
     assert [entry.number for entry in Ledger(bundles).entries()] == list(range(1, 15))
 
 
