@@ -330,3 +330,9 @@ def test_labels_that_cannot_be_classes_are_named(classes: list[str], said: str) 
     )
     with pytest.raises((InputError, SpecError), match=said):
         draft_spec(Tables.of(applications, labels=labels.with_columns(credit_class=pl.Series(classes * 20))))
+
+
+@pytest.mark.parametrize("cells", [["Mr", "Mrs", "Ms."], ["Herr", "Frau"], ["Mme", "Monsieur"]])
+def test_a_form_of_address_stands_for_sex(cells: list[str]) -> None:
+    assert protected("title", cells) == "sex"
+    assert protected("title", ["Dr", "Prof"]) is None
