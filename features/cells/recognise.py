@@ -60,6 +60,8 @@ def recognise_dates(texts: Collection[str]) -> str | Ambiguous | None:
     few = list(islice(cells, _LOOKED_AT_FIRST))
     if _share(few, iso_day) >= 0.5 and _share(cells, iso_day) >= _MOSTLY:
         return ISO
+    cells = [cell for cell in cells if iso_day(cell) is None] or cells  # those are read beside every form
+    few = cells[:_LOOKED_AT_FIRST]
     candidates = list(_candidates(few))
     if not candidates:
         return None

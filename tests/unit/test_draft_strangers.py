@@ -336,3 +336,11 @@ def test_labels_that_cannot_be_classes_are_named(classes: list[str], said: str) 
 def test_a_form_of_address_stands_for_sex(cells: list[str]) -> None:
     assert protected("title", cells) == "sex"
     assert protected("title", ["Dr", "Prof"]) is None
+
+
+@pytest.mark.parametrize("iso", [20, 35, 60], ids=["a few ISO", "a third", "most"])
+def test_iso_dates_among_dates_of_another_form_are_dates(iso: int) -> None:
+    days = [f"{1 + i % 28:02}.{1 + i % 12:02}.{1999 + i % 20}" for i in range(100)]
+    cells = [f"{2000 + i % 20}-{1 + i % 12:02}-{1 + i % 28:02}" if i < iso else day for i, day in enumerate(days)]
+    found = attribute(cells[::2] + cells[1::2])
+    assert (found.kind, dict(found.options)["format"]) == ("date", "%d.%m.%Y")
