@@ -4,6 +4,7 @@ On Apache Kafka, by the commands as a user runs them. Then the topic is read aga
 batch over the store is held against each decision. CREDIT_HISTORY=30,100000 (`make soak`): so many kills and decisions.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from pathlib import Path
 import confluent_kafka as ck
 import pytest
 
-from history import open_store
+from history import StaleError, open_store
 from recipes.dataset import Dataset
 from scoring.message.from_tables import encode_events, encode_messages
 from scoring.scorer import Scorer
@@ -160,10 +161,9 @@ class Play:
             free.join()
 
     def _write_nothing(self) -> None:
-        store = open_store(self.store)
-        state = store.state()
-        store.beat(state.heartbeat, state.ends)
-        store.close()
+        with contextlib.closing(open_store(self.store)) as store, contextlib.suppress(StaleError):
+            state = store.state()
+            store.beat(state.heartbeat, state.ends)  # where another one wrote meanwhile, nobody holds it up either
 
     def restart_server(self) -> None:
         assert self.server is not None
