@@ -104,7 +104,7 @@ def look_at_tables(first: Both, events: Callable[[], Iterator[pl.DataFrame]], sp
     own, theirs = _ids(first[0], APPLICATIONS), _ids(first[1], EVENTS)
     lonely = own.filter(~own.is_in(theirs.implode())).head(_SAMPLE)
     sides = (("applications", own), ("events", theirs))
-    repair, share = _best(lonely, list(repairs(sides)), events) if len(theirs) and len(lonely) else ((), 0.0)
+    repair, share = _best(lonely, list(repairs(sides)), events) if len(theirs) else ((), 0.0)
     as_of, occurred = _as_of(first[0], spec), _occurred_at(first[1], spec)
     return Joining(
         forms={name: form_of(ids) for name, ids in sides},
@@ -127,9 +127,7 @@ def look_at_ids(applications: pl.DataFrame, events: pl.DataFrame) -> str:
     cut = any(form is not None and form.scientific_share for form in forms.values())
     if not len(theirs) or not (len(lonely) or cut):
         return ""
-    repair, share = (
-        _best(lonely.head(_SAMPLE), list(repairs(sides)), lambda: iter([events])) if len(lonely) else ((), 0.0)
-    )
+    repair, share = _best(lonely.head(_SAMPLE), list(repairs(sides)), lambda: iter([events]))
     if len(lonely) < len(own) and not repair and not cut:
         return ""
     found = Joining(
@@ -155,7 +153,9 @@ def _ids(frame: pl.DataFrame, table: str) -> pl.Series:
 def _best(
     lonely: pl.Series, tried: list[tuple[Repair, ...]], events: Callable[[], Iterator[pl.DataFrame]]
 ) -> tuple[tuple[Repair, ...], float]:
-    """Return the first of the best repairs, and the share of the sample that it joins."""
+    """Return the first of the best repairs, and the share of the sample that it joins; nothing where all are joined."""
+    if lonely.is_empty():
+        return (), 0.0
     wanted = [apply(lonely, repair) for repair in tried]
     found = [pl.repeat(value=False, n=len(lonely), eager=True, dtype=pl.Boolean) for _ in tried]
     for ids in (_ids(frame, EVENTS) for frame in events()):

@@ -36,7 +36,7 @@ _PLAIN_ID = r"^[!-~]+$"
 _SCIENTIFIC = r"^[0-9][.,][0-9]+[eE]\+[0-9]{1,3}$"
 SCIENTIFIC = (
     "are written as in 4.91235E+11, as a spreadsheet shows long numbers: their last digits are gone, so different ids "
-    "are alike. Export the column as text"
+    "are alike; export the column as text"
 )
 is_plain_id = re.compile(rf"[!-~]{{1,{MOST_ID_BYTES}}}").fullmatch
 

@@ -108,7 +108,7 @@ class _Mirror:
         there = self._client.get_registered_model(self._model).aliases
         for name, bundle in serving.items():
             wanted = None if bundle is None or bundle not in known else str(known[bundle].version)
-            if there.get(name) == wanted or str(there.get(name)) == wanted:
+            if there.get(name) == wanted:
                 continue
             if wanted is None:
                 self._client.delete_registered_model_alias(self._model, name)

@@ -101,10 +101,11 @@ def _columns(table: pl.DataFrame, spec: Spec, *, labels_are_names: bool) -> tupl
         if len(found) > 1:
             raise InputError(
                 f"expected predictions: {', '.join(others)} may be names of the classes {', '.join(spec.classes)} or "
-                f"numbers in the model, 0 being {spec.classes[0]}. Write class_{spec.classes[0]} where you mean the "
-                "class of that name, column_0 where you mean the model's first."
+                f"numbers in the model, whose 0 is the class {spec.classes[0]}. Write class_{spec.classes[0]} where "
+                "you mean the class of that name, column_0 where you mean the model's first."
             )
-        for columns, worst in found:
+        if found:
+            ((columns, worst),) = found
             return list(columns), worst
     if alone:
         return others, _WORST_BY_TRADE in column_of

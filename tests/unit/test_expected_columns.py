@@ -57,7 +57,9 @@ def test_one_column_of_margins_of_the_worst_class_is_turned_too(spec: Spec) -> N
 def test_numbers_are_not_guessed_where_classes_are_called_so_in_the_other_order(
     best: Reads, columns: list[str]
 ) -> None:
-    with pytest.raises(InputError, match="may be names of the classes 1, 0 or numbers in the model, 0 being 1"):
+    with pytest.raises(
+        InputError, match="may be names of the classes 1, 0 or numbers in the model, whose 0 is the class 1"
+    ):
         best(("1", "0"), columns)
 
 
